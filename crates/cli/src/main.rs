@@ -1,0 +1,2 @@
+//! The `columna` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Readers, validation and quarantine.

@@ -1,0 +1,1 @@
+//! The session factory, the SQL functions and the catalogue over a snapshot.

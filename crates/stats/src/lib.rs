@@ -1,0 +1,1 @@
+//! Outcome statistics as mergeable summaries.

@@ -1,0 +1,1 @@
+//! Patient-clustered Parquet tables; snapshots as a Merkle tree.

@@ -1,0 +1,1 @@
+//! Synthetic hospitals with known truth.
