@@ -1,6 +1,13 @@
 //! OMOP CDM table definitions, identifier classes and clinical time.
 
+mod omop;
 pub mod progress;
+mod table;
+pub mod time;
+
+pub use omop::{CdmVersion, detect_version, table, table_in, tables};
+pub use table::{ColumnDef, ColumnType, IdentifierClass, TableDef, TableKind};
+pub use time::Day;
 
 /// A person's key, unique in a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,7 +20,3 @@ pub struct ConceptId(pub i64);
 /// A contiguous range of persons, the same in every table of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BucketId(pub u32);
-
-/// A calendar day, as days since 1970-01-01.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Day(pub i32);
