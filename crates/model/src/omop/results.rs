@@ -1,4 +1,4 @@
-//! Cohorts, and the attributes that CDM 5.3 gave them.
+//! Cohorts: who is in them, and what they mean.
 
 use super::define::{concept, date, id, link, text};
 use crate::table::IdentifierClass::{Direct, Value};
