@@ -1,0 +1,1 @@
+//! Synthea's own CSV export as a reader.
