@@ -1,0 +1,54 @@
+//! What can go wrong in a statistic, in words for the person who asked for it.
+
+/// Why a row was not taken or a statistic could not be computed.
+///
+/// No message carries a value from the data: rows may be patients.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A time is NaN or infinite.
+    #[error("a time is not a finite number; leave the row out or give it a time")]
+    NonFiniteTime,
+    /// A time or a start is before time zero.
+    #[error("a time is negative; times count from each person's own time zero")]
+    NegativeTime,
+    /// An interval (start, stop] that contains no time.
+    #[error("an interval is empty: start must be before stop (time)")]
+    EmptyInterval,
+    /// A weight is NaN, infinite or negative.
+    #[error("a weight is not a finite number of at least 0")]
+    InvalidWeight,
+    /// Rows with and without weights were put into one summary.
+    #[error("rows with and without weights cannot be summarised together")]
+    MixedWeights,
+    /// An event code above 1 reached a statistic that knows one kind of event.
+    #[error(
+        "event codes above 1 are competing events: use `cumulative_incidence`, or recode to 0 (censored) and 1 (event)"
+    )]
+    CompetingEvents,
+    /// An event code is larger than this crate supports.
+    #[error("an event code is above {max}; recode events to 0 (censored), 1, 2, …", max = crate::survival::MAX_STATUS)]
+    StatusOutOfRange,
+    /// A confidence level outside (0, 1).
+    #[error("the confidence level must be between 0 and 1, for example 0.95")]
+    InvalidConfidenceLevel,
+    /// A probability outside [0, 1].
+    #[error("a probability must be between 0 and 1")]
+    InvalidProbability,
+    /// A restriction time that is not a finite number of at least 0.
+    #[error("tau must be a finite number of at least 0")]
+    InvalidHorizon,
+    /// The curve is not known as far as the restriction time.
+    #[error(
+        "tau is beyond the last observed time of a curve that has not reached 0; choose a smaller tau"
+    )]
+    HorizonBeyondData,
+    /// A serialised summary does not have the shape that this version writes.
+    #[error(
+        "a partial result has an unexpected shape: were all its parts made by the same version?"
+    )]
+    CorruptState,
+}
+
+/// Results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,14 @@
+//! Survival statistics: all of them read one summary, [`EventTimes`].
+
+mod event_times;
+mod histogram;
+mod interval;
+pub mod kaplan_meier;
+mod quantile;
+mod risk_table;
+pub mod rmst;
+
+pub use event_times::{EventTimes, EventTimesParts, MAX_STATUS};
+pub use interval::ConfType;
+pub use quantile::Quantile;
+pub use risk_table::RiskTable;
