@@ -42,7 +42,8 @@ impl ColumnType {
 /// What a column may give away about a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IdentifierClass {
-    /// Names one person (a patient or a clinician) by itself: person key, record number, address, device serial number.
+    /// Names one person (a patient or a clinician) by itself: person key, record or encounter number, address,
+    /// device serial number.
     Direct,
     /// Narrows down who it is together with others: sex, year of birth, postal code, care site.
     Quasi,
