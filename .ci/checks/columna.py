@@ -35,5 +35,5 @@ class Columna:
         command = [str(argument) for argument in (self.binary, "--quiet", *arguments)]
         done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=600)
         if done.returncode != 0:
-            raise Failed(f"exit code {done.returncode}: {done.stderr.strip()}")
+            raise Failed(f"exit code {done.returncode}: {' | '.join(done.stderr.splitlines())}")
         return done.stdout

@@ -28,18 +28,33 @@ def complaints(store, table):
     for path in sorted((store / "tables" / table).rglob("*.parquet")):
         place = path.relative_to(store)
         file = pyarrow.parquet.ParquetFile(path)
-        if not file.metadata.num_rows:
-            continue
-        for index in range(file.metadata.num_row_groups):
-            group = file.metadata.row_group(index)
+        groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
+        for group in groups:
             if group.num_rows > ROWS_PER_GROUP:
                 yield f"{place}: a row group of {group.num_rows} rows"
             if group.column(0).compression != "ZSTD":
                 yield f"{place}: compressed with {group.column(0).compression}"
-            if not group.sorting_columns:
-                yield f"{place}: no declared order"
-                continue
-            first = group.column(group.sorting_columns[0].column_index).path_in_schema
-            key = file.read_row_group(index, columns=[first]).column(0)
-            if key.to_pylist() != sorted(key.to_pylist()):
-                yield f"{place}: not in its declared order"
+        if file.metadata.num_rows < 2:
+            continue
+        orders = {order(group) for group in groups}
+        if len(orders) != 1 or not orders.copy().pop():
+            yield f"{place}: no declared order, or not one"
+        elif not is_sorted(file, orders.pop()):
+            yield f"{place}: not in its declared order"
+
+
+def order(group):
+    """The declared order of a row group: column, descending, nulls first."""
+    return tuple(
+        (group.column(by.column_index).path_in_schema, by.descending, by.nulls_first) for by in group.sorting_columns or ()
+    )
+
+
+def is_sorted(file, columns):
+    rows = polars.from_arrow(file.read(columns=[name for name, _, _ in columns]))
+    ordered = rows.sort(
+        [name for name, _, _ in columns],
+        descending=[descending for _, descending, _ in columns],
+        nulls_last=[not nulls_first for _, _, nulls_first in columns],
+    )
+    return rows.equals(ordered)
