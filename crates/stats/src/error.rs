@@ -43,6 +43,9 @@ pub enum Error {
         "tau is beyond the last observed time of a curve that has not reached 0; choose a smaller tau"
     )]
     HorizonBeyondData,
+    /// A statistic without a weighted form was given weights that are not frequencies.
+    #[error("this statistic takes weights only as frequencies (whole numbers)")]
+    FractionalWeights,
     /// A serialised summary does not have the shape that this version writes.
     #[error(
         "a partial result has an unexpected shape: were all its parts made by the same version?"

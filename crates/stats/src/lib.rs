@@ -8,9 +8,11 @@
 //! Conventions are those of R's survival package (3.x); where a choice had to be made, the file says which.
 
 mod error;
+mod grouped;
 pub(crate) mod numeric;
 mod summary;
 pub mod survival;
 
 pub use error::{Error, Result};
+pub use grouped::Grouped;
 pub use summary::Summary;

@@ -3,7 +3,10 @@
 mod event_times;
 mod histogram;
 mod interval;
+mod jackknife;
 pub mod kaplan_meier;
+pub mod logrank;
+pub mod nelson_aalen;
 mod quantile;
 mod risk_table;
 pub mod rmst;

@@ -43,21 +43,43 @@ impl EventTimes {
     pub fn risk_table(&self) -> Result<RiskTable> {
         let contents = self.contents()?;
         let fix = TimeFix::new([&contents]);
-        RiskTable::new(&contents, &fix)
+        RiskTable::new(&contents, &fix, grid([&contents], &fix))
+    }
+
+    /// The table with times as they are: R's `timefix = FALSE`.
+    pub fn risk_table_exact(&self) -> Result<RiskTable> {
+        let contents = self.contents()?;
+        let fix = TimeFix::default();
+        RiskTable::new(&contents, &fix, grid([&contents], &fix))
     }
 
     /// The tables of several groups, with near-ties merged over all of them as R's `timefix` does.
     pub fn risk_tables(groups: &[&Self]) -> Result<Vec<RiskTable>> {
-        let contents = groups
-            .iter()
-            .map(|group| group.contents())
-            .collect::<Result<Vec<_>>>()?;
+        let contents = groups.iter().map(|group| group.contents()).collect::<Result<Vec<_>>>()?;
         let fix = TimeFix::new(&contents);
-        contents
-            .iter()
-            .map(|contents| RiskTable::new(contents, &fix))
-            .collect()
+        contents.iter().map(|contents| RiskTable::new(contents, &fix, grid([contents], &fix))).collect()
     }
+
+    /// Tables of groups that are compared: by stratum, each stratum's groups at the same times.
+    pub(crate) fn aligned_risk_tables(strata: &[Vec<&Self>]) -> Result<Vec<Vec<RiskTable>>> {
+        let strata = strata.iter().map(|groups| groups.iter().map(|group| group.contents()).collect());
+        let strata = strata.collect::<Result<Vec<Vec<_>>>>()?;
+        let fix = TimeFix::new(strata.iter().flatten());
+        let tables = strata.iter().map(|groups| {
+            let grid = grid(groups, &fix);
+            groups.iter().map(|contents| RiskTable::new(contents, &fix, grid.clone())).collect()
+        });
+        tables.collect()
+    }
+}
+
+/// The distinct times at which rows of any of these left.
+fn grid<'a>(groups: impl IntoIterator<Item = &'a Contents>, fix: &TimeFix) -> Vec<f64> {
+    let mut times: Vec<f64> =
+        groups.into_iter().flat_map(|contents| contents.exits.iter().map(|exit| fix.fix(exit.time))).collect();
+    times.sort_by(f64::total_cmp);
+    times.dedup();
+    times
 }
 
 impl RiskTable {
@@ -71,57 +93,41 @@ impl RiskTable {
         &self.time
     }
 
-    fn new(contents: &Contents, fix: &TimeFix) -> Result<Self> {
+    /// `grid` has at least the times at which these rows left.
+    fn new(contents: &Contents, fix: &TimeFix, grid: Vec<f64>) -> Result<Self> {
+        let times = grid.len();
+        let causes = contents.exits.iter().map(|exit| exit.column as usize).max().unwrap_or(0).max(1);
         let mut table = Self {
             rows: contents.rows,
+            time: grid,
+            censored: vec![0.0; times],
+            censored_rows: vec![0; times],
+            events: vec![vec![0.0; times]; causes],
+            events_rows: vec![vec![0; times]; causes],
             ..Self::default()
         };
-        let causes = contents
-            .exits
-            .iter()
-            .map(|exit| exit.column as usize)
-            .max()
-            .unwrap_or(0)
-            .max(1);
-        table.events = vec![Vec::new(); causes];
-        table.events_rows = vec![Vec::new(); causes];
-        let fractional = contents
-            .weights
-            .as_ref()
-            .is_some_and(|weights| weights.fractional);
-        let mut squares = vec![Vec::new(); causes + 1];
+        let mut squares = vec![vec![0.0; times]; causes + 1];
+        let mut at = 0;
         for (place, exit) in contents.exits.iter().enumerate() {
             let time = fix.fix(exit.time);
-            if table.time.last() != Some(&time) {
-                table.time.push(time);
-                table.censored.push(0.0);
-                table.censored_rows.push(0);
-                table.events.iter_mut().for_each(|events| events.push(0.0));
-                table
-                    .events_rows
-                    .iter_mut()
-                    .for_each(|events| events.push(0));
-                squares.iter_mut().for_each(|squares| squares.push(0.0));
+            while table.time.get(at).is_some_and(|known| *known < time) {
+                at += 1;
             }
-            let weight = contents
-                .weights
-                .as_ref()
-                .map_or_else(|| unit(exit.cell), |weights| weights.exits[place]);
+            let weight = contents.weights.as_ref().map_or_else(|| unit(exit.cell), |weights| weights.exits[place]);
             let status = exit.column as usize;
-            let last = table.time.len() - 1;
             let (sum, rows) = match status.checked_sub(1) {
                 None => (&mut table.censored, &mut table.censored_rows),
                 Some(cause) => (&mut table.events[cause], &mut table.events_rows[cause]),
             };
-            sum[last] += weight.sum;
-            rows[last] += exit.cell;
-            squares[status][last] += weight.squares;
+            sum[at] += weight.sum;
+            rows[at] += exit.cell;
+            squares[status][at] += weight.squares;
             if status > 0 {
                 table.event_rows += exit.cell;
             }
         }
         table.count_at_risk(contents, fix);
-        if let Some(weights) = contents.weights.as_ref().filter(|_| fractional) {
+        if let Some(weights) = contents.weights.as_ref().filter(|weights| weights.fractional) {
             table.squares = Some(table.squares_by_entry(squares, &weights.intervals, fix)?);
         }
         table.check_intervals(contents, fix)?;
@@ -220,6 +226,7 @@ fn unit(count: u64) -> Weight {
 ///
 /// Neighbours among the distinct times are one time if they differ by no more than 1.5e-8, absolutely or in
 /// units of the mean time; the first stands for all. Whole days need none of it.
+#[derive(Debug, Default)]
 pub(crate) struct TimeFix {
     /// The times that stand for themselves and their successors; empty if nothing is merged.
     cuts: Vec<f64>,
@@ -236,7 +243,7 @@ impl TimeFix {
 
     pub(crate) fn of_times(mut times: Vec<f64>) -> Self {
         if times.iter().all(|time| time.fract() == 0.0 && *time < 1e6) {
-            return Self { cuts: Vec::new() };
+            return Self::default();
         }
         times.sort_by(f64::total_cmp);
         times.dedup();
@@ -247,7 +254,7 @@ impl TimeFix {
         let mean = times.iter().sum::<f64>() / times.len() as f64;
         let tied = |a: f64, b: f64| b - a <= TOLERANCE || (b - a) / mean <= TOLERANCE;
         if !times.windows(2).any(|pair| tied(pair[0], pair[1])) {
-            return Self { cuts: Vec::new() };
+            return Self::default();
         }
         let mut previous = None;
         times.retain(|time| {
