@@ -80,7 +80,7 @@ fn generated() -> String {
             &of_class[count / 2],
             &of_class[count * 4 / 5],
         ];
-        let examples = examples.map(String::as_str).join(", ");
+        let examples = examples.map(|name| name.as_str()).join(", ");
         writeln!(text, "| {class:?} | {count} | {examples} |").unwrap();
     }
     text
