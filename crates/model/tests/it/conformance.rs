@@ -1,9 +1,13 @@
 //! The table definitions against the field and table lists that OHDSI publishes for CDM 5.3 and 5.4.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use columna_model::{CdmVersion, ColumnDef, ColumnType, TableDef, TableKind, table_in, tables};
+use columna_model::{
+    CdmVersion, ColumnDef, ColumnType, TableDef, TableKind, detect_version, table_in, tables,
+};
 
 /// Columns that the lists write as `integer` and that hold quantities, not identifiers.
 const QUANTITIES: [&str; 13] = [
@@ -56,6 +60,29 @@ fn cdm_5_3() {
 #[test]
 fn cdm_5_4() {
     conforms(CdmVersion::V5_4);
+}
+
+#[test]
+fn versions_of_real_data_sets() {
+    for (name, version) in [
+        ("gibleed", CdmVersion::V5_3),
+        ("synthea27nj", CdmVersion::V5_4),
+    ] {
+        let Some(folder) = shared(&format!("data/{name}")) else {
+            return;
+        };
+        let mut headers = Vec::new();
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let table = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let mut header = String::new();
+            let mut file = BufReader::new(File::open(&path).unwrap());
+            file.read_line(&mut header).unwrap();
+            let columns: Vec<String> = header.trim().split(',').map(str::to_owned).collect();
+            headers.push((table, columns));
+        }
+        assert_eq!(detect_version(&headers), Some(version), "{name}");
+    }
 }
 
 fn conforms(version: CdmVersion) {
