@@ -10,6 +10,7 @@ use columna_stats::tables::paired::mcnemar;
 use columna_stats::tables::proportion::{Proportion, binomial_test};
 use columna_stats::tables::{ChiSquared, TwoByTwo, e_value};
 use columna_stats::Estimate;
+use columna_stats::description::quantile::{QuantileType, Values};
 
 use crate::oracle::Oracle;
 
@@ -215,4 +216,13 @@ pub(crate) fn standardisation(oracle: &Oracle) {
     let byar = smr(observed, expected, RateInterval::Byar, LEVEL).unwrap();
     oracle.compare(&at("smr/byar_ci"), &bounds(byar.ratio), CLOSED);
     oracle.compare(&at("smr/p_exact"), &[exact.p_value], EXACT);
+}
+
+pub(crate) fn length_of_stay(oracle: &Oracle) {
+    let (values, probabilities) = (oracle.numbers("los/values"), oracle.numbers("los/probs"));
+    for kind in 1..=9 {
+        let values: Values = values.iter().copied().collect();
+        let found = values.quantiles(&probabilities, QuantileType::new(kind).unwrap()).unwrap();
+        oracle.compare(&format!("los/quantile/type{kind}"), &found, CLOSED);
+    }
 }

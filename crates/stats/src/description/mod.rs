@@ -1,0 +1,3 @@
+//! Description of a variable: quantiles.
+
+pub mod quantile;
