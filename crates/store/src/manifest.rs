@@ -1,0 +1,108 @@
+//! A manifest: one version of one table, as the list of its files.
+
+use columna_model::BucketId;
+use serde::{Deserialize, Serialize};
+
+use crate::table_spec::TableSpec;
+use crate::{Error, Result};
+
+/// A data file of a store, never changed once it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Where it is, relative to the store.
+    pub path: String,
+    /// Its bucket; none where the table is not bucketed.
+    #[serde(
+        with = "bucket_number",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub bucket: Option<BucketId>,
+    /// Its rows.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// The smallest person in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_person: Option<i64>,
+    /// The largest person in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_person: Option<i64>,
+    /// BLAKE3 of its bytes, in hexadecimal.
+    pub blake3: String,
+}
+
+mod bucket_number {
+    use super::BucketId;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::ref_option, reason = "the signature that serde calls")]
+    pub(super) fn serialize<S: Serializer>(
+        bucket: &Option<BucketId>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        bucket.map(|b| b.0).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<BucketId>, D::Error> {
+        Ok(Option::<u32>::deserialize(from)?.map(BucketId))
+    }
+}
+
+/// One version of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableVersion {
+    /// What the table is.
+    pub spec: TableSpec,
+    /// Its files, in order of buckets; one per bucket.
+    pub files: Vec<FileEntry>,
+    /// The rows of all files.
+    pub rows: u64,
+    /// The size of all files.
+    pub bytes: u64,
+}
+
+impl TableVersion {
+    pub(crate) fn new(spec: TableSpec, files: Vec<FileEntry>) -> Self {
+        Self {
+            rows: files.iter().map(|f| f.rows).sum(),
+            bytes: files.iter().map(|f| f.bytes).sum(),
+            spec,
+            files,
+        }
+    }
+
+    /// The files of a bucket, or of a table that is not bucketed.
+    pub fn files_in(&self, bucket: Option<BucketId>) -> impl Iterator<Item = &FileEntry> {
+        self.files.iter().filter(move |f| f.bucket == bucket)
+    }
+}
+
+/// The path of a manifest, by its hash.
+pub(crate) fn path(hash: &str) -> String {
+    format!("manifests/{hash}.json")
+}
+
+/// A manifest's bytes and their hash.
+pub(crate) fn encode(table: &TableVersion) -> Result<(Vec<u8>, String)> {
+    let mut bytes =
+        serde_json::to_vec_pretty(table).map_err(|e| Error::engine(format!("a manifest: {e}")))?;
+    bytes.push(b'\n');
+    let hash = blake3::hash(&bytes).to_hex().to_string();
+    Ok((bytes, hash))
+}
+
+/// Reads a manifest, and checks that it is the one the hash names.
+pub(crate) fn decode(hash: &str, bytes: &[u8]) -> Result<TableVersion> {
+    let file = path(hash);
+    if blake3::hash(bytes).to_hex().as_str() != hash {
+        return Err(Error::damaged(
+            file,
+            "its content is not what its name says",
+        ));
+    }
+    serde_json::from_slice(bytes)
+        .map_err(|e| Error::damaged(file, format!("not a manifest: line {}", e.line())))
+}

@@ -1,0 +1,153 @@
+//! Reads a run back, in the form its table has now.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, new_null_array};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::error::ArrowError;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use crate::backend::Backend;
+use crate::manifest::FileEntry;
+use crate::table_spec::TableSpec;
+use crate::{Error, Result};
+
+/// Batches of a run, one after the other.
+pub(crate) type Batches<'a> = Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>;
+
+/// Rows per batch: small enough that merging many runs at once stays small.
+const BATCH_ROWS: usize = 8192;
+
+/// Which rows of a run are wanted.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Keep {
+    /// All of them.
+    #[default]
+    All,
+    /// All but those of these persons, which are sorted.
+    AllBut(Arc<[i64]>),
+    /// Those of persons from the first up to, not including, the second.
+    Range(Option<i64>, Option<i64>),
+}
+
+/// Opens a data file. Blocking.
+pub(crate) fn open(backend: &Backend, path: &str) -> Result<File> {
+    let found = backend.open_file(path)?;
+    found.ok_or_else(|| Error::damaged(path, "it is missing"))
+}
+
+/// Reads a file of a table. Blocking.
+pub(crate) fn read(
+    backend: &Backend,
+    spec: &TableSpec,
+    entry: &FileEntry,
+    keep: Keep,
+) -> Result<Batches<'static>> {
+    let reader = reader(open(backend, &entry.path)?, &entry.path, None)?;
+    let (path, table, schema) = (
+        entry.path.clone(),
+        spec.name.clone(),
+        Arc::clone(&spec.schema),
+    );
+    let person = spec.person_position()?;
+    Ok(Box::new(reader.filter_map(move |batch| {
+        let batch = batch
+            .map_err(|_| Error::damaged(&path, "its rows cannot be read"))
+            .and_then(|b| align(&table, &schema, &b))
+            .and_then(|b| kept(&table, person, &keep, b));
+        // Nothing left of a batch is not an empty run.
+        batch.map(|b| (b.num_rows() > 0).then_some(b)).transpose()
+    })))
+}
+
+/// Reads some columns of a file, as they were written; all when none are named. Blocking.
+pub(crate) fn reader(
+    file: File,
+    path: &str,
+    columns: Option<&[&str]>,
+) -> Result<ParquetRecordBatchReader> {
+    let unreadable = |_| Error::damaged(path, "not a Parquet file");
+    let mut builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
+    if let Some(columns) = columns {
+        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+        builder = builder.with_projection(mask);
+    }
+    builder
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(unreadable)
+}
+
+/// Brings a batch into a table's form: its columns in their order, NULL where the batch has none.
+pub(crate) fn align(table: &str, schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
+    let given = batch.schema();
+    if let Some(unknown) = given
+        .fields()
+        .iter()
+        .find(|f| schema.index_of(f.name()).is_err())
+    {
+        return Err(Error::engine(format!(
+            "rows of table `{table}` have the column `{}`, which was not declared",
+            unknown.name()
+        )));
+    }
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        match batch.column_by_name(field.name()) {
+            Some(column) if column.data_type() == field.data_type() => {
+                columns.push(Arc::clone(column))
+            }
+            Some(column) => {
+                return Err(Error::engine(format!(
+                    "column `{}` of table `{table}` is declared as {} and arrived as {}",
+                    field.name(),
+                    field.data_type(),
+                    column.data_type()
+                )));
+            }
+            None => columns.push(new_null_array(field.data_type(), batch.num_rows())),
+        }
+    }
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|e| Error::arrow(table, e))
+}
+
+fn kept(
+    table: &str,
+    person: Option<usize>,
+    keep: &Keep,
+    batch: RecordBatch,
+) -> Result<RecordBatch> {
+    let Some(person) = person.filter(|_| !matches!(keep, Keep::All)) else {
+        return Ok(batch);
+    };
+    let persons = batch.column(person).as_primitive::<Int64Type>();
+    let range = match keep {
+        Keep::All => return Ok(batch),
+        Keep::Range(from, to) => {
+            // Rows are in order of persons, so a range of persons is a range of rows.
+            let start = from.map_or(0, |from| persons.values().partition_point(|&p| p < from));
+            let end = to.map_or(persons.len(), |to| {
+                persons.values().partition_point(|&p| p < to)
+            });
+            return Ok(batch.slice(start, end.saturating_sub(start)));
+        }
+        Keep::AllBut(gone) => gone,
+    };
+    let (Some(&first), Some(&last)) = (persons.values().first(), persons.values().last()) else {
+        return Ok(batch);
+    };
+    // Most batches hold none of them.
+    let near = range.partition_point(|&p| p < first);
+    if range.get(near).is_none_or(|&p| p > last) {
+        return Ok(batch);
+    }
+    let mask: BooleanArray = persons
+        .values()
+        .iter()
+        .map(|p| Some(range.binary_search(p).is_err()))
+        .collect();
+    filter_record_batch(&batch, &mask).map_err(|e: ArrowError| Error::arrow(table, e))
+}

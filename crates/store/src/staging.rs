@@ -1,0 +1,334 @@
+//! The runs that a transaction writes, before a snapshot names them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use arrow::error::ArrowError;
+use columna_model::BucketId;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use crate::backend::Backend;
+use crate::buckets::Buckets;
+use crate::layout::Layout;
+use crate::manifest::FileEntry;
+use crate::merge::merge;
+use crate::run_reader::{Batches, Keep, align, open, read, reader};
+use crate::run_writer::RunWriter;
+use crate::table_spec::TableSpec;
+use crate::{Error, Result};
+
+/// A table's part in a bucket; none for a table that is not bucketed.
+pub(crate) type Place = (String, Option<BucketId>);
+
+/// What an append made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunSummary {
+    /// The rows of the run as it is now.
+    pub rows: u64,
+    /// The rows that were added to it.
+    pub added: u64,
+    /// The size of its file.
+    pub bytes: u64,
+}
+
+/// The state of every place that a transaction touches.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    backend: Backend,
+    layout: Layout,
+    slots: Mutex<BTreeMap<Place, Arc<Mutex<Slot>>>>,
+}
+
+/// What a place holds in a transaction.
+#[derive(Debug, Default)]
+struct Slot {
+    files: Vec<FileEntry>,
+    /// The files were written by this transaction, so that nobody else refers to them.
+    staged: bool,
+    changed: bool,
+    /// Persons whose rows leave `files`, sorted; applied by the next write.
+    gone: Vec<i64>,
+}
+
+impl Staging {
+    pub(crate) fn new(backend: Backend, layout: Layout) -> Self {
+        Self {
+            backend,
+            layout,
+            slots: Mutex::default(),
+        }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, BTreeMap<Place, Arc<Mutex<Slot>>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The slot of a place, which begins with the files the place has in the base.
+    fn slot(&self, place: Place, base: impl FnOnce() -> Vec<FileEntry>) -> Arc<Mutex<Slot>> {
+        let mut slots = self.slots();
+        let slot = slots.entry(place).or_insert_with(|| {
+            Arc::new(Mutex::new(Slot {
+                files: base(),
+                ..Slot::default()
+            }))
+        });
+        Arc::clone(slot)
+    }
+
+    /// Merges sorted rows into the run of a place. Blocking; different places run in parallel.
+    pub(crate) fn append(
+        &self,
+        spec: &TableSpec,
+        bucket: Option<BucketId>,
+        buckets: &Buckets,
+        base: impl FnOnce() -> Vec<FileEntry>,
+        batches: &mut dyn Iterator<Item = Result<RecordBatch, ArrowError>>,
+    ) -> Result<RunSummary> {
+        let slot = self.slot((spec.name.clone(), bucket), base);
+        let mut slot = locked(&slot);
+        let mut added = 0;
+        let mut runs = self.existing(spec, &slot)?;
+        let arriving = batches.map(|batch| {
+            let batch = batch.map_err(|e| Error::arrow(&spec.name, e))?;
+            added += batch.num_rows() as u64;
+            align(&spec.name, &spec.schema, &batch)
+        });
+        // A batch without rows has nothing to merge.
+        let mut arriving = arriving
+            .filter(|b| b.as_ref().map_or(true, |b| b.num_rows() > 0))
+            .peekable();
+        if arriving.peek().is_none() {
+            drop(arriving);
+            let (rows, bytes) = (rows(&slot.files), slot.files.iter().map(|f| f.bytes).sum());
+            return Ok(RunSummary {
+                rows,
+                added: 0,
+                bytes,
+            });
+        }
+        runs.push(Box::new(arriving));
+        let files: Vec<FileEntry> = self
+            .write(spec, bucket, buckets, runs)?
+            .into_iter()
+            .collect();
+        let bytes = files.iter().map(|f| f.bytes).sum();
+        let summary = RunSummary {
+            rows: rows(&files),
+            added,
+            bytes,
+        };
+        self.set(&mut slot, files)?;
+        Ok(summary)
+    }
+
+    /// Empties a place.
+    pub(crate) fn clear(&self, place: Place, base: impl FnOnce() -> Vec<FileEntry>) -> Result<()> {
+        let slot = self.slot(place, base);
+        self.set(&mut locked(&slot), Vec::new())
+    }
+
+    /// Marks persons, who come sorted, for leaving a place.
+    pub(crate) fn delete(
+        &self,
+        place: Place,
+        base: impl FnOnce() -> Vec<FileEntry>,
+        persons: &[i64],
+    ) {
+        let slot = self.slot(place, base);
+        let mut slot = locked(&slot);
+        let near = |f: &FileEntry| {
+            let (Some(min), Some(max)) = (f.min_person, f.max_person) else {
+                return false;
+            };
+            persons
+                .get(persons.partition_point(|&p| p < min))
+                .is_some_and(|&p| p <= max)
+        };
+        if slot.files.iter().any(near) {
+            slot.gone.extend(persons);
+            slot.gone.sort_unstable();
+            slot.gone.dedup();
+        }
+    }
+
+    /// Applies all marked deletions. Returns the rows that left each table. Blocking.
+    pub(crate) fn settle(
+        &self,
+        specs: &BTreeMap<String, TableSpec>,
+        buckets: &Buckets,
+    ) -> Result<BTreeMap<String, u64>> {
+        let slots: Vec<(Place, Arc<Mutex<Slot>>)> = self
+            .slots()
+            .iter()
+            .map(|(place, slot)| (place.clone(), Arc::clone(slot)))
+            .collect();
+        let removed: Vec<(String, u64)> = slots
+            .into_par_iter()
+            .map(|((table, bucket), slot)| {
+                let spec = specs
+                    .get(&table)
+                    .ok_or_else(|| Error::engine(format!("table `{table}` was not declared")))?;
+                let mut slot = locked(&slot);
+                let rows = self.settle_slot(spec, bucket, buckets, &mut slot)?;
+                Ok((table, rows))
+            })
+            .collect::<Result<_>>()?;
+        let mut tables = BTreeMap::new();
+        for (table, rows) in removed.into_iter().filter(|(_, rows)| *rows > 0) {
+            *tables.entry(table).or_default() += rows;
+        }
+        Ok(tables)
+    }
+
+    fn settle_slot(
+        &self,
+        spec: &TableSpec,
+        bucket: Option<BucketId>,
+        buckets: &Buckets,
+        slot: &mut Slot,
+    ) -> Result<u64> {
+        if slot.gone.is_empty() {
+            return Ok(0);
+        }
+        let mut found = false;
+        for file in &slot.files {
+            found = found || holds_any(&self.backend, spec, file, &slot.gone)?;
+        }
+        if !found {
+            slot.gone.clear();
+            return Ok(0);
+        }
+        let before = rows(&slot.files);
+        let runs = self.existing(spec, slot)?;
+        let files: Vec<FileEntry> = self
+            .write(spec, bucket, buckets, runs)?
+            .into_iter()
+            .collect();
+        let removed = before - rows(&files);
+        self.set(slot, files)?;
+        Ok(removed)
+    }
+
+    /// The places that this transaction changed, and what they hold now.
+    pub(crate) fn changes(&self) -> BTreeMap<Place, Vec<FileEntry>> {
+        let slots = self.slots();
+        let changed = slots.iter().filter_map(|(place, slot)| {
+            let slot = locked(slot);
+            slot.changed.then(|| (place.clone(), slot.files.clone()))
+        });
+        changed.collect()
+    }
+
+    /// Removes all staged files, as far as possible: what is left is found by vacuum.
+    pub(crate) fn discard(&self) {
+        for slot in self.slots().values() {
+            let mut slot = locked(slot);
+            if slot.staged {
+                for file in slot.files.drain(..) {
+                    let _ = self.backend.discard_file(&file.path);
+                }
+            }
+        }
+    }
+
+    /// The rows of a place that stay, one run for each of its files.
+    fn existing(&self, spec: &TableSpec, slot: &Slot) -> Result<Vec<Batches<'static>>> {
+        let keep = if slot.gone.is_empty() {
+            Keep::All
+        } else {
+            Keep::AllBut(slot.gone.as_slice().into())
+        };
+        let runs = slot
+            .files
+            .iter()
+            .map(|file| read(&self.backend, spec, file, keep.clone()));
+        runs.collect()
+    }
+
+    /// Merges runs into one new file. None when they have no rows.
+    pub(crate) fn write(
+        &self,
+        spec: &TableSpec,
+        bucket: Option<BucketId>,
+        buckets: &Buckets,
+        runs: Vec<Batches<'_>>,
+    ) -> Result<Option<FileEntry>> {
+        if runs.is_empty() {
+            return Ok(None);
+        }
+        let mut writer = RunWriter::new(&self.backend, spec, self.layout, bucket)?;
+        let written = merge(spec, runs)
+            .and_then(|mut merged| merged.try_for_each(|batch| writer.write(&batch?)));
+        if let Err(e) = written {
+            writer.discard();
+            return Err(e);
+        }
+        let Some(file) = writer.finish()? else {
+            return Ok(None);
+        };
+        if let (Some(bucket), Some(min), Some(max)) = (bucket, file.min_person, file.max_person)
+            && !buckets.holds(bucket, min, max)
+        {
+            self.backend.discard_file(&file.path)?;
+            return Err(Error::OutsideBucket {
+                table: spec.name.clone(),
+                bucket: Some(bucket),
+            });
+        }
+        Ok(Some(file))
+    }
+
+    /// Gives a slot its new files; those of an earlier step of this transaction are of no use any more.
+    fn set(&self, slot: &mut Slot, files: Vec<FileEntry>) -> Result<()> {
+        let old = std::mem::replace(&mut slot.files, files);
+        let was_staged = std::mem::replace(&mut slot.staged, true);
+        slot.changed = true;
+        slot.gone.clear();
+        if was_staged {
+            old.iter()
+                .try_for_each(|file| self.backend.discard_file(&file.path))?;
+        }
+        Ok(())
+    }
+}
+
+fn locked(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn rows(files: &[FileEntry]) -> u64 {
+    files.iter().map(|f| f.rows).sum()
+}
+
+/// Whether a file has a row of any of these persons, who come sorted. Reads the person key only.
+fn holds_any(
+    backend: &Backend,
+    spec: &TableSpec,
+    file: &FileEntry,
+    persons: &[i64],
+) -> Result<bool> {
+    let Some(key) = spec.person_key.as_deref() else {
+        return Ok(false);
+    };
+    let reader = reader(open(backend, &file.path)?, &file.path, Some(&[key]))?;
+    for batch in reader {
+        let batch = batch.map_err(|_| Error::damaged(&file.path, "its rows cannot be read"))?;
+        let Some(found) = batch
+            .column_by_name(key)
+            .and_then(|c| c.as_primitive_opt::<Int64Type>())
+        else {
+            return Err(Error::damaged(&file.path, "it has no person key"));
+        };
+        if found.null_count() == 0
+            && found
+                .values()
+                .iter()
+                .any(|p| persons.binary_search(p).is_ok())
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,6 @@
+//! What a store promises, checked from outside.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod append;
+mod concurrency;
+mod fixture;
