@@ -1,0 +1,184 @@
+//! A block of a source file into rows of its tables.
+
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+
+use super::bind::Bound;
+use super::columns::Columns;
+use super::evaluate::{Context, Evaluation, Notes, REQUIRED, Refusal, Value};
+use super::header::Row;
+use super::mapping::Entity;
+use super::plan::{FilePlan, Plan, TargetPlan};
+use crate::csv::{Cell, QuoteFault, Record, RowReject, TextBlock, Tokenizer, lines_of};
+use crate::{Error, Result};
+
+/// What a block becomes.
+#[derive(Debug, Default)]
+pub(super) struct Mapped {
+    /// Records of the block.
+    pub(super) read: u64,
+    /// Records that became a row of a table, by its position in the plan.
+    pub(super) stored: BTreeMap<usize, u64>,
+    /// Rows made beside them, by table.
+    pub(super) beside: BTreeMap<usize, u64>,
+    /// The rows, by table.
+    pub(super) batches: Vec<(usize, RecordBatch)>,
+    /// Records that are in no table.
+    pub(super) rejects: Vec<RowReject>,
+    pub(super) notes: Notes,
+}
+
+/// Maps the blocks of one file.
+#[derive(Debug)]
+pub(super) struct BlockMapper<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) file: &'a FilePlan,
+    pub(super) delimiter: u8,
+    pub(super) context: Context<'a>,
+    /// The highest key of each of the plan's tables in the store.
+    pub(super) bases: &'a [i64],
+}
+
+impl<'a> BlockMapper<'a> {
+    /// Maps a block, whose records are numbered.
+    pub(super) fn map(&self, block: &TextBlock) -> Result<Mapped> {
+        let mut mapped = Mapped::default();
+        let mut columns = BTreeMap::new();
+        let mut tokenizer = Tokenizer::new(&block.bytes, self.delimiter);
+        let mut cells = Vec::with_capacity(self.file.header.names().len());
+        let mut main = Vec::new();
+        let mut beside = Vec::new();
+        let mut counted = (0, block.line);
+        while let Some(record) = tokenizer.next(&mut cells) {
+            let number = block.record + mapped.read;
+            mapped.read += 1;
+            let refused = match self.shape_fault(&record, &cells, &block.bytes) {
+                Some(fault) => Some(fault),
+                None => {
+                    let row = Row { block: &block.bytes, cells: &cells };
+                    match self.row(row, number, &mut mapped.notes, &mut main, &mut beside)? {
+                        Ok(target) => {
+                            *mapped.stored.entry(target).or_default() += 1;
+                            self.append(&mut columns, target, &mut main)?;
+                            for (table, values) in &mut beside {
+                                *mapped.beside.entry(*table).or_default() += 1;
+                                self.append(&mut columns, *table, values)?;
+                            }
+                            None
+                        }
+                        Err(refusal) => Some((refusal.column, refusal.reason.to_owned())),
+                    }
+                }
+            };
+            if let Some((column, reason)) = refused {
+                let line = counted.1 + lines_of(&block.bytes[counted.0..record.start]);
+                counted = (record.start, line);
+                mapped.rejects.push(RowReject {
+                    line,
+                    column: column.map(|at| self.file.header.name(at).to_owned()),
+                    reason,
+                    raw: String::from_utf8_lossy(&block.bytes[record.start..record.end]).into_owned(),
+                    person: self.person(&Row { block: &block.bytes, cells: &cells }),
+                });
+            }
+            cells.clear();
+        }
+        for (table, columns) in columns {
+            let batch = columns.finish(&self.plan.tables[table])?;
+            mapped.batches.push((table, batch));
+        }
+        Ok(mapped)
+    }
+
+    /// Why the record has not the shape of the header.
+    fn shape_fault(&self, record: &Record, cells: &[Cell], block: &[u8]) -> Option<(Option<usize>, String)> {
+        if let Some((fault, at)) = record.fault {
+            let reason = match fault {
+                QuoteFault::TextAfterQuote => "text after a closing quote",
+                QuoteFault::NeverClosed => "a quote that is never closed",
+            };
+            return Some((Some(at), reason.to_owned()));
+        }
+        let width = self.file.header.names().len();
+        let surplus = cells.get(width..).unwrap_or_default();
+        let is_empty = surplus.iter().all(|cell| cell.bytes(block).trim_ascii().is_empty());
+        (record.cells < width || !is_empty)
+            .then(|| (None, format!("{} cells where the header has {width}", record.cells)))
+    }
+
+    /// The values of a row in its target, whose table is returned, and of the rows beside it; or why it is refused.
+    fn row<'b>(
+        &self,
+        row: Row<'b, '_>,
+        number: u64,
+        notes: &mut Notes,
+        main: &mut Vec<Value<'b>>,
+        beside: &mut Vec<(usize, Vec<Value<'b>>)>,
+    ) -> Result<std::result::Result<usize, Refusal>>
+    where
+        'a: 'b,
+    {
+        beside.clear();
+        notes.begin_row();
+        let mut evaluation = Evaluation::new(self.context, row, self.file.defines, notes);
+        let chosen = evaluation.target(self.file.route, &self.file.domains);
+        let target = self.file.targets.get(chosen).ok_or_else(|| Error::engine("a row has no target"))?;
+        if let Err(refusal) = self.values(&mut evaluation, target, number, main) {
+            return Ok(Err(refusal));
+        }
+        // The key is the first column of every table that others refer to.
+        if let (Some(Value::Integer(key)), Some(domain)) = (main.first(), self.file.domains.get(chosen)) {
+            evaluation.event = (*key, domain);
+        }
+        for other in &self.file.beside {
+            if other.when.is_some_and(|at| row.filled(Some(at)).is_none()) {
+                continue;
+            }
+            let mut values = Vec::with_capacity(other.rules.len());
+            if let Err(refusal) = self.values(&mut evaluation, other, number, &mut values) {
+                return Ok(Err(refusal));
+            }
+            beside.push((other.table, values));
+        }
+        notes.end_row();
+        Ok(Ok(target.table))
+    }
+
+    fn values<'b>(
+        &self,
+        evaluation: &mut Evaluation<'b, '_, '_>,
+        target: &TargetPlan,
+        number: u64,
+        values: &mut Vec<Value<'b>>,
+    ) -> std::result::Result<(), Refusal> {
+        let base = self.bases.get(target.table).copied().unwrap_or(0);
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        evaluation.next_id = number.saturating_mul(target.lanes).saturating_add(base + target.lane + 1);
+        values.clear();
+        let columns = self.plan.tables.get(target.table).map_or(&[][..], |table| &table.columns);
+        for (rule, column) in target.rules.iter().zip(columns) {
+            let value = evaluation.value(rule, column.data_type)?;
+            if column.required && value == Value::Null {
+                return Err(Refusal { column: rule.column(), reason: REQUIRED });
+            }
+            values.push(value);
+        }
+        Ok(())
+    }
+
+    /// The person of a row that cannot be stored.
+    fn person(&self, row: &Row<'_, '_>) -> Option<i64> {
+        let rules = self.file.targets.first().map_or(&[][..], |target| &target.rules);
+        let at = rules.iter().find_map(|rule| match rule {
+            Bound::Ref(Entity::Person, at) => Some(*at),
+            _ => None,
+        });
+        row.filled(at).and_then(|cell| self.context.index.persons.get(&cell))
+    }
+
+    fn append(&self, columns: &mut BTreeMap<usize, Columns>, table: usize, values: &mut Vec<Value<'_>>) -> Result<()> {
+        let plan = self.plan.tables.get(table).ok_or_else(|| Error::engine("a row of a table that is not planned"))?;
+        columns.entry(table).or_insert_with(|| Columns::new(plan)).append(plan, values)
+    }
+}
