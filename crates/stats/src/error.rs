@@ -32,6 +32,12 @@ pub enum Error {
     /// A confidence level outside (0, 1).
     #[error("the confidence level must be between 0 and 1, for example 0.95")]
     InvalidConfidenceLevel,
+    /// A value is NaN.
+    #[error("a value is NaN; leave the row out, or make it NULL")]
+    NotANumber,
+    /// A quantile type that R does not have.
+    #[error("the quantile type must be a number from 1 to 9; R's default is 7")]
+    InvalidQuantileType,
     /// A probability outside [0, 1].
     #[error("a probability must be between 0 and 1")]
     InvalidProbability,
@@ -46,6 +52,27 @@ pub enum Error {
     /// A statistic without a weighted form was given weights that are not frequencies.
     #[error("this statistic takes weights only as frequencies (whole numbers)")]
     FractionalWeights,
+    /// A covariate or an offset is NaN or infinite.
+    #[error("a covariate is not a finite number; leave the row out or fill it in")]
+    NonFiniteCovariate,
+    /// Rows of one model have different numbers of covariates.
+    #[error("rows of one model must have the same covariates")]
+    UnequalTerms,
+    /// Only some rows of a model have a cluster.
+    #[error("either every row has a cluster or none")]
+    MixedClusters,
+    /// A model without rows or without events.
+    #[error("there is no event to fit a model to")]
+    NoEvents,
+    /// More rows than this crate can index.
+    #[error("a model takes at most 4,294,967,295 rows")]
+    TooManyRows,
+    /// The likelihood could not be maximised.
+    #[error("the fit did not converge; look for covariates on extreme scales")]
+    NoConvergence,
+    /// A prediction was asked for with the wrong number of covariates.
+    #[error("a prediction needs one finite value per term")]
+    InvalidPrediction,
     /// A serialised summary does not have the shape that this version writes.
     #[error(
         "a partial result has an unexpected shape: were all its parts made by the same version?"

@@ -7,12 +7,20 @@
 //!
 //! Conventions are those of R's survival package (3.x); where a choice had to be made, the file says which.
 
+pub mod causal;
+pub mod description;
 mod error;
 mod grouped;
+mod estimate;
+pub mod models;
 pub(crate) mod numeric;
+pub mod rates;
+mod roots;
 mod summary;
 pub mod survival;
+pub mod tables;
 
 pub use error::{Error, Result};
 pub use grouped::Grouped;
+pub use estimate::Estimate;
 pub use summary::Summary;

@@ -1,0 +1,1 @@
+//! Causal comparisons: propensity scores, weights, balance, matching and empirical calibration.
