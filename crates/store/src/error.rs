@@ -207,7 +207,7 @@ impl Error {
         }
     }
 
-    pub(crate) fn object(path: impl ToString, source: object_store::Error) -> Self {
+    pub(crate) fn object(path: &object_store::path::Path, source: object_store::Error) -> Self {
         Self::ObjectStore {
             path: path.to_string(),
             source,

@@ -1,6 +1,7 @@
 //! Merges sorted runs into one, holding one batch of each.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
@@ -134,7 +135,7 @@ impl Keys {
             let keys: Vec<_> = self
                 .sort
                 .iter()
-                .map(|&at| batch.column(at).clone())
+                .map(|&at| Arc::clone(batch.column(at)))
                 .collect();
             let keys = self.converter.convert_columns(&keys);
             run.head = Some(Head {
@@ -250,7 +251,6 @@ mod tests {
     use arrow::array::{ArrayRef, AsArray, Int64Array};
     use arrow::datatypes::{DataType, Field, Int64Type, Schema};
     use proptest::prelude::*;
-    use std::sync::Arc;
 
     fn spec() -> TableSpec {
         let column = |name| Field::new(name, DataType::Int64, true);

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, new_null_array};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int64Type, SchemaRef};
-use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
@@ -27,8 +26,8 @@ pub(crate) enum Keep {
     /// All of them.
     #[default]
     All,
-    /// All but those of these persons, which are sorted.
-    AllBut(Arc<[i64]>),
+    /// All but those that have one of these values, which are sorted, in a column of whole numbers.
+    AllBut(usize, Arc<[i64]>),
     /// Those of persons from the first up to, not including, the second.
     Range(Option<i64>, Option<i64>),
 }
@@ -120,34 +119,62 @@ fn kept(
     keep: &Keep,
     batch: RecordBatch,
 ) -> Result<RecordBatch> {
-    let Some(person) = person.filter(|_| !matches!(keep, Keep::All)) else {
-        return Ok(batch);
+    let longs = |column: usize| {
+        let column = batch.column(column).as_primitive_opt::<Int64Type>();
+        column.ok_or_else(|| Error::engine(format!("a key of table `{table}` is not Int64")))
     };
-    let persons = batch.column(person).as_primitive::<Int64Type>();
-    let range = match keep {
-        Keep::All => return Ok(batch),
-        Keep::Range(from, to) => {
+    match (keep, person) {
+        (Keep::All, _) | (Keep::Range(..), None) => Ok(batch),
+        (Keep::Range(from, to), Some(person)) => {
             // Rows are in order of persons, so a range of persons is a range of rows.
-            let start = from.map_or(0, |from| persons.values().partition_point(|&p| p < from));
-            let end = to.map_or(persons.len(), |to| {
-                persons.values().partition_point(|&p| p < to)
-            });
-            return Ok(batch.slice(start, end.saturating_sub(start)));
+            let persons = longs(person)?.values();
+            let start = from.map_or(0, |from| persons.partition_point(|&p| p < from));
+            let end = to.map_or(persons.len(), |to| persons.partition_point(|&p| p < to));
+            Ok(batch.slice(start, end.saturating_sub(start)))
         }
-        Keep::AllBut(gone) => gone,
-    };
-    let (Some(&first), Some(&last)) = (persons.values().first(), persons.values().last()) else {
-        return Ok(batch);
-    };
-    // Most batches hold none of them.
-    let near = range.partition_point(|&p| p < first);
-    if range.get(near).is_none_or(|&p| p > last) {
-        return Ok(batch);
+        (Keep::AllBut(column, gone), _) => {
+            let stays = |value: Option<i64>| value.is_none_or(|v| gone.binary_search(&v).is_err());
+            let values = longs(*column)?;
+            if values.iter().all(stays) {
+                return Ok(batch);
+            }
+            let mask: BooleanArray = values.iter().map(|v| Some(stays(v))).collect();
+            filter_record_batch(&batch, &mask).map_err(|e| Error::arrow(table, e))
+        }
     }
-    let mask: BooleanArray = persons
-        .values()
-        .iter()
-        .map(|p| Some(range.binary_search(p).is_err()))
-        .collect();
-    filter_record_batch(&batch, &mask).map_err(|e: ArrowError| Error::arrow(table, e))
+}
+
+/// Whether any row of a file has one of these values, which are sorted, in a column of whole numbers.
+/// Reads that column only. Blocking.
+pub(crate) fn holds_any(
+    backend: &Backend,
+    path: &str,
+    column: &str,
+    values: &[i64],
+) -> Result<bool> {
+    let mut found = false;
+    each_value(backend, path, column, |value| {
+        found = found || values.binary_search(&value).is_ok();
+    })?;
+    Ok(found)
+}
+
+/// Calls `each` with every value of a column of whole numbers. Blocking.
+pub(crate) fn each_value(
+    backend: &Backend,
+    path: &str,
+    column: &str,
+    mut each: impl FnMut(i64),
+) -> Result<()> {
+    for batch in reader(open(backend, path)?, path, Some(&[column]))? {
+        let batch = batch.map_err(|_| Error::damaged(path, "its rows cannot be read"))?;
+        let values = batch
+            .column_by_name(column)
+            .and_then(|c| c.as_primitive_opt::<Int64Type>());
+        let values = values.ok_or_else(|| {
+            Error::damaged(path, format!("it has no whole numbers in `{column}`"))
+        })?;
+        values.iter().flatten().for_each(&mut each);
+    }
+    Ok(())
 }

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Int64Type;
+use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use columna_model::BucketId;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
@@ -14,7 +13,7 @@ use crate::buckets::Buckets;
 use crate::layout::Layout;
 use crate::manifest::FileEntry;
 use crate::merge::merge;
-use crate::run_reader::{Batches, Keep, align, open, read, reader};
+use crate::run_reader::{Batches, Keep, align, holds_any, read};
 use crate::run_writer::RunWriter;
 use crate::table_spec::TableSpec;
 use crate::{Error, Result};
@@ -48,8 +47,15 @@ struct Slot {
     /// The files were written by this transaction, so that nobody else refers to them.
     staged: bool,
     changed: bool,
-    /// Persons whose rows leave `files`, sorted; applied by the next write.
-    gone: Vec<i64>,
+    /// What leaves `files`; applied by the next write.
+    gone: Gone,
+}
+
+/// Rows that leave: those with one of these values, which are sorted, in this column.
+#[derive(Debug, Default)]
+struct Gone {
+    column: String,
+    values: Vec<i64>,
 }
 
 impl Staging {
@@ -123,33 +129,45 @@ impl Staging {
         Ok(summary)
     }
 
+    /// Gives a place a new run, written from the rows of others. Blocking.
+    pub(crate) fn rewrite(
+        &self,
+        spec: &TableSpec,
+        bucket: Option<BucketId>,
+        buckets: &Buckets,
+        base: impl FnOnce() -> Vec<FileEntry>,
+        runs: Vec<Batches<'_>>,
+    ) -> Result<()> {
+        let files: Vec<FileEntry> = self
+            .write(spec, bucket, buckets, runs)?
+            .into_iter()
+            .collect();
+        let slot = self.slot((spec.name.clone(), bucket), base);
+        self.set(&mut locked(&slot), files)
+    }
+
     /// Empties a place.
     pub(crate) fn clear(&self, place: Place, base: impl FnOnce() -> Vec<FileEntry>) -> Result<()> {
         let slot = self.slot(place, base);
         self.set(&mut locked(&slot), Vec::new())
     }
 
-    /// Marks persons, who come sorted, for leaving a place.
+    /// Marks rows for leaving a place: those with one of these values in a column of whole numbers. For one
+    /// table it is always the same column.
     pub(crate) fn delete(
         &self,
         place: Place,
         base: impl FnOnce() -> Vec<FileEntry>,
-        persons: &[i64],
+        column: &str,
+        values: &[i64],
     ) {
         let slot = self.slot(place, base);
         let mut slot = locked(&slot);
-        let near = |f: &FileEntry| {
-            let (Some(min), Some(max)) = (f.min_person, f.max_person) else {
-                return false;
-            };
-            persons
-                .get(persons.partition_point(|&p| p < min))
-                .is_some_and(|&p| p <= max)
-        };
-        if slot.files.iter().any(near) {
-            slot.gone.extend(persons);
-            slot.gone.sort_unstable();
-            slot.gone.dedup();
+        if !slot.files.is_empty() {
+            column.clone_into(&mut slot.gone.column);
+            slot.gone.values.extend(values);
+            slot.gone.values.sort_unstable();
+            slot.gone.values.dedup();
         }
     }
 
@@ -189,15 +207,15 @@ impl Staging {
         buckets: &Buckets,
         slot: &mut Slot,
     ) -> Result<u64> {
-        if slot.gone.is_empty() {
-            return Ok(0);
-        }
         let mut found = false;
         for file in &slot.files {
-            found = found || holds_any(&self.backend, spec, file, &slot.gone)?;
+            let gone = &slot.gone;
+            found = found
+                || (gone.may_be_in(file)
+                    && holds_any(&self.backend, &file.path, &gone.column, &gone.values)?);
         }
         if !found {
-            slot.gone.clear();
+            slot.gone.values.clear();
             return Ok(0);
         }
         let before = rows(&slot.files);
@@ -235,10 +253,13 @@ impl Staging {
 
     /// The rows of a place that stay, one run for each of its files.
     fn existing(&self, spec: &TableSpec, slot: &Slot) -> Result<Vec<Batches<'static>>> {
-        let keep = if slot.gone.is_empty() {
+        let keep = if slot.gone.values.is_empty() {
             Keep::All
         } else {
-            Keep::AllBut(slot.gone.as_slice().into())
+            Keep::AllBut(
+                spec.position(&slot.gone.column)?,
+                slot.gone.values.as_slice().into(),
+            )
         };
         let runs = slot
             .files
@@ -248,7 +269,7 @@ impl Staging {
     }
 
     /// Merges runs into one new file. None when they have no rows.
-    pub(crate) fn write(
+    fn write(
         &self,
         spec: &TableSpec,
         bucket: Option<BucketId>,
@@ -285,12 +306,23 @@ impl Staging {
         let old = std::mem::replace(&mut slot.files, files);
         let was_staged = std::mem::replace(&mut slot.staged, true);
         slot.changed = true;
-        slot.gone.clear();
+        slot.gone.values.clear();
         if was_staged {
             old.iter()
                 .try_for_each(|file| self.backend.discard_file(&file.path))?;
         }
         Ok(())
+    }
+}
+
+impl Gone {
+    /// Judged by the range of persons, where the file has one: the column is the person key there.
+    fn may_be_in(&self, file: &FileEntry) -> bool {
+        let from = file
+            .min_person
+            .map_or(0, |min| self.values.partition_point(|&v| v < min));
+        let near = self.values.get(from);
+        near.is_some_and(|&v| file.max_person.is_none_or(|max| v <= max))
     }
 }
 
@@ -300,35 +332,4 @@ fn locked(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
 
 fn rows(files: &[FileEntry]) -> u64 {
     files.iter().map(|f| f.rows).sum()
-}
-
-/// Whether a file has a row of any of these persons, who come sorted. Reads the person key only.
-fn holds_any(
-    backend: &Backend,
-    spec: &TableSpec,
-    file: &FileEntry,
-    persons: &[i64],
-) -> Result<bool> {
-    let Some(key) = spec.person_key.as_deref() else {
-        return Ok(false);
-    };
-    let reader = reader(open(backend, &file.path)?, &file.path, Some(&[key]))?;
-    for batch in reader {
-        let batch = batch.map_err(|_| Error::damaged(&file.path, "its rows cannot be read"))?;
-        let Some(found) = batch
-            .column_by_name(key)
-            .and_then(|c| c.as_primitive_opt::<Int64Type>())
-        else {
-            return Err(Error::damaged(&file.path, "it has no person key"));
-        };
-        if found.null_count() == 0
-            && found
-                .values()
-                .iter()
-                .any(|p| persons.binary_search(p).is_ok())
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

@@ -122,7 +122,8 @@ impl TableSpec {
             .transpose()
     }
 
-    fn position(&self, name: &str) -> Result<usize> {
+    /// The position of a column in the schema.
+    pub(crate) fn position(&self, name: &str) -> Result<usize> {
         self.schema.index_of(name).map_err(|_| {
             self.wrong(format!(
                 "it has no column `{name}`, which its order or key names"

@@ -13,6 +13,7 @@ use crate::buckets::Buckets;
 use crate::commit::{self, Change};
 use crate::manifest::FileEntry;
 use crate::operation::{Delivery, Operation};
+use crate::run_reader::Batches;
 use crate::snapshot::Snapshot;
 use crate::staging::{RunSummary, Staging};
 use crate::store::Store;
@@ -149,9 +150,9 @@ impl Transaction {
     /// # Errors
     /// When the table is unknown or has no person key.
     pub fn delete_persons(&mut self, table: &str, persons: &[i64]) -> Result<()> {
-        if !self.spec(table)?.is_bucketed() {
+        let Some(key) = self.spec(table)?.person_key.clone() else {
             return Err(Error::engine(format!("table `{table}` has no person key")));
-        }
+        };
         let mut persons = persons.to_vec();
         persons.sort_unstable();
         persons.dedup();
@@ -163,7 +164,7 @@ impl Transaction {
             let (here, beyond) = rest.split_at(count);
             let base = || self.base_files(table, Some(bucket));
             self.staging
-                .delete((table.to_owned(), Some(bucket)), base, here);
+                .delete((table.to_owned(), Some(bucket)), base, &key, here);
             rest = beyond;
         }
         Ok(())
@@ -219,6 +220,38 @@ impl Transaction {
     /// Applies the deletions. Returns the rows that left each table. Blocking.
     pub(crate) fn settle(&self) -> Result<BTreeMap<String, u64>> {
         self.staging.settle(&self.specs, &self.buckets)
+    }
+
+    /// Removes the rows of a table that is not bucketed which have one of these values in a column.
+    pub(crate) fn delete_linked(&mut self, table: &str, column: &str, values: &[i64]) {
+        let base = || self.base_files(table, None);
+        self.staging
+            .delete((table.to_owned(), None), base, column, values);
+    }
+
+    /// No other change may come between in any table of this bucket.
+    pub(crate) fn guard(&mut self, bucket: BucketId) {
+        self.guarded.insert(bucket);
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn buckets_mut(&mut self) -> &mut Buckets {
+        &mut self.buckets
+    }
+
+    /// Gives a table's part in a bucket a new run, written from the rows of others. Blocking.
+    pub(crate) fn rewrite(
+        &self,
+        table: &str,
+        bucket: Option<BucketId>,
+        runs: Vec<Batches<'_>>,
+    ) -> Result<()> {
+        let base = || self.base_files(table, bucket);
+        self.staging
+            .rewrite(self.spec(table)?, bucket, &self.buckets, base, runs)
     }
 
     fn spec(&self, table: &str) -> Result<&TableSpec> {

@@ -3,4 +3,7 @@
 
 mod append;
 mod concurrency;
+mod damage;
 mod fixture;
+mod kill;
+mod maintenance;
