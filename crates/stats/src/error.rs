@@ -70,6 +70,33 @@ pub enum Error {
     /// The likelihood could not be maximised.
     #[error("the fit did not converge; look for covariates on extreme scales")]
     NoConvergence,
+    /// The columns of a model have different numbers of rows.
+    #[error("all columns of a model must have the same number of rows")]
+    UnequalColumns,
+    /// An outcome of a logistic regression outside [0, 1].
+    #[error("the outcome of a logistic regression must be 0 or 1 (or a share between them)")]
+    InvalidBinaryOutcome,
+    /// An outcome of a Poisson regression that is not a count.
+    #[error("the outcome of a Poisson regression must be a finite number of at least 0")]
+    InvalidCount,
+    /// A model or a comparison without rows.
+    #[error("there is no row (of weight above 0) to fit a model to")]
+    NoRows,
+    /// A covariate whose squares overflow or underflow.
+    #[error("a covariate is too large or too small to square; give it in another unit")]
+    CovariateOutOfRange,
+    /// A clustered variance was asked for without clusters.
+    #[error("a clustered variance needs a cluster for every row")]
+    NoClusters,
+    /// An option that is out of its range.
+    #[error("{0} is out of range")]
+    InvalidOption(&'static str),
+    /// A propensity score outside (0, 1).
+    #[error("a propensity score must be between 0 and 1, both excluded")]
+    InvalidPropensity,
+    /// A comparison of two groups of which one is empty.
+    #[error("one of the two groups has no row")]
+    EmptyGroup,
     /// A prediction was asked for with the wrong number of covariates.
     #[error("a prediction needs one finite value per term")]
     InvalidPrediction,

@@ -1,9 +1,11 @@
 //! Distribution functions in the tails that the statistics need, and small symmetric matrices.
 
+mod cross_product;
 mod symmetric;
 
 use statrs::distribution::{ChiSquared, ContinuousCDF, Normal};
 
+pub(crate) use self::cross_product::weighted_cross_product;
 pub(crate) use self::symmetric::{Factor, Symmetric};
 use crate::{Error, Result};
 

@@ -20,11 +20,10 @@ pub(crate) struct Factor {
 
 impl Symmetric {
     pub(crate) fn zero(size: usize) -> Self {
-        Self { size, values: vec![0.0; size * size] }
-    }
-
-    pub(crate) fn size(&self) -> usize {
-        self.size
+        Self {
+            size,
+            values: vec![0.0; size * size],
+        }
     }
 
     pub(crate) fn get(&self, row: usize, column: usize) -> f64 {
@@ -62,21 +61,44 @@ impl Symmetric {
     /// Without the rows and columns for which `keep` is false.
     pub(crate) fn restricted(&self, keep: &[bool]) -> Self {
         let kept: Vec<usize> = (0..self.size).filter(|at| keep[*at]).collect();
-        let values = kept.iter().flat_map(|row| kept.iter().map(|column| self.get(*row, *column))).collect();
-        Self { size: kept.len(), values }
-    }
-
-    /// x' M x.
-    pub(crate) fn quadratic(&self, x: &[f64]) -> f64 {
-        self.times(x).iter().zip(x).map(|(a, b)| a * b).sum()
-    }
-
-    /// M x.
-    pub(crate) fn times(&self, x: &[f64]) -> Vec<f64> {
-        if self.size == 0 {
-            return Vec::new();
+        let values = kept
+            .iter()
+            .flat_map(|row| kept.iter().map(|column| self.get(*row, *column)))
+            .collect();
+        Self {
+            size: kept.len(),
+            values,
         }
-        self.values.chunks(self.size).map(|row| row.iter().zip(x).map(|(a, b)| a * b).sum()).collect()
+    }
+
+    /// D M D, for D the diagonal matrix of `scale`.
+    pub(crate) fn scaled(&self, scale: &[f64]) -> Self {
+        let mut result = self.clone();
+        for row in 0..self.size {
+            for column in 0..self.size {
+                *result.get_mut(row, column) *= scale[row] * scale[column];
+            }
+        }
+        result
+    }
+
+    /// The scale that makes the diagonal 1; 0 where it is not positive.
+    pub(crate) fn unit_scale(&self) -> Vec<f64> {
+        (0..self.size)
+            .map(|at| self.get(at, at))
+            .map(|d| if d > 0.0 { 1.0 / d.sqrt() } else { 0.0 })
+            .collect()
+    }
+
+    /// u' M⁻ u and the rank of M, worked out in units that make the columns comparable.
+    pub(crate) fn inverse_quadratic(&self, u: &[f64], tolerance: f64) -> (f64, usize) {
+        let scale = self.unit_scale();
+        let factor = self.scaled(&scale).factor(tolerance);
+        let u: Vec<f64> = u.iter().zip(&scale).map(|(u, scale)| u * scale).collect();
+        (
+            factor.solve(&u).iter().zip(&u).map(|(a, b)| a * b).sum(),
+            factor.rank(),
+        )
     }
 
     /// M N M, for M this matrix: the sandwich.
@@ -94,8 +116,9 @@ impl Symmetric {
         let mut result = Self::zero(n);
         for row in 0..n {
             for column in 0..=row {
-                *result.get_mut(row, column) =
-                    (0..n).map(|inner| left[row * n + inner] * self.get(inner, column)).sum();
+                *result.get_mut(row, column) = (0..n)
+                    .map(|inner| left[row * n + inner] * self.get(inner, column))
+                    .sum();
             }
         }
         result.mirror();
@@ -132,7 +155,9 @@ impl Symmetric {
 impl Factor {
     /// Whether a column is not a combination of those before it.
     pub(crate) fn kept(&self) -> Vec<bool> {
-        (0..self.size).map(|at| self.values[at * self.size + at] != 0.0).collect()
+        (0..self.size)
+            .map(|at| self.values[at * self.size + at] != 0.0)
+            .collect()
     }
 
     pub(crate) fn rank(&self) -> usize {
@@ -153,7 +178,9 @@ impl Factor {
                 x[row] = 0.0;
                 continue;
             }
-            let sum: f64 = (row + 1..n).map(|below| l[below * n + row] * x[below]).sum();
+            let sum: f64 = (row + 1..n)
+                .map(|below| l[below * n + row] * x[below])
+                .sum();
             x[row] = x[row] / pivot - sum;
         }
         x
@@ -182,12 +209,25 @@ impl Factor {
 mod tests {
     use super::*;
 
+    impl Symmetric {
+        fn times(&self, x: &[f64]) -> Vec<f64> {
+            self.values
+                .chunks(self.size)
+                .map(|row| row.iter().zip(x).map(|(a, b)| a * b).sum())
+                .collect()
+        }
+    }
+
     fn gram(columns: &[Vec<f64>]) -> Symmetric {
         let n = columns.len();
         let mut matrix = Symmetric::zero(n);
         for row in 0..n {
             for column in 0..n {
-                *matrix.get_mut(row, column) = columns[row].iter().zip(&columns[column]).map(|(a, b)| a * b).sum();
+                *matrix.get_mut(row, column) = columns[row]
+                    .iter()
+                    .zip(&columns[column])
+                    .map(|(a, b)| a * b)
+                    .sum();
             }
         }
         matrix
@@ -195,7 +235,11 @@ mod tests {
 
     #[test]
     fn inverse_times_matrix_is_identity() {
-        let m = gram(&[vec![1.0, 2.0, 3.0, 5.0], vec![2.0, 0.0, 1.0, 1.0], vec![0.5, 1.0, 0.0, 4.0]]);
+        let m = gram(&[
+            vec![1.0, 2.0, 3.0, 5.0],
+            vec![2.0, 0.0, 1.0, 1.0],
+            vec![0.5, 1.0, 0.0, 4.0],
+        ]);
         let inverse = m.factor(1e-12).inverse();
         for at in 0..3 {
             let mut unit = [0.0; 3];
@@ -209,11 +253,17 @@ mod tests {
     #[test]
     fn a_redundant_column_is_named() {
         let x = vec![1.0, 2.0, 3.0, 5.0];
-        let m = gram(&[x.clone(), x.iter().map(|x| 2.0 * x).collect(), vec![1.0, 0.0, 2.0, 1.0]]);
+        let m = gram(&[
+            x.clone(),
+            x.iter().map(|x| 2.0 * x).collect(),
+            vec![1.0, 0.0, 2.0, 1.0],
+        ]);
         let factor = m.factor(1e-12);
         assert_eq!(factor.kept(), [true, false, true]);
         assert_eq!(factor.rank(), 2);
         let solved = factor.solve(&m.times(&[1.0, 0.0, -2.0]));
-        assert!((solved[0] - 1.0).abs() < 1e-12 && solved[1] == 0.0 && (solved[2] + 2.0).abs() < 1e-12);
+        assert!(
+            (solved[0] - 1.0).abs() < 1e-12 && solved[1] == 0.0 && (solved[2] + 2.0).abs() < 1e-12
+        );
     }
 }

@@ -364,14 +364,14 @@ impl Summary for EventTimes {
 }
 
 /// A finished summary, sorted.
-pub(super) struct Contents {
+pub(crate) struct Contents {
     pub(super) rows: u64,
     pub(super) exits: Vec<Entry<u64>>,
     pub(super) entries: Vec<Entry<u64>>,
     pub(super) weights: Option<ContentWeights>,
 }
 
-pub(super) struct ContentWeights {
+pub(crate) struct ContentWeights {
     pub(super) exits: Vec<Weight>,
     pub(super) entries: Vec<Weight>,
     pub(super) intervals: Vec<Interval>,
@@ -393,7 +393,7 @@ fn aligned(counts: &[Entry<u64>], weights: &[Entry<Weight>]) -> Vec<Weight> {
 
 /// Weighted rows with one start, time and status.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Interval {
+pub(crate) struct Interval {
     pub(super) start: f64,
     pub(super) time: f64,
     pub(super) status: u32,

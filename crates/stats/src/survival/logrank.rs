@@ -89,7 +89,9 @@ pub fn test<S: Ord, G: Ord + Clone>(
     names.dedup();
     let mut strata: Vec<(&S, Vec<usize>, Vec<&EventTimes>)> = Vec::new();
     for ((stratum, group), times) in summary.iter() {
-        let index = names.binary_search(&group).map_err(|_| Error::CorruptState)?;
+        let index = names
+            .binary_search(&group)
+            .map_err(|_| Error::CorruptState)?;
         match strata.last_mut().filter(|(last, _, _)| *last == stratum) {
             Some((_, indices, groups)) => {
                 indices.push(index);
@@ -98,7 +100,8 @@ pub fn test<S: Ord, G: Ord + Clone>(
             None => strata.push((stratum, vec![index], vec![times])),
         }
     }
-    let groups: Vec<Vec<&EventTimes>> = strata.iter().map(|(_, _, groups)| groups.clone()).collect();
+    let groups: Vec<Vec<&EventTimes>> =
+        strata.iter().map(|(_, _, groups)| groups.clone()).collect();
     let tables = EventTimes::aligned_risk_tables(&groups)?;
     let mut sums = Sums::new(names.len());
     for ((_, indices, _), tables) in strata.iter().zip(&tables) {
@@ -125,8 +128,16 @@ impl Sums {
         }
     }
 
-    fn add_stratum(&mut self, indices: &[usize], tables: &[RiskTable], weighting: Weighting) -> Result<()> {
-        let events = tables.iter().map(RiskTable::single_event).collect::<Result<Vec<_>>>()?;
+    fn add_stratum(
+        &mut self,
+        indices: &[usize],
+        tables: &[RiskTable],
+        weighting: Weighting,
+    ) -> Result<()> {
+        let events = tables
+            .iter()
+            .map(RiskTable::single_event)
+            .collect::<Result<Vec<_>>>()?;
         if tables.iter().any(|table| table.squares.is_some()) {
             return Err(Error::FractionalWeights);
         }
@@ -146,13 +157,19 @@ impl Sums {
                 Weighting::LogRank => 1.0,
                 Weighting::Gehan => n,
                 Weighting::TaroneWare => n.sqrt(),
-                Weighting::FlemingHarrington { rho, gamma } => survival.powf(rho) * (1.0 - survival).powf(gamma),
+                Weighting::FlemingHarrington { rho, gamma } => {
+                    survival.powf(rho) * (1.0 - survival).powf(gamma)
+                }
                 Weighting::Peto => peto,
                 Weighting::PetoModified => peto * n / (n + 1.0),
             };
             survival *= (n - d) / n;
             // With one at risk nothing varies.
-            let spread = if n > 1.0 { weight * weight * d * (n - d) / (n * n * (n - 1.0)) } else { 0.0 };
+            let spread = if n > 1.0 {
+                weight * weight * d * (n - d) / (n * n * (n - 1.0))
+            } else {
+                0.0
+            };
             for (j, table_j) in tables.iter().enumerate() {
                 let at_risk = table_j.at_risk[at];
                 self.observed[indices[j]] += weight * events[j][at];
@@ -169,15 +186,27 @@ impl Sums {
 
     fn finish<G: Clone>(mut self, names: &[&G]) -> LogRank<G> {
         self.variance.mirror();
-        let mut keep: Vec<bool> = self.expected.iter().map(|expected| *expected > 0.0).collect();
+        let mut keep: Vec<bool> = self
+            .expected
+            .iter()
+            .map(|expected| *expected > 0.0)
+            .collect();
         // One group's difference follows from the others'.
         if let Some(first) = keep.iter_mut().find(|keep| **keep) {
             *first = false;
         }
         let differences = self.observed.iter().zip(&self.expected).zip(&keep);
-        let differences: Vec<f64> = differences.filter(|(_, keep)| **keep).map(|((o, e), _)| o - e).collect();
+        let differences: Vec<f64> = differences
+            .filter(|(_, keep)| **keep)
+            .map(|((o, e), _)| o - e)
+            .collect();
         let factor = self.variance.restricted(&keep).factor(1e-12);
-        let chi_squared = factor.solve(&differences).iter().zip(&differences).map(|(a, b)| a * b).sum();
+        let chi_squared = factor
+            .solve(&differences)
+            .iter()
+            .zip(&differences)
+            .map(|(a, b)| a * b)
+            .sum();
         let df = factor.rank();
         let groups = names.iter().enumerate().map(|(at, name)| Group {
             group: G::clone(name),
@@ -202,7 +231,7 @@ mod tests {
     use crate::Summary;
 
     fn arms(rows: &[(u8, f64, u32)]) -> Grouped<((), u8), EventTimes> {
-        let mut arms = Grouped::default();
+        let mut arms = Grouped::<((), u8), EventTimes>::default();
         for (arm, time, status) in rows {
             arms.entry(((), *arm)).add(*time, *status).unwrap();
         }
@@ -211,8 +240,15 @@ mod tests {
 
     #[test]
     fn parts_merge_to_the_whole() {
-        let rows: Vec<(u8, f64, u32)> =
-            (0..200_u32).map(|row| ((row % 3) as u8, f64::from(row * 37 % 91), u32::from(row % 4 != 0))).collect();
+        let rows: Vec<(u8, f64, u32)> = (0..200_u32)
+            .map(|row| {
+                (
+                    (row % 3) as u8,
+                    f64::from(row * 37 % 91),
+                    u32::from(row % 4 != 0),
+                )
+            })
+            .collect();
         let whole = test(&arms(&rows), Weighting::Gehan).unwrap();
         let mut parts = arms(&rows[150..]);
         parts.merge(arms(&rows[..80]));
@@ -225,16 +261,28 @@ mod tests {
         let one = test(&arms(&[(0, 1.0, 1), (0, 2.0, 1)]), Weighting::LogRank).unwrap();
         assert_eq!((one.df, one.p_value), (0, 1.0));
         let censored = test(&arms(&[(0, 1.0, 0), (1, 2.0, 0)]), Weighting::LogRank).unwrap();
-        assert_eq!((censored.df, censored.chi_squared, censored.p_value), (0, 0.0, 1.0));
+        assert_eq!(
+            (censored.df, censored.chi_squared, censored.p_value),
+            (0, 0.0, 1.0)
+        );
         let empty = test(&arms(&[]), Weighting::LogRank).unwrap();
         assert!(empty.groups.is_empty());
     }
 
     #[test]
     fn competing_events_and_fractional_weights_are_refused() {
-        assert_eq!(test(&arms(&[(0, 1.0, 2)]), Weighting::LogRank), Err(Error::CompetingEvents));
+        assert_eq!(
+            test(&arms(&[(0, 1.0, 2)]), Weighting::LogRank),
+            Err(Error::CompetingEvents)
+        );
         let mut weighted = Grouped::<((), u8), EventTimes>::default();
-        weighted.entry(((), 0)).add_weighted(None, 3.0, 1, 0.5).unwrap();
-        assert_eq!(test(&weighted, Weighting::LogRank), Err(Error::FractionalWeights));
+        weighted
+            .entry(((), 0))
+            .add_weighted(None, 3.0, 1, 0.5)
+            .unwrap();
+        assert_eq!(
+            test(&weighted, Weighting::LogRank),
+            Err(Error::FractionalWeights)
+        );
     }
 }

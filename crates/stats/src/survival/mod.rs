@@ -1,5 +1,7 @@
 //! Survival statistics: all of them read one summary, [`EventTimes`].
 
+pub mod concordance;
+pub mod cox;
 mod event_times;
 mod histogram;
 mod interval;
@@ -15,3 +17,6 @@ pub use event_times::{EventTimes, EventTimesParts, MAX_STATUS};
 pub use interval::ConfType;
 pub use quantile::Quantile;
 pub use risk_table::RiskTable;
+
+pub(crate) use histogram::check_time;
+pub(crate) use risk_table::TimeFix;

@@ -55,19 +55,30 @@ impl EventTimes {
 
     /// The tables of several groups, with near-ties merged over all of them as R's `timefix` does.
     pub fn risk_tables(groups: &[&Self]) -> Result<Vec<RiskTable>> {
-        let contents = groups.iter().map(|group| group.contents()).collect::<Result<Vec<_>>>()?;
+        let contents = groups
+            .iter()
+            .map(|group| group.contents())
+            .collect::<Result<Vec<_>>>()?;
         let fix = TimeFix::new(&contents);
-        contents.iter().map(|contents| RiskTable::new(contents, &fix, grid([contents], &fix))).collect()
+        contents
+            .iter()
+            .map(|contents| RiskTable::new(contents, &fix, grid([contents], &fix)))
+            .collect()
     }
 
     /// Tables of groups that are compared: by stratum, each stratum's groups at the same times.
     pub(crate) fn aligned_risk_tables(strata: &[Vec<&Self>]) -> Result<Vec<Vec<RiskTable>>> {
-        let strata = strata.iter().map(|groups| groups.iter().map(|group| group.contents()).collect());
+        let strata = strata
+            .iter()
+            .map(|groups| groups.iter().map(|group| group.contents()).collect());
         let strata = strata.collect::<Result<Vec<Vec<_>>>>()?;
         let fix = TimeFix::new(strata.iter().flatten());
         let tables = strata.iter().map(|groups| {
             let grid = grid(groups, &fix);
-            groups.iter().map(|contents| RiskTable::new(contents, &fix, grid.clone())).collect()
+            groups
+                .iter()
+                .map(|contents| RiskTable::new(contents, &fix, grid.clone()))
+                .collect()
         });
         tables.collect()
     }
@@ -75,8 +86,10 @@ impl EventTimes {
 
 /// The distinct times at which rows of any of these left.
 fn grid<'a>(groups: impl IntoIterator<Item = &'a Contents>, fix: &TimeFix) -> Vec<f64> {
-    let mut times: Vec<f64> =
-        groups.into_iter().flat_map(|contents| contents.exits.iter().map(|exit| fix.fix(exit.time))).collect();
+    let mut times: Vec<f64> = groups
+        .into_iter()
+        .flat_map(|contents| contents.exits.iter().map(|exit| fix.fix(exit.time)))
+        .collect();
     times.sort_by(f64::total_cmp);
     times.dedup();
     times
@@ -96,7 +109,13 @@ impl RiskTable {
     /// `grid` has at least the times at which these rows left.
     fn new(contents: &Contents, fix: &TimeFix, grid: Vec<f64>) -> Result<Self> {
         let times = grid.len();
-        let causes = contents.exits.iter().map(|exit| exit.column as usize).max().unwrap_or(0).max(1);
+        let causes = contents
+            .exits
+            .iter()
+            .map(|exit| exit.column as usize)
+            .max()
+            .unwrap_or(0)
+            .max(1);
         let mut table = Self {
             rows: contents.rows,
             time: grid,
@@ -113,7 +132,10 @@ impl RiskTable {
             while table.time.get(at).is_some_and(|known| *known < time) {
                 at += 1;
             }
-            let weight = contents.weights.as_ref().map_or_else(|| unit(exit.cell), |weights| weights.exits[place]);
+            let weight = contents
+                .weights
+                .as_ref()
+                .map_or_else(|| unit(exit.cell), |weights| weights.exits[place]);
             let status = exit.column as usize;
             let (sum, rows) = match status.checked_sub(1) {
                 None => (&mut table.censored, &mut table.censored_rows),
@@ -127,7 +149,11 @@ impl RiskTable {
             }
         }
         table.count_at_risk(contents, fix);
-        if let Some(weights) = contents.weights.as_ref().filter(|weights| weights.fractional) {
+        if let Some(weights) = contents
+            .weights
+            .as_ref()
+            .filter(|weights| weights.fractional)
+        {
             table.squares = Some(table.squares_by_entry(squares, &weights.intervals, fix)?);
         }
         table.check_intervals(contents, fix)?;
@@ -234,17 +260,20 @@ pub(crate) struct TimeFix {
 
 impl TimeFix {
     pub(crate) fn new<'a>(groups: impl IntoIterator<Item = &'a Contents>) -> Self {
-        let times = groups.into_iter().flat_map(|contents| {
-            let exits = contents.exits.iter().map(|exit| exit.time);
-            exits.chain(contents.entries.iter().map(|entry| entry.time))
-        });
-        Self::of_times(times.collect())
+        let mut times = Vec::new();
+        for contents in groups {
+            times.extend(contents.exits.iter().map(|exit| exit.time));
+            times.extend(contents.entries.iter().map(|entry| entry.time));
+        }
+        Self::of_times(times.iter().copied())
     }
 
-    pub(crate) fn of_times(mut times: Vec<f64>) -> Self {
-        if times.iter().all(|time| time.fract() == 0.0 && *time < 1e6) {
+    pub(crate) fn of_times(times: impl Iterator<Item = f64> + Clone) -> Self {
+        // Whole days are never near-ties, and are not even looked at twice.
+        if times.clone().all(|time| time.fract() == 0.0 && time < 1e6) {
             return Self::default();
         }
+        let mut times: Vec<f64> = times.collect();
         times.sort_by(f64::total_cmp);
         times.dedup();
         #[expect(

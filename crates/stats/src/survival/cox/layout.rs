@@ -1,0 +1,209 @@
+//! Where each row stands among the event times: found once, read by every pass.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::rows::Rows;
+use crate::survival::TimeFix;
+use crate::{Error, Result};
+
+/// The distinct event times by stratum, and for each row the ones at which it is at risk.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    /// Stratum codes in order.
+    pub(crate) strata: Vec<u64>,
+    /// Each stratum's place in `time`.
+    pub(crate) ranges: Vec<Range<usize>>,
+    /// Distinct event times, by stratum and then ascending.
+    pub(crate) time: Vec<f64>,
+    /// Rows with their event at each event time.
+    pub(crate) deaths: Vec<u32>,
+    /// Their weights.
+    pub(crate) death_weight: Vec<f64>,
+    /// A row is at risk at the event times `first..last`; if it has the event, it is at `last - 1`.
+    pub(crate) first: Vec<u32>,
+    pub(crate) last: Vec<u32>,
+    /// The row's stratum as an index into `strata`; empty if there is one.
+    pub(crate) stratum: Vec<u32>,
+    /// Rows are read in chunks of this many, whatever the number of threads.
+    pub(crate) chunk: usize,
+}
+
+/// Whole days up to here are looked up in a table instead of searched.
+const MAX_TABLE_DAYS: f64 = 65_536.0;
+const MIN_CHUNK: usize = 16_384;
+const MAX_CHUNKS: usize = 64;
+
+impl Layout {
+    pub(crate) fn new(rows: &Rows) -> Result<Self> {
+        let n = rows.len();
+        if rows.time.iter().any(|time| time.is_nan()) {
+            return Err(Error::UnequalTerms);
+        }
+        u32::try_from(n).map_err(|_| Error::TooManyRows)?;
+        let (strata, stratum) = codes(&rows.stratum)?;
+        let stratum_of = |row: usize| stratum.get(row).map_or(0, |stratum| *stratum as usize);
+        let fix = TimeFix::of_times(
+            rows.time
+                .iter()
+                .chain(rows.start.iter().filter(|s| s.is_finite()))
+                .copied(),
+        );
+        let mut by_stratum: Vec<Vec<f64>> = vec![Vec::new(); strata.len()];
+        for row in (0..n).filter(|row| rows.event[*row]) {
+            by_stratum[stratum_of(row)].push(fix.fix(rows.time[row]));
+        }
+        let mut layout = Self {
+            ranges: Vec::with_capacity(strata.len()),
+            strata,
+            time: Vec::new(),
+            deaths: Vec::new(),
+            death_weight: Vec::new(),
+            first: Vec::with_capacity(n),
+            last: Vec::with_capacity(n),
+            stratum: Vec::new(),
+            chunk: 0,
+        };
+        for mut times in by_stratum {
+            times.sort_unstable_by(f64::total_cmp);
+            times.dedup();
+            let begin = layout.time.len();
+            layout.time.extend(times);
+            layout.ranges.push(begin..layout.time.len());
+        }
+        layout.place_rows(rows, &stratum, &fix)?;
+        layout.stratum = stratum;
+        layout.count_deaths(rows);
+        layout.chunk = layout.chunk_size(n);
+        Ok(layout)
+    }
+
+    fn place_rows(&mut self, rows: &Rows, stratum: &[u32], fix: &TimeFix) -> Result<()> {
+        let n = rows.len();
+        let table = DayTable::new(rows, &self.ranges, &self.time);
+        for row in 0..n {
+            let stratum = stratum.get(row).map_or(0, |stratum| *stratum as usize);
+            let until = |time: f64| match &table {
+                Some(table) => table.until(stratum, time),
+                None => {
+                    let range = self.ranges[stratum].clone();
+                    let time = fix.fix(time);
+                    range.start + self.time[range].partition_point(|known| *known <= time)
+                }
+            };
+            let start = rows.start.get(row).copied().unwrap_or(f64::NEG_INFINITY);
+            let first = if start == f64::NEG_INFINITY {
+                self.ranges[stratum].start
+            } else {
+                until(start)
+            };
+            let last = until(rows.time[row]);
+            if start.is_finite() && fix.fix(start) >= fix.fix(rows.time[row]) {
+                return Err(Error::EmptyInterval);
+            }
+            self.first
+                .push(u32::try_from(first).map_err(|_| Error::TooManyRows)?);
+            self.last
+                .push(u32::try_from(last).map_err(|_| Error::TooManyRows)?);
+        }
+        Ok(())
+    }
+
+    fn count_deaths(&mut self, rows: &Rows) {
+        self.deaths = vec![0; self.time.len()];
+        self.death_weight = vec![0.0; self.time.len()];
+        for row in (0..rows.len()).filter(|row| rows.event[*row]) {
+            let at = self.last[row] as usize - 1;
+            self.deaths[at] += 1;
+            self.death_weight[at] += rows.weight_of(row);
+        }
+    }
+
+    /// Large enough that the sums of a chunk are small beside its rows.
+    fn chunk_size(&self, n: usize) -> usize {
+        let by_times = self.time.len().saturating_mul(4);
+        n.div_ceil(MAX_CHUNKS).max(MIN_CHUNK).max(by_times)
+    }
+
+    /// The first event time of the row's stratum.
+    pub(crate) fn begin(&self, row: usize) -> usize {
+        let stratum = self.stratum.get(row).map_or(0, |stratum| *stratum as usize);
+        self.ranges[stratum].start
+    }
+
+    /// The rows' ranges, the same for any number of threads.
+    pub(crate) fn chunks(&self) -> Vec<Range<usize>> {
+        let n = self.first.len();
+        (0..n)
+            .step_by(self.chunk.max(1))
+            .map(|begin| begin..(begin + self.chunk).min(n))
+            .collect()
+    }
+}
+
+/// For whole days: the number of event times up to each day, by stratum.
+struct DayTable {
+    days: usize,
+    until: Vec<usize>,
+}
+
+impl DayTable {
+    fn new(rows: &Rows, ranges: &[Range<usize>], times: &[f64]) -> Option<Self> {
+        let whole = |time: &f64| time.fract() == 0.0 && *time < MAX_TABLE_DAYS;
+        let mut longest = 0.0_f64;
+        for time in rows
+            .time
+            .iter()
+            .chain(rows.start.iter().filter(|start| start.is_finite()))
+        {
+            if !whole(time) {
+                return None;
+            }
+            longest = longest.max(*time);
+        }
+        let days = day(longest) + 1;
+        if ranges.len().checked_mul(days)? > 4 * rows.len() + (1 << 20) {
+            return None;
+        }
+        let mut until = Vec::with_capacity(ranges.len() * days);
+        for range in ranges {
+            let mut at = range.start;
+            for today in 0..days {
+                while at < range.end && day(times[at]) <= today {
+                    at += 1;
+                }
+                until.push(at);
+            }
+        }
+        Some(Self { days, until })
+    }
+
+    fn until(&self, stratum: usize, time: f64) -> usize {
+        self.until[stratum * self.days + day(time)]
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be a whole day in range"
+)]
+fn day(time: f64) -> usize {
+    time as usize
+}
+
+/// The distinct codes in order, and each row's place among them; one code and no places for an empty column.
+pub(crate) fn codes(column: &[u64]) -> Result<(Vec<u64>, Vec<u32>)> {
+    if column.is_empty() {
+        return Ok((vec![0], Vec::new()));
+    }
+    let mut distinct = column.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let places: HashMap<u64, u32> = distinct.iter().copied().zip(0..).collect();
+    let places = column
+        .iter()
+        .map(|code| places.get(code).copied().ok_or(Error::TooManyRows));
+    let places = places.collect::<Result<_>>()?;
+    Ok((distinct, places))
+}

@@ -1,0 +1,400 @@
+//! The partial likelihood, its score and its information, in two passes over the rows and without a sort.
+//!
+//! With r = w·exp(η) and the event times t of a stratum: S0, S1 sum r and r·x over those at risk (suffix sums of
+//! what is added at a row's last event time and taken away at its first), D0, D1 over those with the event.
+//! With d events of mean weight w̄, f_j = j/d and z_j = S0 − f_j·D0 (Efron; Breslow has f_j = 0):
+//! h = Σ w̄/z_j, g = Σ w̄(1−f_j)/z_j, and A, B, C = Σ w̄·{1, f_j, f_j²}/z_j². Then
+//! log L = Σ w·η − Σ_t Σ_j w̄·log z_j, score = Σ w·x − Σ_t (h·S1 − (h−g)·D1), and
+//! information = X'diag(r·H)X − Σ_t (A·S1S1' − B·(S1D1' + D1S1') + C·D1D1'),
+//! H being the sum of h over a row's event times, with g at its own.
+//! Source: Efron, JASA 1977; Therneau and Grambsch (2000), 3.3.
+
+use rayon::prelude::*;
+
+use super::Ties;
+use super::layout::Layout;
+use super::rows::Rows;
+use crate::numeric::{Symmetric, weighted_cross_product};
+
+/// What is known at one value of the coefficients.
+#[derive(Debug, Clone)]
+pub(crate) struct Evaluation {
+    pub(crate) log_likelihood: f64,
+    pub(crate) score: Vec<f64>,
+    pub(crate) information: Symmetric,
+}
+
+impl Evaluation {
+    pub(crate) fn is_finite(&self) -> bool {
+        self.log_likelihood.is_finite() && self.score.iter().all(|score| score.is_finite())
+    }
+}
+
+/// The sums at each event time.
+#[derive(Debug, Default)]
+pub(crate) struct Sums {
+    /// h, g, A, B, C.
+    pub(crate) h: Vec<f64>,
+    pub(crate) g: Vec<f64>,
+    pub(crate) a: Vec<f64>,
+    pub(crate) b: Vec<f64>,
+    pub(crate) c: Vec<f64>,
+    /// S1 and D1, a row of `terms` per event time.
+    pub(crate) s1: Vec<f64>,
+    pub(crate) d1: Vec<f64>,
+    /// Σ w̄·log z.
+    log_denominator: f64,
+}
+
+/// The data of a fit: rows, layout, and covariates less their centres.
+#[derive(Debug)]
+pub(crate) struct Model<'a> {
+    pub(crate) rows: &'a Rows,
+    pub(crate) layout: Layout,
+    pub(crate) ties: Ties,
+    pub(crate) centre: Vec<f64>,
+    /// The variance of each term over all rows.
+    pub(crate) spread: Vec<f64>,
+    /// The range of each term.
+    pub(crate) range: Vec<f64>,
+    /// Σ w·x over events.
+    pub(crate) event_sum: Vec<f64>,
+}
+
+impl<'a> Model<'a> {
+    pub(crate) fn new(rows: &'a Rows, layout: Layout, ties: Ties) -> Self {
+        let weights: f64 = (0..rows.len()).map(|row| rows.weight_of(row)).sum();
+        let centre: Vec<f64> = rows
+            .covariates
+            .iter()
+            .map(|column| {
+                let rough = column
+                    .iter()
+                    .enumerate()
+                    .map(|(row, x)| rows.weight_of(row) * x)
+                    .sum::<f64>()
+                    / weights;
+                // A second pass takes out the rounding of large offsets such as years.
+                let rest = column
+                    .iter()
+                    .enumerate()
+                    .map(|(row, x)| rows.weight_of(row) * (x - rough));
+                let centre = rough + rest.sum::<f64>() / weights;
+                if centre.is_finite() { centre } else { 0.0 }
+            })
+            .collect();
+        let event_sum = rows.covariates.iter().zip(&centre).map(|(column, centre)| {
+            let events = column
+                .iter()
+                .enumerate()
+                .filter(|(row, _)| rows.event[*row]);
+            events
+                .map(|(row, x)| rows.weight_of(row) * (x - centre))
+                .sum()
+        });
+        let event_sum = event_sum.collect();
+        let spread = rows.covariates.iter().zip(&centre).map(|(column, centre)| {
+            let squares = column
+                .iter()
+                .enumerate()
+                .map(|(row, x)| rows.weight_of(row) * (x - centre).powi(2));
+            squares.sum::<f64>() / weights
+        });
+        let range = rows.covariates.iter().map(|column| {
+            let (low, high) = column
+                .iter()
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| {
+                    (low.min(*x), high.max(*x))
+                });
+            high - low
+        });
+        let (spread, range) = (spread.collect(), range.collect());
+        Self {
+            rows,
+            layout,
+            ties,
+            centre,
+            spread,
+            range,
+            event_sum,
+        }
+    }
+
+    /// R's means: 0 for columns that hold only −1, 0 and 1.
+    pub(crate) fn means(&self) -> Vec<f64> {
+        let indicator = |column: &[f64]| column.iter().all(|x| [-1.0, 0.0, 1.0].contains(x));
+        let columns = self.rows.covariates.iter().zip(&self.centre);
+        columns
+            .map(|(column, centre)| if indicator(column) { 0.0 } else { *centre })
+            .collect()
+    }
+
+    pub(crate) fn terms(&self) -> usize {
+        self.centre.len()
+    }
+
+    /// x − centre.
+    pub(crate) fn x(&self, term: usize, row: usize) -> f64 {
+        self.rows.covariates[term][row] - self.centre[term]
+    }
+
+    /// The linear predictor of centred covariates.
+    pub(crate) fn linear_predictor(&self, beta: &[f64]) -> Vec<f64> {
+        let parts: Vec<Vec<f64>> = self
+            .layout
+            .chunks()
+            .into_par_iter()
+            .map(|chunk| {
+                let mut eta: Vec<f64> = chunk.clone().map(|row| self.rows.offset_of(row)).collect();
+                for (term, beta) in beta.iter().enumerate().filter(|(_, beta)| **beta != 0.0) {
+                    let column = &self.rows.covariates[term][chunk.clone()];
+                    for (eta, x) in eta.iter_mut().zip(column) {
+                        *eta += beta * (x - self.centre[term]);
+                    }
+                }
+                eta
+            })
+            .collect();
+        parts.concat()
+    }
+
+    /// Likelihood, score and information at `beta`.
+    pub(crate) fn evaluate(&self, beta: &[f64]) -> Evaluation {
+        let eta = self.linear_predictor(beta);
+        let (risk, sums) = self.sums(&eta);
+        let mut log_likelihood = -sums.log_denominator;
+        for row in (0..eta.len()).filter(|row| self.rows.event[*row]) {
+            log_likelihood += self.rows.weight_of(row) * eta[row];
+        }
+        let p = self.terms();
+        let mut score = self.event_sum.clone();
+        for at in 0..self.layout.time.len() {
+            let (h, g) = (sums.h[at], sums.g[at]);
+            let (s1, d1) = (
+                &sums.s1[at * p..(at + 1) * p],
+                &sums.d1[at * p..(at + 1) * p],
+            );
+            for term in 0..p {
+                score[term] -= h * s1[term] - (h - g) * d1[term];
+            }
+        }
+        let information = self.information(&risk, &sums, None);
+        Evaluation {
+            log_likelihood,
+            score,
+            information,
+        }
+    }
+
+    /// r of each row, and the sums at each event time.
+    pub(crate) fn sums(&self, eta: &[f64]) -> (Vec<f64>, Sums) {
+        let (p, times) = (self.terms(), self.layout.time.len());
+        let width = p + 1;
+        let chunks: Vec<(Vec<f64>, Vec<f64>, Vec<f64>)> = self
+            .layout
+            .chunks()
+            .into_par_iter()
+            .map(|chunk| {
+                let mut at_risk = vec![0.0; times * width];
+                let mut events = vec![0.0; times * width];
+                let mut risk = Vec::with_capacity(chunk.len());
+                for row in chunk {
+                    let r = self.rows.weight_of(row) * eta[row].exp();
+                    risk.push(r);
+                    let (first, last) = (
+                        self.layout.first[row] as usize,
+                        self.layout.last[row] as usize,
+                    );
+                    if first == last {
+                        continue;
+                    }
+                    self.add(&mut at_risk[(last - 1) * width..last * width], row, r);
+                    // A row that starts late is taken away again from the event times before its start.
+                    if first > self.layout.begin(row) {
+                        self.add(&mut at_risk[(first - 1) * width..first * width], row, -r);
+                    }
+                    if self.rows.event[row] {
+                        self.add(&mut events[(last - 1) * width..last * width], row, r);
+                    }
+                }
+                (risk, at_risk, events)
+            })
+            .collect();
+        let mut risk = Vec::with_capacity(eta.len());
+        let mut at_risk = vec![0.0; times * width];
+        let mut events = vec![0.0; times * width];
+        for (part, chunk_at_risk, chunk_events) in chunks {
+            risk.extend(part);
+            add_assign(&mut at_risk, &chunk_at_risk);
+            add_assign(&mut events, &chunk_events);
+        }
+        for range in &self.layout.ranges {
+            for at in range.clone().rev().skip(1) {
+                let (before, after) = at_risk.split_at_mut((at + 1) * width);
+                add_assign(&mut before[at * width..], &after[..width]);
+            }
+        }
+        (risk, self.ties_at_each_time(&at_risk, &events))
+    }
+
+    fn add(&self, cell: &mut [f64], row: usize, r: f64) {
+        if let Some((sum, by_term)) = cell.split_first_mut() {
+            *sum += r;
+            for ((cell, column), centre) in by_term
+                .iter_mut()
+                .zip(&self.rows.covariates)
+                .zip(&self.centre)
+            {
+                *cell += r * (column[row] - centre);
+            }
+        }
+    }
+
+    fn ties_at_each_time(&self, at_risk: &[f64], events: &[f64]) -> Sums {
+        let (p, times) = (self.terms(), self.layout.time.len());
+        let width = p + 1;
+        let mut sums = Sums::default();
+        for at in 0..times {
+            let (s, d) = (
+                &at_risk[at * width..(at + 1) * width],
+                &events[at * width..(at + 1) * width],
+            );
+            let count = self.layout.deaths[at];
+            let mean_weight = self.layout.death_weight[at] / f64::from(count);
+            let [mut h, mut g, mut a, mut b, mut c] = [0.0; 5];
+            for j in 0..count {
+                let f = match self.ties {
+                    Ties::Efron => f64::from(j) / f64::from(count),
+                    Ties::Breslow => 0.0,
+                };
+                let z = s[0] - f * d[0];
+                sums.log_denominator += mean_weight * z.ln();
+                let step = mean_weight / z;
+                h += step;
+                g += step * (1.0 - f);
+                a += step / z;
+                b += f * step / z;
+                c += f * f * step / z;
+            }
+            sums.h.push(h);
+            sums.g.push(g);
+            sums.a.push(a);
+            sums.b.push(b);
+            sums.c.push(c);
+            sums.s1.extend(&s[1..]);
+            sums.d1.extend(&d[1..]);
+        }
+        sums
+    }
+
+    /// The information, with the contribution of each event time multiplied by `factor`.
+    pub(crate) fn information(
+        &self,
+        risk: &[f64],
+        sums: &Sums,
+        factor: Option<&[f64]>,
+    ) -> Symmetric {
+        let p = self.terms();
+        let times = self.layout.time.len();
+        let factor = |at: usize| factor.map_or(1.0, |factor| factor[at]);
+        let h: Vec<f64> = (0..times).map(|at| factor(at) * sums.h[at]).collect();
+        let g: Vec<f64> = (0..times).map(|at| factor(at) * sums.g[at]).collect();
+        let exposure = self.exposure(&h, &g);
+        let parts: Vec<Symmetric> = self
+            .layout
+            .chunks()
+            .into_par_iter()
+            .map(|chunk| {
+                let weights: Vec<f64> = chunk
+                    .clone()
+                    .map(|row| risk[row] * exposure.of(self, row))
+                    .collect();
+                weighted_cross_product(&self.rows.covariates, &self.centre, chunk, &weights)
+            })
+            .collect();
+        let mut information = Symmetric::zero(p);
+        for part in &parts {
+            information.add_scaled(part, 1.0);
+        }
+        for at in 0..times {
+            let (a, b, c) = (
+                factor(at) * sums.a[at],
+                factor(at) * sums.b[at],
+                factor(at) * sums.c[at],
+            );
+            let (s, d) = (
+                &sums.s1[at * p..(at + 1) * p],
+                &sums.d1[at * p..(at + 1) * p],
+            );
+            for row in 0..p {
+                for column in 0..=row {
+                    *information.get_mut(row, column) -= a * s[row] * s[column]
+                        - b * (s[row] * d[column] + d[row] * s[column])
+                        + c * d[row] * d[column];
+                }
+            }
+        }
+        information.mirror();
+        information
+    }
+
+    /// Running sums of a step per event time, to be read by row.
+    pub(crate) fn exposure(&self, step: &[f64], at_event: &[f64]) -> Exposure {
+        // Each stratum starts at 0; the place where one begins belongs to the one before.
+        let mut before = vec![0.0; step.len() + 1];
+        for range in &self.layout.ranges {
+            let mut sum = 0.0;
+            for at in range.clone() {
+                sum += step[at];
+                before[at + 1] = sum;
+            }
+        }
+        Exposure {
+            before,
+            at_event: at_event.to_vec(),
+        }
+    }
+}
+
+/// Prefix sums over event times.
+#[derive(Debug)]
+pub(crate) struct Exposure {
+    /// The sum of a stratum's steps up to each place.
+    before: Vec<f64>,
+    /// What a row with the event has at its own time instead of the step.
+    at_event: Vec<f64>,
+}
+
+impl Exposure {
+    /// The sum over the event times at which the row is at risk.
+    pub(crate) fn of(&self, model: &Model<'_>, row: usize) -> f64 {
+        let (first, last) = (
+            model.layout.first[row] as usize,
+            model.layout.last[row] as usize,
+        );
+        if first == last {
+            return 0.0;
+        }
+        let begin = self.begin(model, row, first);
+        if model.rows.event[row] {
+            self.begin(model, row, last - 1) + self.at_event[last - 1] - begin
+        } else {
+            self.before[last] - begin
+        }
+    }
+
+    /// The prefix sum at a place, 0 at the beginning of the row's stratum.
+    fn begin(&self, model: &Model<'_>, row: usize, place: usize) -> f64 {
+        if model.layout.begin(row) == place {
+            0.0
+        } else {
+            self.before[place]
+        }
+    }
+}
+
+fn add_assign(sum: &mut [f64], other: &[f64]) {
+    for (sum, other) in sum.iter_mut().zip(other) {
+        *sum += other;
+    }
+}
