@@ -102,7 +102,8 @@ impl Hospital {
         let person = Person::draw(&mut rng);
         let history = History::draw(&mut rng, &person);
         let periods = observed(&person.periods, history.death.map(|(day, _)| day));
-        let exit = periods.last().map_or(person.entry(), |period| period.end);
+        let entry = person.entry();
+        let exit = periods.last().map_or(entry, |period| period.end);
 
         let mut chart = Chart::new(&person, &periods);
         write(&mut chart, &mut rng, &history, exit);
@@ -135,7 +136,7 @@ impl Hospital {
             });
         }
         chart.finish(key, records, |day| {
-            !shared || holds(identity, self.number, day)
+            !shared || day == entry || holds(identity, self.number, day)
         });
     }
 }
@@ -143,7 +144,7 @@ impl Hospital {
 /// Everything that is written about a person, in an order that keeps visits within stays apart from others.
 fn write(chart: &mut Chart<'_>, rng: &mut Rng, history: &History, exit: i32) {
     let person = chart.person;
-    let supply = rng.pick(&[28, 56, 84, 84, 90, 90]);
+    let supply = rng.pick(&[56, 84, 90, 90, 90, 90]);
     let first_prescription_at_entry = history
         .new_use
         .as_ref()
@@ -185,7 +186,7 @@ fn observed(periods: &[Period], death: Option<i32>) -> Vec<Period> {
         .collect()
 }
 
-/// Whether a hospital holds the visits of a shared patient that began on a day; the first contact is in both.
+/// Whether a hospital holds the visits of a shared patient that began on a day (the first contact is in both).
 fn holds(identity: u64, hospital: u8, day: i32) -> bool {
     let day = u64::from(day.unsigned_abs());
     let mut rng = Rng::new(&[split_mix(identity), u64::from(hospital), day]);

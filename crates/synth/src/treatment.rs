@@ -120,7 +120,7 @@ fn clinic(
             chart.diagnose(visit, day, what);
         }
     }
-    if (has(history.hypertension) || has(history.heart_failure)) && rng.chance(0.7) {
+    if (has(history.hypertension) || has(history.heart_failure)) && rng.chance(0.5) {
         labs::panel(chart, rng, history, visit, day, Panel::Pressure);
     }
     let yearly = f64::from(supply) / 365.0;

@@ -180,6 +180,13 @@ pub(crate) fn draw(rng: &mut Rng, person: &Person, history: &mut History) {
     }
 }
 
+/// Causes of death whose stays are made where the disease is.
+const ELSEWHERE: [i64; 3] = [
+    c::HEART_FAILURE.id,
+    c::ACUTE_MYOCARDIAL_INFARCTION.id,
+    c::CEREBRAL_INFARCTION.id,
+];
+
 /// Exacerbations of COPD, joint replacement, appendicitis, hip fracture, and the last stay before a death.
 pub(crate) fn admissions(
     rng: &mut Rng,
@@ -226,7 +233,7 @@ pub(crate) fn admissions(
     });
     if let Some((day, cause)) = history.death
         && rng.chance(0.6)
-        && cause.is_none_or(|cause| cause.id != c::HEART_FAILURE.id)
+        && cause.is_none_or(|cause| !ELSEWHERE.contains(&cause.id))
     {
         let cause = cause.unwrap_or(&c::PNEUMONIA);
         planned.push(
@@ -268,7 +275,7 @@ pub(crate) fn record(chart: &mut Chart<'_>, rng: &mut Rng, history: &History, ex
         }
     }
     checkups(chart, rng, history, exit);
-    poisson(rng, 0.45, entry, exit, |rng, day| {
+    poisson(rng, 0.40, entry, exit, |rng, day| {
         if chart.stay(day).is_none()
             && let Some(visit) = chart.contact(rng, day, department::INTERNAL)
         {
@@ -295,7 +302,7 @@ fn checkups(chart: &mut Chart<'_>, rng: &mut Rng, history: &History, exit: i32) 
     } else if age < 40.0 {
         0.12
     } else {
-        0.28
+        0.24
     };
     poisson(rng, per_year, entry, exit, |rng, day| {
         if chart.stay(day).is_some() {
