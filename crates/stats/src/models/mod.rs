@@ -1,1 +1,24 @@
 //! Regression models: logistic and Poisson regression by Newton steps that are mergeable summaries.
+
+mod family;
+mod fit;
+mod frame;
+pub mod logistic_regression;
+mod moments;
+mod newton;
+pub mod poisson_regression;
+mod separation;
+mod step;
+mod totals;
+
+pub use family::Family;
+pub use fit::{Coefficient, Fit, Options, Variance, fit};
+pub use frame::{Frame, Row, Rows};
+pub use moments::Moments;
+pub use newton::Newton;
+pub use separation::Separation;
+pub use step::{Point, Step, StepParts};
+pub use totals::Totals;
+
+pub(crate) use moments::{Moment, count};
+pub(crate) use step::summarize;

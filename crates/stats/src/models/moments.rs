@@ -1,0 +1,155 @@
+//! Means and spreads of the columns of a regression: what a fit knows before its first step.
+//!
+//! Weighted mean and sum of squares about it, merged by Chan, Golub and LeVeque (1979): no difference of large
+//! sums, so that a column of years or of timestamps keeps its digits.
+
+use std::ops::Range;
+
+use super::{Family, Frame};
+use crate::{Error, Result, Summary};
+
+/// Weight, mean and sum of squares about the mean.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Moment {
+    pub(crate) weight: f64,
+    pub(crate) mean: f64,
+    pub(crate) squares: f64,
+}
+
+impl Moment {
+    /// Of a block of rows, by two passes.
+    pub(crate) fn of(values: &[f64], weights: Option<&[f64]>) -> Self {
+        let (weight, sum) = match weights {
+            None => (count(values.len()), values.iter().sum::<f64>()),
+            Some(weights) => {
+                (weights.iter().sum(), values.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>())
+            }
+        };
+        if weight == 0.0 {
+            return Self::default();
+        }
+        let mean = sum / weight;
+        let squares = match weights {
+            None => values.iter().map(|x| (x - mean) * (x - mean)).sum(),
+            Some(weights) => values.iter().zip(weights).map(|(x, w)| w * (x - mean) * (x - mean)).sum(),
+        };
+        Self { weight, mean, squares }
+    }
+
+    pub(crate) fn add(&mut self, x: f64, weight: f64) {
+        self.merge(Self { weight, mean: x, squares: 0.0 });
+    }
+}
+
+impl Summary for Moment {
+    fn merge(&mut self, other: Self) {
+        if other.is_empty() {
+            return;
+        }
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
+        let weight = self.weight + other.weight;
+        let difference = other.mean - self.mean;
+        self.squares += other.squares + difference * difference * (self.weight / weight * other.weight);
+        self.mean += difference * (other.weight / weight);
+        self.weight = weight;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.weight == 0.0
+    }
+}
+
+/// Moments of every covariate, and the sum of the outcome.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Moments {
+    /// Rows of weight above 0.
+    pub(super) rows: u64,
+    pub(super) weight: f64,
+    /// Σ w y.
+    pub(super) outcome: f64,
+    /// Whether some row has an offset.
+    pub(super) offset: bool,
+    pub(super) columns: Vec<Moment>,
+    /// Largest absolute value of each column.
+    pub(super) largest: Vec<f64>,
+    /// Whether parts of different models were merged.
+    pub(super) mixed: bool,
+}
+
+impl Moments {
+    /// Of some rows of a frame, which are checked on the way.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidWeight`], [`Error::NonFiniteCovariate`], and what the family says of outcomes.
+    pub fn of(frame: &Frame<'_>, family: Family, rows: Range<usize>) -> Result<Self> {
+        const BLOCK: usize = 1024;
+        frame.check(family, rows.clone())?;
+        let weights = frame.weights.map(|weights| &weights[rows.clone()]);
+        let outcome = &frame.outcome[rows.clone()];
+        let kept = weights.map_or(rows.len(), |weights| weights.iter().filter(|w| **w > 0.0).count());
+        let mut moments = Self {
+            rows: kept as u64,
+            weight: weights.map_or(count(rows.len()), |weights| weights.iter().sum()),
+            outcome: weights.map_or_else(
+                || outcome.iter().sum(),
+                |weights| outcome.iter().zip(weights).map(|(y, w)| y * w).sum(),
+            ),
+            offset: frame.offset.is_some_and(|offset| offset[rows.clone()].iter().any(|x| *x != 0.0)),
+            ..Self::default()
+        };
+        for column in frame.covariates {
+            let column = &column[rows.clone()];
+            let (mut moment, mut largest) = (Moment::default(), 0.0_f64);
+            for (at, block) in column.chunks(BLOCK).enumerate() {
+                let weights = weights.map(|weights| &weights[at * BLOCK..at * BLOCK + block.len()]);
+                moment.merge(Moment::of(block, weights));
+                largest = block.iter().fold(largest, |largest, x| if x.abs() > largest { x.abs() } else { largest });
+            }
+            if !(moment.mean.is_finite() && moment.squares.is_finite()) && column.iter().any(|x| !x.is_finite()) {
+                return Err(Error::NonFiniteCovariate);
+            }
+            moments.columns.push(moment);
+            moments.largest.push(largest);
+        }
+        Ok(moments)
+    }
+}
+
+impl Summary for Moments {
+    fn merge(&mut self, other: Self) {
+        if self.columns.is_empty() && self.rows == 0 {
+            let mixed = self.mixed;
+            *self = other;
+            self.mixed |= mixed;
+            return;
+        }
+        if other.rows == 0 && other.columns.is_empty() {
+            self.mixed |= other.mixed;
+            return;
+        }
+        self.mixed |= other.mixed || self.columns.len() != other.columns.len();
+        self.rows += other.rows;
+        self.weight += other.weight;
+        self.outcome += other.outcome;
+        self.offset |= other.offset;
+        for (mine, theirs) in self.columns.iter_mut().zip(other.columns) {
+            mine.merge(theirs);
+        }
+        for (mine, theirs) in self.largest.iter_mut().zip(other.largest) {
+            *mine = mine.max(theirs);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows == 0 && !self.mixed
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
+pub(crate) fn count(rows: usize) -> f64 {
+    rows as f64
+}

@@ -1,0 +1,282 @@
+//! One Newton step as a summary: log-likelihood, score and information at given coefficients.
+//!
+//! The sums over any parts of the rows add up to those over all rows, so that threads, query partitions and
+//! hospitals each contribute one small step, and the coefficients go back to them. Covariates are centred, which
+//! changes the intercept only, and keeps columns such as years apart from it.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::family::{Family, Working};
+use super::Frame;
+use crate::numeric::{Symmetric, weighted_cross_product};
+use crate::{Error, Result, Summary};
+
+/// Where a step is taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// The model's family.
+    pub family: Family,
+    /// Whether the first coefficient is that of a constant.
+    pub intercept: bool,
+    /// Taken from each covariate.
+    pub centre: Vec<f64>,
+    /// One per term, of the centred covariates, the intercept's first; `None` asks for R's starting values: the
+    /// least-squares problem of the working response, whose solution is the first iteration.
+    pub coefficients: Option<Vec<f64>>,
+}
+
+/// Rows that are worked on at once: few enough for the nearer caches.
+const BLOCK: usize = 1024;
+/// Rows of a task. Fixed, so that sums do not depend on the number of threads.
+const CHUNK: usize = 16_384;
+
+impl Point {
+    /// Coefficients, the intercept's included.
+    pub fn terms(&self) -> usize {
+        self.centre.len() + usize::from(self.intercept)
+    }
+
+    /// The linear predictor of a block of rows.
+    pub(crate) fn linear_predictor(&self, frame: &Frame<'_>, rows: Range<usize>, into: &mut [f64]) {
+        let coefficients = self.coefficients.as_deref().unwrap_or_default();
+        let (constant, slopes) = match coefficients.split_first() {
+            Some((constant, slopes)) if self.intercept => (*constant, slopes),
+            _ => (0.0, coefficients),
+        };
+        match frame.offset {
+            Some(offset) => {
+                for (eta, offset) in into.iter_mut().zip(&offset[rows.clone()]) {
+                    *eta = constant + offset;
+                }
+            }
+            None => into.fill(constant),
+        }
+        for ((column, centre), slope) in frame.covariates.iter().zip(&self.centre).zip(slopes) {
+            if *slope != 0.0 {
+                for (eta, x) in into.iter_mut().zip(&column[rows.clone()]) {
+                    *eta += slope * (x - centre);
+                }
+            }
+        }
+    }
+}
+
+/// What a step takes from the rows.
+#[derive(Debug, Clone, Default)]
+pub struct Step {
+    pub(super) rows: u64,
+    /// Without the part that does not depend on the coefficients.
+    pub(super) log_likelihood: f64,
+    /// The same for the model that fits every row; known from the first step only.
+    pub(super) saturated: f64,
+    pub(super) score: Vec<f64>,
+    pub(super) information: Option<Symmetric>,
+    /// Whether parts of different models were merged.
+    pub(super) mixed: bool,
+}
+
+/// The contents of a [`Step`], to be sent and put together again.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StepParts {
+    /// Rows seen.
+    pub rows: u64,
+    /// Kernel of the log-likelihood.
+    pub log_likelihood: f64,
+    /// Kernel of the saturated log-likelihood.
+    pub saturated: f64,
+    /// The score, one number per term.
+    pub score: Vec<f64>,
+    /// The lower triangle of the information by rows.
+    pub information: Vec<f64>,
+}
+
+impl Step {
+    /// The step over some rows of a frame, which [`super::Moments::of`] has checked.
+    pub fn of(frame: &Frame<'_>, at: &Point, rows: Range<usize>) -> Self {
+        let terms = at.terms();
+        let mut step = Self {
+            score: vec![0.0; terms],
+            information: Some(Symmetric::zero(terms)),
+            rows: rows.len() as u64,
+            ..Self::default()
+        };
+        let mut buffer = Buffer::new();
+        let centre: Vec<f64> = at.intercept.then_some(0.0).into_iter().chain(at.centre.iter().copied()).collect();
+        for block in blocks(rows) {
+            step.add_block(frame, at, &centre, block, &mut buffer);
+        }
+        step
+    }
+
+    fn add_block(&mut self, frame: &Frame<'_>, at: &Point, centre: &[f64], rows: Range<usize>, buffer: &mut Buffer) {
+        let length = rows.len();
+        let Buffer { ones, eta, residual, weight } = buffer;
+        let (ones, eta) = (&ones[..length], &mut eta[..length]);
+        let (residual, weight) = (&mut residual[..length], &mut weight[..length]);
+        let outcome = &frame.outcome[rows.clone()];
+        let weights = frame.weights.map(|weights| &weights[rows.clone()]);
+        if at.coefficients.is_some() {
+            at.linear_predictor(frame, rows.clone(), eta);
+            self.log_likelihood += at.family.working(eta, outcome, weights, Working { residual, weight });
+        } else {
+            let offset = frame.offset.map(|offset| &offset[rows.clone()]);
+            self.saturated += start(at.family, outcome, weights, offset, Working { residual, weight });
+        }
+        let constant = at.intercept.then_some(ones).into_iter();
+        let columns: Vec<&[f64]> =
+            constant.chain(frame.covariates.iter().map(|column| &column[rows.clone()])).collect();
+        for ((score, column), centre) in self.score.iter_mut().zip(&columns).zip(centre) {
+            *score += centred_product(column, *centre, residual);
+        }
+        let product = weighted_cross_product(&columns, centre, 0..length, weight);
+        if let Some(information) = &mut self.information {
+            information.add_scaled(&product, 1.0);
+        }
+    }
+
+    /// The contents.
+    pub fn to_parts(&self) -> StepParts {
+        let terms = self.score.len();
+        let information = self.information.iter().flat_map(|matrix| {
+            (0..terms).flat_map(move |row| (0..=row).map(move |column| matrix.get(row, column)))
+        });
+        StepParts {
+            rows: self.rows,
+            log_likelihood: if self.mixed { f64::NAN } else { self.log_likelihood },
+            saturated: self.saturated,
+            score: self.score.clone(),
+            information: information.collect(),
+        }
+    }
+
+    /// Puts a step together again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CorruptState`] if the parts do not belong together.
+    pub fn from_parts(parts: StepParts) -> Result<Self> {
+        let terms = parts.score.len();
+        if parts.information.len() != terms * (terms + 1) / 2 {
+            return Err(Error::CorruptState);
+        }
+        let mut matrix = Symmetric::zero(terms);
+        let mut values = parts.information.into_iter();
+        for row in 0..terms {
+            for column in 0..=row {
+                *matrix.get_mut(row, column) = values.next().ok_or(Error::CorruptState)?;
+            }
+        }
+        Ok(Self {
+            rows: parts.rows,
+            log_likelihood: parts.log_likelihood,
+            saturated: parts.saturated,
+            score: parts.score,
+            information: (parts.rows > 0).then_some(matrix),
+            mixed: false,
+        })
+    }
+}
+
+impl Summary for Step {
+    fn merge(&mut self, other: Self) {
+        self.mixed |= other.mixed;
+        if other.rows == 0 {
+            return;
+        }
+        if self.rows == 0 {
+            let mixed = self.mixed;
+            *self = other;
+            self.mixed = mixed;
+            return;
+        }
+        self.mixed |= self.score.len() != other.score.len();
+        self.rows += other.rows;
+        self.log_likelihood += other.log_likelihood;
+        self.saturated += other.saturated;
+        for (mine, theirs) in self.score.iter_mut().zip(other.score) {
+            *mine += theirs;
+        }
+        if let (Some(mine), Some(theirs)) = (&mut self.information, other.information) {
+            mine.add_scaled(&theirs, 1.0);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows == 0 && !self.mixed
+    }
+}
+
+/// R's first iteration: residuals and weights of the working response, as a step from coefficients of 0.
+fn start(family: Family, outcome: &[f64], weights: Option<&[f64]>, offset: Option<&[f64]>, into: Working<'_>) -> f64 {
+    let mut saturated = 0.0;
+    for (row, (residual, weight)) in into.residual.iter_mut().zip(into.weight).enumerate() {
+        let (y, w) = (outcome[row], weights.map_or(1.0, |weights| weights[row]));
+        let mean = family.start(y, w);
+        let variance = family.variance(mean);
+        // z − offset = η + (y − μ)/V − offset, times w V.
+        let linear = family.link(mean) - offset.map_or(0.0, |offset| offset[row]);
+        *residual = w * (variance * linear + (y - mean));
+        *weight = w * variance;
+        saturated += w * family.saturated(y);
+    }
+    saturated
+}
+
+/// The columns that a block needs besides the frame's.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    pub(crate) ones: Vec<f64>,
+    pub(crate) eta: Vec<f64>,
+    pub(crate) residual: Vec<f64>,
+    pub(crate) weight: Vec<f64>,
+}
+
+impl Buffer {
+    pub(crate) fn new() -> Self {
+        let zeros = || vec![0.0; BLOCK];
+        Self { ones: vec![1.0; BLOCK], eta: zeros(), residual: zeros(), weight: zeros() }
+    }
+}
+
+/// Consecutive ranges of at most `BLOCK` rows.
+pub(crate) fn blocks(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let end = rows.end;
+    rows.step_by(BLOCK).map(move |begin| begin..(begin + BLOCK).min(end))
+}
+
+/// Σ (x − centre)·r, by lanes so that the compiler may use vector instructions.
+pub(crate) fn centred_product(column: &[f64], centre: f64, residual: &[f64]) -> f64 {
+    const LANES: usize = 8;
+    let mut sums = [0.0; LANES];
+    let (columns, residuals) = (column.chunks_exact(LANES), residual.chunks_exact(LANES));
+    let rest: f64 = columns.remainder().iter().zip(residuals.remainder()).map(|(x, r)| (x - centre) * r).sum();
+    for (x, r) in columns.zip(residuals) {
+        for ((sum, x), r) in sums.iter_mut().zip(x).zip(r) {
+            *sum += (x - centre) * r;
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}
+
+/// Summarises the rows in chunks, in parallel, and merges the chunks pairwise in their order.
+pub(crate) fn summarize<S: Summary + Send>(
+    rows: usize,
+    of: impl Fn(Range<usize>) -> Result<S> + Send + Sync,
+) -> Result<S> {
+    let chunks: Vec<Range<usize>> = (0..rows).step_by(CHUNK).map(|begin| begin..(begin + CHUNK).min(rows)).collect();
+    let mut parts = chunks.into_par_iter().map(of).collect::<Result<Vec<S>>>()?;
+    while parts.len() > 1 {
+        let mut merged = Vec::with_capacity(parts.len().div_ceil(2));
+        let mut pairs = parts.into_iter();
+        while let Some(mut left) = pairs.next() {
+            if let Some(right) = pairs.next() {
+                left.merge(right);
+            }
+            merged.push(left);
+        }
+        parts = merged;
+    }
+    Ok(parts.pop().unwrap_or_default())
+}

@@ -1,0 +1,208 @@
+//! What a finished fit takes from the rows: deviance, log-likelihood, and the middle of the sandwich variance.
+//!
+//! With r = w (y − μ): HC0 has Σ r² x x', clusters have Σ_c s_c s_c' with s_c = Σ_{rows of c} r x.
+//! Like sandwich on R's `glm`, r = (working residual at the end) · (weight of the last iteration).
+//! Source: White (1980); Liang and Zeger (1986); R's `sandwich::sandwich` and `sandwich::vcovCL`.
+
+use std::ops::Range;
+
+use super::family::Working;
+use super::step::{Buffer, Point, blocks};
+use super::{Frame, Variance};
+use crate::numeric::{Symmetric, weighted_cross_product};
+use crate::{Error, Result, Summary};
+
+/// Sums at the final coefficients.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    pub(super) rows: u64,
+    terms: usize,
+    pub(super) log_likelihood: f64,
+    pub(super) deviance: f64,
+    /// Rows whose fitted mean is numerically at the end of its range.
+    pub(super) extreme: u64,
+    /// Σ r² x x', if asked for.
+    pub(super) middle: Option<Symmetric>,
+    pub(super) clusters: ClusterScores,
+}
+
+impl Totals {
+    /// Over some rows of a frame; `before` is where the last step was taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoClusters`] if `variance` asks for clusters that the frame does not have.
+    pub fn of(frame: &Frame<'_>, at: &Point, before: &Point, variance: Variance, rows: Range<usize>) -> Result<Self> {
+        let mut totals = Self { rows: rows.len() as u64, terms: at.terms(), ..Self::default() };
+        let mut buffer = Buffer::new();
+        let centre: Vec<f64> = at.intercept.then_some(0.0).into_iter().chain(at.centre.iter().copied()).collect();
+        let clusters = match variance {
+            Variance::Clustered { .. } => Some(&frame.clusters.ok_or(Error::NoClusters)?[rows.clone()]),
+            _ => None,
+        };
+        let mut residuals = Vec::with_capacity(if clusters.is_some() { rows.len() } else { 0 });
+        for block in blocks(rows.clone()) {
+            let length = block.len();
+            let Buffer { ones, eta, residual, weight } = &mut buffer;
+            let (eta, residual, weight) = (&mut eta[..length], &mut residual[..length], &mut weight[..length]);
+            at.linear_predictor(frame, block.clone(), eta);
+            let weights = frame.weights.map(|weights| &weights[block.clone()]);
+            let outcome = &frame.outcome[block.clone()];
+            totals.log_likelihood += at.family.working(eta, outcome, weights, Working { residual, weight });
+            for (row, (eta, y)) in eta.iter().zip(outcome).enumerate() {
+                let w = weights.map_or(1.0, |weights| weights[row]);
+                if w > 0.0 {
+                    totals.deviance += w * at.family.deviance(*y, *eta);
+                    totals.log_likelihood += at.family.constant(*y, w);
+                    totals.extreme += u64::from(at.family.is_extreme(*eta));
+                }
+            }
+            if variance != Variance::Model {
+                before.reweight(frame, block.clone(), eta, weight, residual);
+            }
+            if variance == Variance::Robust {
+                let constant = at.intercept.then_some(&ones[..length]).into_iter();
+                let columns: Vec<&[f64]> =
+                    constant.chain(frame.covariates.iter().map(|column| &column[block.clone()])).collect();
+                for (weight, residual) in weight.iter_mut().zip(&*residual) {
+                    *weight = residual * residual;
+                }
+                let product = weighted_cross_product(&columns, &centre, 0..length, weight);
+                totals.middle.get_or_insert_with(|| Symmetric::zero(centre.len())).add_scaled(&product, 1.0);
+            }
+            if clusters.is_some() {
+                residuals.extend_from_slice(residual);
+            }
+        }
+        if let Some(clusters) = clusters {
+            totals.clusters = ClusterScores::of(frame, at, clusters, &residuals, rows.start);
+        }
+        Ok(totals)
+    }
+}
+
+impl Point {
+    /// Residuals whose weights are those at this point instead of `weight`.
+    fn reweight(&self, frame: &Frame<'_>, rows: Range<usize>, eta: &mut [f64], weight: &[f64], residual: &mut [f64]) {
+        self.linear_predictor(frame, rows.clone(), eta);
+        for (at, row) in rows.enumerate() {
+            let w = frame.weights.map_or(1.0, |weights| weights[row]);
+            let before = w * self.family.variance(self.family.mean(eta[at]));
+            if weight[at] > 0.0 && before.is_finite() {
+                residual[at] *= before / weight[at];
+            }
+        }
+    }
+}
+
+impl Summary for Totals {
+    fn merge(&mut self, other: Self) {
+        if other.rows == 0 {
+            return;
+        }
+        let same_model = self.rows == 0 || self.terms == other.terms;
+        self.terms = other.terms;
+        self.rows += other.rows;
+        self.log_likelihood += if same_model { other.log_likelihood } else { f64::NAN };
+        self.deviance += other.deviance;
+        self.extreme += other.extreme;
+        self.clusters.merge(other.clusters);
+        match (&mut self.middle, other.middle) {
+            (Some(mine), Some(theirs)) if same_model => mine.add_scaled(&theirs, 1.0),
+            // Parts of different models: no variance rather than a wrong one.
+            (Some(_), Some(_)) => self.middle = None,
+            (mine @ None, theirs) => *mine = theirs,
+            (Some(_), None) => {}
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+}
+
+/// The score of every cluster, clusters in the order of their codes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ClusterScores {
+    codes: Vec<u64>,
+    terms: usize,
+    /// `terms` numbers per cluster.
+    scores: Vec<f64>,
+}
+
+impl ClusterScores {
+    fn of(frame: &Frame<'_>, at: &Point, clusters: &[u64], residuals: &[f64], first: usize) -> Self {
+        let mut order: Vec<usize> = (0..clusters.len()).collect();
+        // Stable: rows of a cluster are added in their order.
+        order.sort_by_key(|row| clusters[*row]);
+        let terms = at.terms();
+        let mut summary = Self { terms, ..Self::default() };
+        for row in order {
+            if summary.codes.last() != Some(&clusters[row]) {
+                summary.codes.push(clusters[row]);
+                summary.scores.extend(std::iter::repeat_n(0.0, terms));
+            }
+            let begin = summary.scores.len() - terms;
+            let score = &mut summary.scores[begin..];
+            let constant = at.intercept.then_some(1.0).into_iter();
+            let values = frame.covariates.iter().zip(&at.centre).map(|(column, centre)| column[first + row] - centre);
+            for (score, x) in score.iter_mut().zip(constant.chain(values)) {
+                *score += residuals[row] * x;
+            }
+        }
+        summary
+    }
+
+    /// Clusters seen.
+    pub(super) fn len(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Σ s s'.
+    pub(super) fn middle(&self) -> Symmetric {
+        let mut matrix = Symmetric::zero(self.terms);
+        for score in self.scores.chunks(self.terms.max(1)) {
+            for row in 0..self.terms {
+                for column in 0..=row {
+                    *matrix.get_mut(row, column) += score[row] * score[column];
+                }
+            }
+        }
+        matrix
+    }
+}
+
+impl Summary for ClusterScores {
+    fn merge(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
+        if other.is_empty() {
+            return;
+        }
+        let terms = self.terms;
+        let mine = std::mem::take(self);
+        self.terms = terms;
+        let (mut left, mut right) = (0, 0);
+        while left < mine.codes.len() || right < other.codes.len() {
+            let (a, b) = (mine.codes.get(left), other.codes.get(right));
+            let take_left = b.is_none_or(|b| a.is_some_and(|a| a <= b));
+            let take_right = a.is_none_or(|a| b.is_some_and(|b| b <= a));
+            self.codes.extend(if take_left { a } else { b });
+            let begin = self.scores.len();
+            self.scores.resize(begin + terms, 0.0);
+            for (take, at, from) in [(take_left, &mut left, &mine), (take_right, &mut right, &other)] {
+                if take {
+                    let scores = from.scores[*at * from.terms..].iter();
+                    self.scores[begin..].iter_mut().zip(scores).for_each(|(sum, score)| *sum += score);
+                    *at += 1;
+                }
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.codes.is_empty()
+    }
+}
