@@ -128,7 +128,7 @@ fn model(oracle: &Oracle, path: &str, data: &Data, times: &[&str], mut design: D
     );
     oracle.compare(&at("means"), &fit.means, COEFFICIENT);
     let ratios = fit.hazard_ratios(0.95).unwrap();
-    let of = |of: fn(&columna_stats::survival::cox::HazardRatio) -> f64| {
+    let of = |of: fn(&columna_stats::survival::HazardRatio) -> f64| {
         ratios.iter().map(of).collect::<Vec<_>>()
     };
     oracle.compare(&at("hr"), &of(|ratio| ratio.estimate), COEFFICIENT);

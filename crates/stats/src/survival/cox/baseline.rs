@@ -78,7 +78,7 @@ impl Cox<'_> {
         let risk = self.relative_risk(x);
         let centred: Vec<f64> = x
             .iter()
-            .zip(&self.model.centre)
+            .zip(&self.model.columns.centre)
             .map(|(x, centre)| x - centre)
             .collect();
         // Standard errors at each event time; before the first of a stratum there is nothing to err about.
@@ -118,7 +118,7 @@ impl Cox<'_> {
 
     /// exp(β'(x − centre)).
     fn relative_risk(&self, x: &[f64]) -> f64 {
-        let terms = self.beta.iter().zip(x).zip(&self.model.centre);
+        let terms = self.beta.iter().zip(x).zip(&self.model.columns.centre);
         terms
             .map(|((beta, x), centre)| beta * (x - centre))
             .sum::<f64>()

@@ -15,20 +15,8 @@ use super::Ties;
 use super::layout::Layout;
 use super::rows::Rows;
 use crate::numeric::{Symmetric, weighted_cross_product};
-
-/// What is known at one value of the coefficients.
-#[derive(Debug, Clone)]
-pub(crate) struct Evaluation {
-    pub(crate) log_likelihood: f64,
-    pub(crate) score: Vec<f64>,
-    pub(crate) information: Symmetric,
-}
-
-impl Evaluation {
-    pub(crate) fn is_finite(&self) -> bool {
-        self.log_likelihood.is_finite() && self.score.iter().all(|score| score.is_finite())
-    }
-}
+use crate::survival::columns::Columns;
+use crate::survival::newton::{Evaluation, Likelihood};
 
 /// The sums at each event time.
 #[derive(Debug, Default)]
@@ -52,90 +40,44 @@ pub(crate) struct Model<'a> {
     pub(crate) rows: &'a Rows,
     pub(crate) layout: Layout,
     pub(crate) ties: Ties,
-    pub(crate) centre: Vec<f64>,
-    /// The variance of each term over all rows.
-    pub(crate) spread: Vec<f64>,
-    /// The range of each term.
-    pub(crate) range: Vec<f64>,
+    pub(crate) columns: Columns,
     /// Σ w·x over events.
     pub(crate) event_sum: Vec<f64>,
 }
 
 impl<'a> Model<'a> {
     pub(crate) fn new(rows: &'a Rows, layout: Layout, ties: Ties) -> Self {
-        let weights: f64 = (0..rows.len()).map(|row| rows.weight_of(row)).sum();
-        let centre: Vec<f64> = rows
+        let columns = Columns::new(rows);
+        let event_sum = rows
             .covariates
             .iter()
-            .map(|column| {
-                let rough = column
+            .zip(&columns.centre)
+            .map(|(column, centre)| {
+                let events = column
                     .iter()
                     .enumerate()
-                    .map(|(row, x)| rows.weight_of(row) * x)
-                    .sum::<f64>()
-                    / weights;
-                // A second pass takes out the rounding of large offsets such as years.
-                let rest = column
-                    .iter()
-                    .enumerate()
-                    .map(|(row, x)| rows.weight_of(row) * (x - rough));
-                let centre = rough + rest.sum::<f64>() / weights;
-                if centre.is_finite() { centre } else { 0.0 }
-            })
-            .collect();
-        let event_sum = rows.covariates.iter().zip(&centre).map(|(column, centre)| {
-            let events = column
-                .iter()
-                .enumerate()
-                .filter(|(row, _)| rows.event[*row]);
-            events
-                .map(|(row, x)| rows.weight_of(row) * (x - centre))
-                .sum()
-        });
+                    .filter(|(row, _)| rows.event[*row]);
+                events
+                    .map(|(row, x)| rows.weight_of(row) * (x - centre))
+                    .sum()
+            });
         let event_sum = event_sum.collect();
-        let spread = rows.covariates.iter().zip(&centre).map(|(column, centre)| {
-            let squares = column
-                .iter()
-                .enumerate()
-                .map(|(row, x)| rows.weight_of(row) * (x - centre).powi(2));
-            squares.sum::<f64>() / weights
-        });
-        let range = rows.covariates.iter().map(|column| {
-            let (low, high) = column
-                .iter()
-                .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| {
-                    (low.min(*x), high.max(*x))
-                });
-            high - low
-        });
-        let (spread, range) = (spread.collect(), range.collect());
         Self {
             rows,
             layout,
             ties,
-            centre,
-            spread,
-            range,
+            columns,
             event_sum,
         }
     }
 
-    /// R's means: 0 for columns that hold only −1, 0 and 1.
-    pub(crate) fn means(&self) -> Vec<f64> {
-        let indicator = |column: &[f64]| column.iter().all(|x| [-1.0, 0.0, 1.0].contains(x));
-        let columns = self.rows.covariates.iter().zip(&self.centre);
-        columns
-            .map(|(column, centre)| if indicator(column) { 0.0 } else { *centre })
-            .collect()
-    }
-
     pub(crate) fn terms(&self) -> usize {
-        self.centre.len()
+        self.columns.terms()
     }
 
     /// x − centre.
     pub(crate) fn x(&self, term: usize, row: usize) -> f64 {
-        self.rows.covariates[term][row] - self.centre[term]
+        self.rows.covariates[term][row] - self.columns.centre[term]
     }
 
     /// The linear predictor of centred covariates.
@@ -149,41 +91,13 @@ impl<'a> Model<'a> {
                 for (term, beta) in beta.iter().enumerate().filter(|(_, beta)| **beta != 0.0) {
                     let column = &self.rows.covariates[term][chunk.clone()];
                     for (eta, x) in eta.iter_mut().zip(column) {
-                        *eta += beta * (x - self.centre[term]);
+                        *eta += beta * (x - self.columns.centre[term]);
                     }
                 }
                 eta
             })
             .collect();
         parts.concat()
-    }
-
-    /// Likelihood, score and information at `beta`.
-    pub(crate) fn evaluate(&self, beta: &[f64]) -> Evaluation {
-        let eta = self.linear_predictor(beta);
-        let (risk, sums) = self.sums(&eta);
-        let mut log_likelihood = -sums.log_denominator;
-        for row in (0..eta.len()).filter(|row| self.rows.event[*row]) {
-            log_likelihood += self.rows.weight_of(row) * eta[row];
-        }
-        let p = self.terms();
-        let mut score = self.event_sum.clone();
-        for at in 0..self.layout.time.len() {
-            let (h, g) = (sums.h[at], sums.g[at]);
-            let (s1, d1) = (
-                &sums.s1[at * p..(at + 1) * p],
-                &sums.d1[at * p..(at + 1) * p],
-            );
-            for term in 0..p {
-                score[term] -= h * s1[term] - (h - g) * d1[term];
-            }
-        }
-        let information = self.information(&risk, &sums, None);
-        Evaluation {
-            log_likelihood,
-            score,
-            information,
-        }
     }
 
     /// r of each row, and the sums at each event time.
@@ -243,7 +157,7 @@ impl<'a> Model<'a> {
             for ((cell, column), centre) in by_term
                 .iter_mut()
                 .zip(&self.rows.covariates)
-                .zip(&self.centre)
+                .zip(&self.columns.centre)
             {
                 *cell += r * (column[row] - centre);
             }
@@ -309,7 +223,7 @@ impl<'a> Model<'a> {
                     .clone()
                     .map(|row| risk[row] * exposure.of(self, row))
                     .collect();
-                weighted_cross_product(&self.rows.covariates, &self.centre, chunk, &weights)
+                weighted_cross_product(&self.rows.covariates, &self.columns.centre, chunk, &weights)
             })
             .collect();
         let mut information = Symmetric::zero(p);
@@ -352,6 +266,36 @@ impl<'a> Model<'a> {
         Exposure {
             before,
             at_event: at_event.to_vec(),
+        }
+    }
+}
+
+impl Likelihood for Model<'_> {
+    /// Likelihood, score and information at `beta`.
+    fn evaluate(&self, beta: &[f64]) -> Evaluation {
+        let eta = self.linear_predictor(beta);
+        let (risk, sums) = self.sums(&eta);
+        let mut log_likelihood = -sums.log_denominator;
+        for row in (0..eta.len()).filter(|row| self.rows.event[*row]) {
+            log_likelihood += self.rows.weight_of(row) * eta[row];
+        }
+        let p = self.terms();
+        let mut score = self.event_sum.clone();
+        for at in 0..self.layout.time.len() {
+            let (h, g) = (sums.h[at], sums.g[at]);
+            let (s1, d1) = (
+                &sums.s1[at * p..(at + 1) * p],
+                &sums.d1[at * p..(at + 1) * p],
+            );
+            for term in 0..p {
+                score[term] -= h * s1[term] - (h - g) * d1[term];
+            }
+        }
+        let information = self.information(&risk, &sums, None);
+        Evaluation {
+            log_likelihood,
+            score,
+            information,
         }
     }
 }

@@ -15,7 +15,7 @@ mod zph;
 use likelihood::Model;
 
 pub use baseline::{Baseline, BaselineRow, PredictedRow};
-pub use fit::{Fit, HazardRatio, Test};
+pub use fit::Fit;
 pub use rows::{Row, Rows};
 
 pub(crate) use layout::codes;

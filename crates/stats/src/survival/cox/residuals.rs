@@ -170,7 +170,7 @@ impl Cox<'_> {
         let shift: f64 = (self
             .beta
             .iter()
-            .zip(&self.model.centre)
+            .zip(&self.model.columns.centre)
             .zip(&self.fit.means))
         .map(|((beta, centre), mean)| beta * (centre - mean))
         .sum();

@@ -4,9 +4,9 @@
 //! Σ V(t), Σ (g−ḡ)V(t) and Σ (g−ḡ)²V(t), V(t) what each event time contributes to the information.
 //! Source: Grambsch and Therneau, Biometrika 1994; R survival 3, `cox.zph`.
 
-use super::{Cox, Test};
+use super::Cox;
 use crate::numeric::Symmetric;
-use crate::survival::{EventTimes, TimeFix, kaplan_meier};
+use crate::survival::{EventTimes, Test, TimeFix, kaplan_meier};
 use crate::{Error, Result};
 
 /// The function of time against which coefficients are tested.

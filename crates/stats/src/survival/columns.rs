@@ -1,0 +1,63 @@
+//! The covariates of a regression: centres, spreads and ranges, found once.
+
+use super::cox::Rows;
+
+/// What is known of each column before a fit.
+#[derive(Debug)]
+pub(crate) struct Columns {
+    /// Weighted means. Fits work on x − centre, so that years and the like lose no digits.
+    pub(crate) centre: Vec<f64>,
+    /// Weighted variances.
+    pub(crate) spread: Vec<f64>,
+    pub(crate) range: Vec<f64>,
+}
+
+impl Columns {
+    pub(crate) fn new(rows: &Rows) -> Self {
+        let weights: f64 = (0..rows.len()).map(|row| rows.weight_of(row)).sum();
+        let mean = |column: &[f64], of: &dyn Fn(f64) -> f64| {
+            let weighted = column
+                .iter()
+                .enumerate()
+                .map(|(row, x)| rows.weight_of(row) * of(*x));
+            weighted.sum::<f64>() / weights
+        };
+        let centre = |column: &Vec<f64>| {
+            let rough = mean(column, &|x| x);
+            // A second pass takes out the rounding of large offsets.
+            let centre = rough + mean(column, &|x| x - rough);
+            if centre.is_finite() { centre } else { 0.0 }
+        };
+        let centre: Vec<f64> = rows.covariates.iter().map(centre).collect();
+        let centred = rows.covariates.iter().zip(&centre);
+        let spread = centred
+            .map(|(column, centre)| mean(column, &|x| (x - centre).powi(2)))
+            .collect();
+        let range = |column: &Vec<f64>| {
+            let extremes = |(low, high): (f64, f64), x: &f64| (low.min(*x), high.max(*x));
+            let (low, high) = column
+                .iter()
+                .fold((f64::INFINITY, f64::NEG_INFINITY), extremes);
+            high - low
+        };
+        let range = rows.covariates.iter().map(range).collect();
+        Self {
+            centre,
+            spread,
+            range,
+        }
+    }
+
+    pub(crate) fn terms(&self) -> usize {
+        self.centre.len()
+    }
+
+    /// R's means: 0 for columns that hold only −1, 0 and 1.
+    pub(crate) fn means(&self, rows: &Rows) -> Vec<f64> {
+        let indicator = |column: &[f64]| column.iter().all(|x| [-1.0, 0.0, 1.0].contains(x));
+        let columns = rows.covariates.iter().zip(&self.centre);
+        columns
+            .map(|(column, centre)| if indicator(column) { 0.0 } else { *centre })
+            .collect()
+    }
+}

@@ -1,0 +1,175 @@
+//! Newton's method on a log likelihood of few parameters, in units that make the terms comparable.
+//!
+//! Columns that are combinations of those before them are left out and named; a likelihood that approaches its
+//! supremum only at infinity (monotone likelihood, separation) is recognised. Source: R survival, `coxfit6.c`.
+
+use super::columns::Columns;
+use crate::numeric::{Factor, Symmetric};
+use crate::{Error, Result};
+
+/// What Newton's method maximises.
+pub(crate) trait Likelihood {
+    fn evaluate(&self, beta: &[f64]) -> Evaluation;
+}
+
+/// What is known at one value of the coefficients.
+#[derive(Debug, Clone)]
+pub(crate) struct Evaluation {
+    pub(crate) log_likelihood: f64,
+    pub(crate) score: Vec<f64>,
+    pub(crate) information: Symmetric,
+}
+
+impl Evaluation {
+    pub(crate) fn is_finite(&self) -> bool {
+        self.log_likelihood.is_finite() && self.score.iter().all(|score| score.is_finite())
+    }
+}
+
+/// Below this fraction of its variance, what others leave of a column is rounding: R's `toler.chol`.
+pub(crate) const REDUNDANT: f64 = 1.818_989_403_545_856_5e-12;
+/// A next step of this many units of the linear predictor, at the end, is a coefficient without bound.
+const UNBOUNDED_STEP: f64 = 0.01;
+
+pub(crate) struct Maximum {
+    pub(crate) beta: Vec<f64>,
+    pub(crate) at: Evaluation,
+    pub(crate) iterations: usize,
+}
+
+/// Newton's method in units that make the terms comparable.
+pub(crate) struct Newton<'m, L> {
+    likelihood: &'m L,
+    columns: &'m Columns,
+    pub(crate) null: Evaluation,
+    /// One over the spread of each term within risk sets; 0 for a term without any.
+    scale: Vec<f64>,
+    pub(crate) null_factor: Factor,
+}
+
+impl<'m, L: Likelihood> Newton<'m, L> {
+    /// `events` is the weight of the events, to which the information is proportional.
+    pub(crate) fn new(likelihood: &'m L, columns: &'m Columns, events: f64) -> Self {
+        let null = likelihood.evaluate(&vec![0.0; columns.terms()]);
+        let scale: Vec<f64> = (0..columns.terms())
+            .map(|term| {
+                let information = null.information.get(term, term);
+                // What is left of a column that is constant, or constant in each stratum, is rounding.
+                let rounding =
+                    1e-12 * columns.spread[term] + (1e-14 * columns.centre[term]).powi(2);
+                if information > rounding * events {
+                    1.0 / information.sqrt()
+                } else {
+                    0.0
+                }
+            })
+            .collect();
+        let null_factor = null.information.scaled(&scale).factor(REDUNDANT);
+        Self {
+            likelihood,
+            columns,
+            null,
+            scale,
+            null_factor,
+        }
+    }
+
+    pub(crate) fn in_common_units(&self, matrix: &Symmetric) -> Symmetric {
+        let kept = self.null_factor.kept();
+        let scale: Vec<f64> = self
+            .scale
+            .iter()
+            .zip(kept)
+            .map(|(scale, kept)| if kept { *scale } else { 0.0 })
+            .collect();
+        matrix.scaled(&scale)
+    }
+
+    pub(crate) fn in_original_units(&self, inverse: &Symmetric) -> Symmetric {
+        inverse.scaled(&self.scale)
+    }
+
+    /// The factored information, without the columns that were redundant from the beginning.
+    pub(crate) fn factor(&self, at: &Evaluation) -> Factor {
+        self.in_common_units(&at.information).factor(1e-14)
+    }
+
+    pub(crate) fn step(&self, factor: &Factor, score: &[f64]) -> Vec<f64> {
+        let score: Vec<f64> = score
+            .iter()
+            .zip(&self.scale)
+            .map(|(score, scale)| score * scale)
+            .collect();
+        factor
+            .solve(&score)
+            .iter()
+            .zip(&self.scale)
+            .map(|(step, scale)| step * scale)
+            .collect()
+    }
+
+    /// R's iteration, and one step more: when a step changes the likelihood by no more than `tolerance`, the
+    /// next makes the coefficients exact, as Newton's method doubles the digits that are right.
+    pub(crate) fn maximise(&self, tolerance: f64, max_iterations: usize) -> Result<Maximum> {
+        let mut beta = vec![0.0; self.columns.terms()];
+        let mut at = self.null.clone();
+        let mut next = self.step(&self.null_factor, &at.score);
+        let (mut halved, mut settled) = (false, false);
+        for iterations in 1..=max_iterations {
+            let new = self.likelihood.evaluate(&next);
+            // Equal, and then perhaps both 0: nothing moves without terms or with one row at risk.
+            let unmoved = new.log_likelihood == at.log_likelihood;
+            let change = (1.0 - at.log_likelihood / new.log_likelihood).abs();
+            let small = !halved && (unmoved || change <= tolerance);
+            if small && settled {
+                return Ok(Maximum {
+                    beta: next,
+                    at: new,
+                    iterations,
+                });
+            }
+            settled = small;
+            halved = !(small || new.is_finite() && new.log_likelihood >= at.log_likelihood);
+            if halved {
+                for (next, beta) in next.iter_mut().zip(&beta) {
+                    *next = f64::midpoint(*next, *beta);
+                }
+                continue;
+            }
+            let step = self.step(&self.factor(&new), &new.score);
+            // The step would add half of this to the log likelihood: nothing that could be seen.
+            if small && dot(&step, &new.score) <= 1e-24 * (1.0 + new.log_likelihood.abs()) {
+                return Ok(Maximum {
+                    beta: next,
+                    at: new,
+                    iterations,
+                });
+            }
+            beta.clone_from(&next);
+            at = new;
+            for (next, step) in next.iter_mut().zip(&step) {
+                *next += step;
+            }
+        }
+        Err(Error::NoConvergence)
+    }
+
+    /// Which terms grow without bound. At a true maximum the next step is nothing; on a ridge that never ends it
+    /// is as long as the last.
+    pub(crate) fn unbounded(&self, factor: &Factor, at: &Evaluation) -> Vec<bool> {
+        let (kept, known) = (self.null_factor.kept(), factor.kept());
+        let step = self.step(factor, &at.score);
+        let terms = 0..self.columns.terms();
+        terms
+            .map(|term| {
+                kept[term]
+                    && (!known[term]
+                        || (step[term] * self.columns.range[term]).abs() > UNBOUNDED_STEP)
+            })
+            .collect()
+    }
+}
+
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
