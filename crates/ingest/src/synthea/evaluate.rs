@@ -35,14 +35,14 @@ pub(super) struct Refusal {
 pub(super) const NO_PATIENT: &str = "no such patient in patients.csv or the store";
 /// The reason of a row whose own key is there already.
 pub(super) const STORED_BEFORE: &str = "stored by an earlier delivery";
-/// The reason of a row without a value that its table needs.
-pub(super) const REQUIRED: &str = "required value is empty";
 
 /// What all rows of a delivery share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) index: &'a Index,
     pub(super) vocabulary: Option<&'a Vocabulary>,
+    /// Whether rows that an earlier delivery stored are stored again.
+    pub(super) replace: bool,
 }
 
 /// A row on its way to its tables.
@@ -94,14 +94,6 @@ impl Notes {
                 Note::Withheld => self.withheld += 1,
             }
         }
-    }
-
-    /// Adds what was noticed in other rows of the same file.
-    pub(super) fn add(&mut self, other: &Self) {
-        for (at, count) in &other.unresolved {
-            *self.unresolved.entry(*at).or_default() += count;
-        }
-        self.withheld += other.withheld;
     }
 
     fn notice(&mut self, note: Note) {
@@ -193,7 +185,9 @@ impl<'a, 'c, 'n> Evaluation<'a, 'c, 'n> {
         let own = self.defines == Some(entity);
         let found = cell.as_deref().and_then(|cell| index.find(entity, cell));
         match (entity, found) {
-            (_, Some(id)) if own && index.is_stored(entity, id) => return Err(refuse(STORED_BEFORE)),
+            (_, Some(id)) if own && !self.context.replace && index.is_stored(entity, id) => {
+                return Err(refuse(STORED_BEFORE));
+            }
             (Entity::Person, Some(id)) => self.person = Some(id),
             (_, None) if own => return Err(refuse(Fault::MissingKey.reason())),
             (Entity::Person, None) if cell.is_some() => return Err(refuse(NO_PATIENT)),

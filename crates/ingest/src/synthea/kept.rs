@@ -56,7 +56,7 @@ const TYPED_FILES: [&str; 6] =
 pub(super) struct KeptColumn {
     pub(super) name: String,
     pub(super) data_type: ColumnType,
-    pub(super) required: bool,
+    pub(super) key: bool,
     pub(super) rule: Bound,
 }
 
@@ -71,7 +71,7 @@ pub(super) fn kept_columns(file: &str, header: &Header) -> Vec<KeptColumn> {
             columns.push(KeptColumn {
                 name: name.to_owned(),
                 data_type: ColumnType::BigInt,
-                required: entity == Entity::Person,
+                key: entity == Entity::Person,
                 rule: Bound::Ref(entity, at),
             });
         }
@@ -84,7 +84,7 @@ pub(super) fn kept_columns(file: &str, header: &Header) -> Vec<KeptColumn> {
         }
         columns.push(KeptColumn {
             data_type: data_type(file, &name),
-            required: false,
+            key: false,
             rule: Bound::Cell(at),
             name,
         });

@@ -1,27 +1,29 @@
 //! A block of a source file into rows of its tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::RecordBatch;
 
 use super::bind::Bound;
 use super::columns::Columns;
-use super::evaluate::{Context, Evaluation, Notes, REQUIRED, Refusal, Value};
+use super::evaluate::{Context, Evaluation, Notes, Refusal, Value};
 use super::header::Row;
 use super::mapping::Entity;
 use super::plan::{FilePlan, Plan, TargetPlan};
 use crate::csv::{Cell, QuoteFault, Record, RowReject, TextBlock, Tokenizer, lines_of};
+use crate::parse::Fault;
 use crate::{Error, Result};
+
+/// Room for the numbers of a file's rows where a table comes in several files: more than any file has.
+const ROWS_PER_PART: u64 = 1 << 32;
 
 /// What a block becomes.
 #[derive(Debug, Default)]
 pub(super) struct Mapped {
     /// Records of the block.
     pub(super) read: u64,
-    /// Records that became a row of a table, by its position in the plan.
-    pub(super) stored: BTreeMap<usize, u64>,
-    /// Rows made beside them, by table.
-    pub(super) beside: BTreeMap<usize, u64>,
+    /// The tables, by their position in the plan, whose rows were made beside the record's own.
+    pub(super) beside: BTreeSet<usize>,
     /// The rows, by table.
     pub(super) batches: Vec<(usize, RecordBatch)>,
     /// Records that are in no table.
@@ -38,6 +40,8 @@ pub(super) struct BlockMapper<'a> {
     pub(super) context: Context<'a>,
     /// The highest key of each of the plan's tables in the store.
     pub(super) bases: &'a [i64],
+    /// Which of its table's files it is: rows are numbered on from one to the next.
+    pub(super) part: usize,
 }
 
 impl<'a> BlockMapper<'a> {
@@ -50,8 +54,10 @@ impl<'a> BlockMapper<'a> {
         let mut main = Vec::new();
         let mut beside = Vec::new();
         let mut counted = (0, block.line);
+        let part = u64::try_from(self.part).unwrap_or(u64::MAX);
+        let first = part.saturating_mul(ROWS_PER_PART).saturating_add(block.record);
         while let Some(record) = tokenizer.next(&mut cells) {
-            let number = block.record + mapped.read;
+            let number = first + mapped.read;
             mapped.read += 1;
             let refused = match self.shape_fault(&record, &cells, &block.bytes) {
                 Some(fault) => Some(fault),
@@ -59,10 +65,9 @@ impl<'a> BlockMapper<'a> {
                     let row = Row { block: &block.bytes, cells: &cells };
                     match self.row(row, number, &mut mapped.notes, &mut main, &mut beside)? {
                         Ok(target) => {
-                            *mapped.stored.entry(target).or_default() += 1;
                             self.append(&mut columns, target, &mut main)?;
                             for (table, values) in &mut beside {
-                                *mapped.beside.entry(*table).or_default() += 1;
+                                mapped.beside.insert(*table);
                                 self.append(&mut columns, *table, values)?;
                             }
                             None
@@ -159,8 +164,8 @@ impl<'a> BlockMapper<'a> {
         let columns = self.plan.tables.get(target.table).map_or(&[][..], |table| &table.columns);
         for (rule, column) in target.rules.iter().zip(columns) {
             let value = evaluation.value(rule, column.data_type)?;
-            if column.required && value == Value::Null {
-                return Err(Refusal { column: rule.column(), reason: REQUIRED });
+            if column.key && value == Value::Null {
+                return Err(Refusal { column: rule.column(), reason: Fault::MissingKey.reason() });
             }
             values.push(value);
         }

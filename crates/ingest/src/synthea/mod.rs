@@ -12,6 +12,7 @@ mod bind;
 mod columns;
 mod conditions;
 mod costs;
+mod detect;
 mod devices;
 mod drugs;
 mod evaluate;
@@ -20,6 +21,7 @@ mod identifiers;
 mod ids;
 mod index;
 mod kept;
+mod load;
 mod map;
 mod mapping;
 mod observations;
@@ -28,10 +30,18 @@ mod person;
 mod places;
 mod plan;
 mod procedures;
+mod reader;
+mod rows;
+mod stored;
+#[cfg(test)]
+mod tests;
 mod visits;
 mod vocabulary;
 
 use mapping::FileMapping;
+
+pub(crate) use detect::is_synthea;
+pub(crate) use reader::SyntheaReader;
 
 /// The files that are mapped to OMOP. The order decides the keys of rows from several files in one table.
 static MAPPINGS: [FileMapping; 13] = [

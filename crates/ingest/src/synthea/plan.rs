@@ -21,7 +21,7 @@ pub(super) const OBSERVATION_PERIOD: &str = "observation_period";
 
 /// A file of the source, by its header.
 #[derive(Debug, Clone)]
-pub(super) struct SourceFile {
+pub(super) struct Titled {
     /// Its name without the ending, in lower case.
     pub(super) stem: String,
     /// Its name as it stands in the source, for messages.
@@ -50,6 +50,9 @@ pub(super) struct TablePlan {
 pub(super) struct ColumnPlan {
     pub(super) name: String,
     pub(super) data_type: ColumnType,
+    /// Whether rows without it are refused: those of no person. What else is missing is stored, and reported.
+    pub(super) key: bool,
+    /// Whether the specification requires it, so that a file without its source is not what it is taken for.
     pub(super) required: bool,
 }
 
@@ -81,7 +84,7 @@ pub(super) struct TargetPlan {
 }
 
 impl Plan {
-    pub(super) fn new(sources: &[SourceFile]) -> Result<Self> {
+    pub(super) fn new(sources: &[Titled]) -> Result<Self> {
         let mut tables = Tables::default();
         // Columns first: what one file adds to a table, rows of other files have too, as NULL.
         for source in sources {
@@ -110,16 +113,14 @@ impl Plan {
 impl TablePlan {
     /// The Arrow schema of its batches.
     pub(super) fn schema(&self) -> Schema {
-        let field = |column: &ColumnPlan| Field::new(&column.name, column.data_type.arrow(), !column.required);
+        let field = |column: &ColumnPlan| Field::new(&column.name, column.data_type.arrow(), !column.key);
         Schema::new(self.columns.iter().map(field).collect::<Vec<_>>())
     }
 
     /// What the store keeps.
     pub(super) fn spec(&self) -> TableSpec {
         if let Some(model) = self.model {
-            let extra = self.columns.iter().skip(model.columns.len());
-            return TableSpec::from_model(model)
-                .with_extra_columns(extra.map(|column| Field::new(&column.name, column.data_type.arrow(), true)));
+            return TableSpec { schema: self.schema().into(), ..TableSpec::from_model(model) };
         }
         let has = |name: &str| self.columns.iter().any(|column| column.name == name);
         let owned = |names: &[&str]| names.iter().filter(|name| has(name)).map(|name| (*name).to_owned()).collect();
@@ -171,12 +172,13 @@ impl Tables {
         let columns = model.columns.iter().map(|column| ColumnPlan {
             name: column.name.to_owned(),
             data_type: column.data_type,
+            key: model.person_key == Some(column.name),
             required: column.required,
         });
         Some(self.add(name, Some(model), columns.collect()))
     }
 
-    fn add_mapped(&mut self, mapping: &FileMapping, source: &SourceFile) {
+    fn add_mapped(&mut self, mapping: &FileMapping, source: &Titled) {
         for target in mapping.beside.iter().filter(|target| is_filled(target, &source.header)) {
             self.add_model(target.table);
         }
@@ -187,28 +189,29 @@ impl Tables {
             };
             for (_, name) in extra {
                 if !plan.columns.iter().any(|column| column.name == name) {
-                    plan.columns.push(ColumnPlan { name, data_type: ColumnType::Text, required: false });
+                    plan.columns.push(ColumnPlan { name, data_type: ColumnType::Text, key: false, required: false });
                 }
             }
         }
     }
 
-    fn add_kept(&mut self, source: &SourceFile) {
+    fn add_kept(&mut self, source: &Titled) {
         let columns = kept_columns(&source.stem, &source.header).into_iter().map(|column| ColumnPlan {
             name: column.name,
             data_type: column.data_type,
-            required: column.required,
+            key: column.key,
+            required: false,
         });
         let columns: Vec<ColumnPlan> = columns.collect();
         let plan = self.add(&kept_name(&source.stem), None, columns.clone());
         for column in columns {
             if !plan.columns.iter().any(|known| known.name == column.name) {
-                plan.columns.push(ColumnPlan { required: false, ..column });
+                plan.columns.push(column);
             }
         }
     }
 
-    fn file(&self, source: &SourceFile) -> Result<FilePlan> {
+    fn file(&self, source: &Titled) -> Result<FilePlan> {
         let header = source.header.clone();
         let left_out = header.names().iter().filter(|name| is_identifier(&source.stem, name)).cloned().collect();
         let Some(mapping) = mapping(&source.stem) else {
@@ -236,7 +239,7 @@ impl Tables {
         })
     }
 
-    fn kept_target(&self, source: &SourceFile) -> Option<TargetPlan> {
+    fn kept_target(&self, source: &Titled) -> Option<TargetPlan> {
         let table = *self.by_name.get(&kept_name(&source.stem))?;
         let mut kept = kept_columns(&source.stem, &source.header);
         let rules = self.plans[table].columns.iter().map(|column| {
@@ -246,7 +249,7 @@ impl Tables {
         Some(TargetPlan { table, when: None, rules: rules.collect(), lane: 0, lanes: 1 })
     }
 
-    fn target(&self, mapping: &FileMapping, target: &Target, source: &SourceFile) -> Result<TargetPlan> {
+    fn target(&self, mapping: &FileMapping, target: &Target, source: &Titled) -> Result<TargetPlan> {
         let unknown = || Error::engine(format!("Synthea's {} is mapped to no table", mapping.file));
         let table = *self.by_name.get(target.table).ok_or_else(unknown)?;
         let mut rules = vec![Bound::Null; self.plans[table].columns.len()];
@@ -283,7 +286,7 @@ fn is_filled(target: &Target, header: &Header) -> bool {
     target.when.is_none_or(|column| header.position(column).is_some())
 }
 
-fn missing(source: &SourceFile, rule: Rule) -> Error {
+fn missing(source: &Titled, rule: Rule) -> Error {
     let column = rule.columns().first().map_or("", |names| names.split('|').next().unwrap_or(names));
     Error::bad_file(
         &source.name,
@@ -292,7 +295,7 @@ fn missing(source: &SourceFile, rule: Rule) -> Error {
 }
 
 /// The columns of a file that no rule for the target reads, with the names under which the target keeps them.
-fn extra_columns(mapping: &FileMapping, target: &Target, source: &SourceFile) -> Vec<(usize, String)> {
+fn extra_columns(mapping: &FileMapping, target: &Target, source: &Titled) -> Vec<(usize, String)> {
     let rules = target.cells.iter().chain(mapping.beside.iter().flat_map(|beside| beside.cells));
     let read = rules.flat_map(|(_, rule)| rule.columns());
     let read: BTreeSet<usize> = read.filter_map(|column| source.header.position(column)).collect();
