@@ -47,7 +47,7 @@ pub(crate) const ASSIGNMENT: Linear = Linear {
 };
 /// Log hazard per year of ischaemic stroke on amlodipine: higher than in life, so that 40,000 patients suffice.
 pub(crate) const STROKE: Linear = Linear {
-    intercept: -3.3,
+    intercept: -2.9,
     age_per_10_years: 0.5,
     systolic_per_10_mmhg: 0.4,
     male: 0.3,
@@ -57,7 +57,7 @@ pub(crate) const STROKE: Linear = Linear {
 pub(crate) const LOG_HAZARD_RATIO: f64 = -0.356_674_943_938_732_4;
 /// Log hazard per year of forearm fracture, whichever the drug.
 pub(crate) const FRACTURE: Linear = Linear {
-    intercept: -3.6,
+    intercept: -3.2,
     age_per_10_years: 0.35,
     systolic_per_10_mmhg: 0.25,
     male: -0.4,
@@ -67,7 +67,7 @@ pub(crate) const FRACTURE: Linear = Linear {
 const TREATED: f64 = 0.85;
 const OTHER_DRUG: f64 = 0.18;
 /// Chance that treatment does not begin within four weeks, and the mean wait then.
-const LATE: f64 = 0.45;
+const LATE: f64 = 0.55;
 const LATE_YEARS: f64 = 2.5;
 
 /// Strokes and fractures per 1,000 person-years in everybody else; strokes three times as many with untreated hypertension.

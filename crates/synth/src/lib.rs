@@ -251,8 +251,8 @@ pub fn generate(out: &Path, options: &SynthOptions) -> Result<SynthReport, Error
     })
 }
 
-/// Patients of a hospital at most, so that every id fits its column.
-const MOST_PATIENTS: u64 = 1_000_000_000;
+/// Patients of a hospital at most, so that no two have the same eight-digit record number.
+const MOST_PATIENTS: u64 = 90_000_000;
 
 fn check(out: &Path, options: &SynthOptions) -> Result<(), Error> {
     if options.patients == 0 || options.patients > MOST_PATIENTS {

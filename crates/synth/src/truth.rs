@@ -16,6 +16,8 @@ use crate::mortality::gompertz;
 use crate::population::{Period, Person, Sex, WINDOW_END, WINDOW_START, birthday};
 use crate::vocabulary::{conditions as c, drugs as d, measurements as m, metadata};
 
+/// The new users with follow-up and confounders, for an outcome.
+const NEW_USERS: &str = include_str!("../queries/new_users.sql");
 /// Days of prior observation that a new user needs.
 pub(crate) const WASHOUT: i32 = 365;
 /// Years at which the risks of both arms are stated.
@@ -242,6 +244,7 @@ impl Tally {
             })
             .collect();
         json!({
+            "sql": NEW_USERS.replace("{outcome}", &c::CEREBRAL_INFARCTION.id.to_string()),
             "question": "Does lisinopril, against amlodipine, as first drug against hypertension prevent ischaemic stroke?",
             "treatment": { "name": "lisinopril", "concept_id": d::LISINOPRIL.id },
             "comparator": { "name": "amlodipine", "concept_id": d::AMLODIPINE.id },
@@ -272,6 +275,7 @@ impl Tally {
 
     fn negative_control(&self) -> Value {
         json!({
+            "sql": NEW_USERS.replace("{outcome}", &c::FOREARM_FRACTURE.id.to_string()),
             "question": "The same new users; an outcome that neither drug changes, confounded in the same way.",
             "outcome": { "name": "Fracture of forearm", "concept_id": c::FOREARM_FRACTURE.id, "table": "condition_occurrence" },
             "hazard_ratio": 1.0,
@@ -285,6 +289,7 @@ impl Tally {
     fn readmission_document(&self) -> Value {
         let group = |name: &str, definition: &str, probability: f64, counts: ReadmissionCounts| json!({ "group": name, "definition": definition, "probability": probability, "counts": counts });
         json!({
+            "sql": include_str!("../queries/readmission.sql"),
             "question": "Of discharges alive that were followed for 30 days, how many are followed by another stay within these days?",
             "stay": { "table": "visit_occurrence", "visit_concept_id": [metadata::INPATIENT.id, metadata::EMERGENCY_INPATIENT.id] },
             "discharge": "Every stay counts, readmissions too, if visit_end_date + 30 days is not after the end of the observation period that contains visit_end_date.",
@@ -318,6 +323,7 @@ impl Tally {
             }
         }
         json!({
+            "sql": include_str!("../queries/incidence.sql"),
             "condition": { "name": "Type 2 diabetes mellitus", "concept_id": c::TYPE_2_DIABETES.id, "table": "condition_occurrence" },
             "at_risk": "From the start of the first observation period, without any record of the condition on its first day (what was known before is recorded then), to the first record or the end of the period. Age changes on birthdays; a year has 365.25 days.",
             "rates": rates,

@@ -275,7 +275,7 @@ pub(crate) fn record(chart: &mut Chart<'_>, rng: &mut Rng, history: &History, ex
         }
     }
     checkups(chart, rng, history, exit);
-    poisson(rng, 0.40, entry, exit, |rng, day| {
+    poisson(rng, 0.35, entry, exit, |rng, day| {
         if chart.stay(day).is_none()
             && let Some(visit) = chart.contact(rng, day, department::INTERNAL)
         {
@@ -302,7 +302,7 @@ fn checkups(chart: &mut Chart<'_>, rng: &mut Rng, history: &History, exit: i32) 
     } else if age < 40.0 {
         0.12
     } else {
-        0.24
+        0.20
     };
     poisson(rng, per_year, entry, exit, |rng, day| {
         if chart.stay(day).is_some() {

@@ -199,7 +199,7 @@ pub(crate) fn record(
                 chart.prescribe(visit, day, drug, days, 3.0);
             }
         }
-        if rng.chance(0.5) {
+        if rng.chance(0.3) {
             labs::temperature(chart, rng, visit, day);
         }
         if infection.what.id == c::PNEUMONIA.id {
