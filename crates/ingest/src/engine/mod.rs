@@ -1,0 +1,18 @@
+//! From a reader's rows to committed runs: people, routing, memory, order, checks, writing.
+
+mod checks;
+mod delivery;
+mod keys;
+mod merge;
+mod order;
+mod parts;
+mod people;
+mod pipeline;
+mod quarantine;
+mod run;
+mod spill;
+mod write;
+
+pub(crate) use quarantine::REJECTS;
+pub(crate) use run::{Outcome, TargetCounts, run};
+pub(crate) use people::stored_people;
