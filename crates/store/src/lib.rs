@@ -9,12 +9,16 @@ mod erase;
 mod error;
 mod file_id;
 mod layout;
+mod leaving;
 mod manifest;
 mod merge;
 mod operation;
 mod parquet_options;
+#[cfg(feature = "delta")]
+mod publish;
 mod run_reader;
 mod run_writer;
+pub mod scan;
 mod snapshot;
 mod staging;
 mod store;
@@ -32,6 +36,8 @@ pub use error::{Error, Result};
 pub use layout::Layout;
 pub use manifest::{FileEntry, TableVersion};
 pub use operation::{DeliveredFile, Delivery, Operation};
+#[cfg(feature = "delta")]
+pub use publish::{PublishReport, PublishedTable};
 pub use snapshot::{ParentRef, Snapshot, SnapshotSummary};
 pub use staging::RunSummary;
 pub use store::Store;
