@@ -21,4 +21,3 @@ pub use step::{Point, Step, StepParts};
 pub use totals::Totals;
 
 pub(crate) use moments::{Moment, count};
-pub(crate) use step::summarize;
