@@ -100,6 +100,9 @@ pub enum Error {
     /// A prediction was asked for with the wrong number of covariates.
     #[error("a prediction needs one finite value per term")]
     InvalidPrediction,
+    /// A statistic that is not known for rows that come under observation late.
+    #[error("this statistic does not take delayed entry (start)")]
+    DelayedEntryUnsupported,
     /// A serialised summary does not have the shape that this version writes.
     #[error(
         "a partial result has an unexpected shape: were all its parts made by the same version?"

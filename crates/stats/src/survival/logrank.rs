@@ -6,6 +6,7 @@
 //! (Fleming-Harrington, R's `rho`), and Peto's S̃(t), with S̃ = Π(1 − d/(n+1)).
 //! Source: Klein and Moeschberger (2003), 7.3 to 7.5; R survival, `survdiff`.
 
+use super::comparison::Comparison;
 use super::{EventTimes, RiskTable};
 use crate::numeric::{Symmetric, chi_squared_tail};
 use crate::{Error, Grouped, Result};
@@ -84,30 +85,12 @@ pub fn test<S: Ord, G: Ord + Clone>(
     summary: &Grouped<(S, G), EventTimes>,
     weighting: Weighting,
 ) -> Result<LogRank<G>> {
-    let mut names: Vec<&G> = summary.keys().map(|(_, group)| group).collect();
-    names.sort();
-    names.dedup();
-    let mut strata: Vec<(&S, Vec<usize>, Vec<&EventTimes>)> = Vec::new();
-    for ((stratum, group), times) in summary.iter() {
-        let index = names
-            .binary_search(&group)
-            .map_err(|_| Error::CorruptState)?;
-        match strata.last_mut().filter(|(last, _, _)| *last == stratum) {
-            Some((_, indices, groups)) => {
-                indices.push(index);
-                groups.push(times);
-            }
-            None => strata.push((stratum, vec![index], vec![times])),
-        }
-    }
-    let groups: Vec<Vec<&EventTimes>> =
-        strata.iter().map(|(_, _, groups)| groups.clone()).collect();
-    let tables = EventTimes::aligned_risk_tables(&groups)?;
-    let mut sums = Sums::new(names.len());
-    for ((_, indices, _), tables) in strata.iter().zip(&tables) {
+    let comparison = Comparison::new(summary)?;
+    let mut sums = Sums::new(comparison.names.len());
+    for (indices, tables) in &comparison.strata {
         sums.add_stratum(indices, tables, weighting)?;
     }
-    Ok(sums.finish(&names))
+    Ok(sums.finish(&comparison.names))
 }
 
 /// Observed, expected and their covariance.

@@ -1,9 +1,13 @@
 //! Survival statistics: all of them read one summary, [`EventTimes`].
 
 mod columns;
+mod comparison;
 pub mod concordance;
 pub mod cox;
+pub mod cumulative_incidence;
 mod event_times;
+pub mod fine_gray;
+pub mod gray;
 mod hazard_ratio;
 mod histogram;
 mod interval;

@@ -13,6 +13,8 @@ pub struct RiskTable {
     pub(crate) rows: u64,
     /// Rows with an event of any kind.
     pub(crate) event_rows: u64,
+    /// Whether some rows had a start.
+    pub(crate) has_entries: bool,
     pub(crate) time: Vec<f64>,
     pub(crate) at_risk: Vec<f64>,
     pub(crate) at_risk_rows: Vec<u64>,
@@ -118,6 +120,7 @@ impl RiskTable {
             .max(1);
         let mut table = Self {
             rows: contents.rows,
+            has_entries: !contents.entries.is_empty(),
             time: grid,
             censored: vec![0.0; times],
             censored_rows: vec![0; times],

@@ -13,6 +13,7 @@
 
 mod freireich;
 mod oracle;
+mod oracle_competing;
 mod oracle_conformance;
 mod oracle_cox;
 mod oracle_logrank;

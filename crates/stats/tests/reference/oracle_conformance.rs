@@ -2,7 +2,7 @@
 
 use crate::oracle::{Oracle, folder};
 use crate::{
-    oracle_cox as cox, oracle_logrank as logrank, oracle_survival as survival,
+    oracle_competing as competing, oracle_cox as cox, oracle_logrank as logrank, oracle_survival as survival,
     oracle_tables as tables,
 };
 
@@ -78,8 +78,8 @@ fn edge() {
 fn competing_risks() {
     conform(
         "cr_synth",
-        &[cox::competing],
-        &["aj_", "cmprsk", "finegray_weighted_coxph"],
+        &[cox::competing, competing::aalen_johansen, competing::cmprsk],
+        &["finegray_weighted_coxph"],
     );
 }
 
