@@ -1,1 +1,14 @@
 //! The session factory, the SQL functions and the catalogue over a snapshot.
+
+mod error;
+pub mod functions;
+pub mod names;
+pub mod script;
+mod session;
+mod spill;
+mod vocabulary;
+
+pub use error::{Error, Result};
+pub use functions::{FunctionDoc, FunctionKind, functions};
+pub use session::{SessionOptions, session};
+pub use vocabulary::Vocabulary;

@@ -1,0 +1,105 @@
+//! Summaries of several groups, within strata: what a test between groups keeps.
+
+use std::cmp::Ordering;
+
+use columna_stats::Grouped;
+use columna_stats::survival::EventTimes;
+use datafusion::common::{DataFusionError, Result};
+
+use super::rows::{EventRows, RowSummary, refused};
+use super::state::{State, StateBuilder};
+
+/// The label of a group or a stratum. Numbers come in their own order, before words in theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Label(pub(crate) String);
+
+impl Label {
+    fn number(&self) -> Option<i64> {
+        self.0.parse().ok()
+    }
+}
+
+impl Ord for Label {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.number(), other.number()) {
+            (Some(mine), Some(theirs)) => mine.cmp(&theirs).then_with(|| self.0.cmp(&other.0)),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => self.0.cmp(&other.0),
+        }
+    }
+}
+
+impl PartialOrd for Label {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Times and events by stratum and group.
+pub(crate) type GroupedTimes = Grouped<(Label, Label), EventTimes>;
+
+fn key(rows: &EventRows, row: usize) -> (Label, Label) {
+    let (stratum, group) = rows.labels(row);
+    (Label(stratum.to_owned()), Label(group.to_owned()))
+}
+
+fn corrupt() -> DataFusionError {
+    DataFusionError::Internal(
+        "the partial state of a comparison between groups is cut short".to_owned(),
+    )
+}
+
+impl RowSummary for GroupedTimes {
+    fn add_row(&mut self, rows: &EventRows, row: usize) -> Result<()> {
+        self.entry(key(rows, row)).add_row(rows, row)
+    }
+
+    fn write_row(rows: &EventRows, row: usize, state: &mut StateBuilder) -> Result<()> {
+        let mut summary = Self::default();
+        summary.add_row(rows, row)?;
+        summary.write(state);
+        Ok(())
+    }
+
+    /// Each group's parts one after another, in front of them how long they are.
+    fn write(&self, state: &mut StateBuilder) {
+        let (mut ints, mut floats, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        for ((stratum, group), times) in self.iter() {
+            let parts = times.to_parts();
+            ints.extend([parts.ints.len() as u64, parts.floats.len() as u64]);
+            ints.extend(parts.ints);
+            floats.extend(parts.floats);
+            labels.extend([stratum.0.as_str(), group.0.as_str()]);
+        }
+        state.append(&ints, &floats, &labels);
+    }
+
+    fn read(&mut self, state: &State) -> Result<()> {
+        let (mut ints, mut floats) = (state.ints, state.floats);
+        let mut labels = state.labels.iter().flatten();
+        while let (Some(stratum), Some(group)) = (labels.next(), labels.next()) {
+            let (lengths, rest) = ints.split_first_chunk::<2>().ok_or_else(corrupt)?;
+            let [whole, broken] =
+                lengths.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+            let (group_ints, rest) = rest.split_at_checked(whole).ok_or_else(corrupt)?;
+            let (group_floats, floats_left) =
+                floats.split_at_checked(broken).ok_or_else(corrupt)?;
+            let key = (Label(stratum.to_owned()), Label(group.to_owned()));
+            let entry = self.entry(key);
+            entry
+                .merge_parts(group_ints, group_floats)
+                .map_err(|error| refused(&error))?;
+            (ints, floats) = (rest, floats_left);
+        }
+        Ok(())
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let group = |(key, times): (&(Label, Label), &EventTimes)| {
+            let labels = key.0.0.capacity() + key.1.0.capacity();
+            size_of::<((Label, Label), EventTimes)>() + labels + times.heap_bytes()
+        };
+        self.iter().map(group).sum()
+    }
+}

@@ -1,0 +1,266 @@
+//! The functions' own documentation: for `\df`, completion and the generated SQL reference.
+
+use std::fmt::Write as _;
+
+use datafusion::logical_expr::{DocSection, Documentation};
+
+use super::{aggregate, scalar, table};
+use crate::vocabulary::Vocabulary;
+
+/// Ages, durations and calendar arithmetic.
+pub(crate) const CLINICAL_TIME: DocSection = DocSection {
+    include: true,
+    label: "Clinical time",
+    description: Some(
+        "Dates are calendar days without a time zone; a TIMESTAMP counts as the day it falls on. \
+         NULL in, NULL out.",
+    ),
+};
+
+/// Concepts and their hierarchy.
+pub(crate) const VOCABULARY: DocSection = DocSection {
+    include: true,
+    label: "Vocabulary",
+    description: Some(
+        "These read the tables `concept_ancestor` and `concept_sets` of the session, whether they come \
+         from the store or were registered in the session.",
+    ),
+};
+
+/// Time-to-event statistics.
+pub(crate) const SURVIVAL: DocSection = DocSection {
+    include: true,
+    label: "Survival",
+    description: Some(
+        "Aggregates with the conventions of R's package survival. `time` is whole days (or any \
+         non-negative number), `event` is 0 or false for censored and 1 or true for the event. Rows in \
+         which an argument is NULL are ignored, as R's `na.omit` does. A time that is negative or not a \
+         finite number is an error. Options may be given by name, in any order: \
+         `conf_type => 'log-log'`.",
+    ),
+};
+
+/// What a function is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FunctionKind {
+    /// One value for each row.
+    Scalar,
+    /// One value for each group of rows.
+    Aggregate,
+    /// Rows, in a FROM clause.
+    Table,
+}
+
+impl std::fmt::Display for FunctionKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Scalar => "scalar",
+            Self::Aggregate => "aggregate",
+            Self::Table => "table",
+        })
+    }
+}
+
+/// What is known of a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionDoc {
+    /// The name, as it is called.
+    pub name: String,
+    /// What it is.
+    pub kind: FunctionKind,
+    /// The heading it is listed under.
+    pub section: &'static str,
+    /// What holds for all functions of the section.
+    pub section_description: Option<&'static str>,
+    /// What it does, in Markdown.
+    pub description: String,
+    /// How it is called.
+    pub syntax: String,
+    /// Its arguments, each with its meaning.
+    pub arguments: Vec<(String, String)>,
+    /// A query and what it answers.
+    pub example: Option<String>,
+}
+
+impl FunctionDoc {
+    pub(crate) fn new(name: &str, kind: FunctionKind, documentation: &Documentation) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            section: documentation.doc_section.label,
+            section_description: documentation.doc_section.description,
+            description: documentation.description.clone(),
+            syntax: documentation.syntax_example.clone(),
+            arguments: documentation.arguments.clone().unwrap_or_default(),
+            example: documentation.sql_example.clone(),
+        }
+    }
+
+    /// The first sentence of the description.
+    #[must_use]
+    pub fn summary(&self) -> &str {
+        let line = self.description.lines().next().unwrap_or_default();
+        line.split_once(". ")
+            .map_or(line, |(first, _)| first)
+            .trim_end_matches('.')
+    }
+}
+
+/// The functions that Columna adds, by section and name.
+#[must_use]
+pub fn functions() -> Vec<FunctionDoc> {
+    let mut all = Vec::new();
+    for function in scalar::functions(&Vocabulary::default()) {
+        if let Some(documentation) = function.documentation() {
+            all.push(FunctionDoc::new(
+                function.name(),
+                FunctionKind::Scalar,
+                documentation,
+            ));
+        }
+    }
+    for function in aggregate::functions() {
+        if let Some(documentation) = function.documentation() {
+            all.push(FunctionDoc::new(
+                function.name(),
+                FunctionKind::Aggregate,
+                documentation,
+            ));
+        }
+    }
+    all.extend(
+        table::functions(&Vocabulary::default())
+            .into_iter()
+            .map(|function| {
+                FunctionDoc::new(function.name, FunctionKind::Table, function.documentation)
+            }),
+    );
+    all.sort_by(|a, b| (a.section, &a.name, a.kind).cmp(&(b.section, &b.name, b.kind)));
+    all
+}
+
+/// The SQL reference, as Markdown.
+#[must_use]
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# SQL reference\n\n\
+         <!-- Generated from the functions' own documentation. To renew it:\n     \
+         COLUMNA_UPDATE=1 cargo test -p columna-query reference -->\n\n\
+         Columna speaks DataFusion's SQL, which follows PostgreSQL. These are the functions that it adds.\n",
+    );
+    let mut section = "";
+    for function in functions() {
+        if function.section != section {
+            section = function.section;
+            let _ = write!(text, "\n## {section}\n");
+            if let Some(description) = function.section_description {
+                let _ = write!(text, "\n{description}\n");
+            }
+        }
+        let _ = write!(
+            text,
+            "\n### `{}`{}\n\n{}\n\n```sql\n{}\n```\n",
+            function.name,
+            match function.kind {
+                FunctionKind::Scalar => "",
+                FunctionKind::Aggregate => " (aggregate)",
+                FunctionKind::Table => " (table function)",
+            },
+            function.description,
+            function.syntax
+        );
+        if !function.arguments.is_empty() {
+            text.push('\n');
+            for (name, meaning) in &function.arguments {
+                let _ = writeln!(text, "- `{name}`: {meaning}");
+            }
+        }
+        if let Some(example) = &function.example {
+            let _ = write!(text, "\n```text\n{}\n```\n", example.trim_end());
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_function_is_documented() {
+        let vocabulary = Vocabulary::default();
+        let documented = functions();
+        let scalars = scalar::functions(&vocabulary)
+            .into_iter()
+            .map(|f| f.name().to_owned());
+        let aggregates = aggregate::functions()
+            .into_iter()
+            .map(|f| f.name().to_owned());
+        for name in scalars
+            .chain(aggregates)
+            .filter(|name| !name.starts_with("__"))
+        {
+            let doc = documented.iter().find(|doc| doc.name == name);
+            assert!(
+                doc.is_some_and(|doc| doc.example.is_some()),
+                "{name} has no example"
+            );
+        }
+    }
+
+    #[test]
+    fn the_reference_is_up_to_date() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sql-reference.md");
+        if std::env::var_os("COLUMNA_UPDATE").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, reference()).unwrap();
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            found == reference(),
+            "docs/sql-reference.md is out of date; run `COLUMNA_UPDATE=1 cargo test -p columna-query reference`"
+        );
+    }
+
+    /// An example is a prompt with a query, then the table that it prints.
+    #[tokio::test]
+    async fn every_example_answers_what_it_says() {
+        let ctx = crate::session(crate::SessionOptions::default())
+            .await
+            .unwrap();
+        for table in [
+            "CREATE TABLE concept_ancestor(ancestor_concept_id BIGINT, descendant_concept_id BIGINT) \
+             AS VALUES (201820, 201820), (201820, 201826), (201820, 201254), (201826, 201826), (201254, 201254)",
+            "CREATE TABLE concept_sets(name TEXT, concept_id BIGINT, include_descendants BOOLEAN) \
+             AS VALUES ('diabetes', 201820, true), ('diabetes', 4058243, false)",
+        ] {
+            ctx.sql(table).await.unwrap().collect().await.unwrap();
+        }
+        for function in functions() {
+            let Some(example) = &function.example else {
+                continue;
+            };
+            let (query, expected) = example.split_once(";\n").unwrap();
+            let query = query.strip_prefix("> ").unwrap();
+            let rows = crate::script::sql(&ctx, query)
+                .await
+                .unwrap()
+                .collect()
+                .await
+                .unwrap();
+            let printed = arrow::util::pretty::pretty_format_batches(&rows)
+                .unwrap()
+                .to_string();
+            assert_eq!(
+                printed,
+                expected.trim_end(),
+                "the example of {}",
+                function.name
+            );
+        }
+    }
+}

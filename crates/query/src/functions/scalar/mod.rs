@@ -1,0 +1,33 @@
+//! Functions of one row: clinical time and vocabulary.
+
+mod age_at;
+mod age_band;
+mod concept_set;
+mod dates;
+mod days_between;
+mod is_descendant;
+mod person_time;
+
+pub(crate) use concept_set::look_up as concepts_of;
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::ScalarUDF;
+
+use crate::vocabulary::Vocabulary;
+
+/// The scalar functions; those of the vocabulary look concepts up in the one given.
+#[must_use]
+pub fn functions(vocabulary: &Vocabulary) -> Vec<Arc<ScalarUDF>> {
+    [
+        ScalarUDF::new_from_impl(age_at::AgeAt::new()),
+        ScalarUDF::new_from_impl(age_band::AgeBand::new()),
+        ScalarUDF::new_from_impl(days_between::DaysBetween::new()),
+        ScalarUDF::new_from_impl(person_time::PersonTime::new()),
+        ScalarUDF::new_from_impl(is_descendant::IsDescendant::new(vocabulary)),
+        ScalarUDF::new_from_impl(is_descendant::IsDescendant::prepared(vocabulary)),
+        ScalarUDF::new_from_impl(concept_set::ConceptSet::new(vocabulary)),
+    ]
+    .map(Arc::new)
+    .into()
+}

@@ -1,0 +1,267 @@
+//! One statement of a script: options by name, parameters, and its plan.
+//!
+//! DataFusion's own `SessionContext::sql` works too, with two limits that this lifts: it has no gaps between
+//! optional arguments (`kaplan_meier(time => t, event => e, conf_level => 0.9)` leaves out `conf_type`), and
+//! it plans a parameter before its type is known.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use columna_model::Day;
+use datafusion::common::{Result, plan_err};
+use datafusion::dataframe::DataFrame;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::{CopyToSource, Statement};
+use datafusion::sql::sqlparser::ast::{
+    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments,
+    Ident, TypedString, UnaryOperator, Value, visit_expressions_mut,
+};
+
+use crate::functions::aggregate;
+
+/// The value of a parameter, typed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parameter {
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Float(f64),
+    /// A calendar day.
+    Date(Day),
+    /// Anything else.
+    Text(String),
+}
+
+impl Parameter {
+    /// Takes text for what it looks like: `7`, `0.5`, `2024-02-29`, or text.
+    #[must_use]
+    pub fn infer(text: &str) -> Self {
+        let numeric = text
+            .chars()
+            .all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
+        if let (true, Ok(integer)) = (numeric, text.parse()) {
+            return Self::Integer(integer);
+        }
+        if let (true, Ok(float)) = (numeric, text.parse::<f64>())
+            && float.is_finite()
+        {
+            return Self::Float(float);
+        }
+        day(text).map_or_else(|| Self::Text(text.to_owned()), Self::Date)
+    }
+
+    fn literal(&self) -> Expr {
+        let signed = |number: String| match number.strip_prefix('-') {
+            None => Expr::value(Value::Number(number, false)),
+            Some(magnitude) => Expr::UnaryOp {
+                op: UnaryOperator::Minus,
+                expr: Box::new(Expr::value(Value::Number(magnitude.to_owned(), false))),
+            },
+        };
+        match self {
+            Self::Integer(number) => signed(number.to_string()),
+            Self::Float(number) => signed(format!("{number:?}")),
+            Self::Date(day) => Expr::TypedString(TypedString {
+                data_type: DataType::Date,
+                value: Value::SingleQuotedString(day.to_string()).into(),
+                uses_odbc_syntax: false,
+            }),
+            Self::Text(text) => Expr::value(Value::SingleQuotedString(text.clone())),
+        }
+    }
+}
+
+fn day(text: &str) -> Option<Day> {
+    let mut parts = text.split('-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    if (year.len(), month.len(), day.len()) != (4, 2, 2) || parts.next().is_some() {
+        return None;
+    }
+    Day::from_civil(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)
+}
+
+/// Parameters by name, without the `$`.
+pub type Parameters = BTreeMap<String, Parameter>;
+
+/// Plans one statement. DDL and SET take effect when the frame is made, queries when it is collected.
+///
+/// # Errors
+///
+/// When the statement can't be parsed or planned, or there is more than one.
+pub async fn sql(ctx: &SessionContext, text: &str) -> Result<DataFrame> {
+    sql_with(ctx, text, &Parameters::new()).await
+}
+
+/// Plans one statement with values for its `$name`s.
+///
+/// # Errors
+///
+/// As [`sql`], and when a parameter has no value.
+pub async fn sql_with(
+    ctx: &SessionContext,
+    text: &str,
+    parameters: &Parameters,
+) -> Result<DataFrame> {
+    let plan = plan(ctx, text, parameters).await?;
+    ctx.execute_logical_plan(plan).await
+}
+
+/// Starts one statement; dropping the stream cancels it.
+///
+/// # Errors
+///
+/// As [`sql_with`].
+pub async fn stream(
+    ctx: &SessionContext,
+    text: &str,
+    parameters: &Parameters,
+) -> Result<SendableRecordBatchStream> {
+    sql_with(ctx, text, parameters)
+        .await?
+        .execute_stream()
+        .await
+}
+
+/// The logical plan of one statement, before any optimisation.
+///
+/// # Errors
+///
+/// As [`sql_with`].
+pub async fn plan(
+    ctx: &SessionContext,
+    text: &str,
+    parameters: &Parameters,
+) -> Result<LogicalPlan> {
+    let state = ctx.state();
+    let dialect = state.config_options().sql_parser.dialect;
+    let mut statement = state.sql_to_statement(text, &dialect)?;
+    prepare(&mut statement, parameters)?;
+    state.statement_to_plan(statement).await
+}
+
+/// Fills in parameters and the gaps between optional arguments.
+fn prepare(statement: &mut Statement, parameters: &Parameters) -> Result<()> {
+    let mut missing = None;
+    let mut prepare = |expr: &mut Expr| {
+        match expr {
+            Expr::Value(value) => {
+                if let Value::Placeholder(name) = &value.value
+                    && let Some(name) = name.strip_prefix('$')
+                {
+                    match parameters.get(name) {
+                        Some(parameter) => *expr = parameter.literal(),
+                        None => missing = Some(name.to_owned()),
+                    }
+                }
+            }
+            Expr::Function(function) => fill_gaps(function),
+            _ => {}
+        }
+        ControlFlow::<()>::Continue(())
+    };
+    // The visitor never breaks off, so there is nothing to be read from its result.
+    match statement {
+        Statement::Statement(statement) => {
+            let _ = visit_expressions_mut(statement.as_mut(), &mut prepare);
+        }
+        Statement::CopyTo(copy) => {
+            if let CopyToSource::Query(query) = &mut copy.source {
+                let _ = visit_expressions_mut(query.as_mut(), &mut prepare);
+            }
+        }
+        Statement::Explain(explain) => return self::prepare(&mut explain.statement, parameters),
+        Statement::CreateExternalTable(_) | Statement::Reset(_) => {}
+    }
+    match missing {
+        Some(name) => {
+            plan_err!("the parameter `${name}` has no value; give one with `--param {name}=…`")
+        }
+        None => Ok(()),
+    }
+}
+
+/// Gives every optional parameter that stands before a named one and was left out the value NULL, which means
+/// "not given": DataFusion resolves names, but only as far as no gap remains.
+fn fill_gaps(function: &mut Function) {
+    let [part] = function.name.0.as_slice() else {
+        return;
+    };
+    let Some(name) = part.as_ident() else { return };
+    let Some(parameters) = aggregate::parameters(&name.value.to_ascii_lowercase()) else {
+        return;
+    };
+    let FunctionArguments::List(list) = &mut function.args else {
+        return;
+    };
+    let positional = list
+        .args
+        .iter()
+        .filter(|arg| matches!(arg, FunctionArg::Unnamed(_)))
+        .count();
+    let given: Vec<Option<usize>> = list
+        .args
+        .iter()
+        .filter_map(argument_name)
+        .map(|name| {
+            parameters
+                .iter()
+                .position(|(known, _)| known.eq_ignore_ascii_case(&name))
+        })
+        .collect();
+    let Some(Some(last)) = given.iter().max().copied() else {
+        return;
+    };
+    let gaps = parameters[..last]
+        .iter()
+        .enumerate()
+        .skip(positional)
+        .filter(|(index, (_, required))| !required && !given.contains(&Some(*index)));
+    let filled: Vec<FunctionArg> = gaps
+        .map(|(_, (name, _))| FunctionArg::Named {
+            name: Ident::new(*name),
+            arg: FunctionArgExpr::Expr(Expr::value(Value::Null)),
+            operator: FunctionArgOperator::RightArrow,
+        })
+        .collect();
+    list.args.extend(filled);
+}
+
+fn argument_name(argument: &FunctionArg) -> Option<String> {
+    match argument {
+        FunctionArg::Named { name, .. } => Some(name.value.clone()),
+        FunctionArg::ExprNamed {
+            name: Expr::Identifier(name),
+            ..
+        } => Some(name.value.clone()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_taken_for_what_they_look_like() {
+        let text = |text: &str| Parameter::Text(text.to_owned());
+        for (given, expected) in [
+            ("7", Parameter::Integer(7)),
+            ("-7", Parameter::Integer(-7)),
+            ("0.5", Parameter::Float(0.5)),
+            ("1e3", Parameter::Float(1000.0)),
+            (
+                "2024-02-29",
+                Day::from_civil(2024, 2, 29).map_or(text(""), Parameter::Date),
+            ),
+            ("2023-02-29", text("2023-02-29")),
+            ("24-2-9", text("24-2-9")),
+            ("inf", text("inf")),
+            ("", text("")),
+            ("metformin", text("metformin")),
+        ] {
+            assert_eq!(Parameter::infer(given), expected, "{given}");
+        }
+    }
+}

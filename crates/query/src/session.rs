@@ -1,0 +1,110 @@
+//! THE session factory: the same configuration, catalogue and functions wherever SQL runs.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use columna_store::Store;
+use columna_store::scan::SnapshotTable;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::Result;
+use crate::functions::{aggregate, scalar, table};
+use crate::spill::SpillFolder;
+use crate::vocabulary::Vocabulary;
+
+/// The catalogue and schema that unqualified tables are looked up in.
+pub(crate) const CATALOG: &str = "columna";
+pub(crate) const SCHEMA: &str = "public";
+
+/// How many operators an error about memory names.
+const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
+
+/// What a session is made from.
+#[derive(Debug, Clone, Default)]
+pub struct SessionOptions {
+    /// The store whose tables are queried; without one the session starts with no table.
+    pub store: Option<Store>,
+    /// The version of the snapshot; the newest if not given.
+    pub snapshot: Option<u64>,
+    /// Bytes that sorts, aggregates and joins may hold together before they spill; unlimited if not given.
+    pub memory_limit: Option<usize>,
+    /// Threads that a query may keep busy; all cores if not given.
+    pub threads: Option<usize>,
+    /// Where to spill; the system's folder for temporary files if not given.
+    pub temp_dir: Option<PathBuf>,
+}
+
+/// Makes a session: the tables of a snapshot under the default schema, Columna's functions, and the settings
+/// under which per-patient work needs no shuffle.
+///
+/// # Errors
+///
+/// When the snapshot can't be read, or there is no place to spill to.
+pub async fn session(options: SessionOptions) -> Result<SessionContext> {
+    let spill = Arc::new(SpillFolder::new(options.temp_dir.as_deref())?);
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![
+        spill.path().to_path_buf(),
+    ]));
+    let mut runtime = RuntimeEnvBuilder::new().with_disk_manager_builder(disk);
+    if let Some(limit) = options.memory_limit {
+        // Fair: with one partition per bucket group, the first operator to ask must not starve the rest.
+        let pool = TrackConsumersPool::new(FairSpillPool::new(limit), CONSUMERS_NAMED);
+        runtime = runtime.with_memory_pool(Arc::new(pool));
+    }
+    let vocabulary = Vocabulary::default();
+    let state = SessionStateBuilder::new()
+        .with_config(config(options.threads).with_extension(spill))
+        .with_runtime_env(runtime.build_arc()?)
+        .with_default_features()
+        .build();
+    let ctx = SessionContext::new_with_state(state);
+    for function in scalar::functions(&vocabulary) {
+        ctx.register_udf(Arc::unwrap_or_clone(function));
+    }
+    for function in aggregate::functions() {
+        ctx.register_udaf(Arc::unwrap_or_clone(function));
+    }
+    for function in table::functions(&vocabulary) {
+        ctx.register_udtf(function.name, function.function);
+    }
+    if let Some(store) = &options.store {
+        let snapshot = store.snapshot(options.snapshot).await?;
+        for (name, provider) in SnapshotTable::all(store, &snapshot) {
+            ctx.register_table(
+                datafusion::common::TableReference::bare(name),
+                Arc::new(provider),
+            )?;
+        }
+    }
+    vocabulary.attach(&ctx);
+    Ok(ctx)
+}
+
+fn config(threads: Option<usize>) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_information_schema(true);
+    if let Some(threads) = threads {
+        config = config.with_target_partitions(threads.max(1));
+    }
+    let options = config.options_mut();
+    // UNION ALL of co-located tables keeps its inputs as they are: interleaving them is not implemented
+    // for range partitioning.
+    options.optimizer.prefer_existing_union = true;
+    // Merging sorted partitions beats sorting again, which a window over all persons would do.
+    options.optimizer.prefer_existing_sort = true;
+    // Keeps co-located partitions where there are fewer of them than threads.
+    options.optimizer.preserve_file_partitions = 1;
+    // GROUP BY person_id and more: persons are already together, so nothing has to move.
+    options.optimizer.subset_repartition_threshold = 1;
+    options.execution.parquet.pushdown_filters = PUSHDOWN_FILTERS;
+    config
+}
+
+/// Whether Parquet's decoder filters rows, or the filter above it alone.
+const PUSHDOWN_FILTERS: bool = true;

@@ -1,0 +1,210 @@
+//! What a session sets up, and what it leaves behind.
+
+use std::path::Path;
+
+use columna_query::script::{self, Parameter, Parameters};
+use columna_query::{SessionOptions, names};
+use futures::StreamExt;
+
+use crate::fixture::{self, rows};
+
+fn entries(folder: &Path) -> Vec<std::path::PathBuf> {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_spill_folder_is_private_and_goes_with_the_session() {
+    let parent = tempfile::tempdir().unwrap();
+    let options = SessionOptions {
+        temp_dir: Some(parent.path().to_path_buf()),
+        memory_limit: Some(24 << 20),
+        threads: Some(2),
+        ..SessionOptions::default()
+    };
+    let ctx = columna_query::session(options).await.unwrap();
+    let folders = entries(parent.path());
+    assert_eq!(folders.len(), 1);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&folders[0]).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+    // More than fits: the sort spills, and into that folder.
+    let query = "EXPLAIN ANALYZE SELECT value, lpad(CAST(value AS TEXT), 40, 'x') AS text \
+                 FROM generate_series(1, 800000) ORDER BY text DESC";
+    let analysed = rows(&ctx, query).await;
+    let spilled = analysed[0][1].split("spill_count=").nth(1).unwrap();
+    assert!(!spilled.starts_with('0'), "nothing was spilled");
+    drop(ctx);
+    assert!(
+        entries(parent.path()).is_empty(),
+        "the session left something behind"
+    );
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_named() {
+    let options = SessionOptions {
+        temp_dir: Some("/nonexistent/folder".into()),
+        ..SessionOptions::default()
+    };
+    let error = columna_query::session(options).await.unwrap_err();
+    assert!(error.to_string().contains("/nonexistent/folder"), "{error}");
+}
+
+#[tokio::test]
+async fn without_a_store_it_is_a_plain_session() {
+    let ctx = columna_query::session(SessionOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        rows(&ctx, "SELECT age_at(DATE '1980-01-01', DATE '2020-01-01')").await,
+        [["40"]]
+    );
+    let error = ctx
+        .sql("SELECT is_descendant(1, 2)")
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("there is no table `concept_ancestor`"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn earlier_snapshots_can_be_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fixture::clinic(folder.path()).await;
+    let newest = store.snapshot(None).await.unwrap().version();
+    for (version, tables) in [(Some(newest), 6), (Some(0), 0)] {
+        let options = SessionOptions {
+            store: Some(store.clone()),
+            snapshot: version,
+            ..SessionOptions::default()
+        };
+        let ctx = columna_query::session(options).await.unwrap();
+        assert_eq!(names::names(&ctx).await.tables.len(), tables, "{version:?}");
+    }
+    let options = SessionOptions {
+        store: Some(store),
+        snapshot: Some(newest + 1),
+        ..SessionOptions::default()
+    };
+    assert!(columna_query::session(options).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_those_a_person_may_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let ctx = fixture::session(&fixture::clinic(folder.path()).await).await;
+    let names = names::names(&ctx).await;
+    let leukaemia = names
+        .tables
+        .iter()
+        .find(|(name, _)| name == "leukaemia")
+        .unwrap();
+    assert_eq!(leukaemia.1, ["subject_id", "arm", "weeks", "relapse"]);
+    for function in [
+        "kaplan_meier",
+        "age_at",
+        "is_descendant",
+        "count",
+        "lag",
+        "concept_set",
+    ] {
+        assert!(
+            names.functions.iter().any(|name| name == function),
+            "{function}"
+        );
+    }
+    assert!(names.functions.iter().all(|name| !name.starts_with("__")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_are_typed_and_quoted() {
+    let folder = tempfile::tempdir().unwrap();
+    let ctx = fixture::session(&fixture::clinic(folder.path()).await).await;
+    let parameters: Parameters = [
+        ("arm", "6-MP"),
+        ("day", "2020-06-01"),
+        ("n", "3"),
+        ("level", "0.9"),
+        ("quote", "it's; DROP TABLE person"),
+    ]
+    .map(|(name, value)| (name.to_owned(), Parameter::infer(value)))
+    .into();
+    for (query, expected) in [
+        ("SELECT count(*) FROM leukaemia WHERE arm = $arm", "21"),
+        (
+            "SELECT count(*) > 0 FROM condition_occurrence WHERE condition_start_date >= $day",
+            "true",
+        ),
+        ("SELECT count(*) FROM (SELECT 1 FROM person LIMIT $n)", "3"),
+        ("SELECT $quote", "it's; DROP TABLE person"),
+        (
+            "SELECT cardinality(kaplan_meier(weeks, relapse, conf_level => $level)) > 0 FROM leukaemia",
+            "true",
+        ),
+        ("SELECT -$n", "-3"),
+    ] {
+        let frame = script::sql_with(&ctx, query, &parameters).await.unwrap();
+        assert_eq!(
+            fixture::text(&frame.collect().await.unwrap()),
+            [[expected]],
+            "{query}"
+        );
+    }
+    let error = script::sql_with(&ctx, "SELECT $missing", &parameters)
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("the parameter `$missing` has no value"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_stream_is_a_cancelled_query() {
+    let ctx = columna_query::session(SessionOptions::default())
+        .await
+        .unwrap();
+    let query = "SELECT value FROM generate_series(1, 100000000000)";
+    let mut stream = script::stream(&ctx, query, &Parameters::new())
+        .await
+        .unwrap();
+    assert!(stream.next().await.unwrap().unwrap().num_rows() > 0);
+    drop(stream);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_over_the_vocabulary_are_read_too() {
+    let ctx = columna_query::session(SessionOptions::default())
+        .await
+        .unwrap();
+    for statement in [
+        "CREATE TABLE pairs AS SELECT 1 AS a, 2 AS d",
+        "CREATE VIEW concept_ancestor AS SELECT a AS ancestor_concept_id, d AS descendant_concept_id FROM pairs",
+    ] {
+        ctx.sql(statement).await.unwrap().collect().await.unwrap();
+    }
+    assert_eq!(rows(&ctx, "SELECT concept_set(1)").await, [["[1, 2]"]]);
+    // Another hierarchy is another answer: nothing is kept of the old one.
+    for statement in [
+        "DROP VIEW concept_ancestor",
+        "CREATE TABLE concept_ancestor AS SELECT 1 AS ancestor_concept_id, 7 AS descendant_concept_id",
+    ] {
+        ctx.sql(statement).await.unwrap().collect().await.unwrap();
+    }
+    assert_eq!(rows(&ctx, "SELECT concept_set(1)").await, [["[1, 7]"]]);
+}
