@@ -121,6 +121,16 @@ impl Rule {
         }
     }
 
+    /// Of these the ones whose content can be read from the value, so that they need not be kept beside it.
+    pub(super) fn stored_columns(self) -> Vec<Column> {
+        match self {
+            Self::Listed(..) => vec![],
+            Self::Concept(_, code) => vec![code.column],
+            Self::Number(value, _) | Self::Answer(value, _) => vec![value],
+            _ => self.columns(),
+        }
+    }
+
     /// The rule on a file's columns; `None` where the file lacks the one it needs.
     pub(super) fn bind(self, header: &Header) -> Option<Bound> {
         let at = |column| header.position(column);

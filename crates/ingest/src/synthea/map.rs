@@ -8,6 +8,7 @@ use super::bind::Bound;
 use super::columns::Columns;
 use super::evaluate::{Context, Evaluation, Notes, Refusal, Value};
 use super::header::Row;
+use super::identifiers::asks_for_identifier;
 use super::mapping::Entity;
 use super::plan::{FilePlan, Plan, TargetPlan};
 use crate::csv::{Cell, QuoteFault, Record, RowReject, TextBlock, Tokenizer, lines_of};
@@ -16,6 +17,9 @@ use crate::{Error, Result};
 
 /// Room for the numbers of a file's rows where a table comes in several files: more than any file has.
 const ROWS_PER_PART: u64 = 1 << 32;
+
+/// What stands in a rejected row for what identifies a person.
+const LEFT_OUT: &str = "[left out]";
 
 /// What a block becomes.
 #[derive(Debug, Default)]
@@ -59,10 +63,10 @@ impl<'a> BlockMapper<'a> {
         while let Some(record) = tokenizer.next(&mut cells) {
             let number = first + mapped.read;
             mapped.read += 1;
+            let row = Row { block: &block.bytes, cells: &cells };
             let refused = match self.shape_fault(&record, &cells, &block.bytes) {
                 Some(fault) => Some(fault),
                 None => {
-                    let row = Row { block: &block.bytes, cells: &cells };
                     match self.row(row, number, &mut mapped.notes, &mut main, &mut beside)? {
                         Ok(target) => {
                             self.append(&mut columns, target, &mut main)?;
@@ -83,8 +87,8 @@ impl<'a> BlockMapper<'a> {
                     line,
                     column: column.map(|at| self.file.header.name(at).to_owned()),
                     reason,
-                    raw: String::from_utf8_lossy(&block.bytes[record.start..record.end]).into_owned(),
-                    person: self.person(&Row { block: &block.bytes, cells: &cells }),
+                    raw: self.raw(&record, &row),
+                    person: self.person(&row),
                 });
             }
             cells.clear();
@@ -180,6 +184,34 @@ impl<'a> BlockMapper<'a> {
             _ => None,
         });
         row.filled(at).and_then(|cell| self.context.index.persons.get(&cell))
+    }
+
+    /// The row as it stands in the file, without what identifies a person.
+    fn raw(&self, record: &Record, row: &Row<'_, '_>) -> String {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let rules = self.file.targets.iter().flat_map(|target| &target.rules);
+        let answer = rules.into_iter().find_map(|rule| match rule {
+            Bound::Answer(at, Some(code)) => Some((*at, *code)),
+            _ => None,
+        });
+        if self.file.left_out.is_empty() && answer.is_none() {
+            return text(&row.block[record.start..record.end]);
+        }
+        // Without its shape it is not known which of its cells are which.
+        if self.shape_fault(record, row.cells, row.block).is_some() {
+            return LEFT_OUT.to_owned();
+        }
+        let asked = answer.filter(|(_, code)| asks_for_identifier(&row.cell(*code)));
+        let cell = |at: usize| match row.cell(at) {
+            cell if cell.is_empty() => String::new(),
+            _ if self.file.left_out.contains(&at) || asked.is_some_and(|(value, _)| value == at) => LEFT_OUT.to_owned(),
+            cell if cell.iter().any(|byte| matches!(byte, b'"' | b'\n' | b'\r') || *byte == self.delimiter) => {
+                format!("\"{}\"", text(&cell).replace('"', "\"\""))
+            }
+            cell => text(&cell),
+        };
+        let cells: Vec<String> = (0..self.file.header.names().len()).map(cell).collect();
+        cells.join(char::from(self.delimiter).encode_utf8(&mut [0; 4]))
     }
 
     fn append(&self, columns: &mut BTreeMap<usize, Columns>, table: usize, values: &mut Vec<Value<'_>>) -> Result<()> {

@@ -66,7 +66,7 @@ pub(super) struct FilePlan {
     pub(super) domains: Vec<&'static str>,
     pub(super) beside: Vec<TargetPlan>,
     /// Columns that identify a person directly.
-    pub(super) left_out: Vec<String>,
+    pub(super) left_out: Vec<usize>,
 }
 
 /// A table that a file's rows go to.
@@ -213,7 +213,8 @@ impl Tables {
 
     fn file(&self, source: &Titled) -> Result<FilePlan> {
         let header = source.header.clone();
-        let left_out = header.names().iter().filter(|name| is_identifier(&source.stem, name)).cloned().collect();
+        let names = header.names().iter().enumerate();
+        let left_out = names.filter(|(_, name)| is_identifier(&source.stem, name)).map(|(at, _)| at).collect();
         let Some(mapping) = mapping(&source.stem) else {
             return Ok(FilePlan {
                 defines: None,
@@ -294,16 +295,16 @@ fn missing(source: &Titled, rule: Rule) -> Error {
     )
 }
 
-/// The columns of a file that no rule for the target reads, with the names under which the target keeps them.
+/// The columns of a file that the target's own columns do not tell, with the names under which it keeps them.
 fn extra_columns(mapping: &FileMapping, target: &Target, source: &Titled) -> Vec<(usize, String)> {
     let rules = target.cells.iter().chain(mapping.beside.iter().flat_map(|beside| beside.cells));
-    let read = rules.flat_map(|(_, rule)| rule.columns());
-    let read: BTreeSet<usize> = read.filter_map(|column| source.header.position(column)).collect();
+    let stored = rules.flat_map(|(_, rule)| rule.stored_columns());
+    let stored: BTreeSet<usize> = stored.filter_map(|column| source.header.position(column)).collect();
     let mut names = BTreeSet::new();
     let columns = source.header.names().iter().enumerate();
     let kept = columns.filter(|(at, name)| {
         let is_data = !name.is_empty() && !is_identifier(&source.stem, name);
-        is_data && !read.contains(at) && names.insert(name.to_ascii_lowercase())
+        is_data && !stored.contains(at) && names.insert(name.to_ascii_lowercase())
     });
     kept.map(|(at, name)| (at, kept_name(name))).collect()
 }

@@ -114,6 +114,7 @@ impl SyntheaReader {
             return;
         };
         for column in &plan.left_out {
+            let column = plan.header.name(*column);
             self.findings.push(Finding::new(&file.name, Some(column), FindingKind::Identifier, 1));
         }
         let home = plan.targets.first().map_or(0, |target| target.table);

@@ -8,7 +8,7 @@ use columna_model::table;
 use columna_store::{Snapshot, Store};
 use futures::StreamExt;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 
 use super::MAPPINGS;
 use super::index::{Index, TooManyVisits};
@@ -33,6 +33,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
+    #[expect(deprecated, reason = "the reader that replaces it is an example to copy, not a type of the library")]
     pub(super) async fn read(store: &Store, snapshot: &Snapshot) -> Result<Self> {
         let mut stored = Self::default();
         let targets = MAPPINGS.iter().flat_map(|mapping| mapping.targets.iter().chain(mapping.beside));
@@ -47,7 +48,7 @@ impl Stored {
                 let damaged = |_| {
                     Error::engine(format!("file {} of the store cannot be read: run `columna store verify`", file.path))
                 };
-                let reader = ParquetObjectReader::new(store.object_store(), store.location(file));
+                let reader = parquet::arrow::async_reader::ParquetObjectReader::new(store.object_store(), store.location(file));
                 let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(damaged)?;
                 let mask = ProjectionMask::columns(builder.parquet_schema(), std::iter::once(key).chain(source));
                 let mut batches = builder.with_projection(mask).build().map_err(damaged)?;

@@ -67,6 +67,25 @@ fn a_patient_twice_keeps_one_number() {
     assert_eq!(reject(&output), [(5, Some("Id"), "required key is empty")]);
 }
 
+/// Rejected rows are kept for the user to mend, and names, numbers and addresses are not kept anywhere.
+#[test]
+fn a_rejected_row_does_not_tell_who_it_is_about() {
+    let patients = format!("{PATIENTS}cid,1980-02-31,,999-50-8138,Cid,\"Lee, Jr\",,white,nonhispanic,M,,\"Boston, MA\",,,\ndan,Dan,Day\n");
+    let mut files = with("patients.csv", &patients);
+    let observations = "DATE,PATIENT,ENCOUNTER,CODE,DESCRIPTION,VALUE,UNITS,TYPE\n\
+        x,ann,e1,56799-0,Address,1 Elm Street,,text\n\
+        x,ann,e1,8302-2,Body Height,127,cm,numeric\n";
+    files.push(("observations.csv", observations.to_owned()));
+    let output = read(&files);
+    let expected = [
+        "x,ann,e1,56799-0,Address,[left out],,text",
+        "x,ann,e1,8302-2,Body Height,127,cm,numeric",
+        "cid,1980-02-31,,[left out],[left out],[left out],,white,nonhispanic,M,,\"Boston, MA\",,,",
+        "[left out]",
+    ];
+    assert_eq!(output.raw, expected);
+}
+
 #[test]
 fn a_missing_column_is_named() {
     let text = "STOP,PATIENT,ENCOUNTER,CODE,DESCRIPTION\n,ann,e1,1,x\n";

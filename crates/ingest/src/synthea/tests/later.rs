@@ -1,5 +1,9 @@
 //! A delivery behind another: numbers go on, and known patients keep theirs.
 
+use arrow::error::ArrowError;
+use columna_model::BucketId;
+use columna_store::{Layout, Operation, Store};
+
 use super::*;
 
 /// The store has ann as 41, her encounter e1 as 700, the hospital as 5 and the place as 9.
@@ -44,4 +48,43 @@ fn replacing_stores_them_again_under_their_number() {
     let output = try_read(&base(), stored(), &options).unwrap();
     assert!(output.rejects.is_empty());
     assert_eq!(output.rows("person", &["person_id"]), [["41"], ["42"]]);
+}
+
+/// What one delivery stored is what the next one finds.
+#[tokio::test]
+async fn the_store_tells_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create(folder.path().join("store").to_str().unwrap(), Layout::default()).await.unwrap();
+    let first = read(&with("conditions.csv", CONDITIONS));
+    let mut transaction = store.begin().await.unwrap();
+    transaction.open_buckets(&mut [1, 2].into_iter()).unwrap();
+    for (name, batch) in first.tables {
+        let spec = first.specs[&name].clone();
+        let bucket: Option<BucketId> = spec.is_bucketed().then(|| transaction.buckets().bucket_of(1));
+        transaction.declare_table(spec).unwrap();
+        let mut batches = std::iter::once(Ok::<_, ArrowError>(batch));
+        transaction.append_run(&name, bucket, &mut batches).unwrap();
+    }
+    let snapshot = transaction.commit(Operation::Ingest { read: 0, stored: 0, rejected: 0 }).await.unwrap();
+
+    let stored = Stored::read(&store, &snapshot).await.unwrap();
+    assert_eq!(stored.index.persons.get(b"bob"), Some(2));
+    assert_eq!(stored.index.visit(b"e3").map(|visit| visit.id), Some(3));
+    assert_eq!(stored.highest["condition_occurrence"], 2);
+    let patients = format!("{}cid,2000-01-01,,,,,,asian,nonhispanic,M,,Boston,MA,,02115\n", &PATIENTS[..PATIENTS.find("ann").unwrap()]);
+    let encounters = "Id,START,STOP,PATIENT,ORGANIZATION,PROVIDER,ENCOUNTERCLASS\n\
+        e4,2021-05-01T08:00:00Z,,cid,o1,p1,home\ne5,2021-05-01T08:00:00Z,,bob,o1,p1,hospice\n";
+    let conditions = "START,STOP,PATIENT,ENCOUNTER,CODE\n2021-05-01,,bob,e1,1\n2021-05-01,,cid,e4,1\n";
+    let files = [
+        ("patients.csv", patients),
+        ("encounters.csv", encounters.to_owned()),
+        ("conditions.csv", conditions.to_owned()),
+    ];
+    let second = try_read(&files, stored, &IngestOptions::default()).unwrap();
+    assert!(second.rejects.is_empty(), "{:?}", second.rejects);
+    assert_eq!(second.rows("person", &["person_id", "location_id"]), [["3", "2"]]);
+    let columns = ["visit_occurrence_id", "person_id", "visit_concept_id", "provider_id", "care_site_id"];
+    assert_eq!(second.rows("visit_occurrence", &columns), [["4", "3", "581476", "1", "1"], ["5", "2", "8546", "1", "1"]]);
+    let columns = ["condition_occurrence_id", "person_id", "visit_occurrence_id"];
+    assert_eq!(second.rows("condition_occurrence", &columns), [["3", "2", "1"], ["4", "3", "4"]]);
 }

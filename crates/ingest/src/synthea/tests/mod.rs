@@ -72,8 +72,11 @@ struct Output {
     /// Rows of a file that are rows of a table.
     counts: BTreeMap<(String, String), u64>,
     read: BTreeMap<String, u64>,
+    specs: BTreeMap<String, columna_store::TableSpec>,
     /// File, line, column and reason.
     rejects: Vec<(String, u64, Option<String>, String)>,
+    /// The rejected rows, as they are kept.
+    raw: Vec<String>,
     findings: Vec<crate::Finding>,
 }
 
@@ -135,6 +138,7 @@ fn read_folder(folder: &Path, stored: Stored, options: &IngestOptions, block: us
                 batches.entry(rows.target).or_default().push(rows.batch);
             }
             let name = &input.file.name;
+            output.raw.extend(decoded.rejects.iter().map(|reject| reject.raw.clone()));
             output.rejects.extend(decoded.rejects.into_iter().map(|r| (name.clone(), r.line, r.column, r.reason)));
             output.findings.extend(decoded.findings);
         }
@@ -143,6 +147,7 @@ fn read_folder(folder: &Path, stored: Stored, options: &IngestOptions, block: us
         let spec = &reader.targets()[target].spec;
         assert_eq!(batches[0].schema(), spec.schema, "{}", spec.name);
         assert!(spec.sort.iter().all(|column| spec.schema.index_of(column).is_ok()), "{}", spec.name);
+        output.specs.insert(spec.name.clone(), spec.clone());
         output.tables.insert(spec.name.clone(), concat_batches(&spec.schema, &batches).unwrap());
     }
     Ok(output)
