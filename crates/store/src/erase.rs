@@ -2,17 +2,19 @@
 
 use std::fmt;
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
 use columna_model::PersonId;
 use serde::Serialize;
 
 use crate::bridge::blocking;
+use crate::leaving::{Domain, Leaving};
 use crate::operation::Operation;
 use crate::run_reader::{open, reader};
 use crate::store::Store;
+use crate::table_spec::TableSpec;
 use crate::transaction::Transaction;
 use crate::{Error, Result};
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
 
 /// How often an erasure begins again when other writers come between.
 const ATTEMPTS: usize = 8;
@@ -120,19 +122,70 @@ fn mark(mut tx: Transaction, person: i64) -> Result<Transaction> {
             tx.delete_persons(name, &[person])?;
             continue;
         }
-        let through = columna_model::table(name).and_then(|def| def.person_through);
-        if let Some((column, parent)) = through
-            && table.spec.schema.index_of(column).is_ok()
-        {
-            let keys = keys_of(&tx, parent, person)?;
-            tx.delete_linked(name, column, &keys);
+        for rule in linked(&tx, &table.spec, person)? {
+            tx.delete_linked(name, rule);
         }
     }
     Ok(tx)
 }
 
+/// The domains by which `cost` and `fact_relationship` refer to records: name, concept, table.
+const DOMAINS: [(&str, i64, &str); 10] = [
+    ("Person", 56, "person"),
+    ("Condition", 19, "condition_occurrence"),
+    ("Drug", 13, "drug_exposure"),
+    ("Procedure", 10, "procedure_occurrence"),
+    ("Device", 17, "device_exposure"),
+    ("Measurement", 21, "measurement"),
+    ("Observation", 27, "observation"),
+    ("Visit", 8, "visit_occurrence"),
+    ("Specimen", 36, "specimen"),
+    ("Note", 5085, "note"),
+];
+
+/// The rows of a table without a person key that belong to a person through another record.
+fn linked(tx: &Transaction, spec: &TableSpec, person: i64) -> Result<Vec<Leaving>> {
+    let mut found = Vec::new();
+    let mut by = |column: &str, keys: &[i64], domain: Option<(String, Domain)>| {
+        let has = |column: &str| spec.schema.index_of(column).is_ok();
+        if !keys.is_empty() && has(column) && domain.as_ref().is_none_or(|(column, _)| has(column))
+        {
+            found.push(Leaving {
+                column: column.to_owned(),
+                keys: keys.to_vec(),
+                domain,
+            });
+        }
+    };
+    if let Some((column, parent)) =
+        columna_model::table(&spec.name).and_then(|def| def.person_through)
+    {
+        by(column, &keys_of(tx, parent, person)?, None);
+    }
+    let by_domain = matches!(spec.name.as_str(), "cost" | "fact_relationship");
+    for (name, concept, table) in DOMAINS.into_iter().filter(|_| by_domain) {
+        let keys = keys_of(tx, table, person)?;
+        if spec.name == "cost" {
+            let domain = ("cost_domain_id".to_owned(), Domain::Name(name.to_owned()));
+            by("cost_event_id", &keys, Some(domain));
+            continue;
+        }
+        for side in [1, 2] {
+            let domain = (
+                format!("domain_concept_id_{side}"),
+                Domain::Concept(concept),
+            );
+            by(&format!("fact_id_{side}"), &keys, Some(domain));
+        }
+    }
+    Ok(found)
+}
+
 /// The primary keys of a person's rows in a table, sorted.
 fn keys_of(tx: &Transaction, table: &str, person: i64) -> Result<Vec<i64>> {
+    if table == "person" {
+        return Ok(vec![person]);
+    }
     let primary = columna_model::table(table).and_then(columna_model::TableDef::primary_key);
     let (Some(version), Some(primary)) = (tx.base().table(table), primary) else {
         return Ok(Vec::new());

@@ -149,6 +149,15 @@ pub enum Error {
         /// The bucket that was written.
         bucket: Option<BucketId>,
     },
+    /// The Delta library refused.
+    #[cfg(feature = "delta")]
+    #[error("table `{table}` cannot be published as a Delta table: {source}")]
+    Delta {
+        /// The table.
+        table: String,
+        /// What the library said.
+        source: Box<deltalake::DeltaTableError>,
+    },
     /// Any other broken assumption between the engine's parts.
     #[error("engine error: {what}")]
     Engine {

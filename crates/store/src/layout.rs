@@ -20,7 +20,8 @@ impl Default for Layout {
         Self {
             persons_per_bucket: 32_768,
             row_group_rows: 120_000,
-            zstd_level: 3,
+            // Level 3 took 7% longer to write and saved 0.1% on rows that are mostly codes, dates and ids.
+            zstd_level: 1,
         }
     }
 }

@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int64Type, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::backend::Backend;
+use crate::leaving::{Leaving, staying};
 use crate::manifest::FileEntry;
 use crate::table_spec::TableSpec;
 use crate::{Error, Result};
@@ -26,8 +27,8 @@ pub(crate) enum Keep {
     /// All of them.
     #[default]
     All,
-    /// All but those that have one of these values, which are sorted, in a column of whole numbers.
-    AllBut(usize, Arc<[i64]>),
+    /// All but these.
+    AllBut(Arc<[Leaving]>),
     /// Those of persons from the first up to, not including, the second.
     Range(Option<i64>, Option<i64>),
 }
@@ -119,44 +120,42 @@ fn kept(
     keep: &Keep,
     batch: RecordBatch,
 ) -> Result<RecordBatch> {
-    let longs = |column: usize| {
-        let column = batch.column(column).as_primitive_opt::<Int64Type>();
-        column.ok_or_else(|| Error::engine(format!("a key of table `{table}` is not Int64")))
-    };
     match (keep, person) {
         (Keep::All, _) | (Keep::Range(..), None) => Ok(batch),
         (Keep::Range(from, to), Some(person)) => {
             // Rows are in order of persons, so a range of persons is a range of rows.
-            let persons = longs(person)?.values();
-            let start = from.map_or(0, |from| persons.partition_point(|&p| p < from));
-            let end = to.map_or(persons.len(), |to| persons.partition_point(|&p| p < to));
+            let persons = batch.column(person).as_primitive_opt::<Int64Type>();
+            let persons = persons.ok_or_else(|| {
+                Error::engine(format!("the person key of table `{table}` is not Int64"))
+            })?;
+            let start = from.map_or(0, |from| persons.values().partition_point(|&p| p < from));
+            let end = to.map_or(persons.len(), |to| {
+                persons.values().partition_point(|&p| p < to)
+            });
             Ok(batch.slice(start, end.saturating_sub(start)))
         }
-        (Keep::AllBut(column, gone), _) => {
-            let stays = |value: Option<i64>| value.is_none_or(|v| gone.binary_search(&v).is_err());
-            let values = longs(*column)?;
-            if values.iter().all(stays) {
-                return Ok(batch);
-            }
-            let mask: BooleanArray = values.iter().map(|v| Some(stays(v))).collect();
-            filter_record_batch(&batch, &mask).map_err(|e| Error::arrow(table, e))
-        }
+        (Keep::AllBut(leaving), _) => match staying(table, leaving, &batch)? {
+            Some(mask) => filter_record_batch(&batch, &mask).map_err(|e| Error::arrow(table, e)),
+            None => Ok(batch),
+        },
     }
 }
 
-/// Whether any row of a file has one of these values, which are sorted, in a column of whole numbers.
-/// Reads that column only. Blocking.
+/// Whether a file has rows that are to leave. Reads only the columns that say so. Blocking.
 pub(crate) fn holds_any(
     backend: &Backend,
+    table: &str,
     path: &str,
-    column: &str,
-    values: &[i64],
+    leaving: &[Leaving],
 ) -> Result<bool> {
-    let mut found = false;
-    each_value(backend, path, column, |value| {
-        found = found || values.binary_search(&value).is_ok();
-    })?;
-    Ok(found)
+    let columns: Vec<&str> = leaving.iter().flat_map(Leaving::columns).collect();
+    for batch in reader(open(backend, path)?, path, Some(&columns))? {
+        let batch = batch.map_err(|_| Error::damaged(path, "its rows cannot be read"))?;
+        if staying(table, leaving, &batch)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Calls `each` with every value of a column of whole numbers. Blocking.

@@ -11,6 +11,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use crate::backend::Backend;
 use crate::buckets::Buckets;
 use crate::layout::Layout;
+use crate::leaving::Leaving;
 use crate::manifest::FileEntry;
 use crate::merge::merge;
 use crate::run_reader::{Batches, Keep, align, holds_any, read};
@@ -48,14 +49,7 @@ struct Slot {
     staged: bool,
     changed: bool,
     /// What leaves `files`; applied by the next write.
-    gone: Gone,
-}
-
-/// Rows that leave: those with one of these values, which are sorted, in this column.
-#[derive(Debug, Default)]
-struct Gone {
-    column: String,
-    values: Vec<i64>,
+    leaving: Vec<Leaving>,
 }
 
 impl Staging {
@@ -152,22 +146,22 @@ impl Staging {
         self.set(&mut locked(&slot), Vec::new())
     }
 
-    /// Marks rows for leaving a place: those with one of these values in a column of whole numbers. For one
-    /// table it is always the same column.
+    /// Marks rows for leaving a place.
     pub(crate) fn delete(
         &self,
         place: Place,
         base: impl FnOnce() -> Vec<FileEntry>,
-        column: &str,
-        values: &[i64],
+        leaving: Leaving,
     ) {
         let slot = self.slot(place, base);
         let mut slot = locked(&slot);
-        if !slot.files.is_empty() {
-            column.clone_into(&mut slot.gone.column);
-            slot.gone.values.extend(values);
-            slot.gone.values.sort_unstable();
-            slot.gone.values.dedup();
+        if slot.files.is_empty() {
+            return;
+        }
+        let same = |l: &&mut Leaving| l.column == leaving.column && l.domain == leaving.domain;
+        match slot.leaving.iter_mut().find(same) {
+            Some(known) => known.extend(&leaving.keys),
+            None => slot.leaving.push(leaving),
         }
     }
 
@@ -209,13 +203,12 @@ impl Staging {
     ) -> Result<u64> {
         let mut found = false;
         for file in &slot.files {
-            let gone = &slot.gone;
-            found = found
-                || (gone.may_be_in(file)
-                    && holds_any(&self.backend, &file.path, &gone.column, &gone.values)?);
+            let near = slot.leaving.iter().any(|l| l.may_be_in(file));
+            found =
+                found || (near && holds_any(&self.backend, &spec.name, &file.path, &slot.leaving)?);
         }
         if !found {
-            slot.gone.values.clear();
+            slot.leaving.clear();
             return Ok(0);
         }
         let before = rows(&slot.files);
@@ -253,13 +246,10 @@ impl Staging {
 
     /// The rows of a place that stay, one run for each of its files.
     fn existing(&self, spec: &TableSpec, slot: &Slot) -> Result<Vec<Batches<'static>>> {
-        let keep = if slot.gone.values.is_empty() {
+        let keep = if slot.leaving.is_empty() {
             Keep::All
         } else {
-            Keep::AllBut(
-                spec.position(&slot.gone.column)?,
-                slot.gone.values.as_slice().into(),
-            )
+            Keep::AllBut(slot.leaving.as_slice().into())
         };
         let runs = slot
             .files
@@ -306,23 +296,12 @@ impl Staging {
         let old = std::mem::replace(&mut slot.files, files);
         let was_staged = std::mem::replace(&mut slot.staged, true);
         slot.changed = true;
-        slot.gone.values.clear();
+        slot.leaving.clear();
         if was_staged {
             old.iter()
                 .try_for_each(|file| self.backend.discard_file(&file.path))?;
         }
         Ok(())
-    }
-}
-
-impl Gone {
-    /// Judged by the range of persons, where the file has one: the column is the person key there.
-    fn may_be_in(&self, file: &FileEntry) -> bool {
-        let from = file
-            .min_person
-            .map_or(0, |min| self.values.partition_point(|&v| v < min));
-        let near = self.values.get(from);
-        near.is_some_and(|&v| file.max_person.is_none_or(|max| v <= max))
     }
 }
 

@@ -11,6 +11,7 @@ use columna_model::BucketId;
 use crate::bridge::blocking;
 use crate::buckets::Buckets;
 use crate::commit::{self, Change};
+use crate::leaving::Leaving;
 use crate::manifest::FileEntry;
 use crate::operation::{Delivery, Operation};
 use crate::run_reader::Batches;
@@ -163,8 +164,13 @@ impl Transaction {
             let count = to.map_or(rest.len(), |to| rest.partition_point(|&p| p < to));
             let (here, beyond) = rest.split_at(count);
             let base = || self.base_files(table, Some(bucket));
+            let leaving = Leaving {
+                column: key.clone(),
+                keys: here.to_vec(),
+                domain: None,
+            };
             self.staging
-                .delete((table.to_owned(), Some(bucket)), base, &key, here);
+                .delete((table.to_owned(), Some(bucket)), base, leaving);
             rest = beyond;
         }
         Ok(())
@@ -222,11 +228,10 @@ impl Transaction {
         self.staging.settle(&self.specs, &self.buckets)
     }
 
-    /// Removes the rows of a table that is not bucketed which have one of these values in a column.
-    pub(crate) fn delete_linked(&mut self, table: &str, column: &str, values: &[i64]) {
+    /// Removes rows of a table that is not bucketed.
+    pub(crate) fn delete_linked(&mut self, table: &str, leaving: Leaving) {
         let base = || self.base_files(table, None);
-        self.staging
-            .delete((table.to_owned(), None), base, column, values);
+        self.staging.delete((table.to_owned(), None), base, leaving);
     }
 
     /// No other change may come between in any table of this bucket.

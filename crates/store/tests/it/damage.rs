@@ -122,9 +122,14 @@ async fn a_missing_manifest_is_found() {
 async fn edited_snapshots_are_found_the_newest_too() {
     for version in [1, 2] {
         let name = format!("snapshots/{version:09}.json");
-        let problems =
-            damaged(|root, _| edit(&root.join(&name), "\"zstd_level\": 3", "\"zstd_level\": 4"))
-                .await;
+        let problems = damaged(|root, _| {
+            edit(
+                &root.join(&name),
+                "\"row_group_rows\": 64",
+                "\"row_group_rows\": 65",
+            )
+        })
+        .await;
         assert!(
             problems.iter().any(|(file, _)| *file == name),
             "{problems:?}"

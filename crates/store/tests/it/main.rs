@@ -4,6 +4,10 @@
 mod append;
 mod concurrency;
 mod damage;
+#[cfg(feature = "delta")]
+mod delta;
 mod fixture;
 mod kill;
 mod maintenance;
+#[cfg(feature = "test-s3")]
+mod s3;

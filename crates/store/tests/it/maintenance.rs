@@ -175,6 +175,61 @@ async fn rows_that_belong_to_a_person_through_a_note_leave_too() {
 }
 
 #[tokio::test]
+async fn relations_and_costs_of_a_person_leave_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = clinic(dir.path(), 12).await;
+    let facts = [
+        "domain_concept_id_1",
+        "fact_id_1",
+        "domain_concept_id_2",
+        "fact_id_2",
+    ];
+    let related = keyed("fact_relationship", &facts, None, "fact_id_1");
+    let cost = keyed("cost", &["cost_id", "cost_event_id"], None, "cost_id");
+    let cost = cost.with_extra_columns([Field::new("cost_domain_id", DataType::Utf8, true)]);
+    let mut tx = store.begin().await.unwrap();
+    tx.declare_table(related.clone()).unwrap();
+    tx.declare_table(cost.clone()).unwrap();
+    // Person 3 is the mother of 4; 5 and 6 are siblings; 3 is also the number of somebody's condition.
+    let longs = |values: [i64; 4]| -> ArrayRef { Arc::new(Int64Array::from(values.to_vec())) };
+    let columns = vec![
+        longs([56, 56, 19, 56]),
+        longs([3, 4, 3, 5]),
+        longs([56; 4]),
+        longs([4, 3, 9, 6]),
+    ];
+    // Ordered by the first fact.
+    let order = |c: ArrayRef| {
+        arrow::compute::take(&c, &arrow::array::UInt32Array::from(vec![0, 2, 1, 3]), None).unwrap()
+    };
+    let rows = RecordBatch::try_new(
+        Arc::clone(&related.schema),
+        columns.into_iter().map(order).collect(),
+    )
+    .unwrap();
+    tx.append_run("fact_relationship", None, &mut [Ok(rows)].into_iter())
+        .unwrap();
+    let domains =
+        arrow::array::StringArray::from(vec!["Condition", "condition", "Drug", "Condition"]);
+    // The conditions of person 3 have the numbers 7 and 8.
+    let columns: Vec<ArrayRef> = vec![longs([1, 2, 3, 4]), longs([7, 8, 7, 9]), Arc::new(domains)];
+    let rows = RecordBatch::try_new(Arc::clone(&cost.schema), columns).unwrap();
+    tx.append_run("cost", None, &mut [Ok(rows)].into_iter())
+        .unwrap();
+    tx.commit(APPEND).await.unwrap();
+    let report = store.erase(PersonId(3)).await.unwrap();
+    let of = |name: &str| {
+        report
+            .tables
+            .iter()
+            .find(|t| t.name == name)
+            .map(|t| t.rows)
+    };
+    assert_eq!((of("fact_relationship"), of("cost")), (Some(2), Some(2)));
+    assert_eq!(store.verify().await.unwrap().problems, []);
+}
+
+#[tokio::test]
 async fn an_erasure_goes_on_top_of_a_writer_in_the_same_bucket() {
     let dir = tempfile::tempdir().unwrap();
     let store = clinic(dir.path(), 35).await;
