@@ -111,7 +111,11 @@ fn condition(people: &[i64]) -> (TableSpec, RecordBatch) {
         Arc::new(rows.iter().map(|(p, k)| 10 * p + k).collect::<Int64Array>()),
         Arc::new(rows.iter().map(|(p, _)| *p).collect::<Int64Array>()),
         Arc::new(rows.iter().map(concept).collect::<Int64Array>()),
-        Arc::new(rows.iter().map(day).collect::<Date32Array>()),
+        Arc::new(
+            rows.iter()
+                .map(|row| Some(day(row)))
+                .collect::<Date32Array>(),
+        ),
     ];
     let batch = RecordBatch::try_new(Arc::clone(&spec.schema), columns).unwrap();
     (spec, batch)

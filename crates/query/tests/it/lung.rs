@@ -79,7 +79,7 @@ const TYPES: [(&str, &str); 5] = [
 async fn curve(ctx: &SessionContext, filter: &str, options: &str, expected: &Value) {
     for (name, key) in TYPES {
         let query = format!(
-            "SELECT r.* FROM (SELECT unnest(kaplan_meier(time, event, conf_type => '{name}'{options})) AS r \
+            "SELECT unnest(r) FROM (SELECT unnest(kaplan_meier(time, event, conf_type => '{name}'{options})) AS r \
              FROM lung WHERE {filter})"
         );
         let found = rows(ctx, &query).await;

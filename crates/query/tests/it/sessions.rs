@@ -52,7 +52,7 @@ async fn a_folder_that_is_not_there_is_named() {
         temp_dir: Some("/nonexistent/folder".into()),
         ..SessionOptions::default()
     };
-    let error = columna_query::session(options).await.unwrap_err();
+    let error = columna_query::session(options).await.err().unwrap();
     assert!(error.to_string().contains("/nonexistent/folder"), "{error}");
 }
 

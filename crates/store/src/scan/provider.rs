@@ -238,16 +238,16 @@ impl SnapshotTable {
             .collect()
     }
 
-    /// The order of the rows: the whole of it, and the person key alone, which still holds where several
-    /// files lie in one partition and a later sort column has no bounds.
-    fn orderings(&self) -> Vec<LexOrdering> {
-        let columns = self.sort_columns();
-        let whole = LexOrdering::new(columns.iter().map(|&index| self.ascending(index)));
-        let person = self
-            .person
-            .filter(|person| columns.first() == Some(person) && columns.len() > 1)
-            .and_then(|person| LexOrdering::new([self.ascending(person)]));
-        whole.into_iter().chain(person).collect()
+    /// The order of the rows. Where several files lie in one partition and a later sort column can have no
+    /// bounds, it is the order of the persons alone.
+    fn orderings(&self, groups: &[FileGroup]) -> Vec<LexOrdering> {
+        let mut columns = self.sort_columns();
+        let several = groups.iter().any(|group| group.len() > 1);
+        if several && !statistics::can_widen(&self.schema, &columns) {
+            columns.retain(|column| self.person == Some(*column));
+        }
+        let order = LexOrdering::new(columns.iter().map(|&index| self.ascending(index)));
+        order.into_iter().collect()
     }
 
     fn ascending(&self, index: usize) -> PhysicalSortExpr {
@@ -343,24 +343,21 @@ impl TableProvider for SnapshotTable {
             .and(self.buckets.as_ref())
             .map(|buckets| buckets.partition_map(target_partitions));
         let (groups, orderings, partitioning) = match (&map, person_read) {
-            (Some(map), Some(person)) => (
-                self.co_located_groups(&files, map),
-                self.orderings(),
-                self.range_partitioning(person, map)?,
-            ),
+            (Some(map), Some(person)) => {
+                let groups = self.co_located_groups(&files, map);
+                let orderings = self.orderings(&groups);
+                (groups, orderings, self.range_partitioning(person, map)?)
+            }
             _ => {
                 let groups = self.plain_groups(&files, target_partitions);
                 let one_file_each = groups.iter().all(|group| group.len() == 1);
                 let ordered = self.person.is_none() && one_file_each;
-                (
-                    groups,
-                    if ordered {
-                        self.orderings()
-                    } else {
-                        Vec::new()
-                    },
-                    None,
-                )
+                let orderings = if ordered {
+                    self.orderings(&groups)
+                } else {
+                    Vec::new()
+                };
+                (groups, orderings, None)
             }
         };
         if groups.is_empty() {

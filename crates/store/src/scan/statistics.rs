@@ -68,26 +68,30 @@ fn person_values(data_type: &DataType, min: i64, max: i64) -> Option<(ScalarValu
 /// DataFusion keeps the order of several files in one partition only where it has bounds for every sort
 /// column. The files of adjacent buckets share no person, so the bounds of the columns behind the key
 /// decide nothing, and any will do. They are inexact and as wide as the calendar, so that neither pruning
-/// nor an estimate can draw a conclusion from them. Returns whether every column could be given bounds.
+/// nor an estimate can draw a conclusion from them.
 pub(crate) fn widen_sort_columns(
     statistics: &mut Statistics,
     schema: &SchemaRef,
     columns: &[usize],
-) -> bool {
-    columns.iter().all(|&index| {
+) {
+    for &index in columns {
         let Some(column) = statistics.column_statistics.get_mut(index) else {
-            return false;
+            continue;
         };
-        if column.min_value != Precision::Absent && column.max_value != Precision::Absent {
-            return true;
+        if column.min_value == Precision::Absent
+            && let Some((min, max)) = widest(schema.field(index).data_type())
+        {
+            column.min_value = Precision::Inexact(min);
+            column.max_value = Precision::Inexact(max);
         }
-        let Some((min, max)) = widest(schema.field(index).data_type()) else {
-            return false;
-        };
-        column.min_value = Precision::Inexact(min);
-        column.max_value = Precision::Inexact(max);
-        true
-    })
+    }
+}
+
+/// Whether every one of these columns can be given such bounds.
+pub(crate) fn can_widen(schema: &SchemaRef, columns: &[usize]) -> bool {
+    columns
+        .iter()
+        .all(|&index| widest(schema.field(index).data_type()).is_some())
 }
 
 /// 0001-01-01 and 9999-12-31, as days since 1970-01-01.
