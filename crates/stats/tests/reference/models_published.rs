@@ -9,7 +9,7 @@ use columna_stats::models::{
 use columna_stats::{Error, Summary};
 
 /// Weight (1000 lbs), horsepower, gears and transmission of 32 cars (Motor Trend 1974; R's `mtcars`).
-const CARS: [(f64, f64, u64, f64); 32] = [
+pub(crate) const CARS: [(f64, f64, u64, f64); 32] = [
     (2.62, 110.0, 4, 1.0),
     (2.875, 110.0, 4, 1.0),
     (2.32, 93.0, 4, 1.0),

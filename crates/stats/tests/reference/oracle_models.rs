@@ -5,12 +5,18 @@ use columna_stats::causal::matching::{Caliper, MatchOptions, MatchedSet, Search,
 use columna_stats::causal::outcome::{WeightedOutcomes, weighted_logistic};
 use columna_stats::causal::propensity::{c_statistic, propensity_scores};
 use columna_stats::causal::weighting::{Estimand, Trim, Weights, weights};
-use columna_stats::models::{Family, Fit, Frame, Options, Variance, fit};
+use columna_stats::models::{
+    Family, Fit, Frame, Options, PathOptions, SparseColumn, SparseFrame, Variance, fit, path,
+};
 
 use crate::oracle::{Data, Oracle};
 
 const COEFFICIENTS: f64 = 1e-8;
 const LIKELIHOOD: f64 = 1e-10;
+/// glmnet at `thresh = 1e-15` stops this far from the solution, which the optimality conditions show
+/// (`models_penalised::optimal_to_rounding`).
+const PENALISED: f64 = 1e-7;
+const EXPLAINED: f64 = 1e-8;
 
 pub(crate) fn lung(oracle: &Oracle) {
     // R's complete cases over all variables that the models of the file use, the institution among them.
@@ -29,6 +35,40 @@ pub(crate) fn lung(oracle: &Oracle) {
     compare(oracle, "glm_logistic", Family::Binomial, &Frame::new(&event, &columns));
     let frame = Frame { offset: Some(&log_time), ..Frame::new(&event, &columns[..2]) };
     compare(oracle, "glm_poisson_offset", Family::Poisson, &frame);
+    penalised(oracle, &event, &columns);
+}
+
+fn penalised(oracle: &Oracle, event: &[f64], columns: &[&[f64]]) {
+    oracle.mark("glmnet_logistic/note");
+    oracle.mark("glmnet_note");
+    let columns: Vec<SparseColumn> =
+        columns.iter().map(|column| SparseColumn::from_dense(column).unwrap()).collect();
+    let frame = SparseFrame::new(event, &columns);
+    for alpha in ["1", "0", "0.5"] {
+        for standardize in [true, false] {
+            let name = if standardize { "TRUE" } else { "FALSE" };
+            let at = |quantity: &str| format!("glmnet_logistic/alpha{alpha}_std{name}/{quantity}");
+            oracle.mark(&at("terms"));
+            let lambda = oracle.numbers(&at("lambda"));
+            let alpha = alpha.parse().unwrap();
+            let options =
+                PathOptions { alpha, lambda: Some(lambda), standardize, tolerance: 1e-22, ..PathOptions::default() };
+            let found = path(Family::Binomial, &frame, &options).unwrap().points;
+            let coefficient = |term: usize, at: usize| {
+                let slopes = &found[at].coefficients;
+                slopes.iter().find(|slope| slope.0 == term).map_or(0.0, |slope| slope.1)
+            };
+            let rows = (0..=4).flat_map(|row| {
+                (0..found.len()).map(move |at| (row, at))
+            });
+            let table: Vec<f64> = rows
+                .map(|(row, at)| if row == 0 { found[at].intercept } else { coefficient(row - 1, at) })
+                .collect();
+            oracle.compare(&at("coef_columns_are_lambdas"), &table, PENALISED);
+            let explained: Vec<f64> = found.iter().map(|point| point.deviance_ratio).collect();
+            oracle.compare(&at("dev_ratio"), &explained, EXPLAINED);
+        }
+    }
 }
 
 fn robust() -> Options {

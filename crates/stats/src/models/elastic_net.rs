@@ -1,0 +1,350 @@
+//! Logistic and Poisson regression with an L1, L2 or elastic-net penalty, along a sequence of penalties.
+//!
+//! Minimises −(1/Σw) log L + λ [α Σ|b| + (1 − α)/2 Σ b²], the intercept not penalised, over covariates of
+//! standard deviation 1 (divisor n, weighted; `standardize = false` leaves them); coefficients are given on the
+//! scale of the data. The sequence goes in equal ratios from the smallest λ at which every coefficient is 0,
+//! max |Σ w x (y − μ₀)| / (Σw · max(α, 0.001)), to 1e-4 of it (1e-2 if there are more terms than rows), and ends
+//! early when 99.9 % of the deviance are explained. All as in R's glmnet.
+//!
+//! Method: coordinate descent on the quadratic approximation of the likelihood, renewed until it stands still,
+//! starting from the solution before; sparse columns stay sparse, their centring kept as one shift for all rows.
+//! Source: Friedman, Hastie and Tibshirani, Journal of Statistical Software 2010.
+
+use super::family::Working;
+use super::moments::count;
+use super::{Family, SparseColumn, SparseFrame};
+use crate::{Error, Result};
+
+/// How to fit a path.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PathOptions {
+    /// 1 is the lasso, 0 is ridge regression.
+    pub alpha: f64,
+    /// Penalties, falling; the default sequence if `None`.
+    pub lambda: Option<Vec<f64>>,
+    /// Penalties of the default sequence.
+    pub lambda_count: usize,
+    /// Whether covariates are penalised on the scale of their standard deviation.
+    pub standardize: bool,
+    /// A coefficient stands still when the square of its change, weighted by its information per row, is at most
+    /// this fraction of the null deviance per row. glmnet's `thresh` is 1e-7.
+    pub tolerance: f64,
+    /// Passes over the columns for one penalty.
+    pub max_sweeps: usize,
+}
+
+impl Default for PathOptions {
+    fn default() -> Self {
+        Self { alpha: 1.0, lambda: None, lambda_count: 100, standardize: true, tolerance: 1e-14, max_sweeps: 100_000 }
+    }
+}
+
+/// The solution for one penalty.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PathPoint {
+    /// The penalty.
+    pub lambda: f64,
+    /// The constant.
+    pub intercept: f64,
+    /// Term and coefficient, for the coefficients that are not 0.
+    pub coefficients: Vec<(usize, f64)>,
+    /// The share of the null deviance that is explained.
+    pub deviance_ratio: f64,
+    /// Whether the coefficients stood still within the allowed passes.
+    pub converged: bool,
+}
+
+/// Solutions along the sequence of penalties.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Path {
+    /// The model's family.
+    pub family: Family,
+    /// Deviance of the constant (and the offset) alone, with weights that sum to the number of rows as glmnet's.
+    pub null_deviance: f64,
+    /// By falling penalty.
+    pub points: Vec<PathPoint>,
+}
+
+impl PathPoint {
+    /// The linear predictor of every row.
+    pub fn linear_predictor(&self, frame: &SparseFrame<'_>) -> Vec<f64> {
+        let mut eta = frame.offset.map_or_else(|| vec![0.0; frame.outcome.len()], <[f64]>::to_vec);
+        eta.iter_mut().for_each(|eta| *eta += self.intercept);
+        for (term, slope) in &self.coefficients {
+            for (row, x) in frame.covariates.get(*term).into_iter().flat_map(SparseColumn::iter) {
+                eta[row] += slope * x;
+            }
+        }
+        eta
+    }
+}
+
+/// Fits the path.
+///
+/// # Errors
+///
+/// [`Error::UnequalColumns`]; [`Error::InvalidWeight`]; [`Error::NonFiniteCovariate`] for an offset; what the
+/// family says of outcomes; [`Error::NoRows`]; [`Error::NoEvents`] if all outcomes are at the same end of their
+/// range; [`Error::InvalidOption`] for an α outside [0, 1] or penalties that are not falling numbers from 0.
+pub fn path(family: Family, frame: &SparseFrame<'_>, options: &PathOptions) -> Result<Path> {
+    check(family, frame, options)?;
+    let mut descent = Descent::new(family, frame, options)?;
+    let lambdas = options.lambda.clone().unwrap_or_else(|| descent.sequence());
+    let mut points = Vec::with_capacity(lambdas.len());
+    for lambda in lambdas {
+        let point = descent.solve(lambda);
+        let explained = point.deviance_ratio;
+        points.push(point);
+        if options.lambda.is_none() && explained > 0.999 {
+            break;
+        }
+    }
+    Ok(Path { family, null_deviance: descent.null_deviance * descent.rows, points })
+}
+
+fn check(family: Family, frame: &SparseFrame<'_>, options: &PathOptions) -> Result<()> {
+    frame.check_lengths()?;
+    frame.dense().check(family, 0..frame.outcome.len())?;
+    if !(0.0..=1.0).contains(&options.alpha) {
+        return Err(Error::InvalidOption("alpha"));
+    }
+    if let Some(lambda) = &options.lambda {
+        let valid = lambda.iter().all(|x| x.is_finite() && *x >= 0.0) && lambda.is_sorted_by(|a, b| a >= b);
+        if !valid || lambda.is_empty() {
+            return Err(Error::InvalidOption("lambda"));
+        }
+    } else if options.lambda_count == 0 {
+        return Err(Error::InvalidOption("the number of penalties"));
+    }
+    Ok(())
+}
+
+/// The state of the descent: coefficients are those of centred and scaled covariates.
+struct Descent<'a> {
+    family: Family,
+    frame: SparseFrame<'a>,
+    options: &'a PathOptions,
+    /// Rows of weight above 0.
+    rows: f64,
+    /// Sum to 1.
+    weights: Vec<f64>,
+    mean: Vec<f64>,
+    scale: Vec<f64>,
+    intercept: f64,
+    slopes: Vec<f64>,
+    null_deviance: f64,
+    /// w (y − μ) at the start of the quadratic, then its residuals, less `shift` · `curvature`.
+    residual: Vec<f64>,
+    /// w V(μ).
+    curvature: Vec<f64>,
+    shift: f64,
+    /// Sum of the true residuals and of the curvature.
+    residual_sum: f64,
+    curvature_sum: f64,
+}
+
+/// What a column has at the current quadratic: Σ v x and Σ v x̃².
+#[derive(Clone, Copy, Default)]
+struct ColumnSums {
+    first: f64,
+    second: f64,
+}
+
+impl<'a> Descent<'a> {
+    fn new(family: Family, frame: &SparseFrame<'a>, options: &'a PathOptions) -> Result<Self> {
+        let n = frame.outcome.len();
+        let raw = frame.weights.map_or_else(|| vec![1.0; n], <[f64]>::to_vec);
+        let total: f64 = raw.iter().sum();
+        if total <= 0.0 {
+            return Err(Error::NoRows);
+        }
+        let rows = count(raw.iter().filter(|weight| **weight > 0.0).count());
+        let weights: Vec<f64> = raw.iter().map(|weight| weight / total).collect();
+        let mean_outcome: f64 = weights.iter().zip(frame.outcome).map(|(w, y)| w * y).sum();
+        if mean_outcome <= 0.0 || (family == Family::Binomial && mean_outcome >= 1.0) {
+            return Err(Error::NoEvents);
+        }
+        let mut mean = Vec::with_capacity(frame.covariates.len());
+        let mut scale = Vec::with_capacity(frame.covariates.len());
+        for column in frame.covariates {
+            let centre: f64 = column.iter().map(|(row, x)| weights[row] * x).sum();
+            let (mut stored, mut squares) = (0.0, 0.0);
+            for (row, x) in column.iter() {
+                stored += weights[row];
+                squares += weights[row] * (x - centre) * (x - centre);
+            }
+            let variance = squares + (1.0 - stored).max(0.0) * centre * centre;
+            mean.push(centre);
+            // A constant column stays at 0.
+            let constant = variance <= 1e-24 * centre * centre;
+            scale.push(if constant { 0.0 } else if options.standardize { variance.sqrt() } else { 1.0 });
+        }
+        let mut descent = Self {
+            family,
+            frame: *frame,
+            options,
+            rows,
+            weights,
+            intercept: family.link(mean_outcome),
+            slopes: vec![0.0; mean.len()],
+            mean,
+            scale,
+            null_deviance: 0.0,
+            residual: vec![0.0; n],
+            curvature: vec![0.0; n],
+            shift: 0.0,
+            residual_sum: 0.0,
+            curvature_sum: 0.0,
+        };
+        descent.fit_null();
+        Ok(descent)
+    }
+
+    /// The constant alone: one coefficient by Newton's method.
+    fn fit_null(&mut self) {
+        for _ in 0..100 {
+            self.renew();
+            let change = self.residual_sum / self.curvature_sum;
+            self.intercept += change;
+            if change.abs() <= 1e-15 * (1.0 + self.intercept.abs()) {
+                break;
+            }
+        }
+        self.renew();
+        self.null_deviance = self.deviance();
+    }
+
+    /// The penalties of glmnet.
+    fn sequence(&self) -> Vec<f64> {
+        let gradient = |term: usize| {
+            let column = &self.frame.covariates[term];
+            let sum: f64 = column.iter().map(|(row, x)| self.residual[row] * x).sum();
+            if self.scale[term] > 0.0 { ((sum - self.mean[term] * self.residual_sum) / self.scale[term]).abs() } else { 0.0 }
+        };
+        let largest = (0..self.slopes.len()).map(gradient).fold(0.0, f64::max) / self.options.alpha.max(1e-3);
+        let smallest: f64 = if self.rows > count(self.slopes.len()) { 1e-4 } else { 1e-2 };
+        let steps = count(self.options.lambda_count.max(2) - 1);
+        (0..self.options.lambda_count).map(|step| largest * smallest.powf(count(step) / steps)).collect()
+    }
+
+    fn linear_predictor(&self) -> Vec<f64> {
+        self.point(0.0).linear_predictor(&self.frame)
+    }
+
+    /// Renews the quadratic approximation at the current coefficients.
+    fn renew(&mut self) {
+        let eta = self.linear_predictor();
+        let into = Working { residual: &mut self.residual, weight: &mut self.curvature };
+        self.family.working(&eta, self.frame.outcome, Some(&self.weights), into);
+        self.shift = 0.0;
+        self.residual_sum = self.residual.iter().sum();
+        self.curvature_sum = self.curvature.iter().sum();
+    }
+
+    fn deviance(&self) -> f64 {
+        let eta = self.linear_predictor();
+        let rows = eta.iter().zip(self.frame.outcome).zip(&self.weights).filter(|(_, w)| **w > 0.0);
+        rows.map(|((eta, y), w)| w * self.family.deviance(*y, *eta)).sum()
+    }
+
+    fn sums(&self, term: usize) -> ColumnSums {
+        let (mut first, mut squares, mut stored) = (0.0, 0.0, 0.0);
+        let mean = self.mean[term];
+        for (row, x) in self.frame.covariates[term].iter() {
+            let v = self.curvature[row];
+            first += v * x;
+            squares += v * (x - mean) * (x - mean);
+            stored += v;
+        }
+        let centred = squares + (self.curvature_sum - stored).max(0.0) * mean * mean;
+        ColumnSums { first, second: centred / (self.scale[term] * self.scale[term]) }
+    }
+
+    /// Moves one coefficient to its best value; returns how much that matters.
+    fn update(&mut self, term: usize, sums: ColumnSums, lambda: f64) -> f64 {
+        let (mean, scale) = (self.mean[term], self.scale[term]);
+        let column = &self.frame.covariates[term];
+        let product: f64 = column.iter().map(|(row, x)| self.residual[row] * x).sum();
+        let gradient = (product - self.shift * sums.first - mean * self.residual_sum) / scale;
+        let old = self.slopes[term];
+        let target = gradient + sums.second * old;
+        let excess = target.abs() - lambda * self.options.alpha;
+        let new = if excess > 0.0 {
+            excess.copysign(target) / (sums.second + lambda * (1.0 - self.options.alpha))
+        } else {
+            0.0
+        };
+        let change = new - old;
+        if change == 0.0 {
+            return 0.0;
+        }
+        self.slopes[term] = new;
+        let step = change / scale;
+        for (row, x) in column.iter() {
+            self.residual[row] -= self.curvature[row] * step * x;
+        }
+        self.shift -= step * mean;
+        self.residual_sum -= step * (sums.first - mean * self.curvature_sum);
+        sums.second * change * change
+    }
+
+    fn update_intercept(&mut self) -> f64 {
+        let change = self.residual_sum / self.curvature_sum;
+        self.intercept += change;
+        self.shift += change;
+        self.residual_sum = 0.0;
+        self.curvature_sum * change * change
+    }
+
+    fn solve(&mut self, lambda: f64) -> PathPoint {
+        let still = self.options.tolerance * self.null_deviance.max(f64::MIN_POSITIVE);
+        let mut sweeps = 0;
+        let mut converged = false;
+        while !converged && sweeps < self.options.max_sweeps {
+            self.renew();
+            let sums: Vec<ColumnSums> = (0..self.slopes.len()).map(|term| self.sums(term)).collect();
+            let before = (self.intercept, self.slopes.clone());
+            self.descend(lambda, &sums, still, &mut sweeps);
+            let moved = (self.intercept - before.0).powi(2) * self.curvature_sum;
+            let changes = self.slopes.iter().zip(&before.1).zip(&sums);
+            let moved = changes.fold(moved, |most, ((new, old), sums)| most.max(sums.second * (new - old).powi(2)));
+            converged = moved <= still;
+        }
+        let ratio = 1.0 - self.deviance() / self.null_deviance;
+        PathPoint { deviance_ratio: ratio, converged, ..self.point(lambda) }
+    }
+
+
+    /// Solves the quadratic: all columns once, then those that are not 0 until they stand still, and again.
+    fn descend(&mut self, lambda: f64, sums: &[ColumnSums], still: f64, sweeps: &mut usize) {
+        let usable: Vec<usize> =
+            (0..sums.len()).filter(|term| self.scale[*term] > 0.0 && sums[*term].second > 0.0).collect();
+        while *sweeps < self.options.max_sweeps {
+            let most = self.sweep(&usable, sums, lambda);
+            *sweeps += 1;
+            if most <= still {
+                return;
+            }
+            let active: Vec<usize> = usable.iter().copied().filter(|term| self.slopes[*term] != 0.0).collect();
+            while *sweeps < self.options.max_sweeps && self.sweep(&active, sums, lambda) > still {
+                *sweeps += 1;
+            }
+        }
+    }
+
+    fn sweep(&mut self, terms: &[usize], sums: &[ColumnSums], lambda: f64) -> f64 {
+        let mut most = 0.0_f64;
+        for term in terms {
+            most = most.max(self.update(*term, sums[*term], lambda));
+        }
+        most.max(self.update_intercept())
+    }
+
+    /// The coefficients on the scale of the data.
+    fn point(&self, lambda: f64) -> PathPoint {
+        let moved = self.slopes.iter().enumerate().filter(|(_, slope)| **slope != 0.0);
+        let coefficients: Vec<(usize, f64)> = moved.map(|(term, slope)| (term, slope / self.scale[term])).collect();
+        let shift: f64 = coefficients.iter().map(|(term, slope)| slope * self.mean[*term]).sum();
+        PathPoint { lambda, intercept: self.intercept - shift, coefficients, deviance_ratio: 0.0, converged: false }
+    }
+}
