@@ -182,7 +182,7 @@ impl fmt::Display for SynthReport {
         if self.shared_patients > 0 {
             writeln!(
                 f,
-                "{} patients are in both hospitals (truth/linkage_truth.csv)",
+                "patients of both hospitals (truth/linkage_truth.csv): {}",
                 self.shared_patients
             )?;
         }

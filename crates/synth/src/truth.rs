@@ -208,6 +208,7 @@ impl Tally {
     pub(crate) fn document(&self, patients: u64, seed: u64, hospitals: u8) -> Value {
         json!({
             "about": "Synthetic data: nobody in it exists. Parameters are exact; counts are those of this data set, taken from the simulation and not from its tables.",
+            "sql_dialect": "Columna; days_between(a, b) is b - a in days, the rest is standard. Run each query alone.",
             "patients": patients,
             "seed": seed,
             "hospitals": hospitals,

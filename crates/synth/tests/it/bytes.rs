@@ -160,6 +160,62 @@ fn csv_and_parquet_hold_the_same_rows() {
 }
 
 #[test]
+fn one_patient_is_a_hospital_too() {
+    for format in [
+        SynthFormat::OmopCsv,
+        SynthFormat::OmopParquet,
+        SynthFormat::SourceCsv,
+    ] {
+        for hospitals in [1, 2] {
+            let (_, report) = make(&SynthOptions {
+                hospitals,
+                ..options(format, 1, 1)
+            });
+            let persons: Vec<u64> = report
+                .hospitals
+                .iter()
+                .flat_map(|hospital| &hospital.tables)
+                .filter(|(name, _)| name == "person" || name == "patients")
+                .map(|(_, rows)| *rows)
+                .collect();
+            assert_eq!(persons, vec![1; usize::from(hospitals)]);
+        }
+    }
+}
+
+#[test]
+fn options_out_of_range_are_refused() {
+    let usual = options(SynthFormat::OmopCsv, 10, 1);
+    for (wrong, about) in [
+        (
+            SynthOptions {
+                patients: 0,
+                ..usual.clone()
+            },
+            "patients",
+        ),
+        (
+            SynthOptions {
+                hospitals: 3,
+                ..usual.clone()
+            },
+            "hospitals",
+        ),
+        (
+            SynthOptions {
+                first_person_id: 0,
+                ..usual.clone()
+            },
+            "first person id",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let error = columna_synth::generate(&folder.path().join("out"), &wrong).unwrap_err();
+        assert!(error.to_string().contains(about), "{error}");
+    }
+}
+
+#[test]
 fn a_folder_with_something_in_it_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("mine.txt"), "mine").unwrap();
