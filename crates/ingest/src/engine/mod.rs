@@ -14,5 +14,6 @@ mod spill;
 mod write;
 
 pub(crate) use quarantine::REJECTS;
-pub(crate) use run::{Outcome, TargetCounts, run};
+pub(crate) use delivery::Known;
 pub(crate) use people::stored_people;
+pub(crate) use run::{Job, Outcome};

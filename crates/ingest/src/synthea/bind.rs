@@ -86,9 +86,8 @@ impl BoundRoute {
         let bound = match route {
             Route::Only => None,
             Route::Domain(code) => BoundCode::bind(code, header).map(Self::Domain),
-            Route::DomainOrType(code, kind) => {
-                BoundCode::bind(code, header).map(|code| Self::DomainOrType(code, header.position(kind)))
-            }
+            Route::DomainOrType(code, kind) => BoundCode::bind(code, header)
+                .map(|code| Self::DomainOrType(code, header.position(kind))),
         };
         bound.unwrap_or(Self::Only)
     }

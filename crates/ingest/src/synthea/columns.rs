@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Date32Builder, Float64Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder,
+    ArrayRef, Date32Builder, Float64Builder, Int32Builder, Int64Builder, RecordBatch,
+    StringBuilder, TimestampMicrosecondBuilder,
 };
 use columna_model::ColumnType;
 
@@ -39,7 +39,14 @@ impl Columns {
             ColumnType::Date => Builder::Date(Date32Builder::new()),
             ColumnType::DateTime => Builder::DateTime(TimestampMicrosecondBuilder::new()),
         };
-        Self { builders: table.columns.iter().map(|column| builder(column.data_type)).collect(), rows: 0 }
+        Self {
+            builders: table
+                .columns
+                .iter()
+                .map(|column| builder(column.data_type))
+                .collect(),
+            rows: 0,
+        }
     }
 
     /// Appends a row, leaving `values` empty. A value of another type than its column's is an error in a mapping.
@@ -47,7 +54,10 @@ impl Columns {
         for (at, (builder, value)) in self.builders.iter_mut().zip(values.drain(..)).enumerate() {
             if !builder.append(&value) {
                 let column = table.columns.get(at).map_or("", |column| &column.name);
-                return Err(Error::engine(format!("table `{}`: a rule for `{column}` has another type", table.name)));
+                return Err(Error::engine(format!(
+                    "table `{}`: a rule for `{column}` has another type",
+                    table.name
+                )));
             }
         }
         self.rows += 1;
@@ -56,7 +66,8 @@ impl Columns {
 
     pub(super) fn finish(self, table: &TablePlan) -> Result<RecordBatch> {
         let arrays = self.builders.into_iter().map(Builder::finish).collect();
-        RecordBatch::try_new(Arc::new(table.schema()), arrays).map_err(|error| Error::arrow(&table.name, error))
+        RecordBatch::try_new(Arc::new(table.schema()), arrays)
+            .map_err(|error| Error::arrow(&table.name, error))
     }
 }
 
@@ -66,7 +77,9 @@ impl Builder {
             (Self::BigInt(builder), Value::Null) => builder.append_null(),
             (Self::BigInt(builder), Value::Integer(value)) => builder.append_value(*value),
             (Self::Integer(builder), Value::Null) => builder.append_null(),
-            (Self::Integer(builder), Value::Integer(value)) => builder.append_option(i32::try_from(*value).ok()),
+            (Self::Integer(builder), Value::Integer(value)) => {
+                builder.append_option(i32::try_from(*value).ok())
+            }
             (Self::Float(builder), Value::Null) => builder.append_null(),
             (Self::Float(builder), Value::Number(value)) => builder.append_value(*value),
             (Self::Text(builder), Value::Null) => builder.append_null(),

@@ -1,6 +1,8 @@
 //! conditions.csv: condition_occurrence, or observation where the vocabulary says so.
 
-use super::mapping::{ENCOUNTER, Entity, FileMapping, PATIENT, Route, Rule, SNOMED, TYPE_ENCOUNTER, Target, Which};
+use super::mapping::{
+    ENCOUNTER, Entity, FileMapping, PATIENT, Route, Rule, SNOMED, TYPE_ENCOUNTER, Target, Which,
+};
 
 /// A condition; findings that OMOP counts to the observations, such as employment, are observations.
 pub(super) const CONDITIONS: FileMapping = FileMapping {
@@ -15,7 +17,10 @@ pub(super) const CONDITIONS: FileMapping = FileMapping {
             cells: &[
                 ("condition_occurrence_id", Rule::NextId),
                 ("person_id", Rule::Ref(Entity::Person, PATIENT)),
-                ("condition_concept_id", Rule::Concept(Which::Standard, SNOMED)),
+                (
+                    "condition_concept_id",
+                    Rule::Concept(Which::Standard, SNOMED),
+                ),
                 ("condition_start_date", Rule::Cell("START")),
                 ("condition_start_datetime", Rule::Cell("START")),
                 ("condition_end_date", Rule::Cell("STOP")),
@@ -24,7 +29,10 @@ pub(super) const CONDITIONS: FileMapping = FileMapping {
                 ("provider_id", Rule::ProviderOfVisit(ENCOUNTER)),
                 ("visit_occurrence_id", Rule::Ref(Entity::Visit, ENCOUNTER)),
                 ("condition_source_value", Rule::Cell("CODE")),
-                ("condition_source_concept_id", Rule::Concept(Which::Source, SNOMED)),
+                (
+                    "condition_source_concept_id",
+                    Rule::Concept(Which::Source, SNOMED),
+                ),
             ],
         },
         Target {

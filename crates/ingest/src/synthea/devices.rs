@@ -1,6 +1,8 @@
 //! devices.csv and supplies.csv: device_exposure.
 
-use super::mapping::{ENCOUNTER, Entity, FileMapping, PATIENT, Route, Rule, SNOMED, TYPE_ENCOUNTER, Target, Which};
+use super::mapping::{
+    ENCOUNTER, Entity, FileMapping, PATIENT, Route, Rule, SNOMED, TYPE_ENCOUNTER, Target, Which,
+};
 
 /// A device, from its implantation to its removal.
 pub(super) const DEVICES: FileMapping = FileMapping {
@@ -24,7 +26,10 @@ pub(super) const DEVICES: FileMapping = FileMapping {
             ("provider_id", Rule::ProviderOfVisit(ENCOUNTER)),
             ("visit_occurrence_id", Rule::Ref(Entity::Visit, ENCOUNTER)),
             ("device_source_value", Rule::Cell("CODE")),
-            ("device_source_concept_id", Rule::Concept(Which::Source, SNOMED)),
+            (
+                "device_source_concept_id",
+                Rule::Concept(Which::Source, SNOMED),
+            ),
         ],
     }],
     beside: &[],
@@ -52,7 +57,10 @@ pub(super) const SUPPLIES: FileMapping = FileMapping {
             ("provider_id", Rule::ProviderOfVisit(ENCOUNTER)),
             ("visit_occurrence_id", Rule::Ref(Entity::Visit, ENCOUNTER)),
             ("device_source_value", Rule::Cell("CODE")),
-            ("device_source_concept_id", Rule::Concept(Which::Source, SNOMED)),
+            (
+                "device_source_concept_id",
+                Rule::Concept(Which::Source, SNOMED),
+            ),
         ],
     }],
     beside: &[],

@@ -1,7 +1,9 @@
 //! medications.csv and immunizations.csv: drug_exposure.
 
 use super::costs::{IMMUNIZATION_COST, MEDICATION_COST};
-use super::mapping::{Code, ENCOUNTER, Entity, FileMapping, PATIENT, Route, Rule, Target, Terms, Which};
+use super::mapping::{
+    Code, ENCOUNTER, Entity, FileMapping, PATIENT, Route, Rule, Target, Terms, Which,
+};
 
 /// Prescribed, as the health record has it.
 const TYPE_PRESCRIPTION: i64 = 32_838;
@@ -41,7 +43,10 @@ pub(super) const MEDICATIONS: FileMapping = FileMapping {
             ("provider_id", Rule::ProviderOfVisit(ENCOUNTER)),
             ("visit_occurrence_id", Rule::Ref(Entity::Visit, ENCOUNTER)),
             ("drug_source_value", Rule::Cell("CODE")),
-            ("drug_source_concept_id", Rule::Concept(Which::Source, RXNORM)),
+            (
+                "drug_source_concept_id",
+                Rule::Concept(Which::Source, RXNORM),
+            ),
         ],
     }],
     beside: &[MEDICATION_COST],

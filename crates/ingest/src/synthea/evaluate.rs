@@ -104,8 +104,22 @@ impl Notes {
 }
 
 impl<'a, 'c, 'n> Evaluation<'a, 'c, 'n> {
-    pub(super) fn new(context: Context<'a>, row: Row<'a, 'c>, defines: Option<Entity>, notes: &'n mut Notes) -> Self {
-        Self { context, row, defines, next_id: 0, person: None, event: (0, ""), concepts: None, notes }
+    pub(super) fn new(
+        context: Context<'a>,
+        row: Row<'a, 'c>,
+        defines: Option<Entity>,
+        notes: &'n mut Notes,
+    ) -> Self {
+        Self {
+            context,
+            row,
+            defines,
+            next_id: 0,
+            person: None,
+            event: (0, ""),
+            concepts: None,
+            notes,
+        }
     }
 
     /// The position of the target that the row goes to; `domains` are those of the targets.
@@ -124,12 +138,22 @@ impl<'a, 'c, 'n> Evaluation<'a, 'c, 'n> {
         let Some(domain) = self.concepts(code).domain else {
             return fallback;
         };
-        domains.iter().position(|name| *name == domain.name()).unwrap_or(fallback)
+        domains
+            .iter()
+            .position(|name| *name == domain.name())
+            .unwrap_or(fallback)
     }
 
     /// The value of a column of type `data_type`.
-    pub(super) fn value(&mut self, rule: &Bound, data_type: ColumnType) -> Result<Value<'a>, Refusal> {
-        let refuse = |reason| Refusal { column: rule.column(), reason };
+    pub(super) fn value(
+        &mut self,
+        rule: &Bound,
+        data_type: ColumnType,
+    ) -> Result<Value<'a>, Refusal> {
+        let refuse = |reason| Refusal {
+            column: rule.column(),
+            reason,
+        };
         let fault = |fault: Fault| refuse(fault.reason());
         Ok(match rule {
             Bound::Null => Value::Null,
@@ -137,7 +161,10 @@ impl<'a, 'c, 'n> Evaluation<'a, 'c, 'n> {
             Bound::Constant(value) => Value::Integer(*value),
             Bound::Ref(entity, at) => self.reference(*entity, *at)?,
             Bound::ProviderOfVisit(at) => {
-                let visit = self.row.filled(Some(*at)).and_then(|cell| self.context.index.visit(&cell));
+                let visit = self
+                    .row
+                    .filled(Some(*at))
+                    .and_then(|cell| self.context.index.visit(&cell));
                 integer(visit.and_then(|visit| visit.provider))
             }
             Bound::Location(place) => integer(self.context.index.location(&self.row, place)),
@@ -156,21 +183,35 @@ impl<'a, 'c, 'n> Evaluation<'a, 'c, 'n> {
             },
             Bound::Days(from, to) => match (self.day(*from).map_err(fault)?, self.day(*to)) {
                 (Some(from), Ok(Some(to))) => Value::Integer(i64::from(to) - i64::from(from)),
-                (_, Err(fault)) => return Err(Refusal { column: Some(*to), reason: fault.reason() }),
+                (_, Err(fault)) => {
+                    return Err(Refusal {
+                        column: Some(*to),
+                        reason: fault.reason(),
+                    });
+                }
                 _ => Value::Null,
             },
-            Bound::Listed(at, list) => Value::Integer(listed(self.row.filled(Some(*at)).as_deref(), list)),
+            Bound::Listed(at, list) => {
+                Value::Integer(listed(self.row.filled(Some(*at)).as_deref(), list))
+            }
             Bound::Concept(which, code) => Value::Integer(pick(self.concepts(*code), *which)),
             Bound::Unit(at) => self.unit(*at),
             Bound::Number(at, kind) => self.number(*at, *kind).map_err(fault)?,
             Bound::Answer(at, code) => self.answer(*at, *code).map_err(fault)?,
             Bound::PayerName(at) => {
-                let name = self.row.filled(Some(*at)).and_then(|payer| self.context.index.payer(&payer));
+                let name = self
+                    .row
+                    .filled(Some(*at))
+                    .and_then(|payer| self.context.index.payer(&payer));
                 name.map_or(Value::Null, |name| Value::Text(Cow::Borrowed(name)))
             }
-            Bound::CauseOfDeath => self.cause().map_or(Value::Null, |code| Value::Text(Cow::Borrowed(code))),
+            Bound::CauseOfDeath => self
+                .cause()
+                .map_or(Value::Null, |code| Value::Text(Cow::Borrowed(code))),
             Bound::CauseConcept(which) => match self.cause() {
-                Some(code) => Value::Integer(pick(self.look_up(Terms::Snomed, code.as_bytes()), *which)),
+                Some(code) => {
+                    Value::Integer(pick(self.look_up(Terms::Snomed, code.as_bytes()), *which))
+                }
                 None => Value::Null,
             },
             Bound::EventId => Value::Integer(self.event.0),
@@ -179,7 +220,10 @@ impl<'a, 'c, 'n> Evaluation<'a, 'c, 'n> {
     }
 
     fn reference(&mut self, entity: Entity, at: usize) -> Result<Value<'a>, Refusal> {
-        let refuse = |reason| Refusal { column: Some(at), reason };
+        let refuse = |reason| Refusal {
+            column: Some(at),
+            reason,
+        };
         let index = self.context.index;
         let cell = self.row.filled(Some(at));
         let own = self.defines == Some(entity);
@@ -223,7 +267,10 @@ impl<'a, 'c, 'n> Evaluation<'a, 'c, 'n> {
     }
 
     fn day(&self, at: usize) -> Result<Option<i32>, Fault> {
-        self.row.filled(Some(at)).map(|cell| parse::date(&cell)).transpose()
+        self.row
+            .filled(Some(at))
+            .map(|cell| parse::date(&cell))
+            .transpose()
     }
 
     /// A date, or the first or last day of a year of four digits.
@@ -234,7 +281,9 @@ impl<'a, 'c, 'n> Evaluation<'a, 'c, 'n> {
         if cell.len() != 4 {
             return parse::date(&cell).map(Value::Day);
         }
-        let year = parse::integer(&cell).ok().and_then(|year| i32::try_from(year).ok());
+        let year = parse::integer(&cell)
+            .ok()
+            .and_then(|year| i32::try_from(year).ok());
         let (month, day) = match edge {
             Edge::First => (1, 1),
             Edge::Last => (12, 31),
@@ -256,7 +305,10 @@ impl<'a, 'c, 'n> Evaluation<'a, 'c, 'n> {
         let Some(cell) = self.row.filled(Some(at)) else {
             return Ok(Value::Null);
         };
-        let numeric = self.row.filled(kind).is_some_and(|kind| kind.eq_ignore_ascii_case(b"numeric"));
+        let numeric = self
+            .row
+            .filled(kind)
+            .is_some_and(|kind| kind.eq_ignore_ascii_case(b"numeric"));
         match parse::float(&cell) {
             Ok(number) => Ok(Value::Number(number)),
             Err(fault) if numeric => Err(fault),
@@ -265,7 +317,10 @@ impl<'a, 'c, 'n> Evaluation<'a, 'c, 'n> {
     }
 
     fn answer(&mut self, at: usize, code: Option<usize>) -> Result<Value<'a>, Fault> {
-        let asked = self.row.filled(code).is_some_and(|code| asks_for_identifier(&code));
+        let asked = self
+            .row
+            .filled(code)
+            .is_some_and(|code| asks_for_identifier(&code));
         if asked {
             self.notes.notice(Note::Withheld);
             return Ok(Value::Null);
@@ -295,7 +350,10 @@ fn part_of(day: Day, part: Part) -> i64 {
 }
 
 fn listed(cell: Option<&[u8]>, list: &[(&str, i64)]) -> i64 {
-    let found = cell.and_then(|cell| list.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(cell)));
+    let found = cell.and_then(|cell| {
+        list.iter()
+            .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(cell))
+    });
     found.map_or(0, |(_, concept)| *concept)
 }
 
@@ -318,7 +376,13 @@ fn convert<'a>(row: &Row<'a, '_>, at: usize, data_type: ColumnType) -> Result<Va
             Err(_) => Err(Fault::IntegerRange),
         }),
     };
-    value.or_else(|fault| if parse::is_null_word(&cell) { Ok(Value::Null) } else { Err(fault) })
+    value.or_else(|fault| {
+        if parse::is_null_word(&cell) {
+            Ok(Value::Null)
+        } else {
+            Err(fault)
+        }
+    })
 }
 
 fn text(cell: Cow<'_, [u8]>) -> Result<Value<'_>, Fault> {

@@ -17,7 +17,11 @@ impl Header {
 
     /// The column of a name, or of one of several separated by `|`.
     pub(super) fn position(&self, names: &str) -> Option<usize> {
-        let find = |name: &str| self.names.iter().position(|given| given.eq_ignore_ascii_case(name));
+        let find = |name: &str| {
+            self.names
+                .iter()
+                .position(|given| given.eq_ignore_ascii_case(name))
+        };
         names.split('|').find_map(find)
     }
 

@@ -33,7 +33,10 @@ fn uuid(cell: &[u8]) -> Option<[u8; 16]> {
         return None;
     }
     let mut bytes = [0; 16];
-    let mut digits = cell.iter().enumerate().filter(|(at, _)| !hyphens.contains(at));
+    let mut digits = cell
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !hyphens.contains(at));
     for byte in &mut bytes {
         *byte = (nibble(*digits.next()?.1)? << 4) | nibble(*digits.next()?.1)?;
     }
@@ -59,7 +62,8 @@ impl Hasher for Folded {
             let mut word = [0; 8];
             word[..half.len()].copy_from_slice(half);
             // An odd multiplier (2^64 divided by the golden ratio) spreads keys that count up by one.
-            self.0 = (self.0.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            self.0 = (self.0.rotate_left(23) ^ u64::from_le_bytes(word))
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
     }
 
@@ -127,11 +131,17 @@ mod tests {
     #[test]
     fn a_uuid_is_the_same_in_any_case_and_other_text_is_not() {
         assert_eq!(Key::of(ANN), Key::of(&ANN.to_ascii_uppercase()));
-        assert_eq!(Key::of(ANN), Key::of(b" 3edac2e3-d223-6fae-d515-daf96ef6bc76 "));
+        assert_eq!(
+            Key::of(ANN),
+            Key::of(b" 3edac2e3-d223-6fae-d515-daf96ef6bc76 ")
+        );
         assert_ne!(Key::of(b"patient-1"), Key::of(b"PATIENT-1"));
         assert_ne!(Key::of(b"1"), Key::of(b"2"));
         // As long as a UUID, with a letter that is no digit.
-        assert_ne!(Key::of(b"3edac2e3-d223-6fae-d515-daf96ef6bc7g"), Key::of(ANN));
+        assert_ne!(
+            Key::of(b"3edac2e3-d223-6fae-d515-daf96ef6bc7g"),
+            Key::of(ANN)
+        );
         assert_eq!(Key::of(b" "), None);
     }
 

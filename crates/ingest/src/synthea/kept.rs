@@ -48,8 +48,14 @@ const AMOUNTS: [&str; 13] = [
 ];
 
 /// Files whose columns are known well enough to give them types; those of others are text.
-const TYPED_FILES: [&str; 6] =
-    ["careplans", "imaging_studies", "claims", "claims_transactions", "payers", "patient_expenses"];
+const TYPED_FILES: [&str; 6] = [
+    "careplans",
+    "imaging_studies",
+    "claims",
+    "claims_transactions",
+    "payers",
+    "patient_expenses",
+];
 
 /// A column of a kept table.
 #[derive(Debug)]
@@ -63,7 +69,10 @@ pub(super) struct KeptColumn {
 /// The columns of a kept table: person and visit by their keys, and all others but identifiers.
 pub(super) fn kept_columns(file: &str, header: &Header) -> Vec<KeptColumn> {
     let mut columns = Vec::new();
-    let keys = [(PATIENT, Entity::Person, "person_id"), (ENCOUNTER, Entity::Visit, "visit_occurrence_id")];
+    let keys = [
+        (PATIENT, Entity::Person, "person_id"),
+        (ENCOUNTER, Entity::Visit, "visit_occurrence_id"),
+    ];
     let mut used = Vec::new();
     for (names, entity, name) in keys {
         if let Some(at) = header.position(names) {

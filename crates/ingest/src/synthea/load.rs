@@ -18,7 +18,7 @@ const RELATIONSHIP: [&str; 2] = ["concept_relationship", "concept_relationship_s
 pub(super) enum Found {
     /// A vocabulary with codes.
     Vocabulary(Box<Vocabulary>),
-    /// A folder of this name, without a table of concepts.
+    /// A folder of this name, without a concept of the vocabularies that Synthea uses.
     WithoutConcepts(String),
     /// None.
     Nothing,
@@ -32,8 +32,15 @@ pub(super) fn load(source: &Source, given: Option<&PathBuf>) -> Result<Found> {
     if find(source, &CONCEPT).is_some() {
         return read(source);
     }
-    let beside = source.path.canonicalize().ok().and_then(|path| Some(path.parent()?.join("vocabulary")));
-    match beside.filter(|path| path.is_dir()).map(|path| Source::discover(&path)) {
+    let beside = source
+        .path
+        .canonicalize()
+        .ok()
+        .and_then(|path| Some(path.parent()?.join("vocabulary")));
+    match beside
+        .filter(|path| path.is_dir())
+        .map(|path| Source::discover(&path))
+    {
         // A folder of this name that holds no tables has nothing to do with this delivery.
         None | Some(Err(Error::NothingToRead { .. })) => Ok(Found::Nothing),
         Some(vocabulary) => read(&vocabulary?),
@@ -54,8 +61,23 @@ fn read(source: &Source) -> Result<Found> {
         return Ok(Found::WithoutConcepts(source.name.clone()));
     };
     let mut vocabulary = Vocabulary::default();
-    let columns = ["concept_id", "domain_id", "vocabulary_id", "standard_concept", "concept_code", "invalid_reason"];
-    each(concepts, columns, &mut |row, [id, domain, terms, standard, code, invalid]| {
+    let columns = [
+        "concept_id",
+        "domain_id",
+        "vocabulary_id",
+        "standard_concept",
+        "concept_code",
+        "invalid_reason",
+    ];
+    each(concepts, columns, &mut |row,
+                                  [
+        id,
+        domain,
+        terms,
+        standard,
+        code,
+        invalid,
+    ]| {
         let text = |at| row.filled(Some(at)).unwrap_or_default();
         if let Ok(id) = parse::integer(&text(id)) {
             vocabulary.concept(ConceptRow {
@@ -69,14 +91,33 @@ fn read(source: &Source) -> Result<Found> {
         }
     })?;
     if let Some(relationships) = find(source, &RELATIONSHIP) {
-        let columns = ["concept_id_1", "concept_id_2", "relationship_id", "invalid_reason"];
-        each(relationships, columns, &mut |row, [from, to, relationship, invalid]| {
+        let columns = [
+            "concept_id_1",
+            "concept_id_2",
+            "relationship_id",
+            "invalid_reason",
+        ];
+        each(relationships, columns, &mut |row,
+                                           [
+            from,
+            to,
+            relationship,
+            invalid,
+        ]| {
             let is_map = row.filled(Some(relationship)).as_deref() == Some(b"Maps to");
-            let id = |at| row.filled(Some(at)).and_then(|cell| parse::integer(&cell).ok());
-            if let (true, None, Some(from), Some(to)) = (is_map, row.filled(Some(invalid)), id(from), id(to)) {
+            let id = |at| {
+                row.filled(Some(at))
+                    .and_then(|cell| parse::integer(&cell).ok())
+            };
+            if let (true, None, Some(from), Some(to)) =
+                (is_map, row.filled(Some(invalid)), id(from), id(to))
+            {
                 vocabulary.maps(from, to);
             }
         })?;
+    }
+    if vocabulary.is_empty() {
+        return Ok(Found::WithoutConcepts(source.name.clone()));
     }
     Ok(Found::Vocabulary(Box::new(vocabulary)))
 }
@@ -93,7 +134,12 @@ fn each<const N: usize>(
         };
         let mut positions = [0; N];
         for (position, column) in positions.iter_mut().zip(columns) {
-            let missing = || Error::bad_file(&file.name, format!("column `{column}` is missing: this is no OMOP vocabulary"));
+            let missing = || {
+                Error::bad_file(
+                    &file.name,
+                    format!("column `{column}` is missing: this is no OMOP vocabulary"),
+                )
+            };
             *position = header.position(column).ok_or_else(missing)?;
         }
         rows::for_each(file, dialect, &header, &mut |row| {

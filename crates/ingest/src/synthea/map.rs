@@ -59,26 +59,29 @@ impl<'a> BlockMapper<'a> {
         let mut beside = Vec::new();
         let mut counted = (0, block.line);
         let part = u64::try_from(self.part).unwrap_or(u64::MAX);
-        let first = part.saturating_mul(ROWS_PER_PART).saturating_add(block.record);
+        let first = part
+            .saturating_mul(ROWS_PER_PART)
+            .saturating_add(block.record);
         while let Some(record) = tokenizer.next(&mut cells) {
             let number = first + mapped.read;
             mapped.read += 1;
-            let row = Row { block: &block.bytes, cells: &cells };
+            let row = Row {
+                block: &block.bytes,
+                cells: &cells,
+            };
             let refused = match self.shape_fault(&record, &cells, &block.bytes) {
                 Some(fault) => Some(fault),
-                None => {
-                    match self.row(row, number, &mut mapped.notes, &mut main, &mut beside)? {
-                        Ok(target) => {
-                            self.append(&mut columns, target, &mut main)?;
-                            for (table, values) in &mut beside {
-                                mapped.beside.insert(*table);
-                                self.append(&mut columns, *table, values)?;
-                            }
-                            None
+                None => match self.row(row, number, &mut mapped.notes, &mut main, &mut beside)? {
+                    Ok(target) => {
+                        self.append(&mut columns, target, &mut main)?;
+                        for (table, values) in &mut beside {
+                            mapped.beside.insert(*table);
+                            self.append(&mut columns, *table, values)?;
                         }
-                        Err(refusal) => Some((refusal.column, refusal.reason.to_owned())),
+                        None
                     }
-                }
+                    Err(refusal) => Some((refusal.column, refusal.reason.to_owned())),
+                },
             };
             if let Some((column, reason)) = refused {
                 let line = counted.1 + lines_of(&block.bytes[counted.0..record.start]);
@@ -101,7 +104,12 @@ impl<'a> BlockMapper<'a> {
     }
 
     /// Why the record has not the shape of the header.
-    fn shape_fault(&self, record: &Record, cells: &[Cell], block: &[u8]) -> Option<(Option<usize>, String)> {
+    fn shape_fault(
+        &self,
+        record: &Record,
+        cells: &[Cell],
+        block: &[u8],
+    ) -> Option<(Option<usize>, String)> {
         if let Some((fault, at)) = record.fault {
             let reason = match fault {
                 QuoteFault::TextAfterQuote => "text after a closing quote",
@@ -111,9 +119,15 @@ impl<'a> BlockMapper<'a> {
         }
         let width = self.file.header.names().len();
         let surplus = cells.get(width..).unwrap_or_default();
-        let is_empty = surplus.iter().all(|cell| cell.bytes(block).trim_ascii().is_empty());
-        (record.cells < width || !is_empty)
-            .then(|| (None, format!("{} cells where the header has {width}", record.cells)))
+        let is_empty = surplus
+            .iter()
+            .all(|cell| cell.bytes(block).trim_ascii().is_empty());
+        (record.cells < width || !is_empty).then(|| {
+            (
+                None,
+                format!("{} cells where the header has {width}", record.cells),
+            )
+        })
     }
 
     /// The values of a row in its target, whose table is returned, and of the rows beside it; or why it is refused.
@@ -132,12 +146,18 @@ impl<'a> BlockMapper<'a> {
         notes.begin_row();
         let mut evaluation = Evaluation::new(self.context, row, self.file.defines, notes);
         let chosen = evaluation.target(self.file.route, &self.file.domains);
-        let target = self.file.targets.get(chosen).ok_or_else(|| Error::engine("a row has no target"))?;
+        let target = self
+            .file
+            .targets
+            .get(chosen)
+            .ok_or_else(|| Error::engine("a row has no target"))?;
         if let Err(refusal) = self.values(&mut evaluation, target, number, main) {
             return Ok(Err(refusal));
         }
         // The key is the first column of every table that others refer to.
-        if let (Some(Value::Integer(key)), Some(domain)) = (main.first(), self.file.domains.get(chosen)) {
+        if let (Some(Value::Integer(key)), Some(domain)) =
+            (main.first(), self.file.domains.get(chosen))
+        {
             evaluation.event = (*key, domain);
         }
         for other in &self.file.beside {
@@ -163,13 +183,22 @@ impl<'a> BlockMapper<'a> {
     ) -> std::result::Result<(), Refusal> {
         let base = self.bases.get(target.table).copied().unwrap_or(0);
         let number = i64::try_from(number).unwrap_or(i64::MAX);
-        evaluation.next_id = number.saturating_mul(target.lanes).saturating_add(base + target.lane + 1);
+        evaluation.next_id = number
+            .saturating_mul(target.lanes)
+            .saturating_add(base + target.lane + 1);
         values.clear();
-        let columns = self.plan.tables.get(target.table).map_or(&[][..], |table| &table.columns);
+        let columns = self
+            .plan
+            .tables
+            .get(target.table)
+            .map_or(&[][..], |table| &table.columns);
         for (rule, column) in target.rules.iter().zip(columns) {
             let value = evaluation.value(rule, column.data_type)?;
             if column.key && value == Value::Null {
-                return Err(Refusal { column: rule.column(), reason: Fault::MissingKey.reason() });
+                return Err(Refusal {
+                    column: rule.column(),
+                    reason: Fault::MissingKey.reason(),
+                });
             }
             values.push(value);
         }
@@ -178,12 +207,17 @@ impl<'a> BlockMapper<'a> {
 
     /// The person of a row that cannot be stored.
     fn person(&self, row: &Row<'_, '_>) -> Option<i64> {
-        let rules = self.file.targets.first().map_or(&[][..], |target| &target.rules);
+        let rules = self
+            .file
+            .targets
+            .first()
+            .map_or(&[][..], |target| &target.rules);
         let at = rules.iter().find_map(|rule| match rule {
             Bound::Ref(Entity::Person, at) => Some(*at),
             _ => None,
         });
-        row.filled(at).and_then(|cell| self.context.index.persons.get(&cell))
+        row.filled(at)
+            .and_then(|cell| self.context.index.persons.get(&cell))
     }
 
     /// The row as it stands in the file, without what identifies a person.
@@ -204,8 +238,15 @@ impl<'a> BlockMapper<'a> {
         let asked = answer.filter(|(_, code)| asks_for_identifier(&row.cell(*code)));
         let cell = |at: usize| match row.cell(at) {
             cell if cell.is_empty() => String::new(),
-            _ if self.file.left_out.contains(&at) || asked.is_some_and(|(value, _)| value == at) => LEFT_OUT.to_owned(),
-            cell if cell.iter().any(|byte| matches!(byte, b'"' | b'\n' | b'\r') || *byte == self.delimiter) => {
+            _ if self.file.left_out.contains(&at)
+                || asked.is_some_and(|(value, _)| value == at) =>
+            {
+                LEFT_OUT.to_owned()
+            }
+            cell if cell
+                .iter()
+                .any(|byte| matches!(byte, b'"' | b'\n' | b'\r') || *byte == self.delimiter) =>
+            {
                 format!("\"{}\"", text(&cell).replace('"', "\"\""))
             }
             cell => text(&cell),
@@ -214,8 +255,20 @@ impl<'a> BlockMapper<'a> {
         cells.join(char::from(self.delimiter).encode_utf8(&mut [0; 4]))
     }
 
-    fn append(&self, columns: &mut BTreeMap<usize, Columns>, table: usize, values: &mut Vec<Value<'_>>) -> Result<()> {
-        let plan = self.plan.tables.get(table).ok_or_else(|| Error::engine("a row of a table that is not planned"))?;
-        columns.entry(table).or_insert_with(|| Columns::new(plan)).append(plan, values)
+    fn append(
+        &self,
+        columns: &mut BTreeMap<usize, Columns>,
+        table: usize,
+        values: &mut Vec<Value<'_>>,
+    ) -> Result<()> {
+        let plan = self
+            .plan
+            .tables
+            .get(table)
+            .ok_or_else(|| Error::engine("a row of a table that is not planned"))?;
+        columns
+            .entry(table)
+            .or_insert_with(|| Columns::new(plan))
+            .append(plan, values)
     }
 }

@@ -7,6 +7,11 @@
 //! Every row of a file is a row of exactly one table, or a reject. What OMOP has no place for is kept beside it:
 //! columns as `synthea_<column>`, files as `synthea_<file>`. What identifies a person directly (`identifiers.rs`)
 //! is left out.
+//!
+//! Keys: patients, encounters, organizations and clinicians are numbered in order of appearance, behind those of the
+//! store; one that the store has keeps its number and is not stored again. An event has no key in the export: its
+//! number is that of its row, so that the same event in two deliveries is two events. A person whose encounters
+//! come in two deliveries has two observation periods.
 
 mod bind;
 mod columns;

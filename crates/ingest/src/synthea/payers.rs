@@ -19,12 +19,18 @@ pub(super) const PAYER_TRANSITIONS: FileMapping = FileMapping {
         cells: &[
             ("payer_plan_period_id", Rule::NextId),
             ("person_id", Rule::Ref(Entity::Person, PATIENT)),
-            ("payer_plan_period_start_date", Rule::Edge(START, Edge::First)),
+            (
+                "payer_plan_period_start_date",
+                Rule::Edge(START, Edge::First),
+            ),
             ("payer_plan_period_end_date", Rule::Edge(END, Edge::Last)),
             ("payer_concept_id", Rule::Constant(0)),
             ("payer_source_value", Rule::Cell("PAYER")),
             ("plan_source_value", Rule::PayerName("PAYER")),
-            ("sponsor_source_value", Rule::Cell("OWNERSHIP|PLAN_OWNERSHIP")),
+            (
+                "sponsor_source_value",
+                Rule::Cell("OWNERSHIP|PLAN_OWNERSHIP"),
+            ),
         ],
     }],
     beside: &[],

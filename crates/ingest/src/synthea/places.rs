@@ -36,7 +36,10 @@ pub(super) const PROVIDERS: FileMapping = FileMapping {
         when: None,
         cells: &[
             ("provider_id", Rule::Ref(Entity::Provider, "Id")),
-            ("specialty_concept_id", Rule::Listed("SPECIALITY|SPECIALTY", SPECIALTY)),
+            (
+                "specialty_concept_id",
+                Rule::Listed("SPECIALITY|SPECIALTY", SPECIALTY),
+            ),
             ("care_site_id", Rule::Ref(Entity::CareSite, "ORGANIZATION")),
             ("gender_concept_id", Rule::Listed("GENDER", GENDER)),
             ("provider_source_value", Rule::Cell("Id")),

@@ -100,8 +100,14 @@ impl Plan {
         if has("encounters") {
             tables.add_model(OBSERVATION_PERIOD);
         }
-        let files = sources.iter().map(|source| tables.file(source)).collect::<Result<_>>()?;
-        Ok(Self { tables: tables.plans, files })
+        let files = sources
+            .iter()
+            .map(|source| tables.file(source))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            tables: tables.plans,
+            files,
+        })
     }
 
     /// The position of a table.
@@ -113,18 +119,31 @@ impl Plan {
 impl TablePlan {
     /// The Arrow schema of its batches.
     pub(super) fn schema(&self) -> Schema {
-        let field = |column: &ColumnPlan| Field::new(&column.name, column.data_type.arrow(), !column.key);
+        let field =
+            |column: &ColumnPlan| Field::new(&column.name, column.data_type.arrow(), !column.key);
         Schema::new(self.columns.iter().map(field).collect::<Vec<_>>())
     }
 
     /// What the store keeps.
     pub(super) fn spec(&self) -> TableSpec {
         if let Some(model) = self.model {
-            return TableSpec { schema: self.schema().into(), ..TableSpec::from_model(model) };
+            return TableSpec {
+                schema: self.schema().into(),
+                ..TableSpec::from_model(model)
+            };
         }
         let has = |name: &str| self.columns.iter().any(|column| column.name == name);
-        let owned = |names: &[&str]| names.iter().filter(|name| has(name)).map(|name| (*name).to_owned()).collect();
-        let moment = self.columns.iter().find(|column| column.data_type == ColumnType::DateTime);
+        let owned = |names: &[&str]| {
+            names
+                .iter()
+                .filter(|name| has(name))
+                .map(|name| (*name).to_owned())
+                .collect()
+        };
+        let moment = self
+            .columns
+            .iter()
+            .find(|column| column.data_type == ColumnType::DateTime);
         let mut sort: Vec<String> = owned(&["person_id"]);
         sort.extend(moment.map(|column| column.name.clone()));
         sort.extend(owned(&["id"]));
@@ -147,7 +166,9 @@ pub(super) fn mapping(stem: &str) -> Option<&'static FileMapping> {
 fn lanes(name: &str) -> impl Iterator<Item = (&'static str, &'static Target)> + '_ {
     MAPPINGS.iter().flat_map(move |mapping| {
         let targets = mapping.targets.iter().chain(mapping.beside);
-        targets.filter(move |target| target.table == name).map(|target| (mapping.file, target))
+        targets
+            .filter(move |target| target.table == name)
+            .map(|target| (mapping.file, target))
     })
 }
 
@@ -159,9 +180,18 @@ struct Tables {
 }
 
 impl Tables {
-    fn add(&mut self, name: &str, model: Option<&'static TableDef>, columns: Vec<ColumnPlan>) -> &mut TablePlan {
+    fn add(
+        &mut self,
+        name: &str,
+        model: Option<&'static TableDef>,
+        columns: Vec<ColumnPlan>,
+    ) -> &mut TablePlan {
         let at = *self.by_name.entry(name.to_owned()).or_insert_with(|| {
-            self.plans.push(TablePlan { name: name.to_owned(), model, columns });
+            self.plans.push(TablePlan {
+                name: name.to_owned(),
+                model,
+                columns,
+            });
             self.plans.len() - 1
         });
         &mut self.plans[at]
@@ -179,7 +209,11 @@ impl Tables {
     }
 
     fn add_mapped(&mut self, mapping: &FileMapping, source: &Titled) {
-        for target in mapping.beside.iter().filter(|target| is_filled(target, &source.header)) {
+        for target in mapping
+            .beside
+            .iter()
+            .filter(|target| is_filled(target, &source.header))
+        {
             self.add_model(target.table);
         }
         for target in mapping.targets {
@@ -189,19 +223,26 @@ impl Tables {
             };
             for (_, name) in extra {
                 if !plan.columns.iter().any(|column| column.name == name) {
-                    plan.columns.push(ColumnPlan { name, data_type: ColumnType::Text, key: false, required: false });
+                    plan.columns.push(ColumnPlan {
+                        name,
+                        data_type: ColumnType::Text,
+                        key: false,
+                        required: false,
+                    });
                 }
             }
         }
     }
 
     fn add_kept(&mut self, source: &Titled) {
-        let columns = kept_columns(&source.stem, &source.header).into_iter().map(|column| ColumnPlan {
-            name: column.name,
-            data_type: column.data_type,
-            key: column.key,
-            required: false,
-        });
+        let columns = kept_columns(&source.stem, &source.header)
+            .into_iter()
+            .map(|column| ColumnPlan {
+                name: column.name,
+                data_type: column.data_type,
+                key: column.key,
+                required: false,
+            });
         let columns: Vec<ColumnPlan> = columns.collect();
         let plan = self.add(&kept_name(&source.stem), None, columns.clone());
         for column in columns {
@@ -214,7 +255,10 @@ impl Tables {
     fn file(&self, source: &Titled) -> Result<FilePlan> {
         let header = source.header.clone();
         let names = header.names().iter().enumerate();
-        let left_out = names.filter(|(_, name)| is_identifier(&source.stem, name)).map(|(at, _)| at).collect();
+        let left_out = names
+            .filter(|(_, name)| is_identifier(&source.stem, name))
+            .map(|(at, _)| at)
+            .collect();
         let Some(mapping) = mapping(&source.stem) else {
             return Ok(FilePlan {
                 defines: None,
@@ -226,8 +270,14 @@ impl Tables {
                 header,
             });
         };
-        let targets = mapping.targets.iter().map(|target| self.target(mapping, target, source));
-        let beside = mapping.beside.iter().filter(|target| is_filled(target, &header));
+        let targets = mapping
+            .targets
+            .iter()
+            .map(|target| self.target(mapping, target, source));
+        let beside = mapping
+            .beside
+            .iter()
+            .filter(|target| is_filled(target, &header));
         let beside = beside.map(|target| self.target(mapping, target, source));
         Ok(FilePlan {
             defines: mapping.defines,
@@ -247,34 +297,59 @@ impl Tables {
             let at = kept.iter().position(|kept| kept.name == column.name);
             at.map_or(Bound::Null, |at| kept.swap_remove(at).rule)
         });
-        Some(TargetPlan { table, when: None, rules: rules.collect(), lane: 0, lanes: 1 })
+        Some(TargetPlan {
+            table,
+            when: None,
+            rules: rules.collect(),
+            lane: 0,
+            lanes: 1,
+        })
     }
 
-    fn target(&self, mapping: &FileMapping, target: &Target, source: &Titled) -> Result<TargetPlan> {
+    fn target(
+        &self,
+        mapping: &FileMapping,
+        target: &Target,
+        source: &Titled,
+    ) -> Result<TargetPlan> {
         let unknown = || Error::engine(format!("Synthea's {} is mapped to no table", mapping.file));
         let table = *self.by_name.get(target.table).ok_or_else(unknown)?;
         let mut rules = vec![Bound::Null; self.plans[table].columns.len()];
-        let at = |name: &str| self.plans[table].columns.iter().position(|column| column.name == name);
+        let at = |name: &str| {
+            self.plans[table]
+                .columns
+                .iter()
+                .position(|column| column.name == name)
+        };
         for (name, rule) in target.cells {
             let at = at(name).ok_or_else(unknown)?;
             match rule.bind(&source.header) {
                 Some(bound) => rules[at] = bound,
-                None if self.plans[table].columns[at].required => return Err(missing(source, *rule)),
+                None if self.plans[table].columns[at].required => {
+                    return Err(missing(source, *rule));
+                }
                 None => {}
             }
         }
-        if mapping.targets.iter().any(|main| std::ptr::eq(main, target)) {
+        if mapping
+            .targets
+            .iter()
+            .any(|main| std::ptr::eq(main, target))
+        {
             for (cell, name) in extra_columns(mapping, target, source) {
                 if let Some(at) = at(&name) {
                     rules[at] = Bound::Cell(cell);
                 }
             }
         }
-        let lane = lanes(target.table).position(|(file, other)| file == mapping.file && std::ptr::eq(other, target));
+        let lane = lanes(target.table)
+            .position(|(file, other)| file == mapping.file && std::ptr::eq(other, target));
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         Ok(TargetPlan {
             table,
-            when: target.when.and_then(|column| source.header.position(column)),
+            when: target
+                .when
+                .and_then(|column| source.header.position(column)),
             rules,
             lane: number(lane.ok_or_else(unknown)?),
             lanes: number(lanes(target.table).count()),
@@ -284,11 +359,16 @@ impl Tables {
 
 /// Whether a file has the column that a target beside its rows depends on.
 fn is_filled(target: &Target, header: &Header) -> bool {
-    target.when.is_none_or(|column| header.position(column).is_some())
+    target
+        .when
+        .is_none_or(|column| header.position(column).is_some())
 }
 
 fn missing(source: &Titled, rule: Rule) -> Error {
-    let column = rule.columns().first().map_or("", |names| names.split('|').next().unwrap_or(names));
+    let column = rule
+        .columns()
+        .first()
+        .map_or("", |names| names.split('|').next().unwrap_or(names));
     Error::bad_file(
         &source.name,
         format!("column `{column}` is missing: Synthea's CSV export has it; export the file again"),
@@ -297,9 +377,14 @@ fn missing(source: &Titled, rule: Rule) -> Error {
 
 /// The columns of a file that the target's own columns do not tell, with the names under which it keeps them.
 fn extra_columns(mapping: &FileMapping, target: &Target, source: &Titled) -> Vec<(usize, String)> {
-    let rules = target.cells.iter().chain(mapping.beside.iter().flat_map(|beside| beside.cells));
+    let rules = target
+        .cells
+        .iter()
+        .chain(mapping.beside.iter().flat_map(|beside| beside.cells));
     let stored = rules.flat_map(|(_, rule)| rule.stored_columns());
-    let stored: BTreeSet<usize> = stored.filter_map(|column| source.header.position(column)).collect();
+    let stored: BTreeSet<usize> = stored
+        .filter_map(|column| source.header.position(column))
+        .collect();
     let mut names = BTreeSet::new();
     let columns = source.header.names().iter().enumerate();
     let kept = columns.filter(|(at, name)| {

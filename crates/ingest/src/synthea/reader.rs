@@ -43,7 +43,12 @@ pub(crate) struct SyntheaReader {
 
 impl SyntheaReader {
     /// Reads all headers, the vocabulary, what the store has, and what rows refer to across files.
-    pub(crate) async fn open(source: &Source, store: &Store, snapshot: &Snapshot, options: &IngestOptions) -> Result<Self> {
+    pub(crate) async fn open(
+        source: &Source,
+        store: &Store,
+        snapshot: &Snapshot,
+        options: &IngestOptions,
+    ) -> Result<Self> {
         let stored = Stored::read(store, snapshot).await?;
         Self::with(source, stored, options)
     }
@@ -52,7 +57,10 @@ impl SyntheaReader {
         let mut findings = Vec::new();
         let mut files: Vec<(SourceFile, Dialect, usize)> = Vec::new();
         let mut titled = Vec::new();
-        let tables = source.tables.iter().filter(|table| !load::is_vocabulary_table(&table.name));
+        let tables = source
+            .tables
+            .iter()
+            .filter(|table| !load::is_vocabulary_table(&table.name));
         for table in tables {
             for (part, file) in table.files.iter().enumerate() {
                 let Some((dialect, header)) = rows::header(file)? else {
@@ -60,18 +68,29 @@ impl SyntheaReader {
                     continue;
                 };
                 files.push((file.clone(), dialect, part));
-                titled.push(Titled { stem: table.name.clone(), name: file.name.clone(), header });
+                titled.push(Titled {
+                    stem: table.name.clone(),
+                    name: file.name.clone(),
+                    header,
+                });
             }
         }
         if files.is_empty() {
             let hint = "all of its files are empty".to_owned();
-            return Err(Error::NothingToRead { path: source.path.display().to_string(), hint });
+            return Err(Error::NothingToRead {
+                path: source.path.display().to_string(),
+                hint,
+            });
         }
         let vocabulary = match load::load(source, options.vocabulary.as_ref())? {
-            Found::Vocabulary(vocabulary) if !vocabulary.is_empty() => Some(vocabulary),
-            Found::Vocabulary(_) => None,
+            Found::Vocabulary(vocabulary) => Some(vocabulary),
             Found::WithoutConcepts(name) => {
-                findings.push(Finding::new(&format!("{name}/concept"), None, FindingKind::MissingTable, 1));
+                findings.push(Finding::new(
+                    &format!("{name}/concept"),
+                    None,
+                    FindingKind::MissingTable,
+                    1,
+                ));
                 None
             }
             Found::Nothing => None,
@@ -79,7 +98,10 @@ impl SyntheaReader {
         let plan = Plan::new(&titled)?;
         let mut index = stored.index;
         for wanted in Scan::FILES {
-            let of_kind = files.iter().zip(&titled).filter(|(_, titled)| titled.stem == wanted);
+            let of_kind = files
+                .iter()
+                .zip(&titled)
+                .filter(|(_, titled)| titled.stem == wanted);
             for ((file, dialect, _), titled) in of_kind {
                 if let Some(scan) = Scan::bind(wanted, &titled.header) {
                     rows::for_each(file, *dialect, &titled.header, &mut |row| {
@@ -88,7 +110,13 @@ impl SyntheaReader {
                 }
             }
         }
-        let bases = plan.tables.iter().map(|table| stored.highest.get(table.name.as_str()).copied().unwrap_or(0));
+        let bases = plan.tables.iter().map(|table| {
+            stored
+                .highest
+                .get(table.name.as_str())
+                .copied()
+                .unwrap_or(0)
+        });
         let bases = bases.collect();
         let mut reader = Self {
             targets: plan.tables.iter().map(target).collect(),
@@ -115,13 +143,35 @@ impl SyntheaReader {
         };
         for column in &plan.left_out {
             let column = plan.header.name(*column);
-            self.findings.push(Finding::new(&file.name, Some(column), FindingKind::Identifier, 1));
+            self.findings.push(Finding::new(
+                &file.name,
+                Some(column),
+                FindingKind::Identifier,
+                1,
+            ));
         }
         let home = plan.targets.first().map_or(0, |target| target.table);
-        if self.plan.tables.get(home).is_some_and(|table| table.model.is_none()) && part == 0 {
-            self.findings.push(Finding::new(&self.targets[home].spec.name, None, FindingKind::ExtraTable, 1));
+        if self
+            .plan
+            .tables
+            .get(home)
+            .is_some_and(|table| table.model.is_none())
+            && part == 0
+        {
+            self.findings.push(Finding::new(
+                &self.targets[home].spec.name,
+                None,
+                FindingKind::ExtraTable,
+                1,
+            ));
         }
-        self.inputs.push(Input { file, table: titled.stem, home, dialect: Some(dialect), numbered: true });
+        self.inputs.push(Input {
+            file,
+            table: titled.stem,
+            home,
+            dialect: Some(dialect),
+            numbered: true,
+        });
         self.parts.push(part);
     }
 
@@ -129,7 +179,10 @@ impl SyntheaReader {
     fn place_derived(&mut self) {
         let first = |wanted: &str| self.inputs.iter().position(|input| input.table == wanted);
         let owners = [
-            (LOCATION, first("patients").or_else(|| first("organizations"))),
+            (
+                LOCATION,
+                first("patients").or_else(|| first("organizations")),
+            ),
             (OBSERVATION_PERIOD, first("encounters")),
         ];
         for (name, owner) in owners {
@@ -144,32 +197,56 @@ impl SyntheaReader {
         let header = &self.plan.files[input].header;
         let mut findings: Vec<Finding> = Vec::new();
         for (at, count) in &mapped.notes.unresolved {
-            findings.push(Finding::new(file, Some(header.name(*at)), FindingKind::UnknownReference, *count));
+            findings.push(Finding::new(
+                file,
+                Some(header.name(*at)),
+                FindingKind::UnknownReference,
+                *count,
+            ));
         }
         if mapped.notes.withheld > 0 {
-            findings.push(Finding::new(file, Some("VALUE"), FindingKind::Identifier, mapped.notes.withheld));
+            findings.push(Finding::new(
+                file,
+                Some("VALUE"),
+                FindingKind::Identifier,
+                mapped.notes.withheld,
+            ));
         }
         let rows = mapped.batches.into_iter().map(|(table, batch)| TargetRows {
             target: table,
             batch,
             derived: mapped.beside.contains(&table),
         });
-        Decoded { read: mapped.read, rows: rows.collect(), rejects: mapped.rejects, findings }
+        Decoded {
+            read: mapped.read,
+            rows: rows.collect(),
+            rejects: mapped.rejects,
+            findings,
+        }
     }
 
     fn derive(&self, table: usize) -> Result<RecordBatch> {
         let plan = &self.plan.tables[table];
-        if plan.name == LOCATION { self.locations(plan) } else { self.periods(table, plan) }
+        if plan.name == LOCATION {
+            self.locations(plan)
+        } else {
+            self.periods(table, plan)
+        }
     }
 
     fn locations(&self, table: &TablePlan) -> Result<RecordBatch> {
         let added = self.index.locations.added();
         let part = |at: usize| -> ArrayRef {
-            let parts = added.iter().map(|location| location.parts.get(at).filter(|part| !part.is_empty()));
+            let parts = added
+                .iter()
+                .map(|location| location.parts.get(at).filter(|part| !part.is_empty()));
             Arc::new(parts.collect::<StringArray>())
         };
         let ids: Int64Array = added.iter().map(|location| Some(location.id)).collect();
-        let sources: StringArray = added.iter().map(|location| Some(location.source_value())).collect();
+        let sources: StringArray = added
+            .iter()
+            .map(|location| Some(location.source_value()))
+            .collect();
         let filled: [(&str, ArrayRef); 6] = [
             ("location_id", Arc::new(ids)),
             ("city", part(0)),
@@ -195,9 +272,18 @@ impl SyntheaReader {
         let filled: [(&str, ArrayRef); 5] = [
             ("observation_period_id", Arc::new(Int64Array::from(ids))),
             ("person_id", Arc::new(Int64Array::from(persons))),
-            ("observation_period_start_date", Arc::new(Date32Array::from(starts))),
-            ("observation_period_end_date", Arc::new(Date32Array::from(ends))),
-            ("period_type_concept_id", Arc::new(Int64Array::from(vec![TYPE_DERIVED; rows]))),
+            (
+                "observation_period_start_date",
+                Arc::new(Date32Array::from(starts)),
+            ),
+            (
+                "observation_period_end_date",
+                Arc::new(Date32Array::from(ends)),
+            ),
+            (
+                "period_type_concept_id",
+                Arc::new(Int64Array::from(vec![TYPE_DERIVED; rows])),
+            ),
         ];
         batch(table, rows, &filled)
     }
@@ -207,20 +293,41 @@ impl SyntheaReader {
 fn batch(table: &TablePlan, rows: usize, filled: &[(&str, ArrayRef)]) -> Result<RecordBatch> {
     let columns = table.columns.iter().map(|column| {
         let found = filled.iter().find(|(name, _)| *name == column.name);
-        found.map_or_else(|| new_null_array(&column.data_type.arrow(), rows), |(_, array)| Arc::clone(array))
+        found.map_or_else(
+            || new_null_array(&column.data_type.arrow(), rows),
+            |(_, array)| Arc::clone(array),
+        )
     });
-    RecordBatch::try_new(Arc::new(table.schema()), columns.collect()).map_err(|error| Error::arrow(&table.name, error))
+    RecordBatch::try_new(Arc::new(table.schema()), columns.collect())
+        .map_err(|error| Error::arrow(&table.name, error))
 }
 
 fn target(table: &TablePlan) -> Target {
     let own = table.model.map_or(0, |model| model.columns.len());
     let spec = table.spec();
     // A kept table is ordered by person and date.
-    let kept_date = spec.sort.iter().filter(|_| table.model.is_none()).nth(1).cloned();
+    let kept_date = spec
+        .sort
+        .iter()
+        .filter(|_| table.model.is_none())
+        .nth(1)
+        .cloned();
     Target {
-        start_date: table.model.and_then(|model| model.start_date).map(str::to_owned).or(kept_date),
-        end_date: table.model.and_then(|model| model.end_date).map(str::to_owned),
-        extra_columns: table.columns.iter().skip(own).map(|column| column.name.clone()).collect(),
+        start_date: table
+            .model
+            .and_then(|model| model.start_date)
+            .map(str::to_owned)
+            .or(kept_date),
+        end_date: table
+            .model
+            .and_then(|model| model.end_date)
+            .map(str::to_owned),
+        extra_columns: table
+            .columns
+            .iter()
+            .skip(own)
+            .map(|column| column.name.clone())
+            .collect(),
         missing_columns: Vec::new(),
         def: table.model,
         spec,
@@ -245,18 +352,36 @@ impl Reader for SyntheaReader {
     }
 
     fn decode(&self, input: usize, block: &Block) -> Result<Decoded> {
-        let (Block::Text(block), Some(file), Some(given)) = (block, self.plan.files.get(input), self.inputs.get(input))
+        let (Block::Text(block), Some(file), Some(given)) =
+            (block, self.plan.files.get(input), self.inputs.get(input))
         else {
-            return Err(Error::engine("a block of a Synthea export that is not text"));
+            return Err(Error::engine(
+                "a block of a Synthea export that is not text",
+            ));
         };
-        let context = Context { index: &self.index, vocabulary: self.vocabulary.as_deref(), replace: self.replace };
+        let context = Context {
+            index: &self.index,
+            vocabulary: self.vocabulary.as_deref(),
+            replace: self.replace,
+        };
         let delimiter = given.dialect.map_or(b',', |dialect| dialect.delimiter);
         let part = self.parts.get(input).copied().unwrap_or(0);
-        let mapper = BlockMapper { plan: &self.plan, file, delimiter, context, bases: &self.bases, part };
+        let mapper = BlockMapper {
+            plan: &self.plan,
+            file,
+            delimiter,
+            context,
+            bases: &self.bases,
+            part,
+        };
         let mut decoded = self.mapped(input, mapper.map(block)?);
         if block.record == 0 {
             for (table, _) in self.derived.iter().filter(|(_, owner)| *owner == input) {
-                decoded.rows.push(TargetRows { target: *table, batch: self.derive(*table)?, derived: true });
+                decoded.rows.push(TargetRows {
+                    target: *table,
+                    batch: self.derive(*table)?,
+                    derived: true,
+                });
             }
         }
         Ok(decoded)

@@ -16,7 +16,10 @@ const BLOCK: usize = 1 << 20;
 /// Dialect and header of a file; `None` for an empty one.
 pub(super) fn header(file: &SourceFile) -> Result<Option<(Dialect, Header)>> {
     let Encoding::Text(compression) = file.encoding else {
-        return Err(Error::bad_file(&file.name, "Synthea's export is CSV, and this is Parquet: leave it out of the source"));
+        return Err(Error::bad_file(
+            &file.name,
+            "Parquet among CSV files: Synthea's export and the vocabulary for it are read as CSV",
+        ));
     };
     let sniffed = sniff_file(file, compression, &|_| false)?;
     Ok(sniffed.map(|sniffed| (sniffed.dialect, Header::new(sniffed.header))))
@@ -35,12 +38,17 @@ pub(super) fn for_each(
     let silent: Arc<dyn Progress> = Arc::new(Silent);
     let text = Text::open(file, compression, &silent)?;
     let mut blocks = TextBlocks::new(text, dialect, BLOCK, false);
-    while let Some(TextBlock { bytes, .. }) = blocks.next().map_err(|error| refused(file, &error))? {
+    while let Some(TextBlock { bytes, .. }) =
+        blocks.next().map_err(|error| refused(file, &error))?
+    {
         let mut tokenizer = Tokenizer::new(&bytes, dialect.delimiter);
         let mut cells = Vec::with_capacity(header.names().len());
         while let Some(record) = tokenizer.next(&mut cells) {
             if record.fault.is_none() && record.cells >= header.names().len() {
-                each(&Row { block: &bytes, cells: &cells })?;
+                each(&Row {
+                    block: &bytes,
+                    cells: &cells,
+                })?;
             }
             cells.clear();
         }
@@ -51,8 +59,9 @@ pub(super) fn for_each(
 fn refused(file: &SourceFile, error: &BlockError) -> Error {
     match error {
         BlockError::Read(error, line) => cannot_read(file, error, *line),
-        BlockError::TooLong(line) => {
-            Error::bad_file(&file.name, format!("the record on line {line} does not end: the file is damaged"))
-        }
+        BlockError::TooLong(line) => Error::bad_file(
+            &file.name,
+            format!("the record on line {line} does not end: the file is damaged"),
+        ),
     }
 }

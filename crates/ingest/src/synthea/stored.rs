@@ -33,24 +33,48 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    #[expect(deprecated, reason = "the reader that replaces it is an example to copy, not a type of the library")]
+    #[expect(
+        deprecated,
+        reason = "the reader that replaces it is an example to copy, not a type of the library"
+    )]
     pub(super) async fn read(store: &Store, snapshot: &Snapshot) -> Result<Self> {
         let mut stored = Self::default();
-        let targets = MAPPINGS.iter().flat_map(|mapping| mapping.targets.iter().chain(mapping.beside));
-        let names = targets.map(|target| target.table).chain([LOCATION, OBSERVATION_PERIOD]);
+        let targets = MAPPINGS
+            .iter()
+            .flat_map(|mapping| mapping.targets.iter().chain(mapping.beside));
+        let names = targets
+            .map(|target| target.table)
+            .chain([LOCATION, OBSERVATION_PERIOD]);
         let names: std::collections::BTreeSet<&'static str> = names.collect();
         for name in names {
-            let (Some(key), Some(version)) = (table(name).and_then(|def| def.primary_key()), snapshot.table(name)) else {
+            let (Some(key), Some(version)) = (
+                table(name).and_then(|def| def.primary_key()),
+                snapshot.table(name),
+            ) else {
                 continue;
             };
-            let source = NAMED.iter().find(|(named, _)| *named == name).map(|(_, column)| *column);
+            let source = NAMED
+                .iter()
+                .find(|(named, _)| *named == name)
+                .map(|(_, column)| *column);
             for file in &version.files {
                 let damaged = |_| {
-                    Error::engine(format!("file {} of the store cannot be read: run `columna store verify`", file.path))
+                    Error::engine(format!(
+                        "file {} of the store cannot be read: run `columna store verify`",
+                        file.path
+                    ))
                 };
-                let reader = parquet::arrow::async_reader::ParquetObjectReader::new(store.object_store(), store.location(file));
-                let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(damaged)?;
-                let mask = ProjectionMask::columns(builder.parquet_schema(), std::iter::once(key).chain(source));
+                let reader = parquet::arrow::async_reader::ParquetObjectReader::new(
+                    store.object_store(),
+                    store.location(file),
+                );
+                let builder = ParquetRecordBatchStreamBuilder::new(reader)
+                    .await
+                    .map_err(damaged)?;
+                let mask = ProjectionMask::columns(
+                    builder.parquet_schema(),
+                    std::iter::once(key).chain(source),
+                );
                 let mut batches = builder.with_projection(mask).build().map_err(damaged)?;
                 while let Some(batch) = batches.next().await {
                     stored.take(name, key, source, &batch.map_err(damaged)?)?;
@@ -60,8 +84,17 @@ impl Stored {
         Ok(stored)
     }
 
-    fn take(&mut self, name: &'static str, key: &str, source: Option<&str>, batch: &RecordBatch) -> Result<()> {
-        let Some(ids) = batch.column_by_name(key).and_then(|column| column.as_primitive_opt::<Int64Type>()) else {
+    fn take(
+        &mut self,
+        name: &'static str,
+        key: &str,
+        source: Option<&str>,
+        batch: &RecordBatch,
+    ) -> Result<()> {
+        let Some(ids) = batch
+            .column_by_name(key)
+            .and_then(|column| column.as_primitive_opt::<Int64Type>())
+        else {
             return Ok(());
         };
         if let Some(highest) = arrow::compute::max(ids) {
@@ -69,7 +102,8 @@ impl Stored {
             *known = highest.max(*known);
             self.at_least(name, highest)?;
         }
-        let sources = source.and_then(|source| batch.column_by_name(source)?.as_string_opt::<i32>());
+        let sources =
+            source.and_then(|source| batch.column_by_name(source)?.as_string_opt::<i32>());
         for (id, source) in ids.iter().zip(sources.into_iter().flatten()) {
             if let (Some(id), Some(source)) = (id, source) {
                 self.known(name, source.as_bytes(), id)?;
@@ -84,7 +118,10 @@ impl Stored {
             "care_site" => self.index.care_sites.at_least(highest),
             "provider" => self.index.providers.at_least(highest),
             LOCATION => self.index.locations.at_least(highest),
-            "visit_occurrence" => self.index.visits_at_least(highest).map_err(too_many_visits)?,
+            "visit_occurrence" => self
+                .index
+                .visits_at_least(highest)
+                .map_err(too_many_visits)?,
             _ => {}
         }
         Ok(())
@@ -96,7 +133,10 @@ impl Stored {
             "care_site" => self.index.care_sites.known(source, id),
             "provider" => self.index.providers.known(source, id),
             LOCATION => self.index.locations.known(source, id),
-            "visit_occurrence" => self.index.known_visit(source, id).map_err(too_many_visits)?,
+            "visit_occurrence" => self
+                .index
+                .known_visit(source, id)
+                .map_err(too_many_visits)?,
             _ => {}
         }
         Ok(())
@@ -105,5 +145,8 @@ impl Stored {
 
 /// The error for visits that the index cannot number.
 pub(super) fn too_many_visits(_: TooManyVisits) -> Error {
-    Error::engine(format!("visits beyond the key {} cannot be added from a Synthea export: use a store of their own", u32::MAX))
+    Error::engine(format!(
+        "visits beyond the key {} cannot be added from a Synthea export: use a store of their own",
+        u32::MAX
+    ))
 }

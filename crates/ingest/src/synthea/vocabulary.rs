@@ -100,7 +100,12 @@ impl Vocabulary {
         }
         let terms = Terms::parse(row.vocabulary);
         if let (Some(terms), Some(key)) = (terms, Key::of(row.code)) {
-            let concept = self.codes.entry(terms).or_default().entry(key).or_insert(row.id);
+            let concept = self
+                .codes
+                .entry(terms)
+                .or_default()
+                .entry(key)
+                .or_insert(row.id);
             // A code that was given anew has a retired concept beside the valid one.
             if valid {
                 *concept = row.id;
@@ -145,7 +150,13 @@ impl Vocabulary {
 pub(super) mod tests {
     use super::*;
 
-    fn row<'a>(id: i64, domain: &'a str, vocabulary: &'a str, standard: &'a str, code: &'a str) -> ConceptRow<'a> {
+    fn row<'a>(
+        id: i64,
+        domain: &'a str,
+        vocabulary: &'a str,
+        standard: &'a str,
+        code: &'a str,
+    ) -> ConceptRow<'a> {
         ConceptRow {
             id,
             domain: domain.as_bytes(),
@@ -191,7 +202,10 @@ pub(super) mod tests {
 
     #[test]
     fn codes_belong_to_their_vocabulary() {
-        assert_eq!(sample().find(Terms::RxNorm, b"195662009"), Concepts::default());
+        assert_eq!(
+            sample().find(Terms::RxNorm, b"195662009"),
+            Concepts::default()
+        );
         assert_eq!(sample().find(Terms::Snomed, b"1"), Concepts::default());
         assert_eq!(sample().find(Terms::Snomed, b""), Concepts::default());
         // 08 is a vaccine of CVX, and 8 is none.

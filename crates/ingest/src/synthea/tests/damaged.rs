@@ -3,7 +3,11 @@
 use super::*;
 
 fn reject(output: &Output) -> Vec<(u64, Option<&str>, &str)> {
-    output.rejects.iter().map(|(_, line, column, reason)| (*line, column.as_deref(), reason.as_str())).collect()
+    output
+        .rejects
+        .iter()
+        .map(|(_, line, column, reason)| (*line, column.as_deref(), reason.as_str()))
+        .collect()
 }
 
 /// Of seven conditions two are stored; every other one is refused with its line, the header being line 1.
@@ -23,7 +27,11 @@ fn every_row_is_stored_or_refused() {
     assert_eq!(output.count("condition_occurrence"), 2);
     let expected = [
         (3, Some("START"), "not a date"),
-        (4, Some("PATIENT"), "no such patient in patients.csv or the store"),
+        (
+            4,
+            Some("PATIENT"),
+            "no such patient in patients.csv or the store",
+        ),
         (5, Some("PATIENT"), "required key is empty"),
         (6, None, "3 cells where the header has 6"),
         (7, Some("DESCRIPTION"), "text after a closing quote"),
@@ -31,9 +39,19 @@ fn every_row_is_stored_or_refused() {
     ];
     assert_eq!(reject(&output), expected);
     // Refused rows are not noticed for their references too.
-    assert_eq!(output.finding("conditions.csv", Some("ENCOUNTER"), FindingKind::UnknownReference), 1);
+    assert_eq!(
+        output.finding(
+            "conditions.csv",
+            Some("ENCOUNTER"),
+            FindingKind::UnknownReference
+        ),
+        1
+    );
     // A row keeps the key of its place: the first of one file, the eighth of the same.
-    let rows = output.rows("condition_occurrence", &["condition_occurrence_id", "condition_start_date"]);
+    let rows = output.rows(
+        "condition_occurrence",
+        &["condition_occurrence_id", "condition_start_date"],
+    );
     assert_eq!(rows, [["1", "2019-05-01"], ["8", ""]]);
 }
 
@@ -44,7 +62,10 @@ fn what_says_to_be_a_number_must_be_one() {
         2019-05-01,ann,e1,8302-2,Body Height,,cm,numeric\n";
     let output = read(&with("observations.csv", text));
     assert_eq!(reject(&output), [(2, Some("VALUE"), "not a number")]);
-    assert_eq!(output.rows("measurement", &["value_as_number", "value_source_value"]), [["", ""]]);
+    assert_eq!(
+        output.rows("measurement", &["value_as_number", "value_source_value"]),
+        [["", ""]]
+    );
 }
 
 /// A cost that is none refuses the event too: a row is stored as a whole or not at all.
@@ -56,12 +77,17 @@ fn a_row_is_refused_with_what_is_beside_it() {
     let output = read(&with("immunizations.csv", text));
     assert_eq!(reject(&output), [(2, Some("BASE_COST"), "not a number")]);
     assert_eq!(output.count("drug_exposure"), 1);
-    assert_eq!(output.rows("cost", &["cost_domain_id"]), [["Visit"], ["Visit"], ["Visit"]]);
+    assert_eq!(
+        output.rows("cost", &["cost_domain_id"]),
+        [["Visit"], ["Visit"], ["Visit"]]
+    );
 }
 
 #[test]
 fn a_patient_twice_keeps_one_number() {
-    let text = format!("{PATIENTS}ann,1981-01-01,,,,,,white,nonhispanic,F,,,,,\n,1981-01-01,,,,,,white,nonhispanic,F,,,,,\n");
+    let text = format!(
+        "{PATIENTS}ann,1981-01-01,,,,,,white,nonhispanic,F,,,,,\n,1981-01-01,,,,,,white,nonhispanic,F,,,,,\n"
+    );
     let output = read(&with("patients.csv", &text));
     assert_eq!(output.rows("person", &["person_id"]), [["1"], ["2"], ["1"]]);
     assert_eq!(reject(&output), [(5, Some("Id"), "required key is empty")]);
@@ -70,7 +96,9 @@ fn a_patient_twice_keeps_one_number() {
 /// Rejected rows are kept for the user to mend, and names, numbers and addresses are not kept anywhere.
 #[test]
 fn a_rejected_row_does_not_tell_who_it_is_about() {
-    let patients = format!("{PATIENTS}cid,1980-02-31,,999-50-8138,Cid,\"Lee, Jr\",,white,nonhispanic,M,,\"Boston, MA\",,,\ndan,Dan,Day\n");
+    let patients = format!(
+        "{PATIENTS}cid,1980-02-31,,999-50-8138,Cid,\"Lee, Jr\",,white,nonhispanic,M,,\"Boston, MA\",,,\ndan,Dan,Day\n"
+    );
     let mut files = with("patients.csv", &patients);
     let observations = "DATE,PATIENT,ENCOUNTER,CODE,DESCRIPTION,VALUE,UNITS,TYPE\n\
         x,ann,e1,56799-0,Address,1 Elm Street,,text\n\
@@ -89,7 +117,12 @@ fn a_rejected_row_does_not_tell_who_it_is_about() {
 #[test]
 fn a_missing_column_is_named() {
     let text = "STOP,PATIENT,ENCOUNTER,CODE,DESCRIPTION\n,ann,e1,1,x\n";
-    let error = try_read(&with("conditions.csv", text), Stored::default(), &IngestOptions::default()).unwrap_err();
+    let error = try_read(
+        &with("conditions.csv", text),
+        Stored::default(),
+        &IngestOptions::default(),
+    )
+    .unwrap_err();
     let expected = "conditions.csv: column `START` is missing: Synthea's CSV export has it; export the file again";
     assert_eq!(error.to_string(), expected);
     assert!(error.is_user());
@@ -105,15 +138,28 @@ fn columns_of_other_versions() {
     let encounters = "id,start,stop,patient,provider,encounterclass,code,description,cost,reasoncode\n\
         e1,2019-05-01T08:00:00Z,2019-05-01T08:30:00Z,ann,p1,snf,1,x,129.16,\n";
     files.push(("encounters.csv", encounters.to_owned()));
-    let procedures = "date,patient,encounter,code,description,cost\n2019-05-01T08:00:00Z,ann,e1,1,x,5.5\n";
+    let procedures =
+        "date,patient,encounter,code,description,cost\n2019-05-01T08:00:00Z,ann,e1,1,x,5.5\n";
     files.push(("procedures.csv", procedures.to_owned()));
     let observations = "date,patient,encounter,code,description,value,units,type\n2019-05-01,ann,e1,8302-2,x,1.5,m,numeric\n";
     files.push(("observations.csv", observations.to_owned()));
     let output = read(&files);
     assert!(output.rejects.is_empty());
-    assert_eq!(output.rows("person", &["person_id", "ethnicity_concept_id", "location_id"]), [["1", "0", ""]]);
-    assert_eq!(output.rows("visit_occurrence", &["visit_concept_id", "care_site_id"]), [["8863", ""]]);
-    let rows = output.rows("procedure_occurrence", &["procedure_datetime", "procedure_end_date"]);
+    assert_eq!(
+        output.rows(
+            "person",
+            &["person_id", "ethnicity_concept_id", "location_id"]
+        ),
+        [["1", "0", ""]]
+    );
+    assert_eq!(
+        output.rows("visit_occurrence", &["visit_concept_id", "care_site_id"]),
+        [["8863", ""]]
+    );
+    let rows = output.rows(
+        "procedure_occurrence",
+        &["procedure_datetime", "procedure_end_date"],
+    );
     assert_eq!(rows, [["2019-05-01T08:00:00", ""]]);
     assert_eq!(output.rows("measurement", &["value_as_number"]), [["1.5"]]);
     let mut costs = output.rows("cost", &["cost_domain_id", "total_cost"]);
@@ -133,10 +179,19 @@ fn columns_of_newer_versions() {
         ann,m,2014-10-14T04:17:47Z,2015-10-20T04:17:47Z,y1,,Self,Ann Lee\n";
     files.push(("payer_transitions.csv", plans.to_owned()));
     let output = read(&files);
-    assert_eq!(output.rows("person", &["synthea_income", "synthea_fips"]), [["47384", "25025"]]);
-    assert_eq!(output.finding("patients.csv", Some("MIDDLE"), FindingKind::Identifier), 1);
+    assert_eq!(
+        output.rows("person", &["synthea_income", "synthea_fips"]),
+        [["47384", "25025"]]
+    );
+    assert_eq!(
+        output.finding("patients.csv", Some("MIDDLE"), FindingKind::Identifier),
+        1
+    );
     assert_eq!(output.count("condition_occurrence"), 1);
-    let rows = output.rows("payer_plan_period", &["payer_plan_period_end_date", "sponsor_source_value"]);
+    let rows = output.rows(
+        "payer_plan_period",
+        &["payer_plan_period_end_date", "sponsor_source_value"],
+    );
     assert_eq!(rows, [["2015-10-20", "Self"]]);
 }
 
@@ -146,7 +201,10 @@ fn files_written_by_other_tools() {
     let text = "\u{feff}\"START\",\"STOP\",\"PATIENT\",\"ENCOUNTER\",\"CODE\",\"DESCRIPTION\"\r\n\
         \"2019-05-01\",\"\",\"ann\",\"e1\",\"1\",\"of \"\"two\"\"\nlines\"\r\n";
     let output = read(&with("conditions.csv", text));
-    let rows = output.rows("condition_occurrence", &["condition_end_date", "synthea_description"]);
+    let rows = output.rows(
+        "condition_occurrence",
+        &["condition_end_date", "synthea_description"],
+    );
     assert_eq!(rows, [["", "of \"two\"\nlines"]]);
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod damaged;
+mod events;
 mod later;
 mod mappings;
 mod real;
@@ -44,6 +45,13 @@ const PROVIDERS: &str = "Id,ORGANIZATION,NAME,GENDER,SPECIALITY,ADDRESS,CITY,STA
 const PAYERS: &str = "Id,NAME,ADDRESS,CITY,STATE_HEADQUARTERED,ZIP,PHONE,REVENUE\n\
     y1,Medicare,7500 Security Blvd,Baltimore,MD,21244,1-800-633-4227,20250.00\n";
 
+/// Rows as [`Output::rows`] gives them.
+fn texts(rows: &[&[&str]]) -> Vec<Vec<String>> {
+    rows.iter()
+        .map(|row| row.iter().map(|cell| (*cell).to_owned()).collect())
+        .collect()
+}
+
 /// The files that others refer to.
 fn base() -> Vec<(&'static str, String)> {
     [
@@ -84,8 +92,12 @@ impl Output {
     /// The cells of some columns, as text; NULL is empty.
     fn rows(&self, table: &str, columns: &[&str]) -> Vec<Vec<String>> {
         let batch = &self.tables[table];
-        let cell = |column: &&str, row| array_value_to_string(batch.column_by_name(column).unwrap(), row).unwrap();
-        (0..batch.num_rows()).map(|row| columns.iter().map(|column| cell(column, row)).collect()).collect()
+        let cell = |column: &&str, row| {
+            array_value_to_string(batch.column_by_name(column).unwrap(), row).unwrap()
+        };
+        (0..batch.num_rows())
+            .map(|row| columns.iter().map(|column| cell(column, row)).collect())
+            .collect()
     }
 
     fn count(&self, table: &str) -> usize {
@@ -116,14 +128,24 @@ fn try_read(files: &[(&str, String)], stored: Stored, options: &IngestOptions) -
     read_folder(&folder, stored, options, 1 << 20)
 }
 
-fn read_folder(folder: &Path, stored: Stored, options: &IngestOptions, block: usize) -> Result<Output> {
+fn read_folder(
+    folder: &Path,
+    stored: Stored,
+    options: &IngestOptions,
+    block: usize,
+) -> Result<Output> {
     let source = Source::discover(folder)?;
     assert!(super::is_synthea(&source)?);
     let reader = SyntheaReader::with(&source, stored, options)?;
-    let mut output = Output { findings: reader.findings(), ..Output::default() };
+    let mut output = Output {
+        findings: reader.findings(),
+        ..Output::default()
+    };
     let mut batches: BTreeMap<usize, Vec<RecordBatch>> = BTreeMap::new();
     for (at, input) in reader.inputs().iter().enumerate() {
-        let Encoding::Text(compression) = input.file.encoding else { unreachable!() };
+        let Encoding::Text(compression) = input.file.encoding else {
+            unreachable!()
+        };
         let silent: Arc<dyn columna_model::progress::Progress> = Arc::new(Silent);
         let text = Text::open(&input.file, compression, &silent)?;
         let mut blocks = TextBlocks::new(text, input.dialect.unwrap(), block, input.numbered);
@@ -133,22 +155,41 @@ fn read_folder(folder: &Path, stored: Stored, options: &IngestOptions, block: us
             for rows in decoded.rows {
                 if !rows.derived {
                     let table = reader.targets()[rows.target].spec.name.clone();
-                    *output.counts.entry((input.file.name.clone(), table)).or_default() += rows.batch.num_rows() as u64;
+                    *output
+                        .counts
+                        .entry((input.file.name.clone(), table))
+                        .or_default() += rows.batch.num_rows() as u64;
                 }
                 batches.entry(rows.target).or_default().push(rows.batch);
             }
             let name = &input.file.name;
-            output.raw.extend(decoded.rejects.iter().map(|reject| reject.raw.clone()));
-            output.rejects.extend(decoded.rejects.into_iter().map(|r| (name.clone(), r.line, r.column, r.reason)));
+            output
+                .raw
+                .extend(decoded.rejects.iter().map(|reject| reject.raw.clone()));
+            output.rejects.extend(
+                decoded
+                    .rejects
+                    .into_iter()
+                    .map(|r| (name.clone(), r.line, r.column, r.reason)),
+            );
             output.findings.extend(decoded.findings);
         }
     }
     for (target, batches) in batches {
         let spec = &reader.targets()[target].spec;
         assert_eq!(batches[0].schema(), spec.schema, "{}", spec.name);
-        assert!(spec.sort.iter().all(|column| spec.schema.index_of(column).is_ok()), "{}", spec.name);
+        assert!(
+            spec.sort
+                .iter()
+                .all(|column| spec.schema.index_of(column).is_ok()),
+            "{}",
+            spec.name
+        );
         output.specs.insert(spec.name.clone(), spec.clone());
-        output.tables.insert(spec.name.clone(), concat_batches(&spec.schema, &batches).unwrap());
+        output.tables.insert(
+            spec.name.clone(),
+            concat_batches(&spec.schema, &batches).unwrap(),
+        );
     }
     Ok(output)
 }
