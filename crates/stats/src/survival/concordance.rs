@@ -6,6 +6,8 @@
 //! time, by which Harrell's C becomes Gehan's, Peto's or Uno's. Two sweeps with Fenwick trees: O(n log n).
 //! Source: Harrell, JAMA 1982; Therneau and Watson (2017); R survival, `concordance`.
 
+use rayon::prelude::*;
+
 use super::cox::Rows;
 use super::{EventTimes, TimeFix, kaplan_meier};
 use crate::{Error, Result};
@@ -77,7 +79,7 @@ pub fn concordance(rows: &Rows, risk: &[f64], options: &Options) -> Result<Conco
     let mut order: Vec<usize> = (0..rows.len()).collect();
     let stratum = |row: usize| rows.stratum.get(row).copied().unwrap_or(0);
     let time: Vec<f64> = rows.time.iter().map(|time| fix.fix(*time)).collect();
-    order.sort_by(|a, b| {
+    order.par_sort_by(|a, b| {
         stratum(*a)
             .cmp(&stratum(*b))
             .then(time[*a].total_cmp(&time[*b]))
@@ -153,7 +155,7 @@ impl<'a> Sweep<'a> {
         members: &'a [usize],
     ) -> Self {
         let mut by_risk: Vec<usize> = (0..members.len()).collect();
-        by_risk.sort_unstable_by(|a, b| risk[members[*a]].total_cmp(&risk[members[*b]]));
+        by_risk.par_sort_unstable_by(|a, b| risk[members[*a]].total_cmp(&risk[members[*b]]));
         let mut rank = vec![0; members.len()];
         let mut ranks = 0;
         let mut previous = None;
@@ -218,8 +220,14 @@ impl<'a> Sweep<'a> {
     fn run(&self, options: &Options, sums: &mut Sums) -> Result<()> {
         let blocks = self.blocks();
         let weights = self.time_weights(&blocks, options)?;
-        self.events_against_later(&blocks, &weights, sums);
-        self.later_against_events(&blocks, &weights, sums);
+        let mut shares = vec![[0.0; 3]; self.members.len()];
+        rayon::join(
+            || self.events_against_later(&blocks, &weights, sums),
+            || self.later_against_events(&blocks, &weights, &mut shares),
+        );
+        for (row, share) in self.members.iter().zip(shares) {
+            add_share(&mut sums.shares[*row], 1.0, share);
+        }
         Ok(())
     }
 
@@ -267,7 +275,7 @@ impl<'a> Sweep<'a> {
         &self,
         blocks: &[std::ops::Range<usize>],
         weights: &[f64],
-        sums: &mut Sums,
+        shares: &mut [[f64; 3]],
     ) {
         let mut events = Fenwick::new(self.ranks);
         let mut starts = self.starts.iter().peekable();
@@ -275,28 +283,24 @@ impl<'a> Sweep<'a> {
             let now = self.time(block.start);
             // A row meets no event up to its start: those are taken away beforehand.
             while let Some(place) = starts.next_if(|place| self.start(**place) < now) {
-                self.meet(&events, *place, -1.0, sums);
+                self.meet(&events, *place, -1.0, shares);
             }
             for place in block.clone().filter(|place| self.event(*place)) {
-                self.meet(&events, place, 1.0, sums);
+                self.meet(&events, place, 1.0, shares);
             }
             for place in block.clone().filter(|place| self.event(*place)) {
                 events.add(self.rank[place], self.weight(place) * factor);
             }
             for place in block.clone().filter(|place| !self.event(*place)) {
-                self.meet(&events, place, 1.0, sums);
+                self.meet(&events, place, 1.0, shares);
             }
         }
     }
 
-    fn meet(&self, events: &Fenwick, place: usize, sign: f64, sums: &mut Sums) {
+    fn meet(&self, events: &Fenwick, place: usize, sign: f64, shares: &mut [[f64; 3]]) {
         // An event with a higher risk than the row's, before it, is concordant.
         let (below, same, above) = events.around(self.rank[place]);
-        add_share(
-            &mut sums.shares[self.members[place]],
-            sign,
-            [above, below, same],
-        );
+        add_share(&mut shares[place], sign, [above, below, same]);
     }
 
     /// Pairs of events at one time.

@@ -12,7 +12,7 @@ use super::columns::Columns;
 use super::cox::Rows;
 use super::hazard_ratio::ratios;
 use super::newton::{Evaluation, Likelihood, Maximum, Newton};
-use super::{HazardRatio, TimeFix};
+use super::{HazardRatio, TimeFix, distinct_times};
 use crate::numeric::{Symmetric, weighted_cross_product};
 use crate::{Error, Result, Summary};
 
@@ -263,9 +263,7 @@ impl<'a> Model<'a> {
             return Err(Error::UnequalTerms);
         }
         let fix = TimeFix::of_times(data.time.iter().copied());
-        let mut time: Vec<f64> = data.time.iter().map(|time| fix.fix(*time)).collect();
-        time.sort_unstable_by(f64::total_cmp);
-        time.dedup();
+        let time = distinct_times(data.time.iter().map(|time| fix.fix(*time)));
         let place: Vec<usize> = data
             .time
             .par_iter()

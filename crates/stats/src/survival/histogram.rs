@@ -74,7 +74,7 @@ impl<C> Default for Histogram<C> {
 
 /// The whole day that `time` is, if it is one. Saturates, so that NaN and out-of-range times compare unequal.
 #[inline]
-fn whole_day(time: f64) -> Option<u32> {
+pub(crate) fn whole_day(time: f64) -> Option<u32> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

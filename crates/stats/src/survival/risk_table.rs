@@ -1,7 +1,7 @@
 //! The finished, sorted form of [`EventTimes`]: who was at risk and what happened at each time.
 
 use super::event_times::{Contents, EventTimes, Interval};
-use super::histogram::Weight;
+use super::histogram::{Weight, whole_day};
 use super::quantile::TOLERANCE;
 use crate::{Error, Result};
 
@@ -249,6 +249,38 @@ fn unit(count: u64) -> Weight {
         sum: count as f64,
         squares: count as f64,
     }
+}
+
+/// The distinct times in order: whole days are marked off, others sorted.
+pub(crate) fn distinct_times(times: impl Iterator<Item = f64> + Clone) -> Vec<f64> {
+    const MARKED_DAYS: u32 = 65_536;
+    let mut seen: Vec<bool> = Vec::new();
+    let all_marked =
+        times.clone().all(
+            |time| match whole_day(time).filter(|day| *day < MARKED_DAYS) {
+                Some(day) => {
+                    let day = day as usize;
+                    if day >= seen.len() {
+                        seen.resize(day + 1, false);
+                    }
+                    seen[day] = true;
+                    true
+                }
+                None => false,
+            },
+        );
+    if all_marked {
+        return seen
+            .iter()
+            .zip(0_u32..)
+            .filter(|(seen, _)| **seen)
+            .map(|(_, day)| f64::from(day))
+            .collect();
+    }
+    let mut times: Vec<f64> = times.collect();
+    times.sort_unstable_by(f64::total_cmp);
+    times.dedup();
+    times
 }
 
 /// Merges times that differ only by rounding: R's `aeqSurv`.

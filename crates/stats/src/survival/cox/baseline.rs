@@ -6,7 +6,7 @@
 
 use super::Cox;
 use crate::numeric::two_sided_z;
-use crate::survival::{ConfType, TimeFix};
+use crate::survival::{ConfType, TimeFix, distinct_times};
 use crate::{Error, Result};
 
 /// The cumulative hazard of one stratum.
@@ -74,7 +74,7 @@ impl Cox<'_> {
         if x.len() != p || !x.iter().all(|x| x.is_finite()) {
             return Err(Error::InvalidPrediction);
         }
-        let (_, sums) = self.model.sums(&self.model.linear_predictor(&self.beta));
+        let (_, sums) = self.model.sums(&self.beta);
         let risk = self.relative_risk(x);
         let centred: Vec<f64> = x
             .iter()
@@ -126,7 +126,7 @@ impl Cox<'_> {
     }
 
     fn hazards_at(&self, x: &[f64]) -> Vec<Baseline> {
-        let (_, sums) = self.model.sums(&self.model.linear_predictor(&self.beta));
+        let (_, sums) = self.model.sums(&self.beta);
         let risk = self.relative_risk(x);
         let baselines = self.steps(&sums.h).into_iter().map(|(stratum, steps)| {
             let rows = steps.into_iter().map(|(time, hazard, _)| BaselineRow {
@@ -158,21 +158,25 @@ impl Cox<'_> {
                 .map_or(0, |stratum| *stratum as usize)]
             .push(fix.fix(*time));
         }
-        let strata = layout.strata.iter().zip(&layout.ranges).zip(times).map(
-            |((stratum, range), mut times)| {
-                times.sort_unstable_by(f64::total_cmp);
-                times.dedup();
-                let (mut sum, mut at) = (0.0, range.start);
-                let steps = times.into_iter().map(|time| {
-                    while at < range.end && layout.time[at] <= time {
-                        sum += h[at];
-                        at += 1;
-                    }
-                    (time, sum, (at > range.start).then(|| at - 1))
+        let strata =
+            layout
+                .strata
+                .iter()
+                .zip(&layout.ranges)
+                .zip(times)
+                .map(|((stratum, range), times)| {
+                    let (mut sum, mut at) = (0.0, range.start);
+                    let steps = distinct_times(times.iter().copied())
+                        .into_iter()
+                        .map(|time| {
+                            while at < range.end && layout.time[at] <= time {
+                                sum += h[at];
+                                at += 1;
+                            }
+                            (time, sum, (at > range.start).then(|| at - 1))
+                        });
+                    (*stratum, steps.collect())
                 });
-                (*stratum, steps.collect())
-            },
-        );
         strata.collect()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::rows::Rows;
-use crate::survival::TimeFix;
+use crate::survival::{TimeFix, distinct_times};
 use crate::{Error, Result};
 
 /// The distinct event times by stratum, and for each row the ones at which it is at risk.
@@ -64,11 +64,9 @@ impl Layout {
             stratum: Vec::new(),
             chunk: 0,
         };
-        for mut times in by_stratum {
-            times.sort_unstable_by(f64::total_cmp);
-            times.dedup();
+        for times in by_stratum {
             let begin = layout.time.len();
-            layout.time.extend(times);
+            layout.time.extend(distinct_times(times.iter().copied()));
             layout.ranges.push(begin..layout.time.len());
         }
         layout.place_rows(rows, &stratum, &fix)?;

@@ -9,6 +9,8 @@
 //! H being the sum of h over a row's event times, with g at its own.
 //! Source: Efron, JASA 1977; Therneau and Grambsch (2000), 3.3.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::Ties;
@@ -43,6 +45,20 @@ pub(crate) struct Model<'a> {
     pub(crate) columns: Columns,
     /// Σ w·x over events.
     pub(crate) event_sum: Vec<f64>,
+    /// Σ w·offset over events.
+    event_offset: f64,
+}
+
+/// Rows turned from columns at once: they stay in the first cache.
+const BLOCK: usize = 64;
+
+/// What a chunk of rows adds.
+struct ChunkSums {
+    risk: Vec<f64>,
+    /// 1 and x times r, at each row's last event time and less at its first.
+    at_risk: Vec<f64>,
+    /// The same of the events.
+    events: Vec<f64>,
 }
 
 impl<'a> Model<'a> {
@@ -62,12 +78,17 @@ impl<'a> Model<'a> {
                     .sum()
             });
         let event_sum = event_sum.collect();
+        let event_offset = (0..rows.offset.len()).filter(|row| rows.event[*row]);
+        let event_offset = event_offset
+            .map(|row| rows.weight_of(row) * rows.offset_of(row))
+            .sum();
         Self {
             rows,
             layout,
             ties,
             columns,
             event_sum,
+            event_offset,
         }
     }
 
@@ -101,46 +122,21 @@ impl<'a> Model<'a> {
     }
 
     /// r of each row, and the sums at each event time.
-    pub(crate) fn sums(&self, eta: &[f64]) -> (Vec<f64>, Sums) {
-        let (p, times) = (self.terms(), self.layout.time.len());
-        let width = p + 1;
-        let chunks: Vec<(Vec<f64>, Vec<f64>, Vec<f64>)> = self
+    pub(crate) fn sums(&self, beta: &[f64]) -> (Vec<f64>, Sums) {
+        let width = self.terms() + 1;
+        let cells = self.layout.time.len() * width;
+        let chunks: Vec<ChunkSums> = self
             .layout
             .chunks()
             .into_par_iter()
-            .map(|chunk| {
-                let mut at_risk = vec![0.0; times * width];
-                let mut events = vec![0.0; times * width];
-                let mut risk = Vec::with_capacity(chunk.len());
-                for row in chunk {
-                    let r = self.rows.weight_of(row) * eta[row].exp();
-                    risk.push(r);
-                    let (first, last) = (
-                        self.layout.first[row] as usize,
-                        self.layout.last[row] as usize,
-                    );
-                    if first == last {
-                        continue;
-                    }
-                    self.add(&mut at_risk[(last - 1) * width..last * width], row, r);
-                    // A row that starts late is taken away again from the event times before its start.
-                    if first > self.layout.begin(row) {
-                        self.add(&mut at_risk[(first - 1) * width..first * width], row, -r);
-                    }
-                    if self.rows.event[row] {
-                        self.add(&mut events[(last - 1) * width..last * width], row, r);
-                    }
-                }
-                (risk, at_risk, events)
-            })
+            .map(|chunk| self.chunk_sums(chunk, beta))
             .collect();
-        let mut risk = Vec::with_capacity(eta.len());
-        let mut at_risk = vec![0.0; times * width];
-        let mut events = vec![0.0; times * width];
-        for (part, chunk_at_risk, chunk_events) in chunks {
-            risk.extend(part);
-            add_assign(&mut at_risk, &chunk_at_risk);
-            add_assign(&mut events, &chunk_events);
+        let mut risk = Vec::with_capacity(self.rows.len());
+        let (mut at_risk, mut events) = (vec![0.0; cells], vec![0.0; cells]);
+        for chunk in chunks {
+            risk.extend(chunk.risk);
+            add_assign(&mut at_risk, &chunk.at_risk);
+            add_assign(&mut events, &chunk.events);
         }
         for range in &self.layout.ranges {
             for at in range.clone().rev().skip(1) {
@@ -151,17 +147,50 @@ impl<'a> Model<'a> {
         (risk, self.ties_at_each_time(&at_risk, &events))
     }
 
-    fn add(&self, cell: &mut [f64], row: usize, r: f64) {
-        if let Some((sum, by_term)) = cell.split_first_mut() {
-            *sum += r;
-            for ((cell, column), centre) in by_term
-                .iter_mut()
-                .zip(&self.rows.covariates)
-                .zip(&self.columns.centre)
-            {
-                *cell += r * (column[row] - centre);
+    fn chunk_sums(&self, chunk: Range<usize>, beta: &[f64]) -> ChunkSums {
+        let (p, width) = (self.terms(), self.terms() + 1);
+        let cells = self.layout.time.len() * width;
+        let mut sums = ChunkSums {
+            risk: Vec::with_capacity(chunk.len()),
+            at_risk: vec![0.0; cells],
+            events: vec![0.0; cells],
+        };
+        // Rows of 1 and the centred covariates: columns turned into rows a block at a time, so that what is
+        // added to a cell lies together.
+        let mut block = vec![1.0; BLOCK * width];
+        for begin in chunk.clone().step_by(BLOCK) {
+            let end = (begin + BLOCK).min(chunk.end);
+            for term in 0..p {
+                let (column, centre) = (
+                    &self.rows.covariates[term][begin..end],
+                    self.columns.centre[term],
+                );
+                for (row, x) in block.chunks_exact_mut(width).zip(column) {
+                    row[term + 1] = x - centre;
+                }
+            }
+            for (row, x) in (begin..end).zip(block.chunks_exact(width)) {
+                let eta: f64 = x[1..].iter().zip(beta).map(|(x, beta)| x * beta).sum();
+                let r = self.rows.weight_of(row) * (eta + self.rows.offset_of(row)).exp();
+                sums.risk.push(r);
+                let (first, last) = (
+                    self.layout.first[row] as usize,
+                    self.layout.last[row] as usize,
+                );
+                if first == last {
+                    continue;
+                }
+                add_scaled(&mut sums.at_risk[(last - 1) * width..last * width], x, r);
+                // A row that starts late is taken away again from the event times before its start.
+                if first > self.layout.begin(row) {
+                    add_scaled(&mut sums.at_risk[(first - 1) * width..first * width], x, -r);
+                }
+                if self.rows.event[row] {
+                    add_scaled(&mut sums.events[(last - 1) * width..last * width], x, r);
+                }
             }
         }
+        sums
     }
 
     fn ties_at_each_time(&self, at_risk: &[f64], events: &[f64]) -> Sums {
@@ -273,12 +302,13 @@ impl<'a> Model<'a> {
 impl Likelihood for Model<'_> {
     /// Likelihood, score and information at `beta`.
     fn evaluate(&self, beta: &[f64]) -> Evaluation {
-        let eta = self.linear_predictor(beta);
-        let (risk, sums) = self.sums(&eta);
-        let mut log_likelihood = -sums.log_denominator;
-        for row in (0..eta.len()).filter(|row| self.rows.event[*row]) {
-            log_likelihood += self.rows.weight_of(row) * eta[row];
-        }
+        let (risk, sums) = self.sums(beta);
+        let linear: f64 = beta
+            .iter()
+            .zip(&self.event_sum)
+            .map(|(beta, sum)| beta * sum)
+            .sum();
+        let log_likelihood = linear + self.event_offset - sums.log_denominator;
         let p = self.terms();
         let mut score = self.event_sum.clone();
         for at in 0..self.layout.time.len() {
@@ -334,6 +364,12 @@ impl Exposure {
         } else {
             self.before[place]
         }
+    }
+}
+
+fn add_scaled(sum: &mut [f64], x: &[f64], factor: f64) {
+    for (sum, x) in sum.iter_mut().zip(x) {
+        *sum += factor * x;
     }
 }
 

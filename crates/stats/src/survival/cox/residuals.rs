@@ -42,7 +42,7 @@ impl Model<'_> {
     pub(crate) fn score_residuals(&self, beta: &[f64]) -> ScoreResiduals {
         let (p, times) = (self.terms(), self.layout.time.len());
         let eta = self.linear_predictor(beta);
-        let (_, sums) = self.sums(&eta);
+        let (_, sums) = self.sums(beta);
         let exposure = self.exposure(&sums.h, &sums.g);
         let mut values = vec![0.0; eta.len() * p];
         let means = self.risk_set_means(&sums);
@@ -113,7 +113,7 @@ impl Cox<'_> {
     #[must_use]
     pub fn martingale_residuals(&self) -> Vec<f64> {
         let eta = self.model.linear_predictor(&self.beta);
-        let (_, sums) = self.model.sums(&eta);
+        let (_, sums) = self.model.sums(&self.beta);
         let exposure = self.model.exposure(&sums.h, &sums.g);
         let residual = |row: usize| {
             f64::from(u8::from(self.model.rows.event[row]))
@@ -126,7 +126,7 @@ impl Cox<'_> {
     #[must_use]
     pub fn schoenfeld_residuals(&self) -> Vec<(usize, f64, Vec<f64>)> {
         let model = &self.model;
-        let (_, sums) = model.sums(&model.linear_predictor(&self.beta));
+        let (_, sums) = model.sums(&self.beta);
         let means = model.risk_set_means(&sums);
         let p = model.terms();
         let mut events: Vec<usize> = (0..model.rows.len())

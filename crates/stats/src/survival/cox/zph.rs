@@ -46,7 +46,7 @@ impl Cox<'_> {
             return Err(Error::UnequalTerms);
         }
         let g = self.centred_times(transform)?;
-        let (risk, sums) = model.sums(&model.linear_predictor(&self.beta));
+        let (risk, sums) = model.sums(&self.beta);
         let squared: Vec<f64> = g.iter().map(|g| g * g).collect();
         let blocks = [None, Some(g.as_slice()), Some(squared.as_slice())]
             .map(|factor| model.information(&risk, &sums, factor));
