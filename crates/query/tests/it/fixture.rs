@@ -162,6 +162,9 @@ fn leukaemia(people: &[i64]) -> (TableSpec, RecordBatch) {
     (spec, batch)
 }
 
+/// A table, and its rows for some persons.
+type Rows = fn(&[i64]) -> (TableSpec, RecordBatch);
+
 fn vocabulary() -> Vec<(TableSpec, RecordBatch)> {
     let concept = spec(
         "concept",
@@ -271,7 +274,7 @@ pub(crate) async fn clinic(folder: &Path) -> Store {
     let people: Vec<i64> = (1..=42).collect();
     let mut tx = store.begin().await.unwrap();
     tx.open_buckets(&mut people.iter().copied()).unwrap();
-    let tables: [fn(&[i64]) -> (TableSpec, RecordBatch); 3] = [person, condition, leukaemia];
+    let tables: [Rows; 3] = [person, condition, leukaemia];
     for table in tables {
         tx.declare_table(table(&people).0).unwrap();
     }

@@ -84,6 +84,12 @@ async fn curve(ctx: &SessionContext, filter: &str, options: &str, expected: &Val
         );
         let found = rows(ctx, &query).await;
         assert_eq!(found.len(), expected["time"].as_array().unwrap().len());
+        // With weights R keeps the standard error of S itself (`survfit$logse` is FALSE), under the same name.
+        let std_err = if options.contains("weights") {
+            "stderr_logS"
+        } else {
+            "se_S"
+        };
         let lower = format!("lower_{key}");
         let upper = format!("upper_{key}");
         let columns = [
@@ -92,7 +98,7 @@ async fn curve(ctx: &SessionContext, filter: &str, options: &str, expected: &Val
             "n_event",
             "n_censor",
             "surv",
-            "se_S",
+            std_err,
             lower.as_str(),
             upper.as_str(),
         ];

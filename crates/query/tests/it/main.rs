@@ -1,5 +1,10 @@
 //! The session as its users see it.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod aggregates;
 mod fixture;

@@ -21,7 +21,7 @@ async fn the_spill_folder_is_private_and_goes_with_the_session() {
     let options = SessionOptions {
         temp_dir: Some(parent.path().to_path_buf()),
         memory_limit: Some(24 << 20),
-        threads: Some(2),
+        threads: Some(1),
         ..SessionOptions::default()
     };
     let ctx = columna_query::session(options).await.unwrap();
