@@ -4,7 +4,7 @@
 //! ingest: ten million encounters take between 290 and 570 MB (25 bytes each, in a table that is between 44 and 88
 //! percent full).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::bind::Place;
 use super::header::{Header, Row};
@@ -261,6 +261,9 @@ impl Index {
 #[derive(Debug, Default)]
 pub(super) struct Locations {
     ids: Ids,
+    /// Whether those that the store has are written again.
+    pub(super) replace: bool,
+    listed: HashSet<i64>,
     added: Vec<Location>,
 }
 
@@ -294,9 +297,11 @@ impl Locations {
         let Some(parts) = parts(row, place) else {
             return;
         };
-        let source = parts.join("|");
-        let is_new = self.ids.get(source.as_bytes()).is_none();
-        if let Some(id) = self.ids.assign(source.as_bytes()).filter(|_| is_new) {
+        let Some(id) = self.ids.assign(parts.join("|").as_bytes()) else {
+            return;
+        };
+        let is_written = self.replace || !self.ids.is_stored(id);
+        if is_written && self.listed.insert(id) {
             self.added.push(Location { id, parts });
         }
     }
@@ -305,7 +310,7 @@ impl Locations {
         self.ids.get(parts(row, place)?.join("|").as_bytes())
     }
 
-    /// Those that the store does not have, in order of appearance.
+    /// Those to write, in order of appearance.
     pub(super) fn added(&self) -> &[Location] {
         &self.added
     }

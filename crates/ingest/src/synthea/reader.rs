@@ -97,6 +97,7 @@ impl SyntheaReader {
         };
         let plan = Plan::new(&titled)?;
         let mut index = stored.index;
+        index.locations.replace = options.replace;
         for wanted in Scan::FILES {
             let of_kind = files
                 .iter()

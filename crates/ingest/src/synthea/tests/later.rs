@@ -77,6 +77,7 @@ fn replacing_stores_them_again_under_their_number() {
     let output = try_read(&base(), stored(), &options).unwrap();
     assert!(output.rejects.is_empty());
     assert_eq!(output.rows("person", &["person_id"]), [["41"], ["42"]]);
+    assert_eq!(output.rows("location", &["location_id"]), [["9"], ["10"]]);
 }
 
 /// What one delivery stored is what the next one finds.
