@@ -105,7 +105,7 @@ async fn several_buckets_in_a_partition() {
     let shape = Shape {
         persons: (0..100).map(|p| p * 3 - 50).collect(),
         rows: (0..100)
-            .map(|p: usize| [p % 4, (p / 7) % 3, usize::from(p % 9 == 0)])
+            .map(|p: usize| [p % 4, (p / 7) % 3, usize::from(p.is_multiple_of(9))])
             .collect(),
         persons_per_bucket: 4,
         row_group_rows: 8,
