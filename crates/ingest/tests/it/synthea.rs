@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use columna_ingest::{Error, FindingKind, IngestOptions, IngestReport, ingest};
 use columna_store::{Layout, Store};
 
-const PATIENTS: &str = "Id,BIRTHDATE,DEATHDATE,SSN,FIRST,LAST,RACE,ETHNICITY,GENDER,CITY,STATE,ZIP\n";
-const ENCOUNTERS: &str = "Id,START,STOP,PATIENT,ORGANIZATION,PROVIDER,ENCOUNTERCLASS,BASE_ENCOUNTER_COST\n";
+const PATIENTS: &str =
+    "Id,BIRTHDATE,DEATHDATE,SSN,FIRST,LAST,RACE,ETHNICITY,GENDER,CITY,STATE,ZIP\n";
+const ENCOUNTERS: &str =
+    "Id,START,STOP,PATIENT,ORGANIZATION,PROVIDER,ENCOUNTERCLASS,BASE_ENCOUNTER_COST\n";
 const CONDITIONS: &str = "START,STOP,PATIENT,ENCOUNTER,CODE,DESCRIPTION\n";
 const ORGANIZATIONS: &str = "Id,NAME,CITY,STATE,ZIP\no1,CITY HOSPITAL,Boston,MA,02115\n";
 
@@ -15,11 +17,16 @@ const ORGANIZATIONS: &str = "Id,NAME,CITY,STATE,ZIP\no1,CITY HOSPITAL,Boston,MA,
 fn delivery(folder: &Path, name: &str, patients: &[&str]) -> PathBuf {
     let folder = folder.join(name);
     fs::create_dir_all(&folder).unwrap();
-    let (mut people, mut visits, mut conditions) =
-        (PATIENTS.to_owned(), ENCOUNTERS.to_owned(), CONDITIONS.to_owned());
+    let (mut people, mut visits, mut conditions) = (
+        PATIENTS.to_owned(),
+        ENCOUNTERS.to_owned(),
+        CONDITIONS.to_owned(),
+    );
     for patient in patients {
         people += &format!("{patient},1980-01-01,,1,A,B,white,nonhispanic,F,Boston,MA,02115\n");
-        visits += &format!("e-{patient},2020-01-01T08:00:00Z,2020-01-01T09:00:00Z,{patient},o1,,wellness,10.5\n");
+        visits += &format!(
+            "e-{patient},2020-01-01T08:00:00Z,2020-01-01T09:00:00Z,{patient},o1,,wellness,10.5\n"
+        );
         conditions += &format!("2020-01-01,,{patient},e-{patient},1,x\n");
     }
     let files = [
@@ -36,7 +43,9 @@ fn delivery(folder: &Path, name: &str, patients: &[&str]) -> PathBuf {
 
 async fn store(folder: &Path) -> Store {
     let url = folder.join("store");
-    Store::create(url.to_str().unwrap(), Layout::default()).await.unwrap()
+    Store::create(url.to_str().unwrap(), Layout::default())
+        .await
+        .unwrap()
 }
 
 async fn rows(store: &Store, table: &str) -> u64 {
@@ -48,8 +57,16 @@ async fn rows(store: &Store, table: &str) -> u64 {
 async fn persons(store: &Store, table: &str) -> (i64, i64) {
     let snapshot = store.snapshot(None).await.unwrap();
     let files = &snapshot.table(table).unwrap().files;
-    let lowest = files.iter().filter_map(|file| file.min_person).min().unwrap();
-    let highest = files.iter().filter_map(|file| file.max_person).max().unwrap();
+    let lowest = files
+        .iter()
+        .filter_map(|file| file.min_person)
+        .min()
+        .unwrap();
+    let highest = files
+        .iter()
+        .filter_map(|file| file.max_person)
+        .max()
+        .unwrap();
     (lowest, highest)
 }
 
@@ -69,8 +86,14 @@ async fn a_later_delivery_goes_on_behind_the_first() {
     let first = delivery(folder.path(), "first", &["ann", "bob"]);
     let report = ingest(&first, &store, &options).await.unwrap();
     adds_up(&report);
-    assert_eq!((report.read, report.rejected, report.format.as_str()), (7, 0, "Synthea CSV"));
-    assert!(matches!(ingest(&first, &store, &options).await, Err(Error::DeliveredBefore { .. })));
+    assert_eq!(
+        (report.read, report.rejected, report.format.as_str()),
+        (7, 0, "Synthea CSV")
+    );
+    assert!(matches!(
+        ingest(&first, &store, &options).await,
+        Err(Error::DeliveredBefore { .. })
+    ));
 
     // The organization is in both files; it is the same one, and its file is not read again.
     let second = delivery(folder.path(), "second", &["cid", "dan", "eve"]);
@@ -89,7 +112,12 @@ async fn a_later_delivery_goes_on_behind_the_first() {
         assert_eq!(rows(&store, table).await, expected, "{table}");
     }
     assert_eq!(persons(&store, "condition_occurrence").await, (1, 5));
-    assert!(!report.findings.iter().any(|finding| finding.kind == FindingKind::RepeatedKey));
+    assert!(
+        !report
+            .findings
+            .iter()
+            .any(|finding| finding.kind == FindingKind::RepeatedKey)
+    );
     assert!(store.verify().await.unwrap().is_ok());
 }
 
@@ -98,12 +126,23 @@ async fn replacing_keeps_the_numbers() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path()).await;
     let source = delivery(folder.path(), "source", &["ann", "bob"]);
-    ingest(&source, &store, &IngestOptions::default()).await.unwrap();
-    let options = IngestOptions { replace: true, ..IngestOptions::default() };
+    ingest(&source, &store, &IngestOptions::default())
+        .await
+        .unwrap();
+    let options = IngestOptions {
+        replace: true,
+        ..IngestOptions::default()
+    };
     let report = ingest(&source, &store, &options).await.unwrap();
     adds_up(&report);
     assert_eq!(report.rejected, 0);
-    for (table, expected) in [("person", 2), ("visit_occurrence", 2), ("cost", 2), ("care_site", 1), ("location", 1)] {
+    for (table, expected) in [
+        ("person", 2),
+        ("visit_occurrence", 2),
+        ("cost", 2),
+        ("care_site", 1),
+        ("location", 1),
+    ] {
         assert_eq!(rows(&store, table).await, expected, "{table}");
     }
     assert_eq!(persons(&store, "person").await, (1, 2));
@@ -114,11 +153,21 @@ async fn damaged_rows_are_quarantined() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path()).await;
     let source = delivery(folder.path(), "source", &["ann"]);
-    let conditions = format!("{CONDITIONS}2020-01-01,,ann,e-ann,1,x\n2020-13-01,,ann,e-ann,1,x\n2020-01-01,,zoe,,1,x\n");
+    let conditions = format!(
+        "{CONDITIONS}2020-01-01,,ann,e-ann,1,x\n2020-13-01,,ann,e-ann,1,x\n2020-01-01,,zoe,,1,x\n"
+    );
     fs::write(source.join("conditions.csv"), conditions).unwrap();
-    let none = IngestOptions { max_rejects: Some(1), ..IngestOptions::default() };
-    assert!(matches!(ingest(&source, &store, &none).await, Err(Error::TooManyRejects { .. })));
-    let report = ingest(&source, &store, &IngestOptions::default()).await.unwrap();
+    let none = IngestOptions {
+        max_rejects: Some(1),
+        ..IngestOptions::default()
+    };
+    assert!(matches!(
+        ingest(&source, &store, &none).await,
+        Err(Error::TooManyRejects { .. })
+    ));
+    let report = ingest(&source, &store, &IngestOptions::default())
+        .await
+        .unwrap();
     adds_up(&report);
     let expected = [
         "conditions.csv:3, column `START`: not a date",
@@ -133,11 +182,15 @@ async fn damaged_rows_are_quarantined() {
 #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn shared() -> Option<PathBuf> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
-    let folder = std::env::var_os("COLUMNA_SHARED").map_or_else(|| PathBuf::from(beside), PathBuf::from);
+    let folder =
+        std::env::var_os("COLUMNA_SHARED").map_or_else(|| PathBuf::from(beside), PathBuf::from);
     if folder.is_dir() {
         return Some(folder);
     }
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "../shared not found");
+    assert!(
+        std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+        "../shared not found"
+    );
     eprintln!("skipped: ../shared not found");
     None
 }
@@ -149,9 +202,14 @@ async fn a_real_export() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path()).await;
     let source = shared.join("data/synthea_csv/synthea");
-    let report = ingest(&source, &store, &IngestOptions::default()).await.unwrap();
+    let report = ingest(&source, &store, &IngestOptions::default())
+        .await
+        .unwrap();
     adds_up(&report);
-    assert_eq!((report.read, report.stored, report.rejected), (10_950, 10_950, 0));
+    assert_eq!(
+        (report.read, report.stored, report.rejected),
+        (10_950, 10_950, 0)
+    );
     for (table, expected) in [
         ("person", 27),
         ("death", 2),
@@ -175,7 +233,11 @@ async fn a_real_export() {
     ] {
         assert_eq!(rows(&store, table).await, expected, "{table}");
     }
-    let repeated: Vec<_> = report.findings.iter().filter(|finding| finding.kind == FindingKind::RepeatedKey).collect();
+    let repeated: Vec<_> = report
+        .findings
+        .iter()
+        .filter(|finding| finding.kind == FindingKind::RepeatedKey)
+        .collect();
     assert!(repeated.is_empty(), "{repeated:?}");
     assert!(store.verify().await.unwrap().is_ok());
 }
