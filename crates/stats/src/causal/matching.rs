@@ -317,9 +317,10 @@ mod tests {
     fn weights_of_a_matched_sample() {
         let options = MatchOptions { ratio: 2, ..MatchOptions::default() };
         let found = nearest(&[0.5, 0.4, 0.6, 0.9, 0.8], &[true, false, false, true, false], &options).unwrap();
-        assert_eq!(found.sets[0], MatchedSet { treated: 0, untreated: vec![2, 1] });
-        assert_eq!(found.sets[1], MatchedSet { treated: 3, untreated: vec![4] });
-        assert_eq!(found.weights(), [1.0, 0.75, 0.75, 1.0, 1.5]);
+        // Row 3 chooses first, and has its second choice before row 0 has.
+        assert_eq!(found.sets[0], MatchedSet { treated: 0, untreated: vec![1] });
+        assert_eq!(found.sets[1], MatchedSet { treated: 3, untreated: vec![4, 2] });
+        assert_eq!(found.weights(), [1.0, 1.5, 0.75, 1.0, 0.75]);
     }
 
     #[test]

@@ -115,11 +115,17 @@ impl Family {
 
     /// Whether a fitted mean is numerically at the end of its range, as R's `glm` warns of it.
     pub(crate) fn is_extreme(self, eta: f64) -> bool {
-        const MARGIN: f64 = 10.0 * f64::EPSILON;
+        // log(10 ε), R's margin.
+        const MARGIN: f64 = -33.741_068_296_123_11;
         match self {
-            Self::Binomial => logistic::mean(-eta.abs()) < MARGIN,
-            Self::Poisson => eta.exp() < MARGIN,
+            Self::Binomial => eta.abs() > -MARGIN,
+            Self::Poisson => eta < MARGIN,
         }
+    }
+
+    /// Whether the log-likelihood of these rows is −½ of their deviance: outcomes of 0 and 1.
+    pub(crate) fn is_own_deviance(self, outcome: &[f64]) -> bool {
+        self == Self::Binomial && outcome.iter().all(|y| *y == 0.0 || *y == 1.0)
     }
 }
 

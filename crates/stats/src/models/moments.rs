@@ -19,19 +19,18 @@ pub(crate) struct Moment {
 impl Moment {
     /// Of a block of rows, by two passes.
     pub(crate) fn of(values: &[f64], weights: Option<&[f64]>) -> Self {
-        let (weight, sum) = match weights {
-            None => (count(values.len()), values.iter().sum::<f64>()),
-            Some(weights) => {
-                (weights.iter().sum(), values.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>())
-            }
-        };
+        let weight = weights.map_or(count(values.len()), |weights| sum(weights, weights, |w, _| w));
         if weight == 0.0 {
             return Self::default();
         }
-        let mean = sum / weight;
+        let total = match weights {
+            None => sum(values, values, |x, _| x),
+            Some(weights) => sum(values, weights, |x, w| x * w),
+        };
+        let mean = total / weight;
         let squares = match weights {
-            None => values.iter().map(|x| (x - mean) * (x - mean)).sum(),
-            Some(weights) => values.iter().zip(weights).map(|(x, w)| w * (x - mean) * (x - mean)).sum(),
+            None => sum(values, values, |x, _| (x - mean) * (x - mean)),
+            Some(weights) => sum(values, weights, |x, w| w * (x - mean) * (x - mean)),
         };
         Self { weight, mean, squares }
     }
@@ -107,7 +106,7 @@ impl Moments {
             for (at, block) in column.chunks(BLOCK).enumerate() {
                 let weights = weights.map(|weights| &weights[at * BLOCK..at * BLOCK + block.len()]);
                 moment.merge(Moment::of(block, weights));
-                largest = block.iter().fold(largest, |largest, x| if x.abs() > largest { x.abs() } else { largest });
+                largest = largest.max(largest_of(block));
             }
             if !(moment.mean.is_finite() && moment.squares.is_finite()) && column.iter().any(|x| !x.is_finite()) {
                 return Err(Error::NonFiniteCovariate);
@@ -147,6 +146,33 @@ impl Summary for Moments {
     fn is_empty(&self) -> bool {
         self.rows == 0 && !self.mixed
     }
+}
+
+const LANES: usize = 8;
+
+/// Σ of(x, y), by lanes so that the compiler may use vector instructions.
+fn sum(x: &[f64], y: &[f64], of: impl Fn(f64, f64) -> f64) -> f64 {
+    let ((x, rest_x), (y, rest_y)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+    let mut sums = [0.0; LANES];
+    for (x, y) in x.iter().zip(y) {
+        for lane in 0..LANES {
+            sums[lane] += of(x[lane], y[lane]);
+        }
+    }
+    let rest: f64 = rest_x.iter().zip(rest_y).map(|(x, y)| of(*x, *y)).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
+/// The largest absolute value; NaN counts for nothing.
+fn largest_of(x: &[f64]) -> f64 {
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut largest = [0.0; LANES];
+    for x in chunks {
+        for lane in 0..LANES {
+            largest[lane] = if x[lane].abs() > largest[lane] { x[lane].abs() } else { largest[lane] };
+        }
+    }
+    rest.iter().map(|x| x.abs()).chain(largest).fold(0.0, f64::max)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]

@@ -210,16 +210,22 @@ impl Summary for Step {
 
 /// R's first iteration: residuals and weights of the working response, as a step from coefficients of 0.
 fn start(family: Family, outcome: &[f64], weights: Option<&[f64]>, offset: Option<&[f64]>, into: Working<'_>) -> f64 {
-    let mut saturated = 0.0;
-    for (row, (residual, weight)) in into.residual.iter_mut().zip(into.weight).enumerate() {
-        let (y, w) = (outcome[row], weights.map_or(1.0, |weights| weights[row]));
+    let working = |y: f64, w: f64| {
         let mean = family.start(y, w);
         let variance = family.variance(mean);
         // z − offset = η + (y − μ)/V − offset, times w V.
-        let linear = family.link(mean) - offset.map_or(0.0, |offset| offset[row]);
-        *residual = w * (variance * linear + (y - mean));
-        *weight = w * variance;
-        saturated += w * family.saturated(y);
+        [w * variance, w * (variance * family.link(mean) + (y - mean)), w * family.saturated(y)]
+    };
+    // Most outcomes are 0 or 1.
+    let (zero, one) = (working(0.0, 1.0), working(1.0, 1.0));
+    let mut saturated = 0.0;
+    for (row, (residual, weight)) in into.residual.iter_mut().zip(into.weight).enumerate() {
+        let (y, w) = (outcome[row], weights.map_or(1.0, |weights| weights[row]));
+        let known = if w != 1.0 { None } else if y == 0.0 { Some(zero) } else if y == 1.0 { Some(one) } else { None };
+        let [variance, response, kernel] = known.unwrap_or_else(|| working(y, w));
+        *residual = response - offset.map_or(0.0, |offset| variance * offset[row]);
+        *weight = variance;
+        saturated += kernel;
     }
     saturated
 }

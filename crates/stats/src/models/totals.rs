@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::family::Working;
 use super::step::{Buffer, Point, blocks};
-use super::{Frame, Variance};
+use super::{Family, Frame, Variance};
 use crate::numeric::{Symmetric, weighted_cross_product};
 use crate::{Error, Result, Summary};
 
@@ -48,15 +48,8 @@ impl Totals {
             at.linear_predictor(frame, block.clone(), eta);
             let weights = frame.weights.map(|weights| &weights[block.clone()]);
             let outcome = &frame.outcome[block.clone()];
-            totals.log_likelihood += at.family.working(eta, outcome, weights, Working { residual, weight });
-            for (row, (eta, y)) in eta.iter().zip(outcome).enumerate() {
-                let w = weights.map_or(1.0, |weights| weights[row]);
-                if w > 0.0 {
-                    totals.deviance += w * at.family.deviance(*y, *eta);
-                    totals.log_likelihood += at.family.constant(*y, w);
-                    totals.extreme += u64::from(at.family.is_extreme(*eta));
-                }
-            }
+            let log_likelihood = at.family.working(eta, outcome, weights, Working { residual, weight });
+            totals.add_rows(at.family, eta, outcome, weights, log_likelihood);
             if variance != Variance::Model {
                 before.reweight(frame, block.clone(), eta, weight, residual);
             }
@@ -78,6 +71,26 @@ impl Totals {
             totals.clusters = ClusterScores::of(frame, at, clusters, &residuals, rows.start);
         }
         Ok(totals)
+    }
+}
+
+impl Totals {
+    fn add_rows(&mut self, family: Family, eta: &[f64], outcome: &[f64], weights: Option<&[f64]>, log_likelihood: f64) {
+        self.log_likelihood += log_likelihood;
+        let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
+        let extreme = eta.iter().enumerate().filter(|(row, eta)| family.is_extreme(**eta) && weight(*row) > 0.0);
+        self.extreme += extreme.count() as u64;
+        if family.is_own_deviance(outcome) {
+            self.deviance -= 2.0 * log_likelihood;
+            return;
+        }
+        for (row, (eta, y)) in eta.iter().zip(outcome).enumerate() {
+            let w = weight(row);
+            if w > 0.0 {
+                self.deviance += w * family.deviance(*y, *eta);
+                self.log_likelihood += family.constant(*y, w);
+            }
+        }
     }
 }
 

@@ -6,7 +6,10 @@ use super::Symmetric;
 
 /// Rows worked on at once: their columns stay in the first cache.
 const BLOCK: usize = 128;
-const LANES: usize = 8;
+const LANES: usize = 4;
+
+/// The sums of two columns by two columns, which share their loads.
+type Tile = [[f64; LANES]; 4];
 
 /// Σ over `rows` of w·(x − c)(x − c)', the lower triangle only. `weights` has one element per row of the range.
 pub(crate) fn weighted_cross_product<C: AsRef<[f64]>>(
@@ -16,52 +19,66 @@ pub(crate) fn weighted_cross_product<C: AsRef<[f64]>>(
     weights: &[f64],
 ) -> Symmetric {
     let p = columns.len();
-    let mut sums = vec![[0.0; LANES]; p * (p + 1) / 2];
-    let mut centred = vec![[0.0; BLOCK]; p];
-    let mut weighted = [0.0; BLOCK];
+    let pairs = p.div_ceil(2);
+    let mut sums: Vec<Tile> = vec![[[0.0; LANES]; 4]; pairs * (pairs + 1) / 2];
+    // With an odd number of columns the last stays 0.
+    let mut centred = vec![[[0.0; BLOCK]; 2]; pairs];
+    let mut weighted = [[0.0; BLOCK]; 2];
     let mut begin = rows.start;
     while begin < rows.end {
         let end = (begin + BLOCK).min(rows.end);
         let block_weights = &weights[begin - rows.start..end - rows.start];
-        for ((out, column), centre) in centred.iter_mut().zip(columns).zip(centre) {
+        for ((out, column), centre) in centred.as_flattened_mut().iter_mut().zip(columns).zip(centre) {
             for (out, x) in out.iter_mut().zip(&column.as_ref()[begin..end]) {
                 *out = x - centre;
             }
             // A short last block: the rest counts for nothing.
             out[end - begin..].fill(0.0);
         }
-        let mut pair = 0;
-        for row in 0..p {
-            weighted.fill(0.0);
-            for ((out, x), w) in weighted.iter_mut().zip(&centred[row]).zip(block_weights) {
-                *out = x * w;
+        let mut tiles = sums.iter_mut();
+        for row in 0..pairs {
+            for (weighted, centred) in weighted.iter_mut().zip(&centred[row]) {
+                for ((out, x), w) in weighted.iter_mut().zip(centred).zip(block_weights) {
+                    *out = x * w;
+                }
+                weighted[block_weights.len()..].fill(0.0);
             }
-            for column in &centred[..=row] {
-                accumulate(&mut sums[pair], &weighted, column);
-                pair += 1;
+            for (column, tile) in centred[..=row].iter().zip(&mut tiles) {
+                accumulate(tile, &weighted, column);
             }
         }
         begin = end;
     }
+    unfold(p, &sums)
+}
+
+/// Adds the scalar products of two columns with two columns, by lanes, so that the compiler may use vectors.
+#[inline]
+fn accumulate(tile: &mut Tile, a: &[[f64; BLOCK]; 2], b: &[[f64; BLOCK]; 2]) {
+    let mut sums = *tile;
+    let [a0, a1] = a.each_ref().map(|column| column.as_chunks::<LANES>().0);
+    let [b0, b1] = b.each_ref().map(|column| column.as_chunks::<LANES>().0);
+    for ((a0, a1), (b0, b1)) in a0.iter().zip(a1).zip(b0.iter().zip(b1)) {
+        for lane in 0..LANES {
+            sums[0][lane] += a0[lane] * b0[lane];
+            sums[1][lane] += a0[lane] * b1[lane];
+            sums[2][lane] += a1[lane] * b0[lane];
+            sums[3][lane] += a1[lane] * b1[lane];
+        }
+    }
+    *tile = sums;
+}
+
+/// The lower triangle from its tiles.
+fn unfold(p: usize, tiles: &[Tile]) -> Symmetric {
     let mut product = Symmetric::zero(p);
-    let mut pair = 0;
     for row in 0..p {
         for column in 0..=row {
-            *product.get_mut(row, column) = sums[pair].iter().sum();
-            pair += 1;
+            let tile = &tiles[(row / 2) * (row / 2 + 1) / 2 + column / 2];
+            *product.get_mut(row, column) = tile[2 * (row % 2) + column % 2].iter().sum();
         }
     }
     product
-}
-
-/// Adds a scalar product by lanes, so that the compiler may use vector instructions.
-#[inline]
-fn accumulate(sums: &mut [f64; LANES], a: &[f64; BLOCK], b: &[f64; BLOCK]) {
-    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += a * b;
-        }
-    }
 }
 
 #[cfg(test)]
