@@ -49,15 +49,15 @@ impl<'a> Frame<'a> {
 
     /// Whether these rows can be in a model of the family.
     pub(crate) fn check(&self, family: Family, rows: Range<usize>) -> Result<()> {
-        if let Some(weights) = self.weights {
-            if weights[rows.clone()].iter().any(|weight| !(weight.is_finite() && *weight >= 0.0)) {
-                return Err(Error::InvalidWeight);
-            }
+        if let Some(weights) = self.weights
+            && weights[rows.clone()].iter().any(|weight| !(weight.is_finite() && *weight >= 0.0))
+        {
+            return Err(Error::InvalidWeight);
         }
-        if let Some(offset) = self.offset {
-            if offset[rows.clone()].iter().any(|offset| !offset.is_finite()) {
-                return Err(Error::NonFiniteCovariate);
-            }
+        if let Some(offset) = self.offset
+            && offset[rows.clone()].iter().any(|offset| !offset.is_finite())
+        {
+            return Err(Error::NonFiniteCovariate);
         }
         family.check(&self.outcome[rows])
     }
@@ -145,6 +145,7 @@ impl Rows {
     }
 
     /// Rows held.
+    #[expect(clippy::len_without_is_empty, reason = "`is_empty` is the summary's")]
     pub fn len(&self) -> usize {
         self.outcome.len()
     }
@@ -230,10 +231,10 @@ impl Summary for Rows {
     /// Rows of another model (other terms, or clusters in only one of the two) make the whole unusable: the fit
     /// then says why. Use [`Rows::try_merge`] to learn of it at once.
     fn merge(&mut self, other: Self) {
-        if self.broken.is_none() {
-            if let Err(error) = self.try_merge(other) {
-                self.broken = Some(error);
-            }
+        if self.broken.is_none()
+            && let Err(error) = self.try_merge(other)
+        {
+            self.broken = Some(error);
         }
     }
 

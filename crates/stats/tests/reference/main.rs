@@ -12,11 +12,15 @@
 )]
 
 mod freireich;
+mod models_penalised;
+mod models_properties;
+mod models_published;
 mod oracle;
 mod oracle_competing;
 mod oracle_conformance;
 mod oracle_cox;
 mod oracle_logrank;
+mod oracle_models;
 mod oracle_survival;
 mod oracle_tables;
 mod tables_textbook;
