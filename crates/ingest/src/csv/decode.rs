@@ -98,8 +98,6 @@ pub(crate) struct Notes {
 pub(crate) struct Rows {
     /// One array per column of the decoder.
     pub(crate) columns: Vec<ArrayRef>,
-    /// Rows in the arrays.
-    pub(crate) stored: usize,
     /// Records of the block.
     pub(crate) read: u64,
     /// Records that are not in the arrays.
@@ -295,7 +293,6 @@ impl<'a> Pass<'a> {
         let counted = |counts: Vec<u64>| counts.into_iter().enumerate().filter(|(_, count)| *count > 0).collect();
         Ok(Rows {
             columns,
-            stored: rows - self.refused.len(),
             read: self.read,
             rejects: self.rejects,
             notes: Notes { null_words: counted(self.null_words), unix_dates: counted(self.unix_dates) },
@@ -386,7 +383,7 @@ mod tests {
     #[test]
     fn typed_columns() {
         let rows = decode(&[CellType::BigInt, CellType::Text, CellType::Date, CellType::Integer], "7,김,2024-02-29,1.0\r\n 8 ,\"\",,NULL\n".as_bytes());
-        assert_eq!((rows.read, rows.stored, rows.rejects.len()), (2, 2, 0));
+        assert_eq!((rows.read, rows.columns[0].len(), rows.rejects.len()), (2, 2, 0));
         assert_eq!(rows.columns[0].as_primitive::<Int64Type>().values(), &[7, 8]);
         assert_eq!(rows.columns[1].as_string::<i32>().value(0), "김");
         assert_eq!(rows.columns[1].null_count(), 1);
@@ -399,7 +396,7 @@ mod tests {
     fn each_reject_names_line_and_column_once() {
         let text = b"1,a,2024-01-01\nx,\xff,never\n2,b\n3,\"q\"z,2024-01-01\n4,c,2024-01-01,,\n5,\"two\nlines\",20240230\n,d,2024-01-01\n6,e,2024-01-01,z\n";
         let rows = decode(&[CellType::BigInt, CellType::Text, CellType::Date], text);
-        assert_eq!((rows.read, rows.stored), (8, 2));
+        assert_eq!((rows.read, rows.columns[0].len()), (8, 2));
         let seen: Vec<_> = rows.rejects.iter().map(|r| (r.line, r.column.as_deref(), r.reason.as_str(), r.person)).collect();
         assert_eq!(
             seen,

@@ -90,10 +90,6 @@ impl Parts {
         })
     }
 
-    pub(crate) fn spec(&self) -> &TableSpec {
-        &self.spec
-    }
-
     /// How many buckets the table's rows go to.
     pub(crate) fn buckets(&self) -> usize {
         if self.person.is_some() { self.splits.len() + 1 } else { 1 }

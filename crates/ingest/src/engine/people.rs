@@ -7,7 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, Int64Type};
 use columna_store::{Snapshot, Store};
 use futures::StreamExt;
-use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::ProjectionMask;
 
 use crate::parse::days_from_civil;
@@ -141,6 +141,7 @@ fn births(batch: &RecordBatch) -> Vec<Option<i32>> {
 }
 
 /// The persons that the store has already.
+#[expect(deprecated, reason = "the reader that replaces it is an example to copy, not a type of the library")]
 pub(crate) async fn stored_people(store: &Store, snapshot: &Snapshot) -> Result<PeopleBuilder> {
     const COLUMNS: [&str; 7] =
         ["person_id", "year_of_birth", "month_of_birth", "day_of_birth", "birth_datetime", "death_date", "death_datetime"];
@@ -149,7 +150,7 @@ pub(crate) async fn stored_people(store: &Store, snapshot: &Snapshot) -> Result<
         let files = snapshot.table(table).map_or(&[][..], |version| &version.files);
         for file in files {
             let damaged = |_| Error::engine(format!("file {} of the store cannot be read: run `columna store verify`", file.path));
-            let reader = ParquetObjectReader::new(store.object_store(), store.location(file));
+            let reader = parquet::arrow::async_reader::ParquetObjectReader::new(store.object_store(), store.location(file));
             let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(damaged)?;
             let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
             let mut batches = builder.with_projection(mask).build().map_err(damaged)?;

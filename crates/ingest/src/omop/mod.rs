@@ -43,11 +43,6 @@ impl OmopReader {
     pub(crate) fn open(source: &Source, stored: &Snapshot, options: &IngestOptions) -> Result<Self> {
         plan::open(source, stored, options)
     }
-
-    /// The version that was detected.
-    pub(crate) fn version(&self) -> CdmVersion {
-        self.version
-    }
 }
 
 impl Reader for OmopReader {

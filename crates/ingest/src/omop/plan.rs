@@ -50,7 +50,7 @@ fn other_version(table: &str) -> Option<&'static TableDef> {
     CdmVersion::ALL.into_iter().find_map(|version| table_in(version, table))
 }
 
-/// The version that the columns speak for, else the one that `cdm_source` names is left to the reader of the store.
+/// The version that the columns speak for; 5.4 where they fit both.
 fn version_of(tables: &[(&SourceTable, Vec<Header>)]) -> CdmVersion {
     let names: Vec<(&str, Vec<&String>)> = tables
         .iter()
