@@ -1,5 +1,7 @@
 //! The covariates of a regression: centres, spreads and ranges, found once.
 
+use rayon::prelude::*;
+
 use super::cox::Rows;
 
 /// What is known of each column before a fit.
@@ -22,29 +24,22 @@ impl Columns {
                 .map(|(row, x)| rows.weight_of(row) * of(*x));
             weighted.sum::<f64>() / weights
         };
-        let centre = |column: &Vec<f64>| {
+        // Each column is summed in one go, so that the number of threads changes nothing.
+        let column = |column: &Vec<f64>| {
             let rough = mean(column, &|x| x);
             // A second pass takes out the rounding of large offsets.
             let centre = rough + mean(column, &|x| x - rough);
-            if centre.is_finite() { centre } else { 0.0 }
-        };
-        let centre: Vec<f64> = rows.covariates.iter().map(centre).collect();
-        let centred = rows.covariates.iter().zip(&centre);
-        let spread = centred
-            .map(|(column, centre)| mean(column, &|x| (x - centre).powi(2)))
-            .collect();
-        let range = |column: &Vec<f64>| {
+            let centre = if centre.is_finite() { centre } else { 0.0 };
             let extremes = |(low, high): (f64, f64), x: &f64| (low.min(*x), high.max(*x));
-            let (low, high) = column
-                .iter()
-                .fold((f64::INFINITY, f64::NEG_INFINITY), extremes);
-            high - low
+            let nothing = (f64::INFINITY, f64::NEG_INFINITY);
+            let (low, high) = column.iter().fold(nothing, extremes);
+            (centre, mean(column, &|x| (x - centre).powi(2)), high - low)
         };
-        let range = rows.covariates.iter().map(range).collect();
+        let columns: Vec<(f64, f64, f64)> = rows.covariates.par_iter().map(column).collect();
         Self {
-            centre,
-            spread,
-            range,
+            centre: columns.iter().map(|(centre, _, _)| *centre).collect(),
+            spread: columns.iter().map(|(_, spread, _)| *spread).collect(),
+            range: columns.iter().map(|(_, _, range)| *range).collect(),
         }
     }
 

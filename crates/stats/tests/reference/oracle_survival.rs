@@ -1,5 +1,7 @@
 //! Kaplan-Meier, Nelson-Aalen and restricted means against the oracle.
 
+use columna_stats::description::quantile::{QuantileType, Values};
+use columna_stats::rates::PersonTime;
 use columna_stats::survival::kaplan_meier::{self, Row};
 use columna_stats::survival::nelson_aalen::{self, Ties};
 use columna_stats::survival::rmst::{self, BeyondData};
@@ -337,4 +339,47 @@ fn cumulative_hazards(oracle: &Oracle, path: &str, table: &RiskTable) {
         &column(&rows, |row| row.survival),
         TOLERANCE,
     );
+}
+
+/// R's `pyears`: person-years and events by group.
+pub(crate) fn person_years(oracle: &Oracle) {
+    let (name, group) = if oracle.has("km_sex") { ("lung", "sex") } else { ("heart", "transplant") };
+    let data = Data::load(name);
+    let rows = if name == "heart" {
+        heart_rows(&data)
+    } else {
+        Rows { time: data.numbers("time"), status: data.numbers("event"), ..Rows::default() }
+    };
+    let groups = data.text(group);
+    let mut levels = groups.to_vec();
+    levels.sort();
+    levels.dedup();
+    let (mut years, mut events, mut n) = (Vec::new(), Vec::new(), Vec::new());
+    for level in &levels {
+        let mut sums = PersonTime::default();
+        let members = (0..groups.len()).filter(|row| groups[*row] == *level);
+        for row in members.clone() {
+            let start = rows.start.as_ref().map_or(0.0, |start| start[row]);
+            sums.add(rows.status[row] as u64, rows.time[row] - start).unwrap();
+        }
+        years.push(sums.time / 365.25);
+        events.push(sums.events as f64);
+        n.push(members.count() as f64);
+    }
+    oracle.compare("pyears/pyears", &years, TOLERANCE);
+    oracle.compare("pyears/event", &events, 0.0);
+    if oracle.has("pyears/n") {
+        oracle.compare("pyears/n", &n, 0.0);
+        oracle.compare("pyears/offtable", &[0.0], 0.0);
+    }
+}
+
+pub(crate) fn quantiles_of_time(oracle: &Oracle) {
+    let time = Data::load("lung").numbers("time");
+    let probabilities = oracle.numbers("quantile_probs");
+    for kind in 1..=9 {
+        let values: Values = time.iter().copied().collect();
+        let found = values.quantiles(&probabilities, QuantileType::new(kind).unwrap()).unwrap();
+        oracle.compare(&format!("quantile_time/type{kind}"), &found, TOLERANCE);
+    }
 }

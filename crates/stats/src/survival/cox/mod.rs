@@ -2,6 +2,9 @@
 //!
 //! Newton's method on the likelihood of [`likelihood`], with Efron's (default) or Breslow's treatment of ties,
 //! `(start, stop]` intervals, strata, case weights, offsets, robust and clustered variance.
+//!
+//! Passes over the rows run on rayon's pool, in chunks that do not depend on its size: results are the same to
+//! the last bit for any number of threads. Inside an async runtime, call from a pool of its own.
 //! Source: Cox, JRSS B 1972; Therneau and Grambsch, Modeling Survival Data (2000); R survival, `coxph`.
 
 mod baseline;

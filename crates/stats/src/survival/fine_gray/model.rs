@@ -1,242 +1,25 @@
-//! Fine and Gray's regression on the subdistribution hazard of one cause.
-//!
-//! A row with a competing event stays in the risk sets after it, with weight G(t−)/G(T−), G the Kaplan-Meier
-//! curve of censoring. With r = exp(η): S0(t) sums r over T ≥ t and G(t−)·r/G(T−) over earlier competing events,
-//! so that one suffix and one prefix sum per time give every risk set, without a sort. Breslow's ties. The
-//! variance is the sandwich of Fine and Gray, with the term for the estimation of G.
-//! Source: Fine and Gray, JASA 1999; `cmprsk::crr`, whose conventions and pseudo-likelihood these are.
+//! The weighted risk sets of a Fine-Gray model, and what is summed over them.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::columns::Columns;
-use super::cox::Rows;
-use super::hazard_ratio::ratios;
-use super::newton::{Evaluation, Likelihood, Maximum, Newton};
-use super::{HazardRatio, TimeFix, distinct_times};
+use super::CompetingRows;
 use crate::numeric::{Symmetric, weighted_cross_product};
-use crate::{Error, Result, Summary};
-
-/// The rows of a Fine-Gray model: those of a Cox model of the cause of interest, and which rows compete.
-#[derive(Debug, Clone, Default)]
-pub struct CompetingRows {
-    rows: Rows,
-    /// Whether the row had another event.
-    competing: Vec<bool>,
-}
-
-impl CompetingRows {
-    /// No rows.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a row: status 0 is censored, `cause` the event of interest, all else a competing event.
-    ///
-    /// # Errors
-    ///
-    /// As [`Rows::push`].
-    pub fn push(&mut self, time: f64, status: u32, cause: u32, covariates: &[f64]) -> Result<()> {
-        self.rows
-            .push(&super::cox::Row::new(time, status == cause, covariates))?;
-        self.competing.push(status != 0 && status != cause);
-        Ok(())
-    }
-
-    /// Rows held.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-}
-
-impl Summary for CompetingRows {
-    fn merge(&mut self, other: Self) {
-        self.rows.merge(other.rows);
-        self.competing.extend(other.competing);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-}
-
-/// How the model is fitted.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Options {
-    /// A fit has converged when a step changes the log likelihood by no more than this fraction.
-    pub tolerance: f64,
-    /// Newton steps allowed.
-    pub max_iterations: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            tolerance: 1e-9,
-            max_iterations: 40,
-        }
-    }
-}
-
-/// A fitted Fine-Gray model.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fit {
-    /// Rows used.
-    pub n: usize,
-    /// Rows with the event of interest.
-    pub n_events: usize,
-    /// Rows with a competing event.
-    pub n_competing: usize,
-    /// Log subdistribution hazard ratios; NaN for a dropped term.
-    pub coefficients: Vec<f64>,
-    /// Terms left out because they are combinations of those before them.
-    pub dropped: Vec<bool>,
-    /// Terms whose coefficient grows without bound.
-    pub infinite: Vec<bool>,
-    /// Fine and Gray's robust covariance.
-    pub variance: Vec<Vec<f64>>,
-    /// The inverse information.
-    pub naive_variance: Vec<Vec<f64>>,
-    /// Log pseudo-likelihood with all coefficients 0.
-    pub log_likelihood_null: f64,
-    /// Log pseudo-likelihood of the fit.
-    pub log_likelihood: f64,
-    /// The baseline subdistribution hazard at all covariates 0: event times and jumps.
-    pub baseline: Vec<(f64, f64)>,
-    /// Newton steps taken.
-    pub iterations: usize,
-}
-
-impl Fit {
-    /// Standard errors, from `variance`.
-    #[must_use]
-    pub fn std_err(&self) -> Vec<f64> {
-        self.variance
-            .iter()
-            .enumerate()
-            .map(|(at, row)| row[at].sqrt())
-            .collect()
-    }
-
-    /// Subdistribution hazard ratios with intervals.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidConfidenceLevel`].
-    pub fn hazard_ratios(&self, conf_level: f64) -> Result<Vec<HazardRatio>> {
-        ratios(&self.coefficients, &self.std_err(), conf_level)
-    }
-
-    /// The predicted cumulative incidence of a person with these covariates, at each event time.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidPrediction`] unless there is one finite value per term.
-    pub fn predict(&self, x: &[f64]) -> Result<Vec<(f64, f64)>> {
-        if x.len() != self.coefficients.len() || !x.iter().all(|x| x.is_finite()) {
-            return Err(Error::InvalidPrediction);
-        }
-        let terms = self
-            .coefficients
-            .iter()
-            .zip(x)
-            .filter(|(beta, _)| !beta.is_nan());
-        let risk = terms.map(|(beta, x)| beta * x).sum::<f64>().exp();
-        let mut hazard = 0.0;
-        let curve = self.baseline.iter().map(|(time, jump)| {
-            hazard += jump * risk;
-            (*time, -(-hazard).exp_m1())
-        });
-        Ok(curve.collect())
-    }
-}
-
-/// Fits the model.
-///
-/// # Errors
-///
-/// [`Error::NoEvents`], [`Error::NoConvergence`], [`Error::UnequalTerms`].
-///
-/// # Example
-///
-/// ```
-/// use columna_stats::survival::fine_gray::{CompetingRows, Options, fit};
-///
-/// let mut rows = CompetingRows::new();
-/// for (time, status, x) in [(1.0, 1, 1.0), (2.0, 2, 0.0), (3.0, 1, 0.0), (4.0, 0, 1.0), (5.0, 1, 1.0)] {
-///     rows.push(time, status, 1, &[x])?;
-/// }
-/// assert_eq!(fit(&rows, &Options::default())?.n_competing, 1);
-/// # Ok::<(), columna_stats::Error>(())
-/// ```
-pub fn fit(rows: &CompetingRows, options: &Options) -> Result<Fit> {
-    let model = Model::new(rows)?;
-    if model.time_events.iter().all(|events| *events == 0.0) {
-        return Err(Error::NoEvents);
-    }
-    let events: f64 = model.time_events.iter().sum();
-    let newton = Newton::new(&model, &model.columns, events);
-    let Maximum {
-        beta,
-        at,
-        iterations,
-    } = newton.maximise(options.tolerance, options.max_iterations)?;
-    let (kept, factor) = (newton.null_factor.kept(), newton.factor(&at));
-    let naive = newton.in_original_units(&factor.inverse());
-    let sums = model.sums(&model.risk(&beta));
-    let variance = naive.sandwich(&model.middle(&beta, &sums));
-    let shift: f64 = beta
-        .iter()
-        .zip(&model.columns.centre)
-        .map(|(beta, centre)| beta * centre)
-        .sum();
-    let jumps = (0..model.time.len()).filter(|at| model.time_events[*at] > 0.0);
-    let baseline = jumps.map(|at| {
-        (
-            model.time[at],
-            model.time_events[at] / sums.s0[at] * (-shift).exp(),
-        )
-    });
-    Ok(Fit {
-        n: rows.len(),
-        n_events: rows.rows.event.iter().filter(|event| **event).count(),
-        n_competing: rows
-            .competing
-            .iter()
-            .filter(|competing| **competing)
-            .count(),
-        coefficients: beta
-            .iter()
-            .zip(&kept)
-            .map(|(beta, kept)| if *kept { *beta } else { f64::NAN })
-            .collect(),
-        infinite: newton.unbounded(&factor, &at),
-        dropped: kept.into_iter().map(|kept| !kept).collect(),
-        variance: variance.to_rows(),
-        naive_variance: naive.to_rows(),
-        log_likelihood_null: newton.null.log_likelihood,
-        log_likelihood: at.log_likelihood,
-        baseline: baseline.collect(),
-        iterations,
-    })
-}
+use crate::survival::columns::Columns;
+use crate::survival::newton::{Evaluation, Likelihood};
+use crate::survival::{TimeFix, distinct_times};
+use crate::{Error, Result};
 
 /// The rows placed among all distinct times.
-struct Model<'a> {
+pub(super) struct Model<'a> {
     rows: &'a CompetingRows,
-    columns: Columns,
-    time: Vec<f64>,
+    pub(super) columns: Columns,
+    pub(super) time: Vec<f64>,
     /// Each row's place in `time`.
     place: Vec<usize>,
     /// Events of interest at each time.
-    time_events: Vec<f64>,
+    pub(super) time_events: Vec<f64>,
     /// Censored at each time, and all rows at risk.
     time_censored: Vec<f64>,
     time_at_risk: Vec<f64>,
@@ -247,8 +30,8 @@ struct Model<'a> {
 }
 
 /// The sums at each time.
-struct Sums {
-    s0: Vec<f64>,
+pub(super) struct Sums {
+    pub(super) s0: Vec<f64>,
     /// A row of terms per time.
     s1: Vec<f64>,
 }
@@ -257,7 +40,7 @@ struct Sums {
 const CHUNK: usize = 65_536;
 
 impl<'a> Model<'a> {
-    fn new(rows: &'a CompetingRows) -> Result<Self> {
+    pub(super) fn new(rows: &'a CompetingRows) -> Result<Self> {
         let data = &rows.rows;
         if data.time.iter().any(|time| time.is_nan()) || data.len() != rows.competing.len() {
             return Err(Error::UnequalTerms);
@@ -319,7 +102,7 @@ impl<'a> Model<'a> {
     }
 
     /// exp(η).
-    fn risk(&self, beta: &[f64]) -> Vec<f64> {
+    pub(super) fn risk(&self, beta: &[f64]) -> Vec<f64> {
         let eta = |row: usize| {
             beta.iter()
                 .enumerate()
@@ -332,7 +115,7 @@ impl<'a> Model<'a> {
             .collect()
     }
 
-    fn chunks(&self) -> Vec<std::ops::Range<usize>> {
+    fn chunks(&self) -> Vec<Range<usize>> {
         let n = self.place.len();
         let chunk = CHUNK.max(4 * self.time.len()).max(n.div_ceil(64));
         (0..n)
@@ -341,7 +124,7 @@ impl<'a> Model<'a> {
             .collect()
     }
 
-    fn sums(&self, risk: &[f64]) -> Sums {
+    pub(super) fn sums(&self, risk: &[f64]) -> Sums {
         let (p, times) = (self.columns.terms(), self.time.len());
         let width = p + 1;
         let parts: Vec<(Vec<f64>, Vec<f64>)> = self
@@ -434,7 +217,7 @@ impl<'a> Model<'a> {
     }
 
     /// Σ over rows of (η + ψ)(η + ψ)', the middle of Fine and Gray's sandwich.
-    fn middle(&self, beta: &[f64], sums: &Sums) -> Symmetric {
+    pub(super) fn middle(&self, beta: &[f64], sums: &Sums) -> Symmetric {
         let (p, n, times) = (self.columns.terms(), self.place.len(), self.time.len());
         let risk = self.risk(beta);
         let hazard = |at: usize| {
@@ -579,69 +362,5 @@ impl Likelihood for Model<'_> {
             score,
             information,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::*;
-    use crate::survival::cox::{Cox, Row, Ties};
-
-    fn made(rows: std::ops::Range<u32>) -> CompetingRows {
-        let mut made = CompetingRows::new();
-        for row in rows {
-            let x = [f64::from(row * 7 % 13) / 4.0, f64::from(row % 2)];
-            made.push(f64::from(row * 37 % 101), row * 11 % 3, 1, &x)
-                .unwrap();
-        }
-        made
-    }
-
-    #[test]
-    fn merged_is_the_whole() {
-        let whole = fit(&made(0..300), &Options::default()).unwrap();
-        let mut parts = made(200..300);
-        parts.merge(made(0..120));
-        parts.merge(made(120..200));
-        let parts = fit(&parts, &Options::default()).unwrap();
-        for (a, b) in whole.variance.concat().iter().zip(parts.variance.concat()) {
-            assert!((a - b).abs() < 1e-13);
-        }
-        assert!((whole.coefficients[0] - parts.coefficients[0]).abs() < 1e-12);
-    }
-
-    #[test]
-    fn without_competing_events_it_is_a_cox_model() {
-        let (mut alone, mut cox) = (CompetingRows::new(), super::super::cox::Rows::new());
-        for row in 0..200_u32 {
-            let (time, status, x) = (
-                f64::from(row * 37 % 101),
-                row * 11 % 2,
-                [f64::from(row * 7 % 13)],
-            );
-            alone.push(time, status, 1, &x).unwrap();
-            cox.push(&Row::new(time, status == 1, &x)).unwrap();
-        }
-        let alone = fit(&alone, &Options::default()).unwrap();
-        let options = super::super::cox::Options {
-            ties: Ties::Breslow,
-            robust: Some(true),
-            ..Default::default()
-        };
-        let cox = Cox::fit(&cox, &options).unwrap();
-        assert!((alone.coefficients[0] - cox.result().coefficients[0]).abs() < 1e-12);
-        assert!((alone.std_err()[0] - cox.result().std_err()[0]).abs() < 1e-12);
-    }
-
-    #[test]
-    fn nothing_of_interest_is_an_error() {
-        let mut rows = CompetingRows::new();
-        rows.push(3.0, 2, 1, &[1.0]).unwrap();
-        assert_eq!(fit(&rows, &Options::default()), Err(Error::NoEvents));
-        assert_eq!(
-            fit(&CompetingRows::new(), &Options::default()),
-            Err(Error::NoEvents)
-        );
     }
 }
