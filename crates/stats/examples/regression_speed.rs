@@ -12,13 +12,21 @@ fn main() -> columna_stats::Result<()> {
     let rows = 1_000_000;
     let mut state = 1_u64;
     let mut uniform = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         f64::from(u32::try_from(state >> 33).unwrap_or(0)) / f64::from(1_u32 << 31)
     };
     let columns: Vec<Vec<f64>> = (0..10)
         .map(|term| {
             (0..rows)
-                .map(|_| if term % 2 == 0 { f64::from(u8::from(uniform() < 0.3)) } else { uniform() * 4.0 - 2.0 })
+                .map(|_| {
+                    if term % 2 == 0 {
+                        f64::from(u8::from(uniform() < 0.3))
+                    } else {
+                        uniform() * 4.0 - 2.0
+                    }
+                })
                 .collect()
         })
         .collect();
@@ -35,7 +43,10 @@ fn main() -> columna_stats::Result<()> {
         ("logistic, HC0", Family::Binomial, Variance::Robust),
         ("poisson", Family::Poisson, Variance::Model),
     ] {
-        let options = Options { variance, ..Options::default() };
+        let options = Options {
+            variance,
+            ..Options::default()
+        };
         let mut best = f64::INFINITY;
         let mut iterations = 0;
         for _ in 0..5 {
@@ -43,7 +54,9 @@ fn main() -> columna_stats::Result<()> {
             iterations = fit(family, &frame, &options)?.iterations;
             best = best.min(begin.elapsed().as_secs_f64());
         }
-        println!("{name}: {rows} rows, 10 terms, {iterations} iterations: best of five {best:.3} s");
+        println!(
+            "{name}: {rows} rows, 10 terms, {iterations} iterations: best of five {best:.3} s"
+        );
     }
     Ok(())
 }

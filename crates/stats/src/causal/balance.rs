@@ -35,7 +35,11 @@ impl Group {
     }
 
     fn mean(&self) -> f64 {
-        if self.values.is_empty() { f64::NAN } else { self.values.mean }
+        if self.values.is_empty() {
+            f64::NAN
+        } else {
+            self.values.mean
+        }
     }
 }
 
@@ -52,7 +56,11 @@ impl Balance {
         if !value.is_finite() {
             return Err(Error::NonFiniteCovariate);
         }
-        let group = if treated { &mut self.treated } else { &mut self.untreated };
+        let group = if treated {
+            &mut self.treated
+        } else {
+            &mut self.untreated
+        };
         group.values.add(value, weight);
         group.squares += weight * weight;
         Ok(())

@@ -45,7 +45,11 @@ pub struct Calibrated {
 impl LogEstimate {
     fn check(&self) -> Result<()> {
         let valid = self.value.is_finite() && self.std_err.is_finite() && self.std_err > 0.0;
-        if valid { Ok(()) } else { Err(Error::NotANumber) }
+        if valid {
+            Ok(())
+        } else {
+            Err(Error::NotANumber)
+        }
     }
 }
 
@@ -61,7 +65,10 @@ impl EmpiricalNull {
             return Err(Error::NoRows);
         }
         controls.iter().try_for_each(LogEstimate::check)?;
-        let at = |variance: f64| Self { mean: mean(controls, variance), sd: variance.sqrt() };
+        let at = |variance: f64| Self {
+            mean: mean(controls, variance),
+            sd: variance.sqrt(),
+        };
         if slope(controls, 0.0) <= 0.0 {
             return Ok(at(0.0));
         }
@@ -136,7 +143,13 @@ mod tests {
     const CALIBRATED_P: f64 = 0.132188411997;
 
     fn controls() -> Vec<LogEstimate> {
-        CONTROLS.iter().map(|(value, std_err)| LogEstimate { value: *value, std_err: *std_err }).collect()
+        CONTROLS
+            .iter()
+            .map(|(value, std_err)| LogEstimate {
+                value: *value,
+                std_err: *std_err,
+            })
+            .collect()
     }
 
     /// R 4.2.2: `optim` of `-sum(dnorm(x, m, sqrt(exp(2 * s) + se^2), log = TRUE))`, BFGS, `reltol = 1e-16`.
@@ -145,7 +158,15 @@ mod tests {
         let null = EmpiricalNull::fit(&controls()).unwrap();
         assert!((null.mean - MEAN).abs() < 1e-7, "{null:?}");
         assert!((null.sd - SD).abs() < 1e-7, "{null:?}");
-        let found = null.calibrate(LogEstimate { value: 0.7, std_err: 0.2 }, 0.95).unwrap();
+        let found = null
+            .calibrate(
+                LogEstimate {
+                    value: 0.7,
+                    std_err: 0.2,
+                },
+                0.95,
+            )
+            .unwrap();
         let std_err = SD.hypot(0.2);
         assert!((found.estimate.lower - (0.7 - MEAN - 1.959963984540054 * std_err)).abs() < 1e-6);
         assert!((found.p_value - CALIBRATED_P).abs() < 1e-6, "{found:?}");
@@ -153,10 +174,21 @@ mod tests {
 
     #[test]
     fn controls_without_more_than_chance() {
-        let same: Vec<LogEstimate> = (0..5).map(|_| LogEstimate { value: 0.1, std_err: 0.2 }).collect();
+        let same: Vec<LogEstimate> = (0..5)
+            .map(|_| LogEstimate {
+                value: 0.1,
+                std_err: 0.2,
+            })
+            .collect();
         let null = EmpiricalNull::fit(&same).unwrap();
         assert!((null.mean - 0.1).abs() < 1e-15 && null.sd == 0.0);
         assert_eq!(EmpiricalNull::fit(&[]), Err(Error::NoRows));
-        assert_eq!(EmpiricalNull::fit(&[LogEstimate { value: 0.0, std_err: 0.0 }]), Err(Error::NotANumber));
+        assert_eq!(
+            EmpiricalNull::fit(&[LogEstimate {
+                value: 0.0,
+                std_err: 0.0
+            }]),
+            Err(Error::NotANumber)
+        );
     }
 }

@@ -48,7 +48,12 @@ pub struct MatchOptions {
 
 impl Default for MatchOptions {
     fn default() -> Self {
-        Self { ratio: 1, replacement: false, caliper: None, search: Search::Nearest }
+        Self {
+            ratio: 1,
+            replacement: false,
+            caliper: None,
+            search: Search::Nearest,
+        }
     }
 }
 
@@ -147,13 +152,21 @@ pub fn nearest(measure: &[f64], treated: &[bool], options: &MatchOptions) -> Res
             }
         }
     }
-    let mut matching = Matching { sets: Vec::new(), unmatched: Vec::new(), caliper, rows: measure.len() };
+    let mut matching = Matching {
+        sets: Vec::new(),
+        unmatched: Vec::new(),
+        caliper,
+        rows: measure.len(),
+    };
     for row in rows_of(true) {
         let untreated = std::mem::take(&mut chosen[row]);
         if untreated.is_empty() {
             matching.unmatched.push(row);
         } else {
-            matching.sets.push(MatchedSet { treated: row, untreated });
+            matching.sets.push(MatchedSet {
+                treated: row,
+                untreated,
+            });
         }
     }
     Ok(matching)
@@ -259,19 +272,27 @@ mod tests {
             Some(Caliper::Absolute(width)) => width,
             _ => f64::INFINITY,
         };
-        let rows = |group: bool| (0..measure.len()).filter(|row| treated[*row] == group).collect::<Vec<_>>();
+        let rows = |group: bool| {
+            (0..measure.len())
+                .filter(|row| treated[*row] == group)
+                .collect::<Vec<_>>()
+        };
         let mut order = rows(true);
         order.sort_by(|a, b| measure[*b].total_cmp(&measure[*a]));
         let mut sets: Vec<MatchedSet> = rows(true)
             .into_iter()
-            .map(|treated| MatchedSet { treated, untreated: Vec::new() })
+            .map(|treated| MatchedSet {
+                treated,
+                untreated: Vec::new(),
+            })
             .collect();
         let mut taken = Vec::new();
         for _ in 0..options.ratio {
             for row in &order {
                 let set = sets.iter_mut().find(|set| set.treated == *row).unwrap();
                 let free = |other: &usize| {
-                    (options.replacement || !taken.contains(other)) && !set.untreated.contains(other)
+                    (options.replacement || !taken.contains(other))
+                        && !set.untreated.contains(other)
                 };
                 let below_first = options.search == Search::BelowFirst;
                 let near = |other: &usize| {
@@ -315,24 +336,67 @@ mod tests {
 
     #[test]
     fn weights_of_a_matched_sample() {
-        let options = MatchOptions { ratio: 2, ..MatchOptions::default() };
-        let found = nearest(&[0.5, 0.4, 0.6, 0.9, 0.8], &[true, false, false, true, false], &options).unwrap();
+        let options = MatchOptions {
+            ratio: 2,
+            ..MatchOptions::default()
+        };
+        let found = nearest(
+            &[0.5, 0.4, 0.6, 0.9, 0.8],
+            &[true, false, false, true, false],
+            &options,
+        )
+        .unwrap();
         // Row 3 chooses first, and has its second choice before row 0 has.
-        assert_eq!(found.sets[0], MatchedSet { treated: 0, untreated: vec![1] });
-        assert_eq!(found.sets[1], MatchedSet { treated: 3, untreated: vec![4, 2] });
+        assert_eq!(
+            found.sets[0],
+            MatchedSet {
+                treated: 0,
+                untreated: vec![1]
+            }
+        );
+        assert_eq!(
+            found.sets[1],
+            MatchedSet {
+                treated: 3,
+                untreated: vec![4, 2]
+            }
+        );
         assert_eq!(found.weights(), [1.0, 1.5, 0.75, 1.0, 0.75]);
     }
 
     #[test]
     fn what_is_refused() {
         let run = |options| nearest(&[0.5, 0.4], &[true, false], &options).unwrap_err();
-        assert_eq!(run(MatchOptions { ratio: 0, ..MatchOptions::default() }), Error::InvalidOption("the ratio"));
-        let negative = MatchOptions { caliper: Some(Caliper::Absolute(-1.0)), ..MatchOptions::default() };
+        assert_eq!(
+            run(MatchOptions {
+                ratio: 0,
+                ..MatchOptions::default()
+            }),
+            Error::InvalidOption("the ratio")
+        );
+        let negative = MatchOptions {
+            caliper: Some(Caliper::Absolute(-1.0)),
+            ..MatchOptions::default()
+        };
         assert_eq!(run(negative), Error::InvalidOption("the caliper"));
         let options = MatchOptions::default();
-        assert_eq!(nearest(&[0.5, f64::NAN], &[true, false], &options), Err(Error::NotANumber));
-        assert_eq!(nearest(&[0.5, 0.1], &[true, true], &options), Err(Error::EmptyGroup));
-        let narrow = MatchOptions { caliper: Some(Caliper::Absolute(0.05)), ..options };
-        assert_eq!(nearest(&[0.5, 0.4], &[true, false], &narrow).unwrap().unmatched, [0]);
+        assert_eq!(
+            nearest(&[0.5, f64::NAN], &[true, false], &options),
+            Err(Error::NotANumber)
+        );
+        assert_eq!(
+            nearest(&[0.5, 0.1], &[true, true], &options),
+            Err(Error::EmptyGroup)
+        );
+        let narrow = MatchOptions {
+            caliper: Some(Caliper::Absolute(0.05)),
+            ..options
+        };
+        assert_eq!(
+            nearest(&[0.5, 0.4], &[true, false], &narrow)
+                .unwrap()
+                .unmatched,
+            [0]
+        );
     }
 }

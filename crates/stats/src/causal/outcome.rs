@@ -23,12 +23,17 @@ impl Arm {
     }
 
     fn mean(&self) -> f64 {
-        if self.outcome.is_empty() { f64::NAN } else { self.outcome.mean }
+        if self.outcome.is_empty() {
+            f64::NAN
+        } else {
+            self.outcome.mean
+        }
     }
 
     fn variance(&self) -> f64 {
         let apart = self.squared.mean - self.outcome.mean;
-        (self.squared.squares + self.squared.weight * apart * apart) / (self.outcome.weight * self.outcome.weight)
+        (self.squared.squares + self.squared.weight * apart * apart)
+            / (self.outcome.weight * self.outcome.weight)
     }
 }
 
@@ -67,7 +72,11 @@ impl WeightedOutcomes {
         if !outcome.is_finite() {
             return Err(Error::NotANumber);
         }
-        let arm = if treated { &mut self.treated } else { &mut self.untreated };
+        let arm = if treated {
+            &mut self.treated
+        } else {
+            &mut self.untreated
+        };
         arm.outcome.add(outcome, weight);
         arm.squared.add(outcome, weight * weight);
         Ok(())
@@ -111,15 +120,35 @@ impl Summary for WeightedOutcomes {
 /// # Errors
 ///
 /// Those of [`logistic_regression::fit`]; [`Error::EmptyGroup`] if the weights leave nobody in one group.
-pub fn weighted_logistic(outcome: &[f64], treated: &[bool], weights: &[f64], conf_level: f64) -> Result<Fit> {
-    let treatment: Vec<f64> = treated.iter().map(|treated| f64::from(u8::from(*treated))).collect();
-    let has = |group: bool| treated.iter().zip(weights).any(|(treated, weight)| *treated == group && *weight > 0.0);
+pub fn weighted_logistic(
+    outcome: &[f64],
+    treated: &[bool],
+    weights: &[f64],
+    conf_level: f64,
+) -> Result<Fit> {
+    let treatment: Vec<f64> = treated
+        .iter()
+        .map(|treated| f64::from(u8::from(*treated)))
+        .collect();
+    let has = |group: bool| {
+        treated
+            .iter()
+            .zip(weights)
+            .any(|(treated, weight)| *treated == group && *weight > 0.0)
+    };
     if !(has(true) && has(false)) {
         return Err(Error::EmptyGroup);
     }
     let columns: [&[f64]; 1] = [&treatment];
-    let frame = Frame { weights: Some(weights), ..Frame::new(outcome, &columns) };
-    let options = Options { conf_level, variance: Variance::Robust, ..Options::default() };
+    let frame = Frame {
+        weights: Some(weights),
+        ..Frame::new(outcome, &columns)
+    };
+    let options = Options {
+        conf_level,
+        variance: Variance::Robust,
+        ..Options::default()
+    };
     logistic_regression::fit(&frame, &options)
 }
 
@@ -132,21 +161,37 @@ mod tests {
     fn unweighted_risks_have_their_usual_errors() {
         let mut outcomes = WeightedOutcomes::default();
         for row in 0..10 {
-            outcomes.add(f64::from(u8::from(row < 4)), true, 1.0).unwrap();
-            outcomes.add(f64::from(u8::from(row < 2)), false, 1.0).unwrap();
+            outcomes
+                .add(f64::from(u8::from(row < 4)), true, 1.0)
+                .unwrap();
+            outcomes
+                .add(f64::from(u8::from(row < 2)), false, 1.0)
+                .unwrap();
         }
         let found = outcomes.compare(0.95).unwrap();
         assert!((found.difference.value - 0.2).abs() < 1e-15);
         assert!((found.difference_std_err - 0.04_f64.sqrt()).abs() < 1e-15);
         assert!((found.ratio.value - 2.0).abs() < 1e-14);
-        assert!(WeightedOutcomes::default().compare(0.95).unwrap().difference.value.is_nan());
+        assert!(
+            WeightedOutcomes::default()
+                .compare(0.95)
+                .unwrap()
+                .difference
+                .value
+                .is_nan()
+        );
         assert_eq!(outcomes.add(1.0, true, -1.0), Err(Error::InvalidWeight));
         assert_eq!(outcomes.add(f64::NAN, true, 1.0), Err(Error::NotANumber));
     }
 
     #[test]
     fn a_group_without_weight_is_an_error() {
-        let found = weighted_logistic(&[1.0, 0.0, 1.0], &[true, true, false], &[1.0, 1.0, 0.0], 0.95);
+        let found = weighted_logistic(
+            &[1.0, 0.0, 1.0],
+            &[true, true, false],
+            &[1.0, 1.0, 0.0],
+            0.95,
+        );
         assert_eq!(found.unwrap_err(), Error::EmptyGroup);
     }
 }

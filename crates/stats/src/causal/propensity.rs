@@ -41,7 +41,11 @@ pub fn c_statistic(scores: &[f64], treated: &[bool]) -> Result<f64> {
     if scores.iter().any(|score| score.is_nan()) {
         return Err(Error::NotANumber);
     }
-    let mut order: Vec<(f64, bool)> = scores.iter().copied().zip(treated.iter().copied()).collect();
+    let mut order: Vec<(f64, bool)> = scores
+        .iter()
+        .copied()
+        .zip(treated.iter().copied())
+        .collect();
     order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     // Twice the number of concordant pairs, in whole numbers.
     let (mut below, mut all, mut doubled) = (0_u128, 0_u128, 0_u128);
@@ -58,7 +62,10 @@ pub fn c_statistic(scores: &[f64], treated: &[bool]) -> Result<f64> {
     Ok(ratio(doubled, 2 * below * all))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "numbers of pairs of rows in memory are far below 2^100")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "numbers of pairs of rows in memory are far below 2^100"
+)]
 fn ratio(a: u128, b: u128) -> f64 {
     a as f64 / b as f64
 }
@@ -76,10 +83,19 @@ mod tests {
     #[test]
     fn pairs_are_counted() {
         // Of six pairs four are concordant and one is tied.
-        let found = c_statistic(&[0.1, 0.4, 0.4, 0.8, 0.3], &[false, false, true, true, false]);
+        let found = c_statistic(
+            &[0.1, 0.4, 0.4, 0.8, 0.3],
+            &[false, false, true, true, false],
+        );
         assert_eq!(found, Ok(5.5 / 6.0));
-        assert_eq!(c_statistic(&[0.1, 0.4], &[true, true]), Err(Error::EmptyGroup));
-        assert_eq!(c_statistic(&[0.1, f64::NAN], &[true, false]), Err(Error::NotANumber));
+        assert_eq!(
+            c_statistic(&[0.1, 0.4], &[true, true]),
+            Err(Error::EmptyGroup)
+        );
+        assert_eq!(
+            c_statistic(&[0.1, f64::NAN], &[true, false]),
+            Err(Error::NotANumber)
+        );
         assert_eq!(c_statistic(&[0.7; 4], &[true, false, true, false]), Ok(0.5));
     }
 }

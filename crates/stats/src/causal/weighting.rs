@@ -60,7 +60,11 @@ pub fn weight(score: f64, treated: bool, estimand: Estimand, treated_share: f64)
     if !(score > 0.0 && score < 1.0) {
         return Err(Error::InvalidPropensity);
     }
-    let (own, other) = if treated { (score, 1.0 - score) } else { (1.0 - score, score) };
+    let (own, other) = if treated {
+        (score, 1.0 - score)
+    } else {
+        (1.0 - score, score)
+    };
     Ok(match (estimand, treated) {
         (Estimand::Everybody, _) => 1.0 / own,
         (Estimand::Stabilized, true) => treated_share / own,
@@ -86,7 +90,12 @@ pub fn weight(score: f64, treated: bool, estimand: Estimand, treated_share: f64)
 /// assert_eq!(w, [4.0, 1.0 / 0.75]);
 /// # Ok::<(), columna_stats::Error>(())
 /// ```
-pub fn weights(scores: &[f64], treated: &[bool], estimand: Estimand, trim: Trim) -> Result<Vec<f64>> {
+pub fn weights(
+    scores: &[f64],
+    treated: &[bool],
+    estimand: Estimand,
+    trim: Trim,
+) -> Result<Vec<f64>> {
     if scores.len() != treated.len() {
         return Err(Error::UnequalColumns);
     }
@@ -95,7 +104,10 @@ pub fn weights(scores: &[f64], treated: &[bool], estimand: Estimand, trim: Trim)
         return Err(Error::EmptyGroup);
     }
     let share = crate::models::count(number) / crate::models::count(treated.len());
-    let weights = scores.iter().zip(treated).map(|(score, treated)| weight(*score, *treated, estimand, share));
+    let weights = scores
+        .iter()
+        .zip(treated)
+        .map(|(score, treated)| weight(*score, *treated, estimand, share));
     let mut weights = weights.collect::<Result<Vec<f64>>>()?;
     match trim {
         Trim::None => {}
@@ -146,7 +158,11 @@ impl Weights {
 
     /// The number of unweighted persons who would give the same precision: (Σw)² / Σw², 0 for nobody.
     pub fn effective(&self) -> f64 {
-        if self.squares > 0.0 { self.sum * self.sum / self.squares } else { 0.0 }
+        if self.squares > 0.0 {
+            self.sum * self.sum / self.squares
+        } else {
+            0.0
+        }
     }
 }
 
@@ -179,8 +195,14 @@ mod tests {
         close(of(true, Estimand::Overlap), 0.8);
         close(of(true, Estimand::Matching), 1.0);
         close(of(false, Estimand::Matching), 0.25);
-        assert_eq!(weight(1.0, true, Estimand::Treated, 0.3), Err(Error::InvalidPropensity));
-        assert_eq!(weight(f64::NAN, true, Estimand::Treated, 0.3), Err(Error::InvalidPropensity));
+        assert_eq!(
+            weight(1.0, true, Estimand::Treated, 0.3),
+            Err(Error::InvalidPropensity)
+        );
+        assert_eq!(
+            weight(f64::NAN, true, Estimand::Treated, 0.3),
+            Err(Error::InvalidPropensity)
+        );
     }
 
     #[test]
@@ -188,7 +210,13 @@ mod tests {
         let scores = [0.05, 0.5, 0.5, 0.95];
         let treated = [true, true, false, false];
         let by = |trim| weights(&scores, &treated, Estimand::Everybody, trim).unwrap();
-        assert_eq!(by(Trim::Score { lower: 0.1, upper: 0.9 }), [0.0, 2.0, 2.0, 0.0]);
+        assert_eq!(
+            by(Trim::Score {
+                lower: 0.1,
+                upper: 0.9
+            }),
+            [0.0, 2.0, 2.0, 0.0]
+        );
         assert_eq!(by(Trim::Quantile(0.5))[0], by(Trim::Quantile(0.5))[3]);
         assert_eq!(by(Trim::Quantile(1.0)), by(Trim::None));
         let all = weights(&scores, &[true; 4], Estimand::Everybody, Trim::None);

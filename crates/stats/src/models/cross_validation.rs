@@ -60,23 +60,45 @@ pub fn cross_validate(
     }
     let whole = path(family, frame, options)?;
     let lambda: Vec<f64> = whole.points.iter().map(|point| point.lambda).collect();
-    let options = PathOptions { lambda: Some(lambda), ..options.clone() };
-    let parts = names.into_par_iter().map(|fold| fold_losses(family, frame, folds, fold, &options));
+    let options = PathOptions {
+        lambda: Some(lambda),
+        ..options.clone()
+    };
+    let parts = names
+        .into_par_iter()
+        .map(|fold| fold_losses(family, frame, folds, fold, &options));
     let parts = parts.collect::<Result<Vec<(f64, Vec<f64>)>>>()?;
 
     let total: f64 = parts.iter().map(|(weight, _)| weight).sum();
     let spread = super::count(parts.len() - 1);
     let (mut loss, mut loss_std_err) = (Vec::new(), Vec::new());
     for at in 0..whole.points.len() {
-        let mean = parts.iter().map(|(weight, losses)| weight * losses[at]).sum::<f64>() / total;
-        let variance = parts.iter().map(|(weight, losses)| weight * (losses[at] - mean).powi(2)).sum::<f64>() / total;
+        let mean = parts
+            .iter()
+            .map(|(weight, losses)| weight * losses[at])
+            .sum::<f64>()
+            / total;
+        let variance = parts
+            .iter()
+            .map(|(weight, losses)| weight * (losses[at] - mean).powi(2))
+            .sum::<f64>()
+            / total;
         loss.push(mean);
         loss_std_err.push((variance / spread).sqrt());
     }
     let best = (1..loss.len()).fold(0, |best, at| if loss[at] < loss[best] { at } else { best });
-    let limit = loss.get(best).zip(loss_std_err.get(best)).map_or(f64::NAN, |(loss, error)| loss + error);
+    let limit = loss
+        .get(best)
+        .zip(loss_std_err.get(best))
+        .map_or(f64::NAN, |(loss, error)| loss + error);
     let one_std_err = (0..best).find(|at| loss[*at] <= limit).unwrap_or(best);
-    Ok(CrossValidation { path: whole, loss, loss_std_err, best, one_std_err })
+    Ok(CrossValidation {
+        path: whole,
+        loss,
+        loss_std_err,
+        best,
+        one_std_err,
+    })
 }
 
 /// The weight of a fold, and its mean deviance for each penalty of the path fitted without it.
@@ -88,13 +110,25 @@ fn fold_losses(
     options: &PathOptions,
 ) -> Result<(f64, Vec<f64>)> {
     let weight = |row: usize| frame.weights.map_or(1.0, |weights| weights[row]);
-    let others: Vec<f64> = (0..folds.len()).map(|row| if folds[row] == fold { 0.0 } else { weight(row) }).collect();
-    let fitted = path(family, &SparseFrame { weights: Some(&others), ..*frame }, options)?;
+    let others: Vec<f64> = (0..folds.len())
+        .map(|row| if folds[row] == fold { 0.0 } else { weight(row) })
+        .collect();
+    let fitted = path(
+        family,
+        &SparseFrame {
+            weights: Some(&others),
+            ..*frame
+        },
+        options,
+    )?;
     let members: Vec<usize> = (0..folds.len()).filter(|row| folds[*row] == fold).collect();
     let total: f64 = members.iter().map(|row| weight(*row)).sum();
     let losses = fitted.points.iter().map(|point| {
         let eta = point.linear_predictor(frame);
-        let sum: f64 = members.iter().map(|row| weight(*row) * deviance(family, frame.outcome[*row], eta[*row])).sum();
+        let sum: f64 = members
+            .iter()
+            .map(|row| weight(*row) * deviance(family, frame.outcome[*row], eta[*row]))
+            .sum();
         if total > 0.0 { sum / total } else { 0.0 }
     });
     Ok((total, losses.collect()))
@@ -119,7 +153,10 @@ mod tests {
     fn folds_are_of_similar_size() {
         let mut sizes = [0; 10];
         (0..10_000).for_each(|person| sizes[fold_of_key(person, 10) as usize] += 1);
-        assert!(sizes.iter().all(|size| (850..1150).contains(size)), "{sizes:?}");
+        assert!(
+            sizes.iter().all(|size| (850..1150).contains(size)),
+            "{sizes:?}"
+        );
         assert_eq!(fold_of_key(7, 0), 0);
     }
 }

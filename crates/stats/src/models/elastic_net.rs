@@ -35,7 +35,14 @@ pub struct PathOptions {
 
 impl Default for PathOptions {
     fn default() -> Self {
-        Self { alpha: 1.0, lambda: None, lambda_count: 100, standardize: true, tolerance: 1e-14, max_sweeps: 100_000 }
+        Self {
+            alpha: 1.0,
+            lambda: None,
+            lambda_count: 100,
+            standardize: true,
+            tolerance: 1e-14,
+            max_sweeps: 100_000,
+        }
     }
 }
 
@@ -68,10 +75,17 @@ pub struct Path {
 impl PathPoint {
     /// The linear predictor of every row.
     pub fn linear_predictor(&self, frame: &SparseFrame<'_>) -> Vec<f64> {
-        let mut eta = frame.offset.map_or_else(|| vec![0.0; frame.outcome.len()], <[f64]>::to_vec);
+        let mut eta = frame
+            .offset
+            .map_or_else(|| vec![0.0; frame.outcome.len()], <[f64]>::to_vec);
         eta.iter_mut().for_each(|eta| *eta += self.intercept);
         for (term, slope) in &self.coefficients {
-            for (row, x) in frame.covariates.get(*term).into_iter().flat_map(SparseColumn::iter) {
+            for (row, x) in frame
+                .covariates
+                .get(*term)
+                .into_iter()
+                .flat_map(SparseColumn::iter)
+            {
                 eta[row] += slope * x;
             }
         }
@@ -99,7 +113,11 @@ pub fn path(family: Family, frame: &SparseFrame<'_>, options: &PathOptions) -> R
             break;
         }
     }
-    Ok(Path { family, null_deviance: descent.null_deviance * descent.rows, points })
+    Ok(Path {
+        family,
+        null_deviance: descent.null_deviance * descent.rows,
+        points,
+    })
 }
 
 fn check(family: Family, frame: &SparseFrame<'_>, options: &PathOptions) -> Result<()> {
@@ -109,7 +127,8 @@ fn check(family: Family, frame: &SparseFrame<'_>, options: &PathOptions) -> Resu
         return Err(Error::InvalidOption("alpha"));
     }
     if let Some(lambda) = &options.lambda {
-        let valid = lambda.iter().all(|x| x.is_finite() && *x >= 0.0) && lambda.is_sorted_by(|a, b| a >= b);
+        let valid =
+            lambda.iter().all(|x| x.is_finite() && *x >= 0.0) && lambda.is_sorted_by(|a, b| a >= b);
         if !valid || lambda.is_empty() {
             return Err(Error::InvalidOption("lambda"));
         }
@@ -177,7 +196,13 @@ impl<'a> Descent<'a> {
             mean.push(centre);
             // A constant column stays at 0.
             let constant = variance <= 1e-24 * centre * centre;
-            scale.push(if constant { 0.0 } else if options.standardize { variance.sqrt() } else { 1.0 });
+            scale.push(if constant {
+                0.0
+            } else if options.standardize {
+                variance.sqrt()
+            } else {
+                1.0
+            });
         }
         let mut descent = Self {
             family,
@@ -219,12 +244,23 @@ impl<'a> Descent<'a> {
         let gradient = |term: usize| {
             let column = &self.frame.covariates[term];
             let sum: f64 = column.iter().map(|(row, x)| self.residual[row] * x).sum();
-            if self.scale[term] > 0.0 { ((sum - self.mean[term] * self.residual_sum) / self.scale[term]).abs() } else { 0.0 }
+            if self.scale[term] > 0.0 {
+                ((sum - self.mean[term] * self.residual_sum) / self.scale[term]).abs()
+            } else {
+                0.0
+            }
         };
-        let largest = (0..self.slopes.len()).map(gradient).fold(0.0, f64::max) / self.options.alpha.max(1e-3);
-        let smallest: f64 = if self.rows > count(self.slopes.len()) { 1e-4 } else { 1e-2 };
+        let largest =
+            (0..self.slopes.len()).map(gradient).fold(0.0, f64::max) / self.options.alpha.max(1e-3);
+        let smallest: f64 = if self.rows > count(self.slopes.len()) {
+            1e-4
+        } else {
+            1e-2
+        };
         let steps = count(self.options.lambda_count.max(2) - 1);
-        (0..self.options.lambda_count).map(|step| largest * smallest.powf(count(step) / steps)).collect()
+        (0..self.options.lambda_count)
+            .map(|step| largest * smallest.powf(count(step) / steps))
+            .collect()
     }
 
     fn linear_predictor(&self) -> Vec<f64> {
@@ -234,8 +270,12 @@ impl<'a> Descent<'a> {
     /// Renews the quadratic approximation at the current coefficients.
     fn renew(&mut self) {
         let eta = self.linear_predictor();
-        let into = Working { residual: &mut self.residual, weight: &mut self.curvature };
-        self.family.working(&eta, self.frame.outcome, Some(&self.weights), into);
+        let into = Working {
+            residual: &mut self.residual,
+            weight: &mut self.curvature,
+        };
+        self.family
+            .working(&eta, self.frame.outcome, Some(&self.weights), into);
         self.shift = 0.0;
         self.residual_sum = self.residual.iter().sum();
         self.curvature_sum = self.curvature.iter().sum();
@@ -243,8 +283,13 @@ impl<'a> Descent<'a> {
 
     fn deviance(&self) -> f64 {
         let eta = self.linear_predictor();
-        let rows = eta.iter().zip(self.frame.outcome).zip(&self.weights).filter(|(_, w)| **w > 0.0);
-        rows.map(|((eta, y), w)| w * self.family.deviance(*y, *eta)).sum()
+        let rows = eta
+            .iter()
+            .zip(self.frame.outcome)
+            .zip(&self.weights)
+            .filter(|(_, w)| **w > 0.0);
+        rows.map(|((eta, y), w)| w * self.family.deviance(*y, *eta))
+            .sum()
     }
 
     fn sums(&self, term: usize) -> ColumnSums {
@@ -257,7 +302,10 @@ impl<'a> Descent<'a> {
             stored += v;
         }
         let centred = squares + (self.curvature_sum - stored).max(0.0) * mean * mean;
-        ColumnSums { first, second: centred / (self.scale[term] * self.scale[term]) }
+        ColumnSums {
+            first,
+            second: centred / (self.scale[term] * self.scale[term]),
+        }
     }
 
     /// Moves one coefficient to its best value; returns how much that matters.
@@ -302,30 +350,41 @@ impl<'a> Descent<'a> {
         let mut converged = false;
         while !converged && sweeps < self.options.max_sweeps {
             self.renew();
-            let sums: Vec<ColumnSums> = (0..self.slopes.len()).map(|term| self.sums(term)).collect();
+            let sums: Vec<ColumnSums> =
+                (0..self.slopes.len()).map(|term| self.sums(term)).collect();
             let before = (self.intercept, self.slopes.clone());
             self.descend(lambda, &sums, still, &mut sweeps);
             let moved = (self.intercept - before.0).powi(2) * self.curvature_sum;
             let changes = self.slopes.iter().zip(&before.1).zip(&sums);
-            let moved = changes.fold(moved, |most, ((new, old), sums)| most.max(sums.second * (new - old).powi(2)));
+            let moved = changes.fold(moved, |most, ((new, old), sums)| {
+                most.max(sums.second * (new - old).powi(2))
+            });
             converged = moved <= still;
         }
         let ratio = 1.0 - self.deviance() / self.null_deviance;
-        PathPoint { deviance_ratio: ratio, converged, ..self.point(lambda) }
+        PathPoint {
+            deviance_ratio: ratio,
+            converged,
+            ..self.point(lambda)
+        }
     }
-
 
     /// Solves the quadratic: all columns once, then those that are not 0 until they stand still, and again.
     fn descend(&mut self, lambda: f64, sums: &[ColumnSums], still: f64, sweeps: &mut usize) {
-        let usable: Vec<usize> =
-            (0..sums.len()).filter(|term| self.scale[*term] > 0.0 && sums[*term].second > 0.0).collect();
+        let usable: Vec<usize> = (0..sums.len())
+            .filter(|term| self.scale[*term] > 0.0 && sums[*term].second > 0.0)
+            .collect();
         while *sweeps < self.options.max_sweeps {
             let most = self.sweep(&usable, sums, lambda);
             *sweeps += 1;
             if most <= still {
                 return;
             }
-            let active: Vec<usize> = usable.iter().copied().filter(|term| self.slopes[*term] != 0.0).collect();
+            let active: Vec<usize> = usable
+                .iter()
+                .copied()
+                .filter(|term| self.slopes[*term] != 0.0)
+                .collect();
             while *sweeps < self.options.max_sweeps && self.sweep(&active, sums, lambda) > still {
                 *sweeps += 1;
             }
@@ -342,9 +401,24 @@ impl<'a> Descent<'a> {
 
     /// The coefficients on the scale of the data.
     fn point(&self, lambda: f64) -> PathPoint {
-        let moved = self.slopes.iter().enumerate().filter(|(_, slope)| **slope != 0.0);
-        let coefficients: Vec<(usize, f64)> = moved.map(|(term, slope)| (term, slope / self.scale[term])).collect();
-        let shift: f64 = coefficients.iter().map(|(term, slope)| slope * self.mean[*term]).sum();
-        PathPoint { lambda, intercept: self.intercept - shift, coefficients, deviance_ratio: 0.0, converged: false }
+        let moved = self
+            .slopes
+            .iter()
+            .enumerate()
+            .filter(|(_, slope)| **slope != 0.0);
+        let coefficients: Vec<(usize, f64)> = moved
+            .map(|(term, slope)| (term, slope / self.scale[term]))
+            .collect();
+        let shift: f64 = coefficients
+            .iter()
+            .map(|(term, slope)| slope * self.mean[*term])
+            .sum();
+        PathPoint {
+            lambda,
+            intercept: self.intercept - shift,
+            coefficients,
+            deviance_ratio: 0.0,
+            converged: false,
+        }
     }
 }

@@ -42,7 +42,13 @@ impl Family {
     }
 
     /// Residuals and weights of a block of rows; returns the part of the log-likelihood that depends on η.
-    pub(crate) fn working(self, eta: &[f64], outcome: &[f64], weights: Option<&[f64]>, into: Working<'_>) -> f64 {
+    pub(crate) fn working(
+        self,
+        eta: &[f64],
+        outcome: &[f64],
+        weights: Option<&[f64]>,
+        into: Working<'_>,
+    ) -> f64 {
         match self {
             Self::Binomial => logistic::working(eta, outcome, weights, into),
             Self::Poisson => poisson::working(eta, outcome, weights, into),
@@ -89,7 +95,9 @@ impl Family {
         match self {
             Self::Binomial if y > 0.0 && y < 1.0 => {
                 let (trials, successes) = (weight.round(), (weight * y).round());
-                ln_gamma(trials + 1.0) - ln_gamma(successes + 1.0) - ln_gamma(trials - successes + 1.0)
+                ln_gamma(trials + 1.0)
+                    - ln_gamma(successes + 1.0)
+                    - ln_gamma(trials - successes + 1.0)
             }
             Self::Binomial => 0.0,
             Self::Poisson if y <= 1.0 && y.fract() == 0.0 => 0.0,

@@ -47,7 +47,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { intercept: true, max_iterations: 25, tolerance: 1e-14, conf_level: 0.95, variance: Variance::Model }
+        Self {
+            intercept: true,
+            max_iterations: 25,
+            tolerance: 1e-14,
+            conf_level: 0.95,
+            variance: Variance::Model,
+        }
     }
 }
 
@@ -73,7 +79,11 @@ pub struct Coefficient {
 impl Coefficient {
     /// The odds ratio or rate ratio with its interval.
     pub fn ratio(&self) -> Estimate {
-        Estimate { value: self.estimate.exp(), lower: self.lower.exp(), upper: self.upper.exp() }
+        Estimate {
+            value: self.estimate.exp(),
+            lower: self.lower.exp(),
+            upper: self.upper.exp(),
+        }
     }
 }
 
@@ -143,7 +153,11 @@ impl Fit {
     ///
     /// Those of [`Self::linear_predictor`].
     pub fn fitted(&self, frame: &Frame<'_>) -> Result<Vec<f64>> {
-        Ok(self.linear_predictor(frame)?.into_iter().map(|eta| self.family.mean(eta)).collect())
+        Ok(self
+            .linear_predictor(frame)?
+            .into_iter()
+            .map(|eta| self.family.mean(eta))
+            .collect())
     }
 }
 
@@ -160,7 +174,9 @@ pub fn fit(family: Family, frame: &Frame<'_>, options: &Options) -> Result<Fit> 
     let moments = summarize(frame.rows(), |rows| Moments::of(frame, family, rows))?;
     let newton = run(family, frame, &moments, options)?;
     let (at, before) = (newton.last_point(), newton.point_before());
-    let totals = summarize(frame.rows(), |rows| Totals::of(frame, at, &before, options.variance, rows))?;
+    let totals = summarize(frame.rows(), |rows| {
+        Totals::of(frame, at, &before, options.variance, rows)
+    })?;
     let mut fit = newton.finish(&moments, &totals, options, z);
     fit.null_deviance = null_deviance(family, frame, &moments, options)?;
     if !newton.converged || totals.extreme > 0 {
@@ -179,14 +195,30 @@ fn run(family: Family, frame: &Frame<'_>, moments: &Moments, options: &Options) 
 }
 
 /// The deviance of the constant (and the offset) alone.
-fn null_deviance(family: Family, frame: &Frame<'_>, moments: &Moments, options: &Options) -> Result<f64> {
+fn null_deviance(
+    family: Family,
+    frame: &Frame<'_>,
+    moments: &Moments,
+    options: &Options,
+) -> Result<f64> {
     let frame = frame.without_covariates();
-    let moments = Moments { columns: Vec::new(), largest: Vec::new(), ..moments.clone() };
+    let moments = Moments {
+        columns: Vec::new(),
+        largest: Vec::new(),
+        ..moments.clone()
+    };
     let at = if options.intercept && moments.offset {
-        let options = Options { variance: Variance::Model, ..options.clone() };
-        run(family, &frame, &moments, &options)?.last_point().clone()
+        let options = Options {
+            variance: Variance::Model,
+            ..options.clone()
+        };
+        run(family, &frame, &moments, &options)?
+            .last_point()
+            .clone()
     } else {
-        let constant = options.intercept.then(|| family.link(moments.outcome / moments.weight));
+        let constant = options
+            .intercept
+            .then(|| family.link(moments.outcome / moments.weight));
         Point {
             family,
             intercept: options.intercept,
@@ -194,18 +226,31 @@ fn null_deviance(family: Family, frame: &Frame<'_>, moments: &Moments, options: 
             coefficients: Some(constant.into_iter().collect()),
         }
     };
-    if at.coefficients.iter().flatten().any(|constant| constant.is_infinite()) {
+    if at
+        .coefficients
+        .iter()
+        .flatten()
+        .any(|constant| constant.is_infinite())
+    {
         // All outcomes are equal, at the end of the range.
         return Ok(0.0);
     }
-    Ok(summarize(frame.rows(), |rows| Totals::of(&frame, &at, &at, Variance::Model, rows))?.deviance)
+    Ok(summarize(frame.rows(), |rows| {
+        Totals::of(&frame, &at, &at, Variance::Model, rows)
+    })?
+    .deviance)
 }
 
 fn find_separation(frame: &Frame<'_>, newton: &Newton, moments: &Moments) -> Option<Separation> {
-    let direction = Point { coefficients: Some(newton.direction.clone()), ..newton.at.clone() };
+    let direction = Point {
+        coefficients: Some(newton.direction.clone()),
+        ..newton.at.clone()
+    };
     let reach = summarize(frame.rows(), |rows| Ok(Reach::of(frame, &direction, rows))).ok()?;
-    let found =
-        summarize(frame.rows(), |rows| Ok(Directions::of(frame, &direction, reach.largest, rows))).ok()?;
+    let found = summarize(frame.rows(), |rows| {
+        Ok(Directions::of(frame, &direction, reach.largest, rows))
+    })
+    .ok()?;
     found.separates().then(|| Separation {
         complete: found.complete(moments.rows),
         terms: moving(&newton.original(&newton.direction), &newton.scale),
@@ -217,7 +262,13 @@ impl Newton {
     fn original(&self, centred: &[f64]) -> Vec<f64> {
         let mut coefficients = centred.to_vec();
         if self.at.intercept {
-            let shift: f64 = self.at.centre.iter().zip(&centred[1..]).map(|(centre, slope)| centre * slope).sum();
+            let shift: f64 = self
+                .at
+                .centre
+                .iter()
+                .zip(&centred[1..])
+                .map(|(centre, slope)| centre * slope)
+                .sum();
             coefficients[0] -= shift;
         }
         coefficients
@@ -229,11 +280,19 @@ impl Newton {
         if self.at.intercept {
             let centre = &self.at.centre;
             for row in &mut rows {
-                let shift: f64 = centre.iter().zip(&row[1..]).map(|(centre, value)| centre * value).sum();
+                let shift: f64 = centre
+                    .iter()
+                    .zip(&row[1..])
+                    .map(|(centre, value)| centre * value)
+                    .sum();
                 row[0] -= shift;
             }
             for column in 0..rows.len() {
-                let shift: f64 = centre.iter().zip(&rows[1..]).map(|(centre, row)| centre * row[column]).sum();
+                let shift: f64 = centre
+                    .iter()
+                    .zip(&rows[1..])
+                    .map(|(centre, row)| centre * row[column])
+                    .sum();
                 rows[0][column] -= shift;
             }
         }
@@ -254,7 +313,9 @@ impl Newton {
         let (middle, clusters) = match options.variance {
             Variance::Model => (None, None),
             Variance::Robust => (totals.middle.clone(), None),
-            Variance::Clustered { .. } => (Some(totals.clusters.middle()), Some(totals.clusters.len())),
+            Variance::Clustered { .. } => {
+                (Some(totals.clusters.middle()), Some(totals.clusters.len()))
+            }
         };
         let factor = match (options.variance, clusters) {
             (Variance::Clustered { adjusted: true }, Some(clusters)) => {
@@ -272,7 +333,9 @@ impl Newton {
         let coefficients = estimates.iter().enumerate().map(|(term, estimate)| {
             let estimate = if self.kept[term] { *estimate } else { f64::NAN };
             let std_err = covariance[term][term].sqrt();
-            let robust_std_err = robust_covariance.as_ref().map(|covariance| covariance[term][term].sqrt());
+            let robust_std_err = robust_covariance
+                .as_ref()
+                .map(|covariance| covariance[term][term].sqrt());
             wald(estimate, std_err, robust_std_err, z)
         });
         let rows = count(usize::try_from(moments.rows).unwrap_or(usize::MAX));
@@ -290,7 +353,9 @@ impl Newton {
             df_null: rows - count(usize::from(self.at.intercept)),
             iterations: self.iterations,
             converged: self.converged,
-            dropped: (0..self.kept.len()).filter(|term| !self.kept[*term]).collect(),
+            dropped: (0..self.kept.len())
+                .filter(|term| !self.kept[*term])
+                .collect(),
             separation: None,
             extreme: totals.extreme,
             clusters,

@@ -25,7 +25,13 @@ pub struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// Outcome and covariates, without weights, offset and clusters.
     pub fn new(outcome: &'a [f64], covariates: &'a [&'a [f64]]) -> Self {
-        Self { outcome, covariates, weights: None, offset: None, clusters: None }
+        Self {
+            outcome,
+            covariates,
+            weights: None,
+            offset: None,
+            clusters: None,
+        }
     }
 
     /// The number of rows.
@@ -35,27 +41,43 @@ impl<'a> Frame<'a> {
 
     /// The same rows without covariates.
     pub(crate) fn without_covariates(&self) -> Self {
-        Self { covariates: &[], clusters: None, ..*self }
+        Self {
+            covariates: &[],
+            clusters: None,
+            ..*self
+        }
     }
 
     /// Whether all columns have the same number of rows.
     pub(crate) fn check_lengths(&self) -> Result<()> {
         let rows = self.rows();
-        let others = [self.weights.map(<[f64]>::len), self.offset.map(<[f64]>::len), self.clusters.map(<[u64]>::len)];
+        let others = [
+            self.weights.map(<[f64]>::len),
+            self.offset.map(<[f64]>::len),
+            self.clusters.map(<[u64]>::len),
+        ];
         let equal = self.covariates.iter().all(|column| column.len() == rows)
             && others.into_iter().flatten().all(|length| length == rows);
-        if equal { Ok(()) } else { Err(Error::UnequalColumns) }
+        if equal {
+            Ok(())
+        } else {
+            Err(Error::UnequalColumns)
+        }
     }
 
     /// Whether these rows can be in a model of the family.
     pub(crate) fn check(&self, family: Family, rows: Range<usize>) -> Result<()> {
         if let Some(weights) = self.weights
-            && weights[rows.clone()].iter().any(|weight| !(weight.is_finite() && *weight >= 0.0))
+            && weights[rows.clone()]
+                .iter()
+                .any(|weight| !(weight.is_finite() && *weight >= 0.0))
         {
             return Err(Error::InvalidWeight);
         }
         if let Some(offset) = self.offset
-            && offset[rows.clone()].iter().any(|offset| !offset.is_finite())
+            && offset[rows.clone()]
+                .iter()
+                .any(|offset| !offset.is_finite())
         {
             return Err(Error::NonFiniteCovariate);
         }
@@ -81,7 +103,13 @@ pub struct Row<'a> {
 impl<'a> Row<'a> {
     /// A row without weight, offset or cluster.
     pub fn new(outcome: f64, covariates: &'a [f64]) -> Self {
-        Self { outcome, covariates, weight: 1.0, offset: 0.0, cluster: None }
+        Self {
+            outcome,
+            covariates,
+            weight: 1.0,
+            offset: 0.0,
+            cluster: None,
+        }
     }
 }
 

@@ -38,7 +38,12 @@ pub(crate) fn mean(eta: f64) -> f64 {
 /// Rows whose factors 1 + exp(−|η|), each at most 2, are multiplied before one logarithm is taken.
 const FACTORS: usize = 512;
 
-pub(super) fn working(eta: &[f64], outcome: &[f64], weights: Option<&[f64]>, into: Working<'_>) -> f64 {
+pub(super) fn working(
+    eta: &[f64],
+    outcome: &[f64],
+    weights: Option<&[f64]>,
+    into: Working<'_>,
+) -> f64 {
     let Working { residual, weight } = into;
     let Some(weights) = weights else {
         return unweighted(eta, outcome, residual, weight);
@@ -49,7 +54,11 @@ pub(super) fn working(eta: &[f64], outcome: &[f64], weights: Option<&[f64]>, int
         let e = (-eta.abs()).exp();
         let small = e / (1.0 + e);
         // y − μ from the nearer end of the range, so that it keeps its digits when it is small.
-        residual[row] = w * if eta >= 0.0 { (y - 1.0) + small } else { y - small };
+        residual[row] = w * if eta >= 0.0 {
+            (y - 1.0) + small
+        } else {
+            y - small
+        };
         weight[row] = w * small / (1.0 + e);
         log_likelihood += w * (y * eta - eta.max(0.0) - e.ln_1p());
     }
@@ -59,13 +68,19 @@ pub(super) fn working(eta: &[f64], outcome: &[f64], weights: Option<&[f64]>, int
 fn unweighted(eta: &[f64], outcome: &[f64], residual: &mut [f64], weight: &mut [f64]) -> f64 {
     let mut log_likelihood = 0.0;
     let blocks = eta.chunks(FACTORS).zip(outcome.chunks(FACTORS));
-    for ((eta, outcome), (residual, weight)) in blocks.zip(residual.chunks_mut(FACTORS).zip(weight.chunks_mut(FACTORS))) {
+    for ((eta, outcome), (residual, weight)) in
+        blocks.zip(residual.chunks_mut(FACTORS).zip(weight.chunks_mut(FACTORS)))
+    {
         let (mut product, mut linear) = (1.0, 0.0);
         for (((eta, y), residual), weight) in eta.iter().zip(outcome).zip(residual).zip(weight) {
             let e = (-eta.abs()).exp();
             let share = 1.0 / (1.0 + e);
             let small = e * share;
-            *residual = if *eta >= 0.0 { (y - 1.0) + small } else { y - small };
+            *residual = if *eta >= 0.0 {
+                (y - 1.0) + small
+            } else {
+                y - small
+            };
             *weight = small * share;
             product *= 1.0 + e;
             linear += y * eta - eta.max(0.0);
@@ -99,13 +114,21 @@ mod tests {
         let outcome: Vec<f64> = (0..1200).map(|row| f64::from(row % 3 == 0)).collect();
         let run = |weights: Option<&[f64]>| {
             let (mut residual, mut weight) = (vec![0.0; 1200], vec![0.0; 1200]);
-            let into = Working { residual: &mut residual, weight: &mut weight };
+            let into = Working {
+                residual: &mut residual,
+                weight: &mut weight,
+            };
             (working(&eta, &outcome, weights, into), residual, weight)
         };
         let ones = vec![1.0; 1200];
         let (plain, weighted) = (run(None), run(Some(&ones)));
         assert!((plain.0 / weighted.0 - 1.0).abs() < 1e-14);
-        for (a, b) in plain.1.iter().zip(&weighted.1).chain(plain.2.iter().zip(&weighted.2)) {
+        for (a, b) in plain
+            .1
+            .iter()
+            .zip(&weighted.1)
+            .chain(plain.2.iter().zip(&weighted.2))
+        {
             assert!((a - b).abs() <= 1e-15 * b.abs());
         }
     }

@@ -19,7 +19,9 @@ pub(crate) struct Moment {
 impl Moment {
     /// Of a block of rows, by two passes.
     pub(crate) fn of(values: &[f64], weights: Option<&[f64]>) -> Self {
-        let weight = weights.map_or(count(values.len()), |weights| sum(weights, weights, |w, _| w));
+        let weight = weights.map_or(count(values.len()), |weights| {
+            sum(weights, weights, |w, _| w)
+        });
         if weight == 0.0 {
             return Self::default();
         }
@@ -32,11 +34,19 @@ impl Moment {
             None => sum(values, values, |x, _| (x - mean) * (x - mean)),
             Some(weights) => sum(values, weights, |x, w| w * (x - mean) * (x - mean)),
         };
-        Self { weight, mean, squares }
+        Self {
+            weight,
+            mean,
+            squares,
+        }
     }
 
     pub(crate) fn add(&mut self, x: f64, weight: f64) {
-        self.merge(Self { weight, mean: x, squares: 0.0 });
+        self.merge(Self {
+            weight,
+            mean: x,
+            squares: 0.0,
+        });
     }
 }
 
@@ -51,7 +61,8 @@ impl Summary for Moment {
         }
         let weight = self.weight + other.weight;
         let difference = other.mean - self.mean;
-        self.squares += other.squares + difference * difference * (self.weight / weight * other.weight);
+        self.squares +=
+            other.squares + difference * difference * (self.weight / weight * other.weight);
         self.mean += difference * (other.weight / weight);
         self.weight = weight;
     }
@@ -89,7 +100,9 @@ impl Moments {
         frame.check(family, rows.clone())?;
         let weights = frame.weights.map(|weights| &weights[rows.clone()]);
         let outcome = &frame.outcome[rows.clone()];
-        let kept = weights.map_or(rows.len(), |weights| weights.iter().filter(|w| **w > 0.0).count());
+        let kept = weights.map_or(rows.len(), |weights| {
+            weights.iter().filter(|w| **w > 0.0).count()
+        });
         let mut moments = Self {
             rows: kept as u64,
             weight: weights.map_or(count(rows.len()), |weights| weights.iter().sum()),
@@ -97,7 +110,9 @@ impl Moments {
                 || outcome.iter().sum(),
                 |weights| outcome.iter().zip(weights).map(|(y, w)| y * w).sum(),
             ),
-            offset: frame.offset.is_some_and(|offset| offset[rows.clone()].iter().any(|x| *x != 0.0)),
+            offset: frame
+                .offset
+                .is_some_and(|offset| offset[rows.clone()].iter().any(|x| *x != 0.0)),
             ..Self::default()
         };
         for column in frame.covariates {
@@ -108,7 +123,9 @@ impl Moments {
                 moment.merge(Moment::of(block, weights));
                 largest = largest.max(largest_of(block));
             }
-            if !(moment.mean.is_finite() && moment.squares.is_finite()) && column.iter().any(|x| !x.is_finite()) {
+            if !(moment.mean.is_finite() && moment.squares.is_finite())
+                && column.iter().any(|x| !x.is_finite())
+            {
                 return Err(Error::NonFiniteCovariate);
             }
             moments.columns.push(moment);
@@ -169,10 +186,17 @@ fn largest_of(x: &[f64]) -> f64 {
     let mut largest = [0.0; LANES];
     for x in chunks {
         for lane in 0..LANES {
-            largest[lane] = if x[lane].abs() > largest[lane] { x[lane].abs() } else { largest[lane] };
+            largest[lane] = if x[lane].abs() > largest[lane] {
+                x[lane].abs()
+            } else {
+                largest[lane]
+            };
         }
     }
-    rest.iter().map(|x| x.abs()).chain(largest).fold(0.0, f64::max)
+    rest.iter()
+        .map(|x| x.abs())
+        .chain(largest)
+        .fold(0.0, f64::max)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]

@@ -62,19 +62,32 @@ impl Newton {
         let mut scale = vec![1.0; usize::from(options.intercept)];
         for (column, largest) in moments.columns.iter().zip(&moments.largest) {
             let square = largest * largest;
-            if !(square.is_finite() && column.squares.is_finite() && (*largest == 0.0 || square > 0.0)) {
+            if !(square.is_finite()
+                && column.squares.is_finite()
+                && (*largest == 0.0 || square > 0.0))
+            {
                 return Err(Error::CovariateOutOfRange);
             }
             let mean = if options.intercept { column.mean } else { 0.0 };
-            let variance = column.squares / column.weight + (column.mean - mean) * (column.mean - mean);
+            let variance =
+                column.squares / column.weight + (column.mean - mean) * (column.mean - mean);
             let deviation = variance.sqrt();
             centre.push(mean);
             // A constant column is left to be found collinear with the intercept.
-            scale.push(if deviation > 1e-12 * largest { deviation } else { largest.max(f64::MIN_POSITIVE) });
+            scale.push(if deviation > 1e-12 * largest {
+                deviation
+            } else {
+                largest.max(f64::MIN_POSITIVE)
+            });
         }
         let terms = scale.len();
         Ok(Self {
-            at: Point { family, intercept: options.intercept, centre, coefficients: None },
+            at: Point {
+                family,
+                intercept: options.intercept,
+                centre,
+                coefficients: None,
+            },
             scale,
             kept: vec![true; terms],
             iterations: 0,
@@ -102,8 +115,14 @@ impl Newton {
 
     /// Where the last step was taken: R's weights and covariance are from there.
     pub fn point_before(&self) -> Point {
-        let before = self.last.as_ref().map(|(coefficients, _)| coefficients.clone());
-        Point { coefficients: before.or_else(|| self.at.coefficients.clone()), ..self.at.clone() }
+        let before = self
+            .last
+            .as_ref()
+            .map(|(coefficients, _)| coefficients.clone());
+        Point {
+            coefficients: before.or_else(|| self.at.coefficients.clone()),
+            ..self.at.clone()
+        }
     }
 
     /// Moves to the next coefficients.
@@ -127,7 +146,11 @@ impl Newton {
             if worse || !step.log_likelihood.is_finite() {
                 self.halvings += 1;
                 self.finished = self.halvings > MAX_HALVINGS;
-                let half = coefficients.iter().zip(last).map(|(new, old)| 0.5 * (new + old)).collect();
+                let half = coefficients
+                    .iter()
+                    .zip(last)
+                    .map(|(new, old)| 0.5 * (new + old))
+                    .collect();
                 self.at.coefficients = Some(if self.finished { last.clone() } else { half });
                 return Ok(());
             }
@@ -146,7 +169,13 @@ impl Newton {
         let deviance = 2.0 * (self.saturated - step.log_likelihood).abs();
         self.converged = decrease <= self.tolerance * (deviance + 0.1);
         self.finished = self.converged || self.iterations >= self.max_iterations;
-        self.at.coefficients = Some(coefficients.iter().zip(&direction).map(|(a, b)| a + b).collect());
+        self.at.coefficients = Some(
+            coefficients
+                .iter()
+                .zip(&direction)
+                .map(|(a, b)| a + b)
+                .collect(),
+        );
         self.last = Some((coefficients, step.log_likelihood));
         self.direction = direction;
         Ok(())
@@ -154,7 +183,10 @@ impl Newton {
 
     fn start(&mut self, step: &Step, information: &Symmetric) {
         self.saturated = step.saturated;
-        self.kept = self.scaled(information, &self.kept).factor(COLLINEAR).kept();
+        self.kept = self
+            .scaled(information, &self.kept)
+            .factor(COLLINEAR)
+            .kept();
         let (_, coefficients) = self.solve(information, &step.score, 0.0);
         self.at.coefficients = Some(coefficients);
         self.iterations = usize::from(!self.scale.is_empty());
@@ -167,7 +199,8 @@ impl Newton {
         let mut scaled = Symmetric::zero(self.scale.len());
         for row in 0..self.scale.len() {
             for column in 0..=row {
-                *scaled.get_mut(row, column) = matrix.get(row, column) / (self.scale[row] * self.scale[column]);
+                *scaled.get_mut(row, column) =
+                    matrix.get(row, column) / (self.scale[row] * self.scale[column]);
             }
         }
         scaled.mirror();
@@ -189,11 +222,14 @@ impl Newton {
     /// The inverse in the units of the data, 0 where a term is dropped.
     fn expand(&self, factor: &Factor) -> Symmetric {
         let inverse = factor.inverse();
-        let kept: Vec<usize> = (0..self.scale.len()).filter(|term| self.kept[*term]).collect();
+        let kept: Vec<usize> = (0..self.scale.len())
+            .filter(|term| self.kept[*term])
+            .collect();
         let mut covariance = Symmetric::zero(self.scale.len());
         for (row, term) in kept.iter().enumerate() {
             for (column, other) in kept.iter().enumerate() {
-                *covariance.get_mut(*term, *other) = inverse.get(row, column) / (self.scale[*term] * self.scale[*other]);
+                *covariance.get_mut(*term, *other) =
+                    inverse.get(row, column) / (self.scale[*term] * self.scale[*other]);
             }
         }
         covariance

@@ -31,11 +31,20 @@ pub fn fit(frame: &Frame<'_>, options: &Options) -> Result<Fit> {
     super::fit(Family::Poisson, frame, options)
 }
 
-pub(super) fn working(eta: &[f64], outcome: &[f64], weights: Option<&[f64]>, into: Working<'_>) -> f64 {
+pub(super) fn working(
+    eta: &[f64],
+    outcome: &[f64],
+    weights: Option<&[f64]>,
+    into: Working<'_>,
+) -> f64 {
     let mut log_likelihood = 0.0;
     let columns = into.residual.iter_mut().zip(into.weight);
     for (row, (residual, weight)) in columns.enumerate() {
-        let (eta, y, w) = (eta[row], outcome[row], weights.map_or(1.0, |weights| weights[row]));
+        let (eta, y, w) = (
+            eta[row],
+            outcome[row],
+            weights.map_or(1.0, |weights| weights[row]),
+        );
         let mean = eta.exp();
         *residual = w * (y - mean);
         *weight = w * mean;
@@ -46,5 +55,9 @@ pub(super) fn working(eta: &[f64], outcome: &[f64], weights: Option<&[f64]>, int
 
 pub(super) fn deviance(y: f64, eta: f64) -> f64 {
     let mean = eta.exp();
-    2.0 * if y > 0.0 { y * (y.ln() - eta) - (y - mean) } else { mean }
+    2.0 * if y > 0.0 {
+        y * (y.ln() - eta) - (y - mean)
+    } else {
+        mean
+    }
 }

@@ -52,16 +52,29 @@ impl Summary for Reach {
 
 impl Reach {
     pub(super) fn of(frame: &Frame<'_>, direction: &Point, rows: Range<usize>) -> Self {
-        let mut reach = Self { rows: rows.len() as u64, largest: 0.0 };
-        each(frame, direction, rows, |_, moves| reach.largest = reach.largest.max(moves.abs()));
+        let mut reach = Self {
+            rows: rows.len() as u64,
+            largest: 0.0,
+        };
+        each(frame, direction, rows, |_, moves| {
+            reach.largest = reach.largest.max(moves.abs())
+        });
         reach
     }
 }
 
 impl Directions {
     /// Of some rows; `largest` is the largest |x'd| of all rows.
-    pub(super) fn of(frame: &Frame<'_>, direction: &Point, largest: f64, rows: Range<usize>) -> Self {
-        let mut directions = Self { rows: rows.len() as u64, ..Self::default() };
+    pub(super) fn of(
+        frame: &Frame<'_>,
+        direction: &Point,
+        largest: f64,
+        rows: Range<usize>,
+    ) -> Self {
+        let mut directions = Self {
+            rows: rows.len() as u64,
+            ..Self::default()
+        };
         let negligible = NEGLIGIBLE * largest;
         each(frame, direction, rows, |y, moves| {
             let gain = match direction.family {
@@ -99,8 +112,16 @@ impl Summary for Directions {
 }
 
 /// Outcome and x'd of every row of weight above 0.
-fn each(frame: &Frame<'_>, direction: &Point, rows: Range<usize>, mut use_row: impl FnMut(f64, f64)) {
-    let frame = Frame { offset: None, ..*frame };
+fn each(
+    frame: &Frame<'_>,
+    direction: &Point,
+    rows: Range<usize>,
+    mut use_row: impl FnMut(f64, f64),
+) {
+    let frame = Frame {
+        offset: None,
+        ..*frame
+    };
     let mut buffer = Buffer::new();
     for block in blocks(rows) {
         let moves = &mut buffer.eta[..block.len()];
@@ -117,5 +138,7 @@ fn each(frame: &Frame<'_>, direction: &Point, rows: Range<usize>, mut use_row: i
 pub(super) fn moving(direction: &[f64], scale: &[f64]) -> Vec<usize> {
     let size = |term: usize| (direction[term] * scale[term]).abs();
     let largest = (0..direction.len()).map(size).fold(0.0, f64::max);
-    (0..direction.len()).filter(|term| size(*term) > NEGLIGIBLE * largest).collect()
+    (0..direction.len())
+        .filter(|term| size(*term) > NEGLIGIBLE * largest)
+        .collect()
 }

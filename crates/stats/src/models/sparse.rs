@@ -48,7 +48,9 @@ impl SparseColumn {
         let mut sparse = Self::default();
         for (row, value) in column.iter().enumerate() {
             if *value != 0.0 {
-                sparse.rows.push(u32::try_from(row).map_err(|_| Error::TooManyRows)?);
+                sparse
+                    .rows
+                    .push(u32::try_from(row).map_err(|_| Error::TooManyRows)?);
                 sparse.values.push(*value);
             }
         }
@@ -62,7 +64,10 @@ impl SparseColumn {
 
     /// Rows and values.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, f64)> {
-        self.rows.iter().map(|row| *row as usize).zip(self.values.iter().copied())
+        self.rows
+            .iter()
+            .map(|row| *row as usize)
+            .zip(self.values.iter().copied())
     }
 
     /// One more than the last row stored.
@@ -87,17 +92,32 @@ pub struct SparseFrame<'a> {
 impl<'a> SparseFrame<'a> {
     /// Outcome and covariates.
     pub fn new(outcome: &'a [f64], covariates: &'a [SparseColumn]) -> Self {
-        Self { outcome, covariates, weights: None, offset: None }
+        Self {
+            outcome,
+            covariates,
+            weights: None,
+            offset: None,
+        }
     }
 
     /// What is not covariates.
     pub(crate) fn dense(&self) -> Frame<'a> {
-        Frame { outcome: self.outcome, covariates: &[], weights: self.weights, offset: self.offset, clusters: None }
+        Frame {
+            outcome: self.outcome,
+            covariates: &[],
+            weights: self.weights,
+            offset: self.offset,
+            clusters: None,
+        }
     }
 
     pub(crate) fn check_lengths(&self) -> Result<()> {
         self.dense().check_lengths()?;
         let rows = self.outcome.len();
-        if self.covariates.iter().all(|column| column.end() <= rows) { Ok(()) } else { Err(Error::UnequalColumns) }
+        if self.covariates.iter().all(|column| column.end() <= rows) {
+            Ok(())
+        } else {
+            Err(Error::UnequalColumns)
+        }
     }
 }

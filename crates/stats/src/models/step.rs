@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::family::{Family, Working};
 use super::Frame;
+use super::family::{Family, Working};
 use crate::numeric::{Symmetric, weighted_cross_product};
 use crate::{Error, Result, Summary};
 
@@ -103,30 +103,56 @@ impl Step {
             ..Self::default()
         };
         let mut buffer = Buffer::new();
-        let centre: Vec<f64> = at.intercept.then_some(0.0).into_iter().chain(at.centre.iter().copied()).collect();
+        let centre: Vec<f64> = at
+            .intercept
+            .then_some(0.0)
+            .into_iter()
+            .chain(at.centre.iter().copied())
+            .collect();
         for block in blocks(rows) {
             step.add_block(frame, at, &centre, block, &mut buffer);
         }
         step
     }
 
-    fn add_block(&mut self, frame: &Frame<'_>, at: &Point, centre: &[f64], rows: Range<usize>, buffer: &mut Buffer) {
+    fn add_block(
+        &mut self,
+        frame: &Frame<'_>,
+        at: &Point,
+        centre: &[f64],
+        rows: Range<usize>,
+        buffer: &mut Buffer,
+    ) {
         let length = rows.len();
-        let Buffer { ones, eta, residual, weight } = buffer;
+        let Buffer {
+            ones,
+            eta,
+            residual,
+            weight,
+        } = buffer;
         let (ones, eta) = (&ones[..length], &mut eta[..length]);
         let (residual, weight) = (&mut residual[..length], &mut weight[..length]);
         let outcome = &frame.outcome[rows.clone()];
         let weights = frame.weights.map(|weights| &weights[rows.clone()]);
         if at.coefficients.is_some() {
             at.linear_predictor(frame, rows.clone(), eta);
-            self.log_likelihood += at.family.working(eta, outcome, weights, Working { residual, weight });
+            self.log_likelihood +=
+                at.family
+                    .working(eta, outcome, weights, Working { residual, weight });
         } else {
             let offset = frame.offset.map(|offset| &offset[rows.clone()]);
-            self.saturated += start(at.family, outcome, weights, offset, Working { residual, weight });
+            self.saturated += start(
+                at.family,
+                outcome,
+                weights,
+                offset,
+                Working { residual, weight },
+            );
         }
         let constant = at.intercept.then_some(ones).into_iter();
-        let columns: Vec<&[f64]> =
-            constant.chain(frame.covariates.iter().map(|column| &column[rows.clone()])).collect();
+        let columns: Vec<&[f64]> = constant
+            .chain(frame.covariates.iter().map(|column| &column[rows.clone()]))
+            .collect();
         for ((score, column), centre) in self.score.iter_mut().zip(&columns).zip(centre) {
             *score += centred_product(column, *centre, residual);
         }
@@ -144,7 +170,11 @@ impl Step {
         });
         StepParts {
             rows: self.rows,
-            log_likelihood: if self.mixed { f64::NAN } else { self.log_likelihood },
+            log_likelihood: if self.mixed {
+                f64::NAN
+            } else {
+                self.log_likelihood
+            },
             saturated: self.saturated,
             score: self.score.clone(),
             information: information.collect(),
@@ -209,19 +239,37 @@ impl Summary for Step {
 }
 
 /// R's first iteration: residuals and weights of the working response, as a step from coefficients of 0.
-fn start(family: Family, outcome: &[f64], weights: Option<&[f64]>, offset: Option<&[f64]>, into: Working<'_>) -> f64 {
+fn start(
+    family: Family,
+    outcome: &[f64],
+    weights: Option<&[f64]>,
+    offset: Option<&[f64]>,
+    into: Working<'_>,
+) -> f64 {
     let working = |y: f64, w: f64| {
         let mean = family.start(y, w);
         let variance = family.variance(mean);
         // z − offset = η + (y − μ)/V − offset, times w V.
-        [w * variance, w * (variance * family.link(mean) + (y - mean)), w * family.saturated(y)]
+        [
+            w * variance,
+            w * (variance * family.link(mean) + (y - mean)),
+            w * family.saturated(y),
+        ]
     };
     // Most outcomes are 0 or 1.
     let (zero, one) = (working(0.0, 1.0), working(1.0, 1.0));
     let mut saturated = 0.0;
     for (row, (residual, weight)) in into.residual.iter_mut().zip(into.weight).enumerate() {
         let (y, w) = (outcome[row], weights.map_or(1.0, |weights| weights[row]));
-        let known = if w != 1.0 { None } else if y == 0.0 { Some(zero) } else if y == 1.0 { Some(one) } else { None };
+        let known = if w != 1.0 {
+            None
+        } else if y == 0.0 {
+            Some(zero)
+        } else if y == 1.0 {
+            Some(one)
+        } else {
+            None
+        };
         let [variance, response, kernel] = known.unwrap_or_else(|| working(y, w));
         *residual = response - offset.map_or(0.0, |offset| variance * offset[row]);
         *weight = variance;
@@ -242,14 +290,20 @@ pub(crate) struct Buffer {
 impl Buffer {
     pub(crate) fn new() -> Self {
         let zeros = || vec![0.0; BLOCK];
-        Self { ones: vec![1.0; BLOCK], eta: zeros(), residual: zeros(), weight: zeros() }
+        Self {
+            ones: vec![1.0; BLOCK],
+            eta: zeros(),
+            residual: zeros(),
+            weight: zeros(),
+        }
     }
 }
 
 /// Consecutive ranges of at most `BLOCK` rows.
 pub(crate) fn blocks(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let end = rows.end;
-    rows.step_by(BLOCK).map(move |begin| begin..(begin + BLOCK).min(end))
+    rows.step_by(BLOCK)
+        .map(move |begin| begin..(begin + BLOCK).min(end))
 }
 
 /// Σ (x − centre)·r, by lanes so that the compiler may use vector instructions.
@@ -257,7 +311,12 @@ pub(crate) fn centred_product(column: &[f64], centre: f64, residual: &[f64]) -> 
     const LANES: usize = 8;
     let mut sums = [0.0; LANES];
     let (columns, residuals) = (column.chunks_exact(LANES), residual.chunks_exact(LANES));
-    let rest: f64 = columns.remainder().iter().zip(residuals.remainder()).map(|(x, r)| (x - centre) * r).sum();
+    let rest: f64 = columns
+        .remainder()
+        .iter()
+        .zip(residuals.remainder())
+        .map(|(x, r)| (x - centre) * r)
+        .sum();
     for (x, r) in columns.zip(residuals) {
         for ((sum, x), r) in sums.iter_mut().zip(x).zip(r) {
             *sum += (x - centre) * r;
@@ -271,7 +330,10 @@ pub(crate) fn summarize<S: Summary + Send>(
     rows: usize,
     of: impl Fn(Range<usize>) -> Result<S> + Send + Sync,
 ) -> Result<S> {
-    let chunks: Vec<Range<usize>> = (0..rows).step_by(CHUNK).map(|begin| begin..(begin + CHUNK).min(rows)).collect();
+    let chunks: Vec<Range<usize>> = (0..rows)
+        .step_by(CHUNK)
+        .map(|begin| begin..(begin + CHUNK).min(rows))
+        .collect();
     let mut parts = chunks.into_par_iter().map(of).collect::<Result<Vec<S>>>()?;
     while parts.len() > 1 {
         let mut merged = Vec::with_capacity(parts.len().div_ceil(2));

@@ -32,36 +32,68 @@ impl Totals {
     /// # Errors
     ///
     /// [`Error::NoClusters`] if `variance` asks for clusters that the frame does not have.
-    pub fn of(frame: &Frame<'_>, at: &Point, before: &Point, variance: Variance, rows: Range<usize>) -> Result<Self> {
-        let mut totals = Self { rows: rows.len() as u64, terms: at.terms(), ..Self::default() };
+    pub fn of(
+        frame: &Frame<'_>,
+        at: &Point,
+        before: &Point,
+        variance: Variance,
+        rows: Range<usize>,
+    ) -> Result<Self> {
+        let mut totals = Self {
+            rows: rows.len() as u64,
+            terms: at.terms(),
+            ..Self::default()
+        };
         let mut buffer = Buffer::new();
-        let centre: Vec<f64> = at.intercept.then_some(0.0).into_iter().chain(at.centre.iter().copied()).collect();
+        let centre: Vec<f64> = at
+            .intercept
+            .then_some(0.0)
+            .into_iter()
+            .chain(at.centre.iter().copied())
+            .collect();
         let clusters = match variance {
-            Variance::Clustered { .. } => Some(&frame.clusters.ok_or(Error::NoClusters)?[rows.clone()]),
+            Variance::Clustered { .. } => {
+                Some(&frame.clusters.ok_or(Error::NoClusters)?[rows.clone()])
+            }
             _ => None,
         };
         let mut residuals = Vec::with_capacity(if clusters.is_some() { rows.len() } else { 0 });
         for block in blocks(rows.clone()) {
             let length = block.len();
-            let Buffer { ones, eta, residual, weight } = &mut buffer;
-            let (eta, residual, weight) = (&mut eta[..length], &mut residual[..length], &mut weight[..length]);
+            let Buffer {
+                ones,
+                eta,
+                residual,
+                weight,
+            } = &mut buffer;
+            let (eta, residual, weight) = (
+                &mut eta[..length],
+                &mut residual[..length],
+                &mut weight[..length],
+            );
             at.linear_predictor(frame, block.clone(), eta);
             let weights = frame.weights.map(|weights| &weights[block.clone()]);
             let outcome = &frame.outcome[block.clone()];
-            let log_likelihood = at.family.working(eta, outcome, weights, Working { residual, weight });
+            let log_likelihood =
+                at.family
+                    .working(eta, outcome, weights, Working { residual, weight });
             totals.add_rows(at.family, eta, outcome, weights, log_likelihood);
             if variance != Variance::Model {
                 before.reweight(frame, block.clone(), eta, weight, residual);
             }
             if variance == Variance::Robust {
                 let constant = at.intercept.then_some(&ones[..length]).into_iter();
-                let columns: Vec<&[f64]> =
-                    constant.chain(frame.covariates.iter().map(|column| &column[block.clone()])).collect();
+                let columns: Vec<&[f64]> = constant
+                    .chain(frame.covariates.iter().map(|column| &column[block.clone()]))
+                    .collect();
                 for (weight, residual) in weight.iter_mut().zip(&*residual) {
                     *weight = residual * residual;
                 }
                 let product = weighted_cross_product(&columns, &centre, 0..length, weight);
-                totals.middle.get_or_insert_with(|| Symmetric::zero(centre.len())).add_scaled(&product, 1.0);
+                totals
+                    .middle
+                    .get_or_insert_with(|| Symmetric::zero(centre.len()))
+                    .add_scaled(&product, 1.0);
             }
             if clusters.is_some() {
                 residuals.extend_from_slice(residual);
@@ -75,10 +107,20 @@ impl Totals {
 }
 
 impl Totals {
-    fn add_rows(&mut self, family: Family, eta: &[f64], outcome: &[f64], weights: Option<&[f64]>, log_likelihood: f64) {
+    fn add_rows(
+        &mut self,
+        family: Family,
+        eta: &[f64],
+        outcome: &[f64],
+        weights: Option<&[f64]>,
+        log_likelihood: f64,
+    ) {
         self.log_likelihood += log_likelihood;
         let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
-        let extreme = eta.iter().enumerate().filter(|(row, eta)| family.is_extreme(**eta) && weight(*row) > 0.0);
+        let extreme = eta
+            .iter()
+            .enumerate()
+            .filter(|(row, eta)| family.is_extreme(**eta) && weight(*row) > 0.0);
         self.extreme += extreme.count() as u64;
         if family.is_own_deviance(outcome) {
             self.deviance -= 2.0 * log_likelihood;
@@ -96,7 +138,14 @@ impl Totals {
 
 impl Point {
     /// Residuals whose weights are those at this point instead of `weight`.
-    fn reweight(&self, frame: &Frame<'_>, rows: Range<usize>, eta: &mut [f64], weight: &[f64], residual: &mut [f64]) {
+    fn reweight(
+        &self,
+        frame: &Frame<'_>,
+        rows: Range<usize>,
+        eta: &mut [f64],
+        weight: &[f64],
+        residual: &mut [f64],
+    ) {
         self.linear_predictor(frame, rows.clone(), eta);
         for (at, row) in rows.enumerate() {
             let w = frame.weights.map_or(1.0, |weights| weights[row]);
@@ -116,7 +165,11 @@ impl Summary for Totals {
         let same_model = self.rows == 0 || self.terms == other.terms;
         self.terms = other.terms;
         self.rows += other.rows;
-        self.log_likelihood += if same_model { other.log_likelihood } else { f64::NAN };
+        self.log_likelihood += if same_model {
+            other.log_likelihood
+        } else {
+            f64::NAN
+        };
         self.deviance += other.deviance;
         self.extreme += other.extreme;
         self.clusters.merge(other.clusters);
@@ -144,12 +197,21 @@ pub(super) struct ClusterScores {
 }
 
 impl ClusterScores {
-    fn of(frame: &Frame<'_>, at: &Point, clusters: &[u64], residuals: &[f64], first: usize) -> Self {
+    fn of(
+        frame: &Frame<'_>,
+        at: &Point,
+        clusters: &[u64],
+        residuals: &[f64],
+        first: usize,
+    ) -> Self {
         let mut order: Vec<usize> = (0..clusters.len()).collect();
         // Stable: rows of a cluster are added in their order.
         order.sort_by_key(|row| clusters[*row]);
         let terms = at.terms();
-        let mut summary = Self { terms, ..Self::default() };
+        let mut summary = Self {
+            terms,
+            ..Self::default()
+        };
         for row in order {
             if summary.codes.last() != Some(&clusters[row]) {
                 summary.codes.push(clusters[row]);
@@ -158,7 +220,11 @@ impl ClusterScores {
             let begin = summary.scores.len() - terms;
             let score = &mut summary.scores[begin..];
             let constant = at.intercept.then_some(1.0).into_iter();
-            let values = frame.covariates.iter().zip(&at.centre).map(|(column, centre)| column[first + row] - centre);
+            let values = frame
+                .covariates
+                .iter()
+                .zip(&at.centre)
+                .map(|(column, centre)| column[first + row] - centre);
             for (score, x) in score.iter_mut().zip(constant.chain(values)) {
                 *score += residuals[row] * x;
             }
@@ -205,10 +271,16 @@ impl Summary for ClusterScores {
             self.codes.extend(if take_left { a } else { b });
             let begin = self.scores.len();
             self.scores.resize(begin + terms, 0.0);
-            for (take, at, from) in [(take_left, &mut left, &mine), (take_right, &mut right, &other)] {
+            for (take, at, from) in [
+                (take_left, &mut left, &mine),
+                (take_right, &mut right, &other),
+            ] {
                 if take {
                     let scores = from.scores[*at * from.terms..].iter();
-                    self.scores[begin..].iter_mut().zip(scores).for_each(|(sum, score)| *sum += score);
+                    self.scores[begin..]
+                        .iter_mut()
+                        .zip(scores)
+                        .for_each(|(sum, score)| *sum += score);
                     *at += 1;
                 }
             }

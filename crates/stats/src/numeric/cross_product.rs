@@ -28,7 +28,12 @@ pub(crate) fn weighted_cross_product<C: AsRef<[f64]>>(
     while begin < rows.end {
         let end = (begin + BLOCK).min(rows.end);
         let block_weights = &weights[begin - rows.start..end - rows.start];
-        for ((out, column), centre) in centred.as_flattened_mut().iter_mut().zip(columns).zip(centre) {
+        for ((out, column), centre) in centred
+            .as_flattened_mut()
+            .iter_mut()
+            .zip(columns)
+            .zip(centre)
+        {
             for (out, x) in out.iter_mut().zip(&column.as_ref()[begin..end]) {
                 *out = x - centre;
             }

@@ -49,13 +49,18 @@ fn close(found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
         let difference = (found - expected).abs() / expected.abs().max(1e-6);
-        assert!(difference < tolerance, "{found:e}, expected {expected:e} ({difference:.1e})");
+        assert!(
+            difference < tolerance,
+            "{found:e}, expected {expected:e} ({difference:.1e})"
+        );
     }
 }
 
 /// `mtcars[, c("wt", "hp", "qsec", "drat", "disp")]`.
 fn columns() -> Vec<SparseColumn> {
-    let dense = |of: &dyn Fn(usize) -> f64| SparseColumn::from_dense(&(0..32).map(of).collect::<Vec<_>>()).unwrap();
+    let dense = |of: &dyn Fn(usize) -> f64| {
+        SparseColumn::from_dense(&(0..32).map(of).collect::<Vec<_>>()).unwrap()
+    };
     vec![
         dense(&|row| CARS[row].0),
         dense(&|row| CARS[row].1),
@@ -66,32 +71,79 @@ fn columns() -> Vec<SparseColumn> {
 }
 
 fn table(point: &PathPoint) -> Vec<f64> {
-    let slope = |term: usize| point.coefficients.iter().find(|slope| slope.0 == term).map_or(0.0, |slope| slope.1);
-    std::iter::once(point.intercept).chain((0..5).map(slope)).collect()
+    let slope = |term: usize| {
+        point
+            .coefficients
+            .iter()
+            .find(|slope| slope.0 == term)
+            .map_or(0.0, |slope| slope.1)
+    };
+    std::iter::once(point.intercept)
+        .chain((0..5).map(slope))
+        .collect()
 }
 
 fn exact() -> PathOptions {
-    PathOptions { tolerance: 1e-22, ..PathOptions::default() }
+    PathOptions {
+        tolerance: 1e-22,
+        ..PathOptions::default()
+    }
 }
 
 /// `glmnet(x, mtcars$am, family = "binomial", nlambda = 20)`.
 #[test]
 fn lasso_path() {
     let (columns, manual) = (columns(), CARS.map(|car| car.3));
-    let options = PathOptions { lambda_count: 20, ..exact() };
-    let found = path(Family::Binomial, &SparseFrame::new(&manual, &columns), &options).unwrap();
+    let options = PathOptions {
+        lambda_count: 20,
+        ..exact()
+    };
+    let found = path(
+        Family::Binomial,
+        &SparseFrame::new(&manual, &columns),
+        &options,
+    )
+    .unwrap();
     close(&[found.null_deviance], &[43.2297332768578], 1e-13);
     let lambda: Vec<f64> = found.points[..6].iter().map(|point| point.lambda).collect();
     let expected = [
-        0.350035456163655, 0.215568709488067, 0.132757604100038, 0.0817585329904203, 0.050350846281533,
+        0.350035456163655,
+        0.215568709488067,
+        0.132757604100038,
+        0.0817585329904203,
+        0.050350846281533,
         0.0310084786081426,
     ];
     close(&lambda, &expected, 1e-13);
-    let explained: Vec<f64> = found.points[1..5].iter().map(|point| point.deviance_ratio).collect();
-    close(&explained, &[0.27556597977271, 0.445704662302831, 0.610273586424806, 0.720217204746363], 1e-8);
-    let expected = [53.0041259926991, -4.41720930801786, 0.0, -2.57695183082621, 2.95156487344431, -0.0267945508318105];
+    let explained: Vec<f64> = found.points[1..5]
+        .iter()
+        .map(|point| point.deviance_ratio)
+        .collect();
+    close(
+        &explained,
+        &[
+            0.27556597977271,
+            0.445704662302831,
+            0.610273586424806,
+            0.720217204746363,
+        ],
+        1e-8,
+    );
+    let expected = [
+        53.0041259926991,
+        -4.41720930801786,
+        0.0,
+        -2.57695183082621,
+        2.95156487344431,
+        -0.0267945508318105,
+    ];
     close(&table(&found.points[9]), &expected, 1e-5);
-    assert!(found.points[0].coefficients.iter().all(|slope| slope.1.abs() < 1e-9));
+    assert!(
+        found.points[0]
+            .coefficients
+            .iter()
+            .all(|slope| slope.1.abs() < 1e-9)
+    );
     assert!(found.points.iter().all(|point| point.converged));
 }
 
@@ -99,20 +151,45 @@ fn lasso_path() {
 #[test]
 fn elastic_net_with_weights() {
     let (columns, manual) = (columns(), CARS.map(|car| car.3));
-    let options = PathOptions { alpha: 0.5, lambda: Some(vec![0.2, 0.05]), ..exact() };
+    let options = PathOptions {
+        alpha: 0.5,
+        lambda: Some(vec![0.2, 0.05]),
+        ..exact()
+    };
     let plain = SparseFrame::new(&manual, &columns);
     let found = path(Family::Binomial, &plain, &options).unwrap().points;
-    let expected =
-        [-0.338210272609561, -0.50900494345075, 0.0, -0.0994473965602625, 0.988615747469858, -0.0012091223713492];
+    let expected = [
+        -0.338210272609561,
+        -0.50900494345075,
+        0.0,
+        -0.0994473965602625,
+        0.988615747469858,
+        -0.0012091223713492,
+    ];
     close(&table(&found[0]), &expected, 1e-6);
-    let expected =
-        [7.30221889794396, -1.22113575101591, 0.0, -0.543641923562293, 1.85024318381109, -0.0050411006494511];
+    let expected = [
+        7.30221889794396,
+        -1.22113575101591,
+        0.0,
+        -0.543641923562293,
+        1.85024318381109,
+        -0.0050411006494511,
+    ];
     close(&table(&found[1]), &expected, 1e-6);
     let gears = CARS.map(|car| car.2 as f64);
-    let weighted = SparseFrame { weights: Some(&gears), ..plain };
+    let weighted = SparseFrame {
+        weights: Some(&gears),
+        ..plain
+    };
     let found = path(Family::Binomial, &weighted, &options).unwrap().points;
-    let expected =
-        [8.59080414952545, -1.31024561401468, 0.0, -0.581647153472611, 1.77955359527485, -0.00458241167743502];
+    let expected = [
+        8.59080414952545,
+        -1.31024561401468,
+        0.0,
+        -0.581647153472611,
+        1.77955359527485,
+        -0.00458241167743502,
+    ];
     close(&table(&found[1]), &expected, 1e-6);
 }
 
@@ -121,16 +198,34 @@ fn elastic_net_with_weights() {
 fn penalty_by_cross_validation() {
     let (columns, manual) = (columns(), CARS.map(|car| car.3));
     let folds: Vec<u32> = (0..32).map(|row| row % 5).collect();
-    let options = PathOptions { lambda: Some(vec![0.3, 0.1, 0.05, 0.02, 0.01]), ..exact() };
+    let options = PathOptions {
+        lambda: Some(vec![0.3, 0.1, 0.05, 0.02, 0.01]),
+        ..exact()
+    };
     let frame = SparseFrame::new(&manual, &columns);
     let found = cross_validate(Family::Binomial, &frame, &folds, &options).unwrap();
-    let expected = [1.2232440457712, 0.695616137558415, 0.492244588629397, 0.401562072345237, 0.399305841672304];
+    let expected = [
+        1.2232440457712,
+        0.695616137558415,
+        0.492244588629397,
+        0.401562072345237,
+        0.399305841672304,
+    ];
     close(&found.loss, &expected, 1e-6);
-    let expected = [0.0401988181111369, 0.0883104602786132, 0.0960462165736069, 0.131408378543729, 0.170864302052748];
+    let expected = [
+        0.0401988181111369,
+        0.0883104602786132,
+        0.0960462165736069,
+        0.131408378543729,
+        0.170864302052748,
+    ];
     close(&found.loss_std_err, &expected, 1e-6);
     assert_eq!((found.best, found.one_std_err), (4, 2));
     let one = cross_validate(Family::Binomial, &frame, &[3; 32], &options);
-    assert_eq!(one.unwrap_err(), Error::InvalidOption("the number of folds"));
+    assert_eq!(
+        one.unwrap_err(),
+        Error::InvalidOption("the number of folds")
+    );
 }
 
 /// The conditions that hold at the minimum and nowhere else: of covariates of unit spread, the gradient of the
@@ -140,16 +235,28 @@ fn optimal_to_rounding() {
     let (columns, manual) = (columns(), CARS.map(|car| car.3));
     let frame = SparseFrame::new(&manual, &columns);
     for alpha in [1.0, 0.5, 0.0] {
-        let options = PathOptions { alpha, lambda: Some(vec![0.2, 0.05, 0.01]), ..exact() };
+        let options = PathOptions {
+            alpha,
+            lambda: Some(vec![0.2, 0.05, 0.01]),
+            ..exact()
+        };
         for point in path(Family::Binomial, &frame, &options).unwrap().points {
             let eta = point.linear_predictor(&frame);
-            let residual: Vec<f64> = (0..32).map(|row| manual[row] - Family::Binomial.mean(eta[row])).collect();
+            let residual: Vec<f64> = (0..32)
+                .map(|row| manual[row] - Family::Binomial.mean(eta[row]))
+                .collect();
             assert!(residual.iter().sum::<f64>().abs() < 1e-9);
             let slopes = &table(&point)[1..];
-            for (term, of) in [CARS.map(|car| car.0), CARS.map(|car| car.1)].iter().enumerate() {
+            for (term, of) in [CARS.map(|car| car.0), CARS.map(|car| car.1)]
+                .iter()
+                .enumerate()
+            {
                 let mean = of.iter().sum::<f64>() / 32.0;
                 let sd = (of.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / 32.0).sqrt();
-                let gradient = (0..32).map(|row| residual[row] * (of[row] - mean)).sum::<f64>() / (32.0 * sd);
+                let gradient = (0..32)
+                    .map(|row| residual[row] * (of[row] - mean))
+                    .sum::<f64>()
+                    / (32.0 * sd);
                 let slope = slopes[term] * sd;
                 if slope == 0.0 {
                     assert!(gradient.abs() <= point.lambda * alpha + 1e-10);
@@ -168,8 +275,14 @@ fn no_penalty_is_the_plain_model() {
     let events = [12.0, 30.0];
     let treated = [SparseColumn::indicator(vec![0]).unwrap()];
     let log_days = [3000_f64.ln(), 3600_f64.ln()];
-    let frame = SparseFrame { offset: Some(&log_days), ..SparseFrame::new(&events, &treated) };
-    let options = PathOptions { lambda: Some(vec![0.0]), ..exact() };
+    let frame = SparseFrame {
+        offset: Some(&log_days),
+        ..SparseFrame::new(&events, &treated)
+    };
+    let options = PathOptions {
+        lambda: Some(vec![0.0]),
+        ..exact()
+    };
     let found = &path(Family::Poisson, &frame, &options).unwrap().points[0];
     let expected = (12.0 / 3000.0 / (30.0 / 3600.0_f64)).ln();
     close(&[found.coefficients[0].1], &[expected], 1e-9);
@@ -179,13 +292,33 @@ fn no_penalty_is_the_plain_model() {
 fn what_is_refused() {
     let (columns, manual) = (columns(), CARS.map(|car| car.3));
     let run = |outcome: &[f64], options: &PathOptions| {
-        path(Family::Binomial, &SparseFrame::new(outcome, &columns), options).map(|_| ())
+        path(
+            Family::Binomial,
+            &SparseFrame::new(outcome, &columns),
+            options,
+        )
+        .map(|_| ())
     };
     assert_eq!(run(&[0.0; 32], &exact()), Err(Error::NoEvents));
     assert_eq!(run(&[0.0; 3], &exact()), Err(Error::UnequalColumns));
-    assert_eq!(run(&manual, &PathOptions { alpha: 1.5, ..exact() }), Err(Error::InvalidOption("alpha")));
-    let rising = PathOptions { lambda: Some(vec![0.1, 0.2]), ..exact() };
+    assert_eq!(
+        run(
+            &manual,
+            &PathOptions {
+                alpha: 1.5,
+                ..exact()
+            }
+        ),
+        Err(Error::InvalidOption("alpha"))
+    );
+    let rising = PathOptions {
+        lambda: Some(vec![0.1, 0.2]),
+        ..exact()
+    };
     assert_eq!(run(&manual, &rising), Err(Error::InvalidOption("lambda")));
     assert!(SparseColumn::new(vec![3, 2], vec![1.0, 1.0]).is_err());
-    assert_eq!(SparseColumn::new(vec![3], vec![f64::NAN]), Err(Error::NonFiniteCovariate));
+    assert_eq!(
+        SparseColumn::new(vec![3], vec![f64::NAN]),
+        Err(Error::NonFiniteCovariate)
+    );
 }

@@ -3,7 +3,9 @@
 use columna_stats::causal::balance::Balance;
 use columna_stats::causal::outcome::WeightedOutcomes;
 use columna_stats::causal::weighting::Weights;
-use columna_stats::models::{Family, Fit, Frame, Moments, Options, Point, Row, Rows, Step, Variance, fit};
+use columna_stats::models::{
+    Family, Fit, Frame, Moments, Options, Point, Row, Rows, Step, Variance, fit,
+};
 use columna_stats::{Result, Summary};
 use proptest::prelude::*;
 
@@ -30,18 +32,38 @@ fn rows(lines: &[Line], family: Family) -> Rows {
 }
 
 fn fitted(rows: &Rows, family: Family, variance: Variance) -> Result<Fit> {
-    rows.with_frame(|frame| fit(family, frame, &Options { variance, ..Options::default() }))
+    rows.with_frame(|frame| {
+        fit(
+            family,
+            frame,
+            &Options {
+                variance,
+                ..Options::default()
+            },
+        )
+    })
 }
 
 /// Relative to the size of the largest number of its kind.
 fn agree(a: &[f64], b: &[f64], tolerance: f64) -> bool {
-    let scale = a.iter().chain(b).fold(f64::MIN_POSITIVE, |largest: f64, x| largest.max(x.abs()));
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= tolerance * scale)
+    let scale = a
+        .iter()
+        .chain(b)
+        .fold(f64::MIN_POSITIVE, |largest: f64, x| largest.max(x.abs()));
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .all(|(a, b)| (a - b).abs() <= tolerance * scale)
 }
 
 fn numbers(step: &Step) -> Vec<f64> {
     let parts = step.to_parts();
-    [vec![parts.rows as f64, parts.log_likelihood, parts.saturated], parts.score, parts.information].concat()
+    [
+        vec![parts.rows as f64, parts.log_likelihood, parts.saturated],
+        parts.score,
+        parts.information,
+    ]
+    .concat()
 }
 
 fn lines() -> impl Strategy<Value = Vec<Line>> {
@@ -157,12 +179,31 @@ proptest! {
 #[test]
 fn threads_do_not_matter() {
     let n = 50_000_i64;
-    let x: Vec<f64> = (0..n).map(|row| ((row * 7919) % 1009) as f64 / 100.0).collect();
-    let y: Vec<f64> = (0..n).map(|row| f64::from(u8::from((row * 104_729) % 977 < 300 + (row * 7919) % 1009 / 5))).collect();
+    let x: Vec<f64> = (0..n)
+        .map(|row| ((row * 7919) % 1009) as f64 / 100.0)
+        .collect();
+    let y: Vec<f64> = (0..n)
+        .map(|row| {
+            f64::from(u8::from(
+                (row * 104_729) % 977 < 300 + (row * 7919) % 1009 / 5,
+            ))
+        })
+        .collect();
     let run = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
         let columns: [&[f64]; 1] = [&x];
-        let fit = pool.install(|| fit(Family::Binomial, &Frame::new(&y, &columns), &Options::default())).unwrap();
+        let fit = pool
+            .install(|| {
+                fit(
+                    Family::Binomial,
+                    &Frame::new(&y, &columns),
+                    &Options::default(),
+                )
+            })
+            .unwrap();
         (fit.coefficients, fit.log_likelihood, fit.covariance)
     };
     assert_eq!(run(1), run(3));

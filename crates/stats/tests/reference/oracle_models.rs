@@ -22,8 +22,9 @@ pub(crate) fn lung(oracle: &Oracle) {
     // R's complete cases over all variables that the models of the file use, the institution among them.
     let data = Data::load("lung");
     let used = ["inst", "age", "sex", "ph.ecog", "wt.loss"].map(|name| data.numbers(name));
-    let rows: Vec<usize> =
-        (0..used[0].len()).filter(|row| used.iter().all(|column| !column[*row].is_nan())).collect();
+    let rows: Vec<usize> = (0..used[0].len())
+        .filter(|row| used.iter().all(|column| !column[*row].is_nan()))
+        .collect();
     let column = |name: &str| -> Vec<f64> {
         let column = data.numbers(name);
         rows.iter().map(|row| column[*row]).collect()
@@ -32,8 +33,16 @@ pub(crate) fn lung(oracle: &Oracle) {
     let (ecog, loss) = (column("ph.ecog"), column("wt.loss"));
     let log_time: Vec<f64> = column("time").iter().map(|time| time.ln()).collect();
     let columns: [&[f64]; 4] = [&age, &sex, &ecog, &loss];
-    compare(oracle, "glm_logistic", Family::Binomial, &Frame::new(&event, &columns));
-    let frame = Frame { offset: Some(&log_time), ..Frame::new(&event, &columns[..2]) };
+    compare(
+        oracle,
+        "glm_logistic",
+        Family::Binomial,
+        &Frame::new(&event, &columns),
+    );
+    let frame = Frame {
+        offset: Some(&log_time),
+        ..Frame::new(&event, &columns[..2])
+    };
     compare(oracle, "glm_poisson_offset", Family::Poisson, &frame);
     penalised(oracle, &event, &columns);
 }
@@ -41,8 +50,10 @@ pub(crate) fn lung(oracle: &Oracle) {
 fn penalised(oracle: &Oracle, event: &[f64], columns: &[&[f64]]) {
     oracle.mark("glmnet_logistic/note");
     oracle.mark("glmnet_note");
-    let columns: Vec<SparseColumn> =
-        columns.iter().map(|column| SparseColumn::from_dense(column).unwrap()).collect();
+    let columns: Vec<SparseColumn> = columns
+        .iter()
+        .map(|column| SparseColumn::from_dense(column).unwrap())
+        .collect();
     let frame = SparseFrame::new(event, &columns);
     for alpha in ["1", "0", "0.5"] {
         for standardize in [true, false] {
@@ -51,18 +62,30 @@ fn penalised(oracle: &Oracle, event: &[f64], columns: &[&[f64]]) {
             oracle.mark(&at("terms"));
             let lambda = oracle.numbers(&at("lambda"));
             let alpha = alpha.parse().unwrap();
-            let options =
-                PathOptions { alpha, lambda: Some(lambda), standardize, tolerance: 1e-22, ..PathOptions::default() };
+            let options = PathOptions {
+                alpha,
+                lambda: Some(lambda),
+                standardize,
+                tolerance: 1e-22,
+                ..PathOptions::default()
+            };
             let found = path(Family::Binomial, &frame, &options).unwrap().points;
             let coefficient = |term: usize, at: usize| {
                 let slopes = &found[at].coefficients;
-                slopes.iter().find(|slope| slope.0 == term).map_or(0.0, |slope| slope.1)
+                slopes
+                    .iter()
+                    .find(|slope| slope.0 == term)
+                    .map_or(0.0, |slope| slope.1)
             };
-            let rows = (0..=4).flat_map(|row| {
-                (0..found.len()).map(move |at| (row, at))
-            });
+            let rows = (0..=4).flat_map(|row| (0..found.len()).map(move |at| (row, at)));
             let table: Vec<f64> = rows
-                .map(|(row, at)| if row == 0 { found[at].intercept } else { coefficient(row - 1, at) })
+                .map(|(row, at)| {
+                    if row == 0 {
+                        found[at].intercept
+                    } else {
+                        coefficient(row - 1, at)
+                    }
+                })
                 .collect();
             oracle.compare(&at("coef_columns_are_lambdas"), &table, PENALISED);
             let explained: Vec<f64> = found.iter().map(|point| point.deviance_ratio).collect();
@@ -72,7 +95,10 @@ fn penalised(oracle: &Oracle, event: &[f64], columns: &[&[f64]]) {
 }
 
 fn robust() -> Options {
-    Options { variance: Variance::Robust, ..Options::default() }
+    Options {
+        variance: Variance::Robust,
+        ..Options::default()
+    }
 }
 
 pub(crate) fn compare(oracle: &Oracle, path: &str, family: Family, frame: &Frame<'_>) -> Fit {
@@ -83,16 +109,38 @@ pub(crate) fn compare(oracle: &Oracle, path: &str, family: Family, frame: &Frame
     let fit = fit(family, frame, &robust()).unwrap();
     oracle.compare(&at("n"), &[fit.rows as f64], 0.0);
     oracle.compare(&at("iter"), &[fit.iterations as f64], 0.0);
-    oracle.compare(&at("coef"), &fit.coefficients.iter().map(|c| c.estimate).collect::<Vec<_>>(), COEFFICIENTS);
-    oracle.compare(&at("se"), &fit.coefficients.iter().map(|c| c.std_err).collect::<Vec<_>>(), COEFFICIENTS);
+    oracle.compare(
+        &at("coef"),
+        &fit.coefficients
+            .iter()
+            .map(|c| c.estimate)
+            .collect::<Vec<_>>(),
+        COEFFICIENTS,
+    );
+    oracle.compare(
+        &at("se"),
+        &fit.coefficients
+            .iter()
+            .map(|c| c.std_err)
+            .collect::<Vec<_>>(),
+        COEFFICIENTS,
+    );
     oracle.compare(&at("vcov"), &fit.covariance.concat(), COEFFICIENTS);
-    let sandwich: Vec<f64> = fit.coefficients.iter().filter_map(|c| c.robust_std_err).collect();
+    let sandwich: Vec<f64> = fit
+        .coefficients
+        .iter()
+        .filter_map(|c| c.robust_std_err)
+        .collect();
     oracle.compare(&at("robust_HC0_se"), &sandwich, COEFFICIENTS);
     oracle.compare(&at("deviance"), &[fit.deviance], LIKELIHOOD);
     oracle.compare(&at("null_deviance"), &[fit.null_deviance], LIKELIHOOD);
     oracle.compare(&at("aic"), &[fit.aic], LIKELIHOOD);
     oracle.compare(&at("loglik"), &[fit.log_likelihood], LIKELIHOOD);
-    oracle.compare(&at("fitted_first10"), &fit.fitted(frame).unwrap()[..10], COEFFICIENTS);
+    oracle.compare(
+        &at("fitted_first10"),
+        &fit.fitted(frame).unwrap()[..10],
+        COEFFICIENTS,
+    );
     fit
 }
 
@@ -111,13 +159,27 @@ pub(crate) fn iptw(oracle: &Oracle) {
     let columns: Vec<&[f64]> = covariates.iter().map(Vec::as_slice).collect();
     let frame = Frame::new(&treatment, &columns);
     compare(oracle, "iptw/ps_model", Family::Binomial, &frame);
-    let scores = propensity_scores(&frame, &Options::default()).unwrap().scores;
+    let scores = propensity_scores(&frame, &Options::default())
+        .unwrap()
+        .scores;
     oracle.compare("iptw/ps", &scores, COEFFICIENTS);
     let treated: Vec<bool> = treatment.iter().map(|treated| *treated == 1.0).collect();
-    oracle.compare("iptw/ps_c_statistic", &[c_statistic(&scores, &treated).unwrap()], LIKELIHOOD);
+    oracle.compare(
+        "iptw/ps_c_statistic",
+        &[c_statistic(&scores, &treated).unwrap()],
+        LIKELIHOOD,
+    );
 
     let ones = vec![1.0; treated.len()];
-    weighted(oracle, "unadjusted", &ones, &ones, &treated, &covariates, &outcome);
+    weighted(
+        oracle,
+        "unadjusted",
+        &ones,
+        &ones,
+        &treated,
+        &covariates,
+        &outcome,
+    );
     for (name, estimand) in ESTIMANDS {
         let found = weights(&scores, &treated, estimand, Trim::None).unwrap();
         oracle.compare(&format!("iptw/weights/{name}"), &found, COEFFICIENTS);
@@ -138,22 +200,36 @@ fn weighted(
 ) {
     for (group, of) in [("treated", true), ("control", false)] {
         let mut sum = Weights::default();
-        for (weight, _) in weights.iter().zip(treated).filter(|(_, treated)| **treated == of) {
+        for (weight, _) in weights
+            .iter()
+            .zip(treated)
+            .filter(|(_, treated)| **treated == of)
+        {
             sum.add(*weight).unwrap();
         }
-        oracle.compare(&format!("iptw/ess/{name}/{group}"), &[sum.effective()], COEFFICIENTS);
+        oracle.compare(
+            &format!("iptw/ess/{name}/{group}"),
+            &[sum.effective()],
+            COEFFICIENTS,
+        );
     }
     let balance = |values: &[f64], weights: &[f64]| {
         let mut balance = Balance::default();
         for row in 0..values.len() {
-            balance.add(values[row], treated[row], weights[row]).unwrap();
+            balance
+                .add(values[row], treated[row], weights[row])
+                .unwrap();
         }
         balance
     };
     // Overlap weights balance exactly: differences of 0 carry the scores' last digits, relative to the mean.
     let smd = |path: &str, found: f64| {
         let expected = oracle.numbers(path)[0];
-        let shown = if expected.abs() < 1e-14 && found.abs() < 1e-12 { expected } else { found };
+        let shown = if expected.abs() < 1e-14 && found.abs() < 1e-12 {
+            expected
+        } else {
+            found
+        };
         oracle.compare(path, &[shown], COEFFICIENTS);
     };
     for (covariate, values) in [("x1", &covariates[0]), ("x3", &covariates[2])] {
@@ -161,7 +237,10 @@ fn weighted(
         let found = balance(values, weights);
         oracle.compare(&at("mean1"), &[found.means().0], COEFFICIENTS);
         oracle.compare(&at("mean0"), &[found.means().1], COEFFICIENTS);
-        smd(&at("smd_unweighted_pooled_sd"), found.smd_by(balance(values, ones).pooled_sd()));
+        smd(
+            &at("smd_unweighted_pooled_sd"),
+            found.smd_by(balance(values, ones).pooled_sd()),
+        );
         smd(&at("smd_weighted_pooled_sd"), found.smd());
     }
     let at = |quantity: &str| format!("iptw/smd/{name}/x2_binary/{quantity}");
@@ -172,33 +251,64 @@ fn weighted(
 
     let mut outcomes = WeightedOutcomes::default();
     for row in 0..outcome.len() {
-        outcomes.add(outcome[row], treated[row], weights[row]).unwrap();
+        outcomes
+            .add(outcome[row], treated[row], weights[row])
+            .unwrap();
     }
     let difference = outcomes.compare(0.95).unwrap().difference.value;
-    oracle.compare(&format!("iptw/outcome_hajek_risk_difference/{name}"), &[difference], COEFFICIENTS);
+    oracle.compare(
+        &format!("iptw/outcome_hajek_risk_difference/{name}"),
+        &[difference],
+        COEFFICIENTS,
+    );
 
     let at = |quantity: &str| format!("iptw/glm_weighted_or_robust/{name}/{quantity}");
     oracle.mark(&at("terms"));
     let fit = weighted_logistic(outcome, treated, weights, 0.95).unwrap();
-    oracle.compare(&at("coef"), &fit.coefficients.iter().map(|c| c.estimate).collect::<Vec<_>>(), COEFFICIENTS);
-    let sandwich: Vec<f64> = fit.coefficients.iter().filter_map(|c| c.robust_std_err).collect();
+    oracle.compare(
+        &at("coef"),
+        &fit.coefficients
+            .iter()
+            .map(|c| c.estimate)
+            .collect::<Vec<_>>(),
+        COEFFICIENTS,
+    );
+    let sandwich: Vec<f64> = fit
+        .coefficients
+        .iter()
+        .filter_map(|c| c.robust_std_err)
+        .collect();
     oracle.compare(&at("robust_HC0_se"), &sandwich, COEFFICIENTS);
 }
 
 fn matched(oracle: &Oracle, scores: &[f64], treated: &[bool]) {
     let path = "iptw/nearest_1to1_noreplace_order_largest_ps";
-    let below_first = MatchOptions { search: Search::BelowFirst, ..MatchOptions::default() };
+    let below_first = MatchOptions {
+        search: Search::BelowFirst,
+        ..MatchOptions::default()
+    };
     let found = nearest(scores, treated, &below_first).unwrap();
     // The file's ids count rows from 1.
-    let ids: Vec<f64> = found.sets.iter().map(|set| (set.treated + 1) as f64).collect();
-    let controls: Vec<f64> = found.sets.iter().map(|set| (set.untreated[0] + 1) as f64).collect();
+    let ids: Vec<f64> = found
+        .sets
+        .iter()
+        .map(|set| (set.treated + 1) as f64)
+        .collect();
+    let controls: Vec<f64> = found
+        .sets
+        .iter()
+        .map(|set| (set.untreated[0] + 1) as f64)
+        .collect();
     oracle.compare(&format!("{path}/treated_id"), &ids, 0.0);
     oracle.compare(&format!("{path}/control_id"), &controls, 0.0);
     oracle.compare(&format!("{path}/n_matched_pairs"), &[ids.len() as f64], 0.0);
 
     // With a caliper the oracle's pairs are the same, one of them 0.044 apart where 0.018 is allowed: why they
     // are listed as not covered. Ours keep to it, and are no further apart in all.
-    let caliper = MatchOptions { caliper: Some(Caliper::StandardDeviations(0.2)), ..MatchOptions::default() };
+    let caliper = MatchOptions {
+        caliper: Some(Caliper::StandardDeviations(0.2)),
+        ..MatchOptions::default()
+    };
     let kept = nearest(scores, treated, &caliper).unwrap();
     let apart = |set: &MatchedSet| (scores[set.treated] - scores[set.untreated[0]]).abs();
     assert!(kept.sets.iter().all(|set| apart(set) <= kept.caliper));
