@@ -1,2 +1,46 @@
 //! The `columna` command.
-fn main() {}
+
+mod args;
+mod commands;
+mod error;
+mod output;
+mod plot;
+mod progress;
+mod settings;
+mod shell;
+mod size;
+mod sql;
+
+use std::io::stderr;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use error::CliError;
+use settings::Settings;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let settings = Settings::detect(cli.colour, cli.quiet);
+    match run(cli.command, &settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.print(&mut stderr(), settings.colour_err);
+            error.exit_code()
+        }
+    }
+}
+
+fn run(command: Command, settings: &Settings) -> Result<(), CliError> {
+    match command {
+        Command::Demo(args) => commands::demo::run(&args, settings),
+        Command::Synth(args) => commands::synth::run(&args, settings),
+        Command::Ingest(args) => commands::ingest::run(&args, settings),
+        Command::Info(args) => commands::info::run(&args, settings),
+        Command::Store(command) => commands::store::run(command),
+        Command::Sql(args) => commands::sql::run(&args, settings),
+        Command::Completions(args) => commands::completions::completions(&args),
+        Command::Man(args) => commands::completions::man(&args),
+    }
+}

@@ -1,0 +1,269 @@
+//! `columna info`: what a store holds.
+
+use std::io::{Write, stdout};
+
+use arrow::array::AsArray;
+use columna_query::SessionOptions;
+use columna_store::{Delivery, Snapshot, SnapshotSummary, Store};
+use serde::Serialize;
+
+use crate::args::InfoArgs;
+use crate::error::CliError;
+use crate::settings::Settings;
+use crate::size::{human_bytes, human_count, plural};
+
+/// What a store holds.
+#[derive(Debug, Serialize)]
+struct Info {
+    store: String,
+    snapshot: u64,
+    hash: String,
+    time: String,
+    /// As the store's table `cdm_source` says; none where there is no such table.
+    cdm_version: Option<String>,
+    rows: u64,
+    bytes: u64,
+    persons: Option<u64>,
+    buckets: usize,
+    tables: Vec<TableInfo>,
+    snapshots: Vec<SnapshotSummary>,
+    deliveries: Vec<DeliveryInfo>,
+}
+
+#[derive(Debug, Serialize)]
+struct TableInfo {
+    name: String,
+    rows: u64,
+    bytes: u64,
+    files: usize,
+    /// The column by which the table is bucketed and sorted; none for a table without persons.
+    person_key: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct DeliveryInfo {
+    name: String,
+    snapshot: u64,
+    files: usize,
+    bytes: u64,
+}
+
+/// Runs `columna info`.
+pub(crate) fn run(args: &InfoArgs, settings: &Settings) -> Result<(), CliError> {
+    let runtime = super::runtime(None)?;
+    let info = runtime.block_on(async {
+        let store = super::open(&args.store.store).await?;
+        let snapshot = store
+            .snapshot(args.snapshot)
+            .await
+            .map_err(|error| CliError::engine(&error))?;
+        let history = store
+            .history()
+            .await
+            .map_err(|error| CliError::engine(&error))?;
+        let version = cdm_version(&store, &snapshot).await?;
+        Ok::<_, CliError>(gather(&store, &snapshot, history, version))
+    })?;
+    let mut out = stdout().lock();
+    if args.json {
+        let text = serde_json::to_string_pretty(&info).map_err(|error| CliError::engine(&error))?;
+        return Ok(writeln!(out, "{text}")?);
+    }
+    Ok(out.write_all(text(&info, settings.colour_out).as_bytes())?)
+}
+
+fn gather(
+    store: &Store,
+    snapshot: &Snapshot,
+    snapshots: Vec<SnapshotSummary>,
+    cdm: Option<String>,
+) -> Info {
+    Info {
+        store: store.url().to_owned(),
+        snapshot: snapshot.version(),
+        hash: snapshot.hash().to_owned(),
+        time: snapshot.time().format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        cdm_version: cdm,
+        rows: snapshot.rows(),
+        bytes: snapshot.bytes(),
+        persons: snapshot.table("person").map(|table| table.rows),
+        buckets: snapshot.buckets().len(),
+        tables: snapshot
+            .tables()
+            .map(|table| TableInfo {
+                name: table.spec.name.clone(),
+                rows: table.rows,
+                bytes: table.bytes,
+                files: table.files.len(),
+                person_key: table.spec.person_key.clone(),
+            })
+            .collect(),
+        snapshots,
+        deliveries: snapshot.deliveries().iter().map(delivery).collect(),
+    }
+}
+
+fn delivery(delivery: &Delivery) -> DeliveryInfo {
+    DeliveryInfo {
+        name: delivery.name.clone(),
+        snapshot: delivery.snapshot,
+        files: delivery.files.len(),
+        bytes: delivery.files.iter().map(|file| file.bytes).sum(),
+    }
+}
+
+/// The version of the data model, from the table in which OMOP keeps it.
+async fn cdm_version(store: &Store, snapshot: &Snapshot) -> Result<Option<String>, CliError> {
+    if snapshot
+        .table("cdm_source")
+        .is_none_or(|table| table.rows == 0)
+    {
+        return Ok(None);
+    }
+    let options = SessionOptions {
+        store: Some(store.clone()),
+        snapshot: Some(snapshot.version()),
+        threads: Some(1),
+        ..SessionOptions::default()
+    };
+    let context = columna_query::session(options)
+        .await
+        .map_err(|error| CliError::engine(&error))?;
+    let sql = "SELECT max(CAST(cdm_version AS VARCHAR)) FROM cdm_source";
+    // A store whose cdm_source lacks the column has no version to show.
+    let Ok(frame) = context.sql(sql).await else {
+        return Ok(None);
+    };
+    let batches = frame
+        .collect()
+        .await
+        .map_err(|error| CliError::engine(&error))?;
+    Ok(batches.first().and_then(|batch| {
+        let column =
+            arrow::compute::cast(batch.columns().first()?, &arrow::datatypes::DataType::Utf8)
+                .ok()?;
+        column
+            .as_string::<i32>()
+            .iter()
+            .next()
+            .flatten()
+            .map(str::to_owned)
+    }))
+}
+
+fn text(info: &Info, colour: bool) -> String {
+    let (bold, off) = if colour {
+        ("\x1b[1m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
+    let mut text = format!(
+        "{bold}{}{off}\n  snapshot {} of {}, hash {}\n  {} in {}, {}\n  {}{}\n",
+        info.store,
+        info.snapshot,
+        info.time,
+        info.hash.get(..12).unwrap_or(&info.hash),
+        plural(info.rows, "row"),
+        human_bytes(info.bytes),
+        plural(u64::try_from(info.buckets).unwrap_or(0), "bucket"),
+        info.persons.map_or(String::new(), |persons| format!(
+            "{}, ",
+            plural(persons, "person")
+        )),
+        info.cdm_version
+            .as_ref()
+            .map_or("no CDM version recorded".to_owned(), |version| format!(
+                "OMOP CDM {version}"
+            )),
+    );
+    text.push_str(&format!("\n{bold}Tables{off}\n"));
+    let rows: Vec<[String; 5]> = info
+        .tables
+        .iter()
+        .map(|table| {
+            [
+                table.name.clone(),
+                human_count(table.rows),
+                human_bytes(table.bytes),
+                table.files.to_string(),
+                table.person_key.clone().unwrap_or_else(|| "-".to_owned()),
+            ]
+        })
+        .collect();
+    text.push_str(&columns(
+        ["table", "rows", "size", "files", "by person"],
+        &rows,
+        [false, true, true, true, false],
+    ));
+    text.push_str(&format!("\n{bold}Snapshots{off}\n"));
+    let rows: Vec<[String; 4]> = info
+        .snapshots
+        .iter()
+        .map(|snapshot| {
+            let time = snapshot
+                .time
+                .get(..19)
+                .unwrap_or(&snapshot.time)
+                .replace('T', " ");
+            [
+                snapshot.version.to_string(),
+                time,
+                human_count(snapshot.rows),
+                snapshot.operation.to_string(),
+            ]
+        })
+        .collect();
+    text.push_str(&columns(
+        ["version", "made (UTC)", "rows", "by"],
+        &rows,
+        [true, false, true, false],
+    ));
+    if !info.deliveries.is_empty() {
+        text.push_str(&format!("\n{bold}Deliveries{off}\n"));
+        let rows: Vec<[String; 4]> = info
+            .deliveries
+            .iter()
+            .map(|delivery| {
+                [
+                    delivery.name.clone(),
+                    delivery.snapshot.to_string(),
+                    delivery.files.to_string(),
+                    human_bytes(delivery.bytes),
+                ]
+            })
+            .collect();
+        text.push_str(&columns(
+            ["delivery", "snapshot", "files", "size"],
+            &rows,
+            [false, true, true, true],
+        ));
+    }
+    text
+}
+
+/// Lines of aligned columns, indented.
+fn columns<const N: usize>(head: [&str; N], rows: &[[String; N]], right: [bool; N]) -> String {
+    let mut widths = head.map(|name| name.chars().count());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: Vec<&str>| {
+        let mut text = String::new();
+        for ((cell, width), right) in cells.iter().zip(widths).zip(right) {
+            text.push_str("  ");
+            if right {
+                text.push_str(&format!("{cell:>width$}"));
+            } else {
+                text.push_str(&format!("{cell:width$}"));
+            }
+        }
+        text.trim_end().to_owned() + "\n"
+    };
+    let mut text = line(head.to_vec());
+    for row in rows {
+        text.push_str(&line(row.iter().map(String::as_str).collect()));
+    }
+    text
+}

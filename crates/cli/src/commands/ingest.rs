@@ -1,0 +1,67 @@
+//! `columna ingest`: a hospital's files into a store.
+
+use std::io::{Write, stdout};
+use std::path::Path;
+
+use columna_ingest::{Format, IngestOptions, IngestReport, ingest};
+use columna_store::{Layout, Store};
+
+use crate::args::{IngestArgs, IngestFormatArg};
+use crate::error::CliError;
+use crate::progress::progress;
+use crate::settings::Settings;
+
+/// Runs `columna ingest`.
+pub(crate) fn run(args: &IngestArgs, settings: &Settings) -> Result<(), CliError> {
+    let defaults = IngestOptions::default();
+    let options = IngestOptions {
+        format: match args.format {
+            IngestFormatArg::Auto => Format::Auto,
+            IngestFormatArg::Omop => Format::Omop,
+            IngestFormatArg::Synthea => Format::Synthea,
+        },
+        memory_limit: args.memory_limit.unwrap_or(defaults.memory_limit),
+        max_rejects: args.max_rejects,
+        replace: args.replace,
+        threads: args.threads.unwrap_or(defaults.threads),
+        vocabulary: args.vocabulary.clone(),
+        progress: progress(settings),
+    };
+    let report =
+        super::runtime(args.threads)?.block_on(store(&args.source, &args.store.store, &options))?;
+    let mut out = stdout().lock();
+    if args.json {
+        let text =
+            serde_json::to_string_pretty(&report).map_err(|error| CliError::engine(&error))?;
+        writeln!(out, "{text}")?;
+    } else {
+        writeln!(out, "{}", report.to_string().trim_end())?;
+    }
+    Ok(())
+}
+
+/// Ingests a folder into a store, which is made where there is none, and takes the progress bar away
+/// whatever happens.
+pub(crate) async fn store(
+    source: &Path,
+    url: &str,
+    options: &IngestOptions,
+) -> Result<IngestReport, CliError> {
+    if !source.exists() {
+        return Err(
+            CliError::failed(format!("there is no `{}`", source.display()))
+                .hint("give the folder that holds the hospital's files"),
+        );
+    }
+    let engine = |error: columna_store::Error| CliError::engine(&error);
+    let store = if Store::exists(url).await.map_err(engine)? {
+        Store::open(url).await.map_err(engine)?
+    } else {
+        Store::create(url, Layout::default())
+            .await
+            .map_err(engine)?
+    };
+    let report = ingest(source, &store, options).await;
+    options.progress.finish();
+    report.map_err(|error| CliError::engine(&error))
+}

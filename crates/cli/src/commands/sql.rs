@@ -1,0 +1,157 @@
+//! `columna sql`: a session from `-c`, `-f`, a pipe, or the prompt.
+
+use std::fs;
+use std::io::{Read, stdin};
+
+use columna_query::SessionOptions;
+use columna_store::Snapshot;
+
+use crate::args::SqlArgs;
+use crate::error::CliError;
+use crate::settings::{Settings, state_folder};
+use crate::shell::history::History;
+use crate::shell::interactive;
+use crate::shell::results::Target;
+use crate::shell::session::Session;
+use crate::sql::engine::Engine;
+use crate::sql::parameters::parameter;
+use crate::sql::script::Script;
+
+/// Runs `columna sql`.
+pub(crate) fn run(args: &SqlArgs, settings: &Settings) -> Result<(), CliError> {
+    refuse_policies(args)?;
+    // Scripts are read before anything is opened: a wrong file name should not cost a wait.
+    let scripts = scripts(args, settings)?;
+    let mut session = open(args, settings)?;
+    let outcome = match &scripts {
+        Some(scripts) => run_scripts(&mut session, scripts),
+        None => prompt(&mut session, args),
+    };
+    session.close();
+    outcome
+}
+
+/// A role without a policy behind it would promise protection that is not there.
+fn refuse_policies(args: &SqlArgs) -> Result<(), CliError> {
+    let given = [
+        ("--role", args.role.is_some()),
+        ("--purpose", args.purpose.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((option, _)) => Err(CliError::usage(format!(
+            "`{option}` is reserved: this version has no access policies, so that a role would protect nothing"
+        ))
+        .hint("give the store only to people who may see all of it")),
+    }
+}
+
+/// The scripts to run, each with the name that its positions carry; none for the prompt.
+fn scripts(args: &SqlArgs, settings: &Settings) -> Result<Option<Vec<(String, String)>>, CliError> {
+    if !args.commands.is_empty() {
+        let many = args.commands.len() > 1;
+        let named = args.commands.iter().enumerate().map(|(index, text)| {
+            let name = if many {
+                format!("-c[{}]", index + 1)
+            } else {
+                "-c".to_owned()
+            };
+            (name, text.clone())
+        });
+        return Ok(Some(named.collect()));
+    }
+    match &args.file {
+        Some(path) if path.as_os_str() != "-" => {
+            let text = fs::read_to_string(path)
+                .map_err(|error| CliError::io("read", path.display(), &error))?;
+            Ok(Some(vec![(path.display().to_string(), text)]))
+        }
+        None if settings.stdin_terminal => Ok(None),
+        _ => {
+            let mut text = String::new();
+            stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| CliError::io("read", "standard input", &error))?;
+            Ok(Some(vec![("stdin".to_owned(), text)]))
+        }
+    }
+}
+
+fn open(args: &SqlArgs, settings: &Settings) -> Result<Session, CliError> {
+    let runtime = super::runtime(args.threads)?;
+    let (context, snapshot) = runtime.block_on(async {
+        let mut options = SessionOptions {
+            memory_limit: args.memory_limit,
+            threads: args.threads,
+            ..SessionOptions::default()
+        };
+        let mut snapshot: Option<Snapshot> = None;
+        if let Some(url) = &args.store {
+            let store = super::open(url).await?;
+            let found = store
+                .snapshot(args.snapshot)
+                .await
+                .map_err(|error| CliError::engine(&error))?;
+            // From here on the session stays with this snapshot, whatever is ingested meanwhile.
+            options.snapshot = Some(found.version());
+            options.store = Some(store);
+            snapshot = Some(found);
+        }
+        let context = columna_query::session(options)
+            .await
+            .map_err(|error| CliError::engine(&error))?;
+        context
+            .state_ref()
+            .write()
+            .config_mut()
+            .options_mut()
+            .sql_parser
+            .collect_spans = true;
+        Ok::<_, CliError>((context, snapshot))
+    })?;
+    Ok(Session {
+        engine: Engine { runtime, context },
+        settings: settings.clone(),
+        snapshot,
+        format: args.format,
+        target: Target::new(args.output.clone()),
+        parameters: args
+            .params
+            .iter()
+            .map(|(name, value)| (name.clone(), parameter(value)))
+            .collect(),
+        interactive: false,
+        timing: None,
+        last: None,
+        depth: 0,
+    })
+}
+
+fn run_scripts(session: &mut Session, scripts: &[(String, String)]) -> Result<(), CliError> {
+    for (name, text) in scripts {
+        if session.run_script(&Script { name, text })? == crate::shell::session::Flow::Quit {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn prompt(session: &mut Session, args: &SqlArgs) -> Result<(), CliError> {
+    session.interactive = true;
+    let history = match state_folder().filter(|_| !args.no_history) {
+        None => History::off(),
+        Some(folder) => History::open(&folder).unwrap_or_else(|error| {
+            error.print(&mut std::io::stderr(), session.settings.colour_err);
+            History::off()
+        }),
+    };
+    let store = match (&args.store, &session.snapshot) {
+        (Some(url), Some(snapshot)) => format!("{url}, snapshot {}", snapshot.version()),
+        _ => "no store".to_owned(),
+    };
+    session.say(&format!(
+        "columna {} ({store}). Type \\? for help, \\q to leave",
+        env!("CARGO_PKG_VERSION")
+    ));
+    interactive::run(session, &history)
+}

@@ -1,0 +1,171 @@
+//! `columna store`: compact, erase, verify, vacuum, publish.
+
+use std::io::{BufRead, Write, stdin, stdout};
+
+use columna_model::PersonId;
+use columna_store::{Store, VacuumOptions};
+
+use crate::args::StoreCommand;
+use crate::error::CliError;
+use crate::size::{human_bytes, human_count, plural};
+
+/// Runs a command of `columna store`.
+pub(crate) fn run(command: StoreCommand) -> Result<(), CliError> {
+    let runtime = super::runtime(None)?;
+    runtime.block_on(async {
+        match command {
+            StoreCommand::Compact { store } => compact(&super::open(&store.store).await?).await,
+            StoreCommand::Erase { store, person } => {
+                let persons = persons(&person)?;
+                erase(&super::open(&store.store).await?, &persons).await
+            }
+            StoreCommand::Verify { store, json } => {
+                verify(&super::open(&store.store).await?, json).await
+            }
+            StoreCommand::Vacuum {
+                store,
+                grace,
+                keep,
+                keep_for,
+                everything,
+                dry_run,
+            } => {
+                let options = if everything {
+                    VacuumOptions {
+                        dry_run,
+                        ..VacuumOptions::everything()
+                    }
+                } else {
+                    VacuumOptions {
+                        keep,
+                        keep_for,
+                        grace,
+                        dry_run,
+                    }
+                };
+                let report = super::open(&store.store).await?.vacuum(&options).await;
+                Ok(writeln!(
+                    stdout(),
+                    "{}",
+                    report.map_err(|error| CliError::engine(&error))?
+                )?)
+            }
+        }
+    })
+}
+
+async fn compact(store: &Store) -> Result<(), CliError> {
+    let report = store
+        .compact()
+        .await
+        .map_err(|error| CliError::engine(&error))?;
+    let mut out = stdout().lock();
+    match report.snapshot {
+        None => writeln!(out, "nothing to compact: every bucket has its size")?,
+        Some(version) => writeln!(
+            out,
+            "snapshot {version}: {} divided, {} joined\n{} files ({}) are now {} files ({})",
+            plural(report.split, "bucket"),
+            plural(report.merged, "bucket"),
+            report.files.0,
+            human_bytes(report.bytes.0),
+            report.files.1,
+            human_bytes(report.bytes.1),
+        )?,
+    }
+    Ok(())
+}
+
+/// The persons to erase. Messages never repeat what was given: it is a patient's id.
+fn persons(given: &[String]) -> Result<Vec<PersonId>, CliError> {
+    let mut persons = Vec::new();
+    for (index, text) in given.iter().enumerate() {
+        if text == "-" {
+            for (line, text) in stdin().lock().lines().enumerate() {
+                let text = text.map_err(|error| CliError::io("read", "standard input", &error))?;
+                if !text.trim().is_empty() {
+                    persons.push(person(
+                        &text,
+                        &format!("line {} of standard input", line + 1),
+                    )?);
+                }
+            }
+        } else {
+            persons.push(person(
+                text,
+                &format!("the value of `--person` number {}", index + 1),
+            )?);
+        }
+    }
+    if persons.is_empty() {
+        return Err(CliError::usage("no person to erase was given")
+            .hint("give `--person ID`, or ids on standard input"));
+    }
+    Ok(persons)
+}
+
+fn person(text: &str, place: &str) -> Result<PersonId, CliError> {
+    text.trim()
+        .parse()
+        .map(PersonId)
+        .map_err(|_| CliError::usage(format!("{place} is not a person id: write a whole number")))
+}
+
+async fn erase(store: &Store, persons: &[PersonId]) -> Result<(), CliError> {
+    let mut rows = 0;
+    let mut snapshot = None;
+    let mut unknown = 0u64;
+    for person in persons {
+        let report = store
+            .erase(*person)
+            .await
+            .map_err(|error| CliError::engine(&error))?;
+        rows += report.rows;
+        snapshot = report.snapshot.or(snapshot);
+        unknown += u64::from(report.snapshot.is_none());
+    }
+    let mut out = stdout().lock();
+    let given = plural(u64::try_from(persons.len()).unwrap_or(u64::MAX), "person");
+    match snapshot {
+        None => writeln!(out, "{given} given, none has rows in this store")?,
+        Some(version) => {
+            writeln!(
+                out,
+                "snapshot {version}: {given} given, {} erased",
+                plural(rows, "row")
+            )?;
+            if unknown > 0 {
+                writeln!(
+                    out,
+                    "{} of them had no rows in this store",
+                    human_count(unknown)
+                )?;
+            }
+            writeln!(
+                out,
+                "earlier snapshots and their files still hold them until `columna store vacuum --everything`"
+            )?;
+        }
+    }
+    Ok(())
+}
+
+async fn verify(store: &Store, json: bool) -> Result<(), CliError> {
+    let report = store
+        .verify()
+        .await
+        .map_err(|error| CliError::engine(&error))?;
+    let mut out = stdout().lock();
+    if json {
+        let text =
+            serde_json::to_string_pretty(&report).map_err(|error| CliError::engine(&error))?;
+        writeln!(out, "{text}")?;
+    } else {
+        writeln!(out, "{report}")?;
+    }
+    if report.is_ok() {
+        Ok(())
+    } else {
+        Err(CliError::Unsound)
+    }
+}

@@ -1,0 +1,355 @@
+//! DataFusion's errors in our words: what, where in the script, what to do, and no cell's value.
+
+use datafusion::common::SchemaError;
+use datafusion::common::utils::datafusion_strsim::levenshtein;
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
+
+use crate::error::{Position, Report, one_style};
+
+use super::lexer::{Kind, tokens};
+
+/// An error in words, and the part of the statement that it is about.
+#[derive(Debug)]
+pub(crate) struct Explained {
+    /// The message, its reasons and its hint.
+    pub(crate) report: Report,
+    /// Line and column within the statement, and how many characters the mistake spans.
+    pub(crate) at: Option<(Position, usize)>,
+}
+
+/// Explains an error of the statement `sql`; `tables` are the names that exist.
+pub(crate) fn explain(error: &DataFusionError, sql: &str, tables: &[String]) -> Explained {
+    let root = root(error);
+    let span = error
+        .diagnostic()
+        .and_then(|diagnostic| diagnostic.span)
+        .and_then(|span| {
+            let at = Position {
+                line: usize::try_from(span.start.line).ok()?,
+                column: usize::try_from(span.start.column).ok()?,
+            };
+            let width = if span.start.line == span.end.line {
+                usize::try_from(span.end.column.saturating_sub(span.start.column)).ok()?
+            } else {
+                1
+            };
+            (at.line > 0).then_some((at, width))
+        });
+    let (report, name) = words(root, sql, tables);
+    let (message, in_message) = split_position(&report.message);
+    let at = span
+        .or(in_message.map(|at| (at, 1)))
+        .or_else(|| name.and_then(|name| find_name(sql, &name)));
+    Explained {
+        report: Report { message, ..report },
+        at,
+    }
+}
+
+/// The innermost error, where DataFusion's own wrappers end.
+fn root(error: &DataFusionError) -> &DataFusionError {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => root(inner),
+        DataFusionError::Shared(inner) => root(inner),
+        DataFusionError::Collection(errors) => errors.first().map_or(error, root),
+        DataFusionError::External(inner) => {
+            inner.downcast_ref::<DataFusionError>().map_or(error, root)
+        }
+        _ => error,
+    }
+}
+
+/// The message, and the name in the statement that it is about.
+fn words(error: &DataFusionError, sql: &str, tables: &[String]) -> (Report, Option<String>) {
+    match error {
+        DataFusionError::SQL(error, _) => (syntax(error), None),
+        DataFusionError::SchemaError(error, _) => no_column(error),
+        DataFusionError::Plan(message) => plan(message, tables),
+        DataFusionError::ResourcesExhausted(message) => {
+            let mut report =
+                Report::new("this query needs more memory or temporary space than it may use");
+            report.causes.push(first_line(message));
+            (
+                report
+                    .hint("raise `--memory-limit`, use fewer `--threads`, or ask for less at once"),
+                None,
+            )
+        }
+        DataFusionError::ArrowError(error, _) => {
+            (Report::new(redact(&error.to_string(), sql)), None)
+        }
+        DataFusionError::Execution(message) => {
+            (Report::new(redact(&first_line(message), sql)), None)
+        }
+        DataFusionError::Internal(message) => {
+            let report = Report::new(format!(
+                "the SQL engine failed: {}",
+                redact(&first_line(message), sql)
+            ));
+            (
+                report.hint("this is a fault of the engine and not of the query; please report it"),
+                None,
+            )
+        }
+        DataFusionError::NotImplemented(message) => (
+            Report::new(format!("not supported: {}", first_line(message))),
+            None,
+        ),
+        DataFusionError::External(inner) => (Report::from_error(inner.as_ref()), None),
+        other => (Report::new(first_line(&other.strip_backtrace())), None),
+    }
+}
+
+fn syntax(error: &ParserError) -> Report {
+    match error {
+        ParserError::ParserError(message) | ParserError::TokenizerError(message) => Report::new(
+            format!("syntax error: {}", lower_first(&first_line(message))),
+        ),
+        ParserError::RecursionLimitExceeded => Report::new("this statement is nested too deeply")
+            .hint("split it with common table expressions"),
+    }
+}
+
+fn no_column(error: &SchemaError) -> (Report, Option<String>) {
+    match error {
+        SchemaError::FieldNotFound {
+            field,
+            valid_fields,
+        } => {
+            let name = field.name().to_owned();
+            let report = Report::new(format!("no column named `{}`", field.flat_name()));
+            let valid: Vec<String> = valid_fields
+                .iter()
+                .map(|field| field.name().to_owned())
+                .collect();
+            let hint = closest(&name, &valid)
+                .map(|near| format!("did you mean `{near}`?"))
+                .or_else(|| {
+                    let few: Vec<String> = valid
+                        .iter()
+                        .take(12)
+                        .map(|name| format!("`{name}`"))
+                        .collect();
+                    let more = if valid.len() > few.len() { ", …" } else { "" };
+                    (!few.is_empty())
+                        .then(|| format!("the columns here are {}{more}", few.join(", ")))
+                });
+            (Report { hint, ..report }, Some(name))
+        }
+        SchemaError::AmbiguousReference { field } => {
+            let name = field.name().to_owned();
+            let report = Report::new(format!(
+                "more than one table here has a column named `{name}`"
+            ));
+            (
+                report.hint(format!(
+                    "write the table before it, such as `person.{name}`"
+                )),
+                Some(name),
+            )
+        }
+        other => (Report::new(one_style(&other.to_string())), None),
+    }
+}
+
+fn plan(message: &str, tables: &[String]) -> (Report, Option<String>) {
+    let message = first_line_and_hint(message);
+    if let Some(table) = between(&message.0, "table '", "' not found") {
+        let name = table.rsplit('.').next().unwrap_or(table).to_owned();
+        let hint = match closest(&name, tables) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if tables.is_empty() => "name a store with `--store STORE`, or read a file: \
+                 `CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION 'file.parquet'`"
+                .to_owned(),
+            None => "`\\d` lists the tables".to_owned(),
+        };
+        return (
+            Report::new(format!("no table named `{name}`")).hint(hint),
+            Some(name),
+        );
+    }
+    if let Some(name) = between(&message.0, "Invalid function '", "'") {
+        let hint = message.1.map_or_else(
+            || "`\\df` lists the functions".to_owned(),
+            |hint| format!("{}, or see `\\df`", lower_first(&hint.replace('\'', "`"))),
+        );
+        return (
+            Report::new(format!("no function named `{name}`")).hint(hint),
+            Some(name.to_owned()),
+        );
+    }
+    let name = between(&message.0, "'", "'").map(str::to_owned);
+    (
+        Report {
+            hint: message.1,
+            ..Report::new(one_style(&message.0))
+        },
+        name,
+    )
+}
+
+/// The first line of a message, and `Did you mean …` where the next has it.
+fn first_line_and_hint(message: &str) -> (String, Option<String>) {
+    let hint = message
+        .find("Did you mean")
+        .map(|at| first_line(&message[at..]));
+    let text = message
+        .find("Did you mean")
+        .map_or(message, |at| message[..at].trim_end());
+    (one_style(&first_line(text)), hint)
+}
+
+fn first_line(message: &str) -> String {
+    let text = message.split("\n\nbacktrace:").next().unwrap_or(message);
+    one_style(text.lines().next().unwrap_or_default())
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().collect::<String>() + letters.as_str()
+    })
+}
+
+fn between<'m>(message: &'m str, before: &str, after: &str) -> Option<&'m str> {
+    let start = message.find(before)? + before.len();
+    let length = message[start..].find(after)?;
+    Some(&message[start..start + length])
+}
+
+/// The nearest of some names, when it is near enough to be a slip of the finger.
+fn closest<'n>(name: &str, names: &'n [String]) -> Option<&'n str> {
+    let wanted = name.to_lowercase();
+    names
+        .iter()
+        .map(|candidate| (levenshtein(&wanted, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance * 3 <= candidate.chars().count().max(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate.as_str())
+}
+
+/// Takes `at Line: 1, Column: 9` out of a message.
+fn split_position(message: &str) -> (String, Option<Position>) {
+    let Some(start) = message.rfind(" at Line: ") else {
+        return (message.to_owned(), None);
+    };
+    let mut numbers = message[start..]
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|part| !part.is_empty())
+        .filter_map(|part| part.parse::<usize>().ok());
+    let position = numbers
+        .next()
+        .zip(numbers.next())
+        .map(|(line, column)| Position { line, column });
+    match position {
+        // Line 0 is how the parser says that the text ended.
+        Some(at) if at.line > 0 => (message[..start].to_owned(), Some(at)),
+        _ => (message[..start].to_owned(), None),
+    }
+}
+
+/// Where a name stands in a statement: its first use as a word.
+fn find_name(sql: &str, name: &str) -> Option<(Position, usize)> {
+    let token = tokens(sql).into_iter().find(|token| match token.kind {
+        Kind::Word => token.text(sql).eq_ignore_ascii_case(name),
+        Kind::QuotedName => token.text(sql).trim_matches(['"', '`']) == name,
+        _ => false,
+    })?;
+    let script = super::script::Script {
+        name: "",
+        text: sql,
+    };
+    Some((
+        script.position(token.start),
+        token.text(sql).chars().count(),
+    ))
+}
+
+/// A message of the running query without values that it may have met in the data: what is in quotes and
+/// every number goes, unless the statement itself has it.
+fn redact(message: &str, sql: &str) -> String {
+    let message = first_line(message);
+    let mut text = message.clone();
+    for quote in ['\'', '"', '`'] {
+        // From the first quote to the last: a value may have quotes inside.
+        if let (Some(first), Some(last)) = (text.find(quote), text.rfind(quote))
+            && first < last
+            && !sql.contains(&text[first + 1..last])
+        {
+            text.replace_range(first + 1..last, "…");
+        }
+    }
+    let mut clean = String::with_capacity(text.len());
+    let mut word = String::new();
+    for c in text.chars().chain(std::iter::once('\n')) {
+        if c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | ':') {
+            word.push(c);
+            continue;
+        }
+        let bare = word.trim_matches(['.', ':', '-']);
+        if bare.starts_with(|c: char| c.is_ascii_digit()) && !sql.contains(bare) {
+            clean.push_str(&word.replace(bare, "…"));
+        } else {
+            clean.push_str(&word);
+        }
+        word.clear();
+        clean.push(c);
+    }
+    one_style(&clean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_from_the_data_never_appear() {
+        let sql = "SELECT CAST(x AS INT) + 7 FROM t";
+        for (message, clean) in [
+            (
+                "Cast error: Cannot cast string '김철수' to value of Int32 type",
+                "Cast error: Cannot cast string '…' to value of Int32 type",
+            ),
+            (
+                "Cannot cast string 'O'Brien' to Int32",
+                "Cannot cast string '…' to Int32",
+            ),
+            (
+                "Can't cast value 9000000000 to type Int32",
+                "Can't cast value 9000000000 to type Int32",
+            ),
+            (
+                "Overflow happened on: 9223372036854775807 + 7",
+                "Overflow happened on: … + 7",
+            ),
+            ("error parsing 2020-13-45T00:00", "error parsing …"),
+            ("Divide by zero error", "Divide by zero error"),
+        ] {
+            let sql = if clean.contains("9000000000") {
+                "SELECT 9000000000"
+            } else {
+                sql
+            };
+            assert_eq!(redact(message, sql), clean);
+        }
+    }
+
+    #[test]
+    fn positions_are_taken_out_of_messages() {
+        let at = Position { line: 2, column: 9 };
+        assert_eq!(
+            split_position("expected: x, found: y at Line: 2, Column: 9"),
+            ("expected: x, found: y".into(), Some(at))
+        );
+        assert_eq!(split_position("no position"), ("no position".into(), None));
+    }
+
+    #[test]
+    fn near_names_are_suggested_and_far_ones_are_not() {
+        let names = ["person".to_owned(), "visit_occurrence".to_owned()];
+        assert_eq!(closest("persn", &names), Some("person"));
+        assert_eq!(closest("Visit_Occurence", &names), Some("visit_occurrence"));
+        assert_eq!(closest("drug", &names), None);
+    }
+}

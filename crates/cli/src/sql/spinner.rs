@@ -1,0 +1,121 @@
+//! The sign of life of a long query: elapsed time, rows read, bytes read.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datafusion::physical_plan::ExecutionPlan;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::progress::plain_ticks;
+use crate::settings::Settings;
+use crate::size::{human_bytes, human_count, human_time};
+
+/// Queries shorter than this show nothing.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A line on standard error, drawn once a query is long.
+#[derive(Debug)]
+pub(crate) struct Spinner {
+    started: Instant,
+    bar: Option<ProgressBar>,
+    wanted: bool,
+    utf8: bool,
+}
+
+impl Spinner {
+    /// Starts the clock; nothing is drawn yet.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            started: Instant::now(),
+            bar: None,
+            wanted: settings.progress(),
+            utf8: settings.utf8,
+        }
+    }
+
+    /// Time since the start.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Draws or refreshes the line from what the plan has counted.
+    pub(crate) fn refresh(&mut self, plan: Option<&Arc<dyn ExecutionPlan>>, rows_out: u64) {
+        if !self.wanted || self.started.elapsed() < PATIENCE {
+            return;
+        }
+        let utf8 = self.utf8;
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("{spinner} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            bar.set_style(plain_ticks(style, utf8));
+            bar
+        });
+        let mut parts = vec![human_time(self.started.elapsed())];
+        if let Some(plan) = plan {
+            let read = leaves(plan);
+            if read.rows > 0 {
+                parts.push(format!("{} rows read", human_count(read.rows)));
+            }
+            if read.bytes > 0 {
+                parts.push(format!("{} read", human_bytes(read.bytes)));
+            }
+        }
+        if rows_out > 0 {
+            parts.push(format!("{} rows out", human_count(rows_out)));
+        }
+        parts.push("Ctrl-C cancels".to_owned());
+        bar.set_message(parts.join(if utf8 { " · " } else { " - " }));
+        bar.tick();
+    }
+
+    /// Removes the line, for good.
+    pub(crate) fn clear(&mut self) {
+        self.wanted = false;
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// What the leaves of a plan have read so far.
+#[derive(Debug, Default)]
+struct Read {
+    rows: u64,
+    bytes: u64,
+}
+
+fn leaves(plan: &Arc<dyn ExecutionPlan>) -> Read {
+    let children = plan.children();
+    if children.is_empty() {
+        let Some(metrics) = plan.metrics() else {
+            return Read::default();
+        };
+        let count = |value: Option<usize>| {
+            value
+                .and_then(|value| u64::try_from(value).ok())
+                .unwrap_or(0)
+        };
+        return Read {
+            rows: count(metrics.output_rows()),
+            bytes: count(
+                metrics
+                    .sum_by_name("bytes_scanned")
+                    .map(|value| value.as_usize()),
+            ),
+        };
+    }
+    children
+        .into_iter()
+        .map(leaves)
+        .fold(Read::default(), |sum, read| Read {
+            rows: sum.rows + read.rows,
+            bytes: sum.bytes + read.bytes,
+        })
+}

@@ -1,0 +1,12 @@
+//! The binary as people use it: real commands, real exit codes, real files.
+
+#![expect(clippy::expect_used, reason = "a test may end at the first surprise")]
+
+mod arguments;
+mod demo;
+mod formats;
+mod interrupts;
+mod kill;
+mod scripts;
+mod stores;
+mod support;

@@ -1,0 +1,185 @@
+//! Scripts: where they stop, what they say, and the backslash commands in them.
+
+use crate::support::{columna, folder, piped, store, text};
+
+#[test]
+fn a_script_stops_at_the_first_error_and_says_where() {
+    let folder = folder();
+    let path = folder.path().join("report.sql");
+    std::fs::write(
+        &path,
+        "SELECT 1 AS a;\n\nSELECT a,\n       nonsense\nFROM (SELECT 1 AS a) t;\nSELECT 3 AS c;\n",
+    )
+    .expect("written");
+    let ran = columna(&["sql", "-f", &text(&path), "--format", "csv"])
+        .fails(1, "no column named `nonsense`");
+    assert_eq!(ran.out, "a\n1\n");
+    let place = format!(
+        "--> {}:4:8 (its statement starts at {}:3:1)",
+        path.display(),
+        path.display()
+    );
+    assert!(ran.err.contains(&place), "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("4 |        nonsense\n  |        ^^^^^^^^\n"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn positions_of_syntax_errors_and_of_repeated_commands() {
+    let ran = columna(&[
+        "sql",
+        "-c",
+        "SELECT 1",
+        "-c",
+        "SELECT 2;\nSELECT FROM WHERE",
+    ]);
+    let ran = ran.fails(1, "syntax error");
+    assert!(ran.err.contains("--> -c[2]:2:"), "{}", ran.err);
+    columna(&["sql", "-c", "SELEC 1"]).fails(1, "--> -c:1:1");
+    columna(&["sql", "-c", "SELECT * FROM persn", "--store", &store()])
+        .fails(1, "hint: did you mean `person`?");
+    columna(&["sql", "-c", "SELECT agee_at(1)", "--store", &store()])
+        .fails(1, "no function named `agee_at`");
+    columna(&["sql", "-f", "no-such-file.sql"]).fails(1, "cannot read `no-such-file.sql`");
+}
+
+#[test]
+fn values_in_the_data_do_not_appear_in_errors() {
+    let folder = folder();
+    let path = folder.path().join("secret.csv");
+    std::fs::write(&path, "name\nHong Gil-dong\n").expect("written");
+    let script = format!(
+        "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '{}' OPTIONS ('format.has_header' 'true');\nSELECT CAST(name AS INT) FROM t;",
+        path.display()
+    );
+    let ran = columna(&["sql", "-c", &script]).fails(1, "error: ");
+    assert!(
+        !ran.err.contains("Hong") && !ran.err.contains("Gil"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn parameters_are_values_and_never_sql() {
+    let statement = "SELECT $n + 1 AS n, $s AS s, $d < DATE '2020-06-01' AS d, $c AS c";
+    let arguments = [
+        "sql",
+        "--format",
+        "csv",
+        "-c",
+        statement,
+        "--param",
+        "n=41",
+        "--param",
+        "s=x' OR '1'='1",
+        "--param",
+        "d=2020-01-01",
+        "--param",
+        "c=0123",
+    ];
+    assert_eq!(
+        columna(&arguments).ok(),
+        "n,s,d,c\n42,x' OR '1'='1,true,0123\n"
+    );
+    let ran = columna(&["sql", "-c", "SELECT 1,\n $since"]).fails(1, "`$since` has no value");
+    assert!(
+        ran.err.contains("--> -c:2:2") && ran.err.contains("--param since=VALUE"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn a_script_on_standard_input_uses_backslash_commands() {
+    let folder = folder();
+    let (included, out) = (
+        folder.path().join("inner.sql"),
+        folder.path().join("out.csv"),
+    );
+    std::fs::write(&included, "SELECT $who AS who;\n").expect("written");
+    let script = format!(
+        "\\format csv\n\\set who 'me'\n\\i {}\n\\o {}\nSELECT 2 AS two;\n\\o\nSELECT 3 AS three;\n\\q\nSELECT 4;\n",
+        included.display(),
+        out.display()
+    );
+    assert_eq!(piped(&["sql"], &script).ok(), "who\nme\nthree\n3\n");
+    assert_eq!(std::fs::read_to_string(&out).expect("written"), "two\n2\n");
+    piped(&["sql"], "SELECT 1;\n\\nonsense\n")
+        .fails(1, "no command `\\nonsense`")
+        .fails(1, "--> stdin:2:1");
+    let included = text(&included);
+    std::fs::write(&included, format!("\\i {included}\n")).expect("written");
+    piped(&["sql"], &format!("\\i {included}\n")).fails(1, "levels deep");
+}
+
+#[test]
+fn timing_goes_to_standard_error() {
+    let ran = piped(&["sql", "--format", "csv"], "\\timing on\nSELECT 1 AS a;\n");
+    assert_eq!(ran.out, "a\n1\n");
+    assert!(
+        ran.err.contains("(1 row, ") && ran.err.contains("ms)"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn tables_columns_and_functions_are_described() {
+    let ran = piped(
+        &["sql", "--store", &store(), "--format", "csv"],
+        "\\d\n\\d person\n\\df kaplan_meier\n\\df\n",
+    )
+    .ok();
+    assert!(ran.starts_with("table,rows,bytes\n"), "{ran}");
+    assert!(
+        ran.contains(&format!("\nperson,{},", crate::support::PATIENTS)),
+        "{ran}"
+    );
+    assert!(
+        ran.contains("\nperson_id,BIGINT,false,primary key,"),
+        "{ran}"
+    );
+    assert!(ran.contains("kaplan_meier(time, event"), "{ran}");
+    piped(&["sql"], "\\d nowhere\n").fails(1, "no table named `nowhere`");
+}
+
+#[test]
+fn explain_shows_a_plan_and_finds_mistakes_at_their_place() {
+    let ran = piped(
+        &["sql"],
+        "\\explain SELECT value FROM generate_series(1, 3) WHERE value > 1\n",
+    )
+    .ok();
+    assert!(
+        ran.contains("logical plan\n") && ran.contains("physical plan\n"),
+        "{ran}"
+    );
+    piped(&["sql"], "\\explain SELECT oops\n").fails(1, "--> stdin:1:17");
+}
+
+#[test]
+fn memory_is_limited() {
+    let statement = "SELECT count(*) FROM (SELECT DISTINCT value, cast(value AS VARCHAR) || 'padding for the sake of size' FROM generate_series(1, 3000000))";
+    let ran = columna(&[
+        "sql",
+        "-c",
+        statement,
+        "--format",
+        "csv",
+        "--memory-limit",
+        "60MB",
+        "--threads",
+        "2",
+    ]);
+    // It spills where it can; where it cannot, it says what to do.
+    if ran.code == 0 {
+        assert_eq!(ran.out, "count(*)\n3000000\n");
+    } else {
+        ran.fails(1, "raise `--memory-limit`");
+    }
+}
