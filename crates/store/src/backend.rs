@@ -63,6 +63,19 @@ impl Backend {
         })
     }
 
+    /// Makes the folder of a store that was just created, and all in it, survive a loss of power.
+    pub(crate) async fn sync_root(&self, files: impl Iterator<Item = &str>) -> Result<()> {
+        self.sync_folders(files).await?;
+        let Some(parent) = self.folder().and_then(FsPath::parent) else {
+            return Ok(());
+        };
+        match sync_folder(parent) {
+            // A folder may be open for passing through only.
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied => Ok(()),
+            synced => synced,
+        }
+    }
+
     pub(crate) fn remote(object_store: Arc<dyn ObjectStore>, prefix: Path, url: String) -> Self {
         Self {
             object_store,

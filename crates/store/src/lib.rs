@@ -1,4 +1,17 @@
 //! Patient-clustered Parquet tables; snapshots as a Merkle tree.
+//!
+//! ```text
+//! STORE/snapshots/000000012.json                 all tables at one moment: parent, buckets, manifests by hash
+//! STORE/manifests/<hash>.json                    one version of one table: its files, with rows, persons and hash
+//! STORE/tables/<table>/<bucket>/<id>.parquet     one sorted run, never changed once it is written
+//! ```
+//!
+//! A [`Store`] is read through a [`Snapshot`] and changed through a [`Transaction`], which stages runs and then
+//! puts one more snapshot, if nobody else did meanwhile. No reader sees a file before a
+//! snapshot names it, so a writer that is killed leaves only files that [`Store::vacuum`] removes.
+//!
+//! Persons are divided into [`Buckets`], the same in every table, and each table has one file per bucket. Rows
+//! are in order of (person, start date, primary key), so readers need neither a sort nor a merge.
 
 mod backend;
 mod bridge;

@@ -104,7 +104,7 @@ impl Store {
                 url: backend.url().to_owned(),
             });
         }
-        backend.sync_folders([path.as_str()].into_iter()).await?;
+        backend.sync_root([path.as_str()].into_iter()).await?;
         Ok(Self::with(backend, layout))
     }
 
