@@ -1,6 +1,7 @@
 //! Aggregates: the statistics of `columna-stats`, each the mapping of its summary to a result.
 
 mod adapter;
+mod cumulative_incidence;
 mod kaplan_meier;
 mod logrank_test;
 mod median_survival;
@@ -16,6 +17,7 @@ use datafusion::logical_expr::AggregateUDF;
 #[must_use]
 pub fn functions() -> Vec<Arc<AggregateUDF>> {
     [
+        adapter::udaf::<cumulative_incidence::CumulativeIncidence>(),
         adapter::udaf::<kaplan_meier::KaplanMeier>(),
         adapter::udaf::<logrank_test::LogRankTest>(),
         adapter::udaf::<median_survival::MedianSurvival>(),
@@ -31,6 +33,9 @@ pub fn functions() -> Vec<Arc<AggregateUDF>> {
 pub(crate) fn parameters(function: &str) -> Option<Vec<(&'static str, bool)>> {
     use adapter::Statistic;
     let parameters = match function {
+        cumulative_incidence::CumulativeIncidence::NAME => {
+            cumulative_incidence::CumulativeIncidence::PARAMETERS
+        }
         kaplan_meier::KaplanMeier::NAME => kaplan_meier::KaplanMeier::PARAMETERS,
         logrank_test::LogRankTest::NAME => logrank_test::LogRankTest::PARAMETERS,
         median_survival::MedianSurvival::NAME => median_survival::MedianSurvival::PARAMETERS,
