@@ -239,3 +239,116 @@ impl RiskTable {
         Ok(self.at_risk[at] - self.events[0][at])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::survival::nelson_aalen;
+
+    /// start, time, event, weight.
+    const WEIGHTED: [(f64, f64, u32, f64); 8] = [
+        (0.0, 2.0, 1, 0.5),
+        (0.0, 5.0, 0, 1.0),
+        (1.0, 3.0, 1, 2.5),
+        (1.0, 8.0, 1, 2.0),
+        (2.0, 6.0, 1, 1.5),
+        (4.0, 7.0, 0, 1.0),
+        (4.0, 9.0, 1, 0.25),
+        (6.0, 9.0, 0, 3.0),
+    ];
+
+    fn close(found: impl Iterator<Item = f64>, expected: &[f64]) {
+        let found: Vec<f64> = found.collect();
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(
+                (found - expected).abs() < 1e-13,
+                "{found}, expected {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn weights_and_delayed_entry_have_jackknife_variances() {
+        let mut summary = EventTimes::new();
+        for (start, time, event, weight) in WEIGHTED {
+            summary
+                .add_weighted(Some(start), time, event, weight)
+                .unwrap();
+        }
+        // R 4.2.2, survival 3.5-3: survfit(Surv(start, time, event) ~ 1, weights = weight)
+        let rows = curve(&summary, &Options::default()).unwrap().rows;
+        close(
+            rows.iter().map(|row| row.n_risk),
+            &[6.0, 7.0, 5.75, 4.75, 6.25, 5.25, 3.25],
+        );
+        let std_err = [
+            0.08947290782448,
+            0.24132905495268789,
+            0.24132905495268789,
+            0.22575883485902576,
+            0.22575883485902576,
+            0.1349882132795885,
+            0.13633988746594089,
+        ];
+        close(rows.iter().map(|row| row.std_err), &std_err);
+        let hazard =
+            nelson_aalen::cumulative_hazard(&summary, &nelson_aalen::Options::default()).unwrap();
+        let std_err = [
+            0.08947290782448,
+            0.26595572532946382,
+            0.26595572532946382,
+            0.3758240110727491,
+            0.3758240110727491,
+            0.34818863252794136,
+            0.3966064286838492,
+        ];
+        close(hazard.iter().map(|row| row.std_err), &std_err);
+    }
+
+    #[test]
+    fn whole_weights_are_frequencies() {
+        let (mut weighted, mut repeated) = (EventTimes::new(), EventTimes::new());
+        for (time, event, weight) in [(3.0, 1, 2_u32), (5.0, 0, 1), (7.0, 1, 3), (9.0, 0, 2)] {
+            weighted
+                .add_weighted(None, time, event, f64::from(weight))
+                .unwrap();
+            for _ in 0..weight {
+                repeated.add(time, event).unwrap();
+            }
+        }
+        let options = Options::default();
+        assert_eq!(
+            curve(&weighted, &options).unwrap().rows,
+            curve(&repeated, &options).unwrap().rows
+        );
+    }
+
+    #[test]
+    fn no_rows_are_an_empty_curve() {
+        let empty = curve(&EventTimes::new(), &Options::default()).unwrap();
+        assert!(empty.rows.is_empty() && empty.median().time.is_nan());
+        assert_eq!(empty.survival_at(3.0), 1.0);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let mut competing = EventTimes::new();
+        competing.add(3.0, 2).unwrap();
+        assert_eq!(
+            curve(&competing, &Options::default()),
+            Err(Error::CompetingEvents)
+        );
+        let options = Options {
+            conf_level: 95.0,
+            ..Options::default()
+        };
+        assert_eq!(
+            curve(&EventTimes::new(), &options),
+            Err(Error::InvalidConfidenceLevel)
+        );
+        let curve = curve(&EventTimes::new(), &Options::default()).unwrap();
+        assert_eq!(curve.quantiles(&[1.5]), Err(Error::InvalidProbability));
+    }
+}
