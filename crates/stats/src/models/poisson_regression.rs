@@ -3,7 +3,8 @@
 //! log L = Σ w [y η − μ − log Γ(y + 1)], score Σ w (y − μ) x, information Σ w μ x x'.
 //! Deviance 2 Σ w [y log(y/μ) − (y − μ)]. With the logarithm of person-time as offset the coefficients are log
 //! rate ratios. Source: McCullagh and Nelder (1989), chapter 6; conventions of R's `glm(family = poisson)`, but
-//! that a count which is not whole has the gamma function where R has no likelihood.
+//! that a count which is not whole has the gamma function where R has no likelihood,
+//! and that means below 2.2e-16 are not raised to it.
 
 use super::family::Working;
 use super::{Family, Fit, Frame, Options};

@@ -12,6 +12,7 @@
 )]
 
 mod freireich;
+mod models_edge_cases;
 mod models_penalised;
 mod models_properties;
 mod models_published;

@@ -4,11 +4,11 @@
 
 #![expect(clippy::excessive_precision, reason = "the digits are R's")]
 
+use columna_stats::Summary;
 use columna_stats::models::{
-    Family, Fit, Frame, Moments, Newton, Options, Row, Rows, Step, Variance, fit,
-    logistic_regression, poisson_regression,
+    Family, Fit, Frame, Moments, Newton, Options, Step, Variance, logistic_regression,
+    poisson_regression,
 };
-use columna_stats::{Error, Summary};
 
 /// Weight (1000 lbs), horsepower, gears and transmission of 32 cars (Motor Trend 1974; R's `mtcars`).
 pub(crate) const CARS: [(f64, f64, u64, f64); 32] = [
@@ -75,7 +75,7 @@ const MENARCHE: [(f64, f64, f64); 25] = [
     (17.58, 1049.0, 1049.0),
 ];
 
-fn close(found: &[f64], expected: &[f64], tolerance: f64) {
+pub(crate) fn close(found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
         let difference = (found - expected).abs() / expected.abs().max(1e-6);
@@ -86,11 +86,11 @@ fn close(found: &[f64], expected: &[f64], tolerance: f64) {
     }
 }
 
-fn estimates(fit: &Fit) -> Vec<f64> {
+pub(crate) fn estimates(fit: &Fit) -> Vec<f64> {
     fit.coefficients.iter().map(|term| term.estimate).collect()
 }
 
-fn errors(fit: &Fit) -> Vec<f64> {
+pub(crate) fn errors(fit: &Fit) -> Vec<f64> {
     fit.coefficients.iter().map(|term| term.std_err).collect()
 }
 
@@ -359,175 +359,6 @@ fn rates_with_an_offset() {
     assert!(fit.deviance.abs() < 1e-13);
     assert_eq!(fit.iterations, 3);
     close(&fit.fitted(&frame).unwrap(), &[9.0, 21.0], 1e-12);
-}
-
-#[test]
-fn a_collinear_column_is_dropped_and_named() {
-    let weight = CARS.map(|car| car.0);
-    let (power, manual) = (CARS.map(|car| car.1), CARS.map(|car| car.3));
-    let both: Vec<f64> = CARS
-        .iter()
-        .map(|car| 3.0 * car.0 - 0.1 * car.1 + 7.0)
-        .collect();
-    let constant = [0.1; 32];
-    let columns: [&[f64]; 4] = [&weight, &constant, &power, &both];
-    let found =
-        logistic_regression::fit(&Frame::new(&manual, &columns), &Options::default()).unwrap();
-    assert_eq!(
-        (found.dropped.as_slice(), found.rank),
-        ([2, 4].as_slice(), 3)
-    );
-    assert!(found.coefficients[2].estimate.is_nan() && found.covariance[4][0].is_nan());
-    let kept = [
-        found.coefficients[0].estimate,
-        found.coefficients[1].estimate,
-        found.coefficients[3].estimate,
-    ];
-    close(
-        &kept,
-        &[18.866298717204096, -8.083475182444628, 0.036255596082216547],
-        1e-9,
-    );
-    close(&[found.aic], &[16.059110472266987], 1e-12);
-}
-
-/// The same cars with weights in other units and horsepower far from zero: nothing overflows, nothing is lost.
-#[test]
-fn large_numbers_keep_their_digits() {
-    let weight = CARS.map(|car| 1e9 * car.0);
-    let power: Vec<f64> = CARS.iter().map(|car| 1.7e7 + car.1).collect();
-    let manual = CARS.map(|car| car.3);
-    let fit = logistic_regression::fit(
-        &Frame::new(&manual, &[&weight, &power]),
-        &Options::default(),
-    )
-    .unwrap();
-    let slopes = [
-        1e9 * fit.coefficients[1].estimate,
-        fit.coefficients[2].estimate,
-    ];
-    close(&slopes, &[-8.083475182444628, 0.036255596082216547], 1e-8);
-    close(&[fit.deviance], &[10.059110472266989], 1e-10);
-    let huge = CARS.map(|car| 1e200 * car.0);
-    assert_eq!(
-        logistic_regression::fit(&Frame::new(&manual, &[&huge]), &Options::default()).unwrap_err(),
-        Error::CovariateOutOfRange
-    );
-}
-
-#[test]
-fn perfect_and_partial_separation_are_told() {
-    let x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
-    let noise = [0.3, -0.2, 0.4, 0.1, -0.5, 0.2, 0.0, 0.1];
-    let y = [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0];
-    let fit =
-        logistic_regression::fit(&Frame::new(&y, &[&x, &noise]), &Options::default()).unwrap();
-    let separation = fit.separation.unwrap();
-    assert!(separation.complete && separation.terms.contains(&1));
-    assert!(!fit.converged && fit.deviance < 1e-6);
-    // All of a group have the event; the rest is mixed.
-    let group = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0];
-    let age = [4.0, 1.0, 3.0, 2.0, 6.0, 5.0, 3.0, 2.0];
-    let y = [0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0];
-    let fit =
-        logistic_regression::fit(&Frame::new(&y, &[&age, &group]), &Options::default()).unwrap();
-    let separation = fit.separation.unwrap();
-    assert!(!separation.complete);
-    assert_eq!(separation.terms, [2]);
-    // The age effect is that of the others alone.
-    let alone =
-        logistic_regression::fit(&Frame::new(&y[..6], &[&age[..6]]), &Options::default()).unwrap();
-    close(
-        &[fit.coefficients[1].estimate],
-        &[alone.coefficients[1].estimate],
-        1e-6,
-    );
-    assert!(alone.separation.is_none() && alone.converged);
-    // Nobody has the event.
-    let none = logistic_regression::fit(&Frame::new(&[0.0; 6], &[&age[..6]]), &Options::default())
-        .unwrap();
-    assert_eq!(none.separation.unwrap().terms, [0]);
-    assert_eq!(none.null_deviance, 0.0);
-    // A group without events.
-    let counts = [2.0, 1.0, 0.0, 3.0, 1.0, 4.0, 0.0, 0.0];
-    let fit = poisson_regression::fit(&Frame::new(&counts, &[&age, &group]), &Options::default())
-        .unwrap();
-    assert_eq!(fit.separation.unwrap().terms, [2]);
-}
-
-#[test]
-fn few_rows() {
-    let one = logistic_regression::fit(&Frame::new(&[1.0], &[]), &Options::default()).unwrap();
-    assert!(one.separation.is_some());
-    let none = logistic_regression::fit(&Frame::new(&[], &[&[]]), &Options::default());
-    assert_eq!(none.unwrap_err(), Error::NoRows);
-    let zero = Frame {
-        weights: Some(&[0.0, 0.0]),
-        ..Frame::new(&[1.0, 0.0], &[])
-    };
-    assert_eq!(
-        logistic_regression::fit(&zero, &Options::default()).unwrap_err(),
-        Error::NoRows
-    );
-    let constant =
-        logistic_regression::fit(&Frame::new(&[1.0, 0.0, 0.0], &[]), &Options::default()).unwrap();
-    close(&estimates(&constant), &[0.5_f64.ln()], 1e-12);
-    close(&[constant.deviance], &[constant.null_deviance], 1e-12);
-}
-
-#[test]
-fn what_is_refused() {
-    let refused = |frame: Frame<'_>, family| fit(family, &frame, &Options::default()).unwrap_err();
-    let x: [&[f64]; 1] = [&[1.0, 2.0, 4.0]];
-    let y = [1.0, 0.0, 1.0];
-    assert_eq!(
-        refused(Frame::new(&[1.0, 0.0, 2.0], &x), Family::Binomial),
-        Error::InvalidBinaryOutcome
-    );
-    assert_eq!(
-        refused(Frame::new(&[1.0, 0.0, f64::NAN], &x), Family::Binomial),
-        Error::InvalidBinaryOutcome
-    );
-    assert_eq!(
-        refused(Frame::new(&[1.0, 0.0, -2.0], &x), Family::Poisson),
-        Error::InvalidCount
-    );
-    assert_eq!(
-        refused(Frame::new(&y, &[&[1.0, 2.0]]), Family::Poisson),
-        Error::UnequalColumns
-    );
-    assert_eq!(
-        refused(
-            Frame::new(&y, &[&[1.0, f64::INFINITY, 2.0]]),
-            Family::Poisson
-        ),
-        Error::NonFiniteCovariate
-    );
-    let weighted = Frame {
-        weights: Some(&[1.0, -1.0, 1.0]),
-        ..Frame::new(&y, &x)
-    };
-    assert_eq!(refused(weighted, Family::Binomial), Error::InvalidWeight);
-    let shifted = Frame {
-        offset: Some(&[1.0, f64::NAN, 1.0]),
-        ..Frame::new(&y, &x)
-    };
-    assert_eq!(refused(shifted, Family::Poisson), Error::NonFiniteCovariate);
-    let clustered = Options {
-        variance: Variance::Clustered { adjusted: true },
-        ..Options::default()
-    };
-    assert_eq!(
-        fit(Family::Poisson, &Frame::new(&y, &x), &clustered).unwrap_err(),
-        Error::NoClusters
-    );
-    let mut rows = Rows::new();
-    rows.push(&Row::new(1.0, &[1.0])).unwrap();
-    assert_eq!(rows.push(&Row::new(1.0, &[])), Err(Error::UnequalTerms));
-    let mut others = Rows::new();
-    others.push(&Row::new(1.0, &[1.0, 2.0])).unwrap();
-    rows.merge(others);
-    assert_eq!(rows.with_frame(|_| Ok(())), Err(Error::UnequalTerms));
 }
 
 /// Steps of parts, sent as numbers and merged in any order, make the same fit.
