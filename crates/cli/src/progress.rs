@@ -111,7 +111,7 @@ fn style(unit: Unit, bounded: bool, utf8: bool, colour: bool) -> ProgressStyle {
 }
 
 /// Spinner and bar characters that the terminal's character set has.
-pub(crate) fn plain_ticks(style: ProgressStyle, utf8: bool) -> ProgressStyle {
+fn plain_ticks(style: ProgressStyle, utf8: bool) -> ProgressStyle {
     if utf8 {
         style.progress_chars("━╸─").tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
     } else {

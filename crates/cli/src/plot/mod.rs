@@ -51,15 +51,22 @@ impl Chart {
         scale::ticks(0.0, x_max, 6)
     }
 
-    /// The lowest survival that the axis shows: well below the lowest curve, so that curves near 1 are
-    /// not a line at the top.
+    /// The lowest survival that the axis shows, with room for the intervals: well below the lowest curve,
+    /// so that curves near 1 are not a line at the top.
     pub(crate) fn y_min(&self) -> f64 {
-        let lowest = self
-            .series
-            .iter()
-            .flat_map(|series| &series.steps)
-            .filter(|step| step.time <= self.x_max && step.lower.is_finite())
-            .map(|step| step.lower)
+        self.floor(|step| step.lower)
+    }
+
+    /// The same without the intervals.
+    pub(crate) fn lowest_curve(&self) -> f64 {
+        self.floor(|step| step.survival)
+    }
+
+    fn floor(&self, value: fn(&Step) -> f64) -> f64 {
+        let steps = self.series.iter().flat_map(|series| &series.steps);
+        let lowest = steps
+            .filter(|step| step.time <= self.x_max && value(step).is_finite())
+            .map(value)
             .fold(1.0, f64::min);
         scale::floor_of(lowest)
     }

@@ -25,8 +25,10 @@ const MARGIN: usize = 7;
 /// Draws a chart: title, curves, axes, legend, numbers at risk, note.
 pub(crate) fn draw(chart: &Chart, screen: Screen) -> String {
     let columns = screen.width.clamp(40, 100) - MARGIN - 2;
-    let rows = screen.height.clamp(6, 40);
-    let y_min = chart.y_min();
+    let y_min = chart.lowest_curve();
+    // As many rows as put every label of the axis at the same distance.
+    let gaps = ticks(0.0, 1.0 - y_min, 6).len().saturating_sub(1).max(1);
+    let rows = (screen.height.clamp(6, 40) / gaps).max(1) * gaps + 1;
     let mut text = format!("{}\n\n", chart.title);
     let canvas = Canvas::paint(chart, columns, rows, y_min, screen.utf8);
     let (corner, line, bar, tee) = if screen.utf8 {
@@ -114,8 +116,7 @@ fn percent(value: f64) -> String {
 
 /// Rows of the plot with the survival that they name.
 fn labelled_rows(y_min: f64, rows: usize) -> Vec<(usize, f64)> {
-    let most = u32::try_from(rows / 3).unwrap_or(5);
-    ticks(0.0, 1.0 - y_min, most)
+    ticks(0.0, 1.0 - y_min, 6)
         .into_iter()
         .map(|below| (row_of(1.0 - below, y_min, rows), 1.0 - below))
         .collect()

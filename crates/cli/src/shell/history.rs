@@ -128,8 +128,13 @@ fn may_name_a_patient(entry: &str) -> bool {
         let compared = code
             .get(index + 1)
             .is_some_and(|next| is_comparison(next.text(entry)));
+        // `12 = p.person_id`: the comparison stands before the whole name.
+        let mut first = index;
+        while first >= 2 && code[first - 1].text(entry) == "." {
+            first -= 2;
+        }
         let turned =
-            index > 1 && is_value(code[index - 2]) && is_comparison(code[index - 1].text(entry));
+            first >= 2 && is_value(code[first - 2]) && is_comparison(code[first - 1].text(entry));
         turned
             || (compared
                 && after

@@ -1,12 +1,11 @@
 //! The sign of life of a long query: elapsed time, rows read, bytes read.
 
+use std::io::{Write, stderr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use datafusion::physical_plan::ExecutionPlan;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::progress::plain_ticks;
 use crate::settings::Settings;
 use crate::size::{human_bytes, human_count, human_time};
 
@@ -17,9 +16,11 @@ const PATIENCE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Spinner {
     started: Instant,
-    bar: Option<ProgressBar>,
+    /// How often the line was drawn; 0 when it is not on the screen.
+    drawn: usize,
     wanted: bool,
     utf8: bool,
+    width: usize,
 }
 
 impl Spinner {
@@ -27,9 +28,10 @@ impl Spinner {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             started: Instant::now(),
-            bar: None,
+            drawn: 0,
             wanted: settings.progress(),
             utf8: settings.utf8,
+            width: settings.screen().0,
         }
     }
 
@@ -43,14 +45,6 @@ impl Spinner {
         if !self.wanted || self.started.elapsed() < PATIENCE {
             return;
         }
-        let utf8 = self.utf8;
-        let bar = self.bar.get_or_insert_with(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{spinner} {msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            bar.set_style(plain_ticks(style, utf8));
-            bar
-        });
         let mut parts = vec![human_time(self.started.elapsed())];
         if let Some(plan) = plan {
             let read = leaves(plan);
@@ -65,15 +59,24 @@ impl Spinner {
             parts.push(format!("{} rows out", human_count(rows_out)));
         }
         parts.push("Ctrl-C cancels".to_owned());
-        bar.set_message(parts.join(if utf8 { " · " } else { " - " }));
-        bar.tick();
+        let (frames, dot): (&[&str], &str) = if self.utf8 {
+            (&["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"], " · ")
+        } else {
+            (&["|", "/", "-", "\\"], " - ")
+        };
+        let line = format!("{} {}", frames[self.drawn % frames.len()], parts.join(dot));
+        let line: String = line.chars().take(self.width.saturating_sub(1)).collect();
+        self.drawn += 1;
+        // A terminal that is gone needs no sign of life.
+        let _ = write!(stderr(), "\r\x1b[2K{line}").and_then(|()| stderr().flush());
     }
 
     /// Removes the line, for good.
     pub(crate) fn clear(&mut self) {
         self.wanted = false;
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
+        if self.drawn > 0 {
+            self.drawn = 0;
+            let _ = write!(stderr(), "\r\x1b[2K").and_then(|()| stderr().flush());
         }
     }
 }

@@ -35,10 +35,10 @@ fn positions_of_syntax_errors_and_of_repeated_commands() {
         "-c",
         "SELECT 1",
         "-c",
-        "SELECT 2;\nSELECT FROM WHERE",
+        "SELECT 2;\nSELECT * FORM person",
     ]);
     let ran = ran.fails(1, "syntax error");
-    assert!(ran.err.contains("--> -c[2]:2:"), "{}", ran.err);
+    assert!(ran.err.contains("--> -c[2]:2:15"), "{}", ran.err);
     columna(&["sql", "-c", "SELEC 1"]).fails(1, "--> -c:1:1");
     columna(&["sql", "-c", "SELECT * FROM persn", "--store", &store()])
         .fails(1, "hint: did you mean `person`?");

@@ -42,6 +42,7 @@ pub(crate) fn run(args: &DemoArgs, settings: &Settings) -> Result<(), CliError> 
     story.heading("3", "Questions in SQL")?;
     for question in questions::ALL {
         story.question(question.title, question.about, question.sql)?;
+        session.target = Target::new(None);
         session.demonstrate(question.sql)?;
         story.line("")?;
     }
