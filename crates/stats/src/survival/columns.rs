@@ -47,12 +47,25 @@ impl Columns {
         self.centre.len()
     }
 
-    /// R's means: 0 for columns that hold only −1, 0 and 1.
+    /// R's means: 0 for columns that hold only −1, 0 and 1; without the weights for (start, stop] data.
     pub(crate) fn means(&self, rows: &Rows) -> Vec<f64> {
         let indicator = |column: &[f64]| column.iter().all(|x| [-1.0, 0.0, 1.0].contains(x));
+        let unweighted = !rows.start.is_empty() && !rows.weight.is_empty();
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "numbers of rows stay far below 2^53"
+        )]
+        let n = rows.len() as f64;
         let columns = rows.covariates.iter().zip(&self.centre);
-        columns
-            .map(|(column, centre)| if indicator(column) { 0.0 } else { *centre })
-            .collect()
+        let mean = columns.map(|(column, centre)| {
+            if indicator(column) {
+                0.0
+            } else if unweighted {
+                centre + column.iter().map(|x| x - centre).sum::<f64>() / n
+            } else {
+                *centre
+            }
+        });
+        mean.collect()
     }
 }
