@@ -239,6 +239,7 @@ pub(crate) struct SqlArgs {
         short = 'c',
         long = "command",
         value_name = "SQL",
+        allow_hyphen_values = true,
         conflicts_with = "file"
     )]
     pub(crate) commands: Vec<String>,

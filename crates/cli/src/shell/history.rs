@@ -168,7 +168,8 @@ fn names_a_person(word: &str) -> bool {
         .iter()
         .filter_map(|table| table.column(&name))
         .peekable();
-    if known.peek().is_some() {
+    // OMOP's `metadata` has a column `name` too, but in a hospital's extract it is the patient's.
+    if name != "name" && known.peek().is_some() {
         return known.any(|column| {
             matches!(
                 column.class,

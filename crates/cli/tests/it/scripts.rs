@@ -29,6 +29,12 @@ fn a_script_stops_at_the_first_error_and_says_where() {
 }
 
 #[test]
+fn a_statement_may_begin_with_a_comment() {
+    let said = columna(&["sql", "--format", "csv", "-c", "-- one\nSELECT 1 AS a"]).ok();
+    assert_eq!(said, "a\n1\n");
+}
+
+#[test]
 fn positions_of_syntax_errors_and_of_repeated_commands() {
     let ran = columna(&[
         "sql",
@@ -38,7 +44,7 @@ fn positions_of_syntax_errors_and_of_repeated_commands() {
         "SELECT 2;\nSELECT * FORM person",
     ]);
     let ran = ran.fails(1, "syntax error");
-    assert!(ran.err.contains("--> -c[2]:2:15"), "{}", ran.err);
+    assert!(ran.err.contains("--> -c[2]:2:10"), "{}", ran.err);
     columna(&["sql", "-c", "SELEC 1"]).fails(1, "--> -c:1:1");
     columna(&["sql", "-c", "SELECT * FROM persn", "--store", &store()])
         .fails(1, "hint: did you mean `person`?");
