@@ -138,9 +138,18 @@ fn may_name_a_patient(entry: &str) -> bool {
         turned
             || (compared
                 && after
-                    .take_while(|token| token.kind != Kind::Semicolon)
+                    .take_while(|token| !ends_a_comparison(token.text(entry)))
                     .any(|token| is_value(token)))
     })
+}
+
+/// Another column, or the next clause: values beyond it are compared with something else.
+fn ends_a_comparison(token: &str) -> bool {
+    let word = token.to_ascii_uppercase();
+    matches!(
+        word.as_str(),
+        "." | ";" | "AND" | "OR" | "ON" | "WHERE" | "GROUP" | "ORDER" | "HAVING" | "LIMIT" | "THEN"
+    )
 }
 
 fn is_comparison(token: &str) -> bool {
