@@ -52,7 +52,9 @@ pub enum Error {
         what: String,
     },
     /// A column whose type cannot become the table's.
-    #[error("{file}: column `{column}` is {found}, and table `{table}` needs {needed}: convert the column")]
+    #[error(
+        "{file}: column `{column}` is {found}, and table `{table}` needs {needed}: convert the column"
+    )]
     ColumnType {
         /// The file, relative to the source.
         file: String,
@@ -143,15 +145,24 @@ impl Error {
     }
 
     pub(crate) fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
-        Self::Io { path: path.as_ref().display().to_string(), source }
+        Self::Io {
+            path: path.as_ref().display().to_string(),
+            source,
+        }
     }
 
     pub(crate) fn bad_file(file: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::BadFile { file: file.into(), what: what.into() }
+        Self::BadFile {
+            file: file.into(),
+            what: what.into(),
+        }
     }
 
     pub(crate) fn arrow(table: &str, source: arrow::error::ArrowError) -> Self {
-        Self::Arrow { table: table.to_owned(), source }
+        Self::Arrow {
+            table: table.to_owned(),
+            source,
+        }
     }
 
     pub(crate) fn engine(what: impl Into<String>) -> Self {

@@ -25,7 +25,11 @@ pub(crate) struct HashedFile {
 impl HashedFile {
     pub(crate) fn open(file: &SourceFile, progress: &Arc<dyn Progress>) -> Result<Self> {
         let opened = File::open(&file.path).map_err(|error| Error::io(&file.path, error))?;
-        Ok(Self { file: opened, hasher: blake3::Hasher::new(), progress: Arc::clone(progress) })
+        Ok(Self {
+            file: opened,
+            hasher: blake3::Hasher::new(),
+            progress: Arc::clone(progress),
+        })
     }
 }
 
@@ -40,7 +44,7 @@ impl Read for HashedFile {
 
 /// A file's text, whatever it is compressed with.
 pub(crate) enum Text {
-    Plain(HashedFile),
+    Plain(Box<HashedFile>),
     Gzip(Box<flate2::read::MultiGzDecoder<BufReader<HashedFile>>>),
     Zstd(Box<zstd::Decoder<'static, BufReader<HashedFile>>>),
 }
@@ -58,16 +62,22 @@ impl std::fmt::Debug for Text {
 const BUFFER: usize = 1 << 20;
 
 impl Text {
-    pub(crate) fn open(file: &SourceFile, compression: Compression, progress: &Arc<dyn Progress>) -> Result<Self> {
+    pub(crate) fn open(
+        file: &SourceFile,
+        compression: Compression,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<Self> {
         let hashed = HashedFile::open(file, progress)?;
         Ok(match compression {
-            Compression::None => Self::Plain(hashed),
-            Compression::Gzip => {
-                Self::Gzip(Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(BUFFER, hashed))))
-            }
+            Compression::None => Self::Plain(Box::new(hashed)),
+            Compression::Gzip => Self::Gzip(Box::new(flate2::read::MultiGzDecoder::new(
+                BufReader::with_capacity(BUFFER, hashed),
+            ))),
             Compression::Zstd => {
                 let decoder = zstd::Decoder::with_buffer(BufReader::with_capacity(BUFFER, hashed));
-                Self::Zstd(Box::new(decoder.map_err(|error| Error::io(&file.path, error))?))
+                Self::Zstd(Box::new(
+                    decoder.map_err(|error| Error::io(&file.path, error))?,
+                ))
             }
         })
     }
@@ -75,7 +85,7 @@ impl Text {
     /// The hash of the file's bytes; what was not read is read for it.
     pub(crate) fn finish(self, path: &Path) -> Result<String> {
         let mut hashed = match self {
-            Self::Plain(hashed) => hashed,
+            Self::Plain(hashed) => *hashed,
             Self::Gzip(decoder) => decoder.into_inner().into_inner(),
             Self::Zstd(decoder) => decoder.finish().into_inner(),
         };
@@ -96,30 +106,41 @@ impl Read for Text {
 
 /// The hash of a file's bytes.
 pub(crate) fn hash(file: &SourceFile, progress: &Arc<dyn Progress>) -> Result<String> {
-    Text::Plain(HashedFile::open(file, progress)?).finish(&file.path)
+    Text::Plain(Box::new(HashedFile::open(file, progress)?)).finish(&file.path)
 }
 
 /// Dialect and header of a text file; `None` for an empty one.
-pub(crate) fn sniff_file(file: &SourceFile, compression: Compression, known: &dyn Fn(&str) -> bool) -> Result<Option<Sniffed>> {
+pub(crate) fn sniff_file(
+    file: &SourceFile,
+    compression: Compression,
+    known: &dyn Fn(&str) -> bool,
+) -> Result<Option<Sniffed>> {
     let silent: Arc<dyn Progress> = Arc::new(columna_model::progress::Silent);
     let mut sample = Vec::new();
     let text = Text::open(file, compression, &silent)?;
-    text.take(SAMPLE as u64).read_to_end(&mut sample).map_err(|error| cannot_read(file, &error, 0))?;
+    text.take(SAMPLE as u64)
+        .read_to_end(&mut sample)
+        .map_err(|error| cannot_read(file, &error, 0))?;
     sniff(&sample, known).map_err(|what| Error::bad_file(&file.name, what))
 }
 
 /// The error for text that ends or breaks while it is decompressed.
 pub(crate) fn cannot_read(file: &SourceFile, error: &std::io::Error, line: u64) -> Error {
     match file.encoding {
-        Encoding::Text(Compression::None) | Encoding::Parquet => {
-            Error::Io { path: file.name.clone(), source: std::io::Error::new(error.kind(), error.to_string()) }
-        }
+        Encoding::Text(Compression::None) | Encoding::Parquet => Error::Io {
+            path: file.name.clone(),
+            source: std::io::Error::new(error.kind(), error.to_string()),
+        },
         Encoding::Text(_) => {
             let what = match error.kind() {
                 std::io::ErrorKind::UnexpectedEof => "the compressed data end early",
                 _ => "the compressed data are damaged",
             };
-            Error::Truncated { file: file.name.clone(), line, what: what.to_owned() }
+            Error::Truncated {
+                file: file.name.clone(),
+                line,
+                what: what.to_owned(),
+            }
         }
     }
 }

@@ -68,7 +68,9 @@ impl FindingKind {
             Self::UnmappedConcept => "rows have concept 0: their code is not mapped",
             Self::NullWord => "cells spell `NULL`, `NA` or the like: stored as no value",
             Self::UnixDate => "dates are given as Unix seconds: read as such",
-            Self::ExtraTable => "rows of a table that the model does not have: stored under this name",
+            Self::ExtraTable => {
+                "rows of a table that the model does not have: stored under this name"
+            }
             Self::UnknownReference => "rows refer to a record that is not in the source",
             Self::Identifier => "identifies persons directly: left out",
         }
@@ -92,7 +94,13 @@ pub struct Finding {
 
 impl Finding {
     pub(crate) fn new(table: &str, column: Option<&str>, kind: FindingKind, count: u64) -> Self {
-        Self { table: table.to_owned(), column: column.map(str::to_owned), kind, count, detail: kind.meaning().to_owned() }
+        Self {
+            table: table.to_owned(),
+            column: column.map(str::to_owned),
+            kind,
+            count,
+            detail: kind.meaning().to_owned(),
+        }
     }
 }
 
@@ -121,7 +129,13 @@ impl Findings {
     }
 
     pub(crate) fn into_vec(self) -> Vec<Finding> {
-        let finding = |((table, kind, column), (count, detail))| Finding { table, column, kind, count, detail };
+        let finding = |((table, kind, column), (count, detail))| Finding {
+            table,
+            column,
+            kind,
+            count,
+            detail,
+        };
         self.counts.into_iter().map(finding).collect()
     }
 }

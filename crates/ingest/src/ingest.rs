@@ -28,8 +28,14 @@ pub async fn ingest(source: &Path, store: &Store, options: &IngestOptions) -> Re
     options.check()?;
     let path = source.to_owned();
     let source = Arc::new(blocking(move || Source::discover(&path)).await?);
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(options.threads).thread_name(|at| format!("ingest-{at}"));
-    let pool = Arc::new(threads.build().map_err(|error| Error::engine(format!("no threads: {error}")))?);
+    let threads = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.threads)
+        .thread_name(|at| format!("ingest-{at}"));
+    let pool = Arc::new(
+        threads
+            .build()
+            .map_err(|error| Error::engine(format!("no threads: {error}")))?,
+    );
 
     let mut transaction = store.begin().await?;
     let base = transaction.base().clone();
@@ -43,12 +49,28 @@ pub async fn ingest(source: &Path, store: &Store, options: &IngestOptions) -> Re
     }
     let people = engine::stored_people(store, &base).await?;
 
-    let unchanged: BTreeSet<usize> = if options.replace { BTreeSet::new() } else { known.unchanged.keys().copied().collect() };
+    let unchanged: BTreeSet<usize> = if options.replace {
+        BTreeSet::new()
+    } else {
+        known.unchanged.keys().copied().collect()
+    };
     let staged = {
-        let (reader, source, pool, options, url) =
-            (Arc::clone(&reader), Arc::clone(&source), Arc::clone(&pool), options.clone(), store.url().to_owned());
+        let (reader, source, pool, options, url) = (
+            Arc::clone(&reader),
+            Arc::clone(&source),
+            Arc::clone(&pool),
+            options.clone(),
+            store.url().to_owned(),
+        );
         blocking(move || {
-            let job = engine::Job { reader: &*reader, unchanged: &unchanged, delivery: &source.name, store_url: &url, pool: &pool, options: &options };
+            let job = engine::Job {
+                reader: &*reader,
+                unchanged: &unchanged,
+                delivery: &source.name,
+                store_url: &url,
+                pool: &pool,
+                options: &options,
+            };
             let outcome = job.run(&mut transaction, people)?;
             Ok((transaction, outcome, unchanged))
         })
@@ -61,8 +83,20 @@ pub async fn ingest(source: &Path, store: &Store, options: &IngestOptions) -> Re
         check_rows(&*reader, &outcome, &base, &snapshot)?;
     }
     let skipped = unchanged.into_iter().collect::<Vec<_>>();
-    let findings = if options.replace { Vec::new() } else { known.findings };
-    Ok(IngestReport::new(&source, &*reader, outcome, &skipped, findings, &snapshot, began.elapsed()))
+    let findings = if options.replace {
+        Vec::new()
+    } else {
+        known.findings
+    };
+    Ok(IngestReport::new(
+        &source,
+        &*reader,
+        outcome,
+        &skipped,
+        findings,
+        &snapshot,
+        began.elapsed(),
+    ))
 }
 
 async fn open(
@@ -81,29 +115,49 @@ async fn open(
         }
     };
     if synthea {
-        return Ok(Arc::new(SyntheaReader::open(source, store, base, options).await?));
+        return Ok(Arc::new(
+            SyntheaReader::open(source, store, base, options).await?,
+        ));
     }
-    let (source, base, pool, options) = (Arc::clone(source), base.clone(), Arc::clone(pool), options.clone());
-    let reader = blocking(move || pool.install(|| OmopReader::open(&source, &base, &options))).await?;
+    let (source, base, pool, options) = (
+        Arc::clone(source),
+        base.clone(),
+        Arc::clone(pool),
+        options.clone(),
+    );
+    let reader =
+        blocking(move || pool.install(|| OmopReader::open(&source, &base, &options))).await?;
     Ok(Arc::new(reader))
 }
 
 /// The new snapshot must have exactly the rows that were counted on the way.
-fn check_rows(reader: &dyn Reader, outcome: &engine::Outcome, base: &Snapshot, snapshot: &Snapshot) -> Result<()> {
+fn check_rows(
+    reader: &dyn Reader,
+    outcome: &engine::Outcome,
+    base: &Snapshot,
+    snapshot: &Snapshot,
+) -> Result<()> {
     for (target, counts) in reader.targets().iter().zip(&outcome.targets) {
         let name = &target.spec.name;
         let rows = |snapshot: &Snapshot| snapshot.table(name).map_or(0, |table| table.rows);
         let (before, after) = (rows(base), rows(snapshot));
         // With another writer's snapshot in between, the difference is not ours alone.
-        if after != before + counts.stored + counts.derived && snapshot.version() == base.version() + 1 {
-            return Err(Error::engine(format!("table `{name}` had {before} rows, got {} and has {after}", counts.stored + counts.derived)));
+        if after != before + counts.stored + counts.derived
+            && snapshot.version() == base.version() + 1
+        {
+            return Err(Error::engine(format!(
+                "table `{name}` had {before} rows, got {} and has {after}",
+                counts.stored + counts.derived
+            )));
         }
     }
     Ok(())
 }
 
 /// Runs blocking work beside the asynchronous threads, which must never wait for rayon.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(_) => Err(Error::engine("a worker ended early")),

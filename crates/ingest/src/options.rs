@@ -49,7 +49,9 @@ impl Default for IngestOptions {
         let half = memory_of_machine().map_or(MOST_MEMORY, |bytes| bytes / 2);
         Self {
             format: Format::Auto,
-            memory_limit: usize::try_from(half.min(MOST_MEMORY)).unwrap_or(usize::MAX).max(LEAST_MEMORY),
+            memory_limit: usize::try_from(half.min(MOST_MEMORY))
+                .unwrap_or(usize::MAX)
+                .max(LEAST_MEMORY),
             max_rejects: None,
             replace: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -62,10 +64,16 @@ impl Default for IngestOptions {
 impl IngestOptions {
     pub(crate) fn check(&self) -> Result<()> {
         if self.threads == 0 {
-            return Err(Error::Option { option: "threads", must: "at least one".to_owned() });
+            return Err(Error::Option {
+                option: "threads",
+                must: "at least one".to_owned(),
+            });
         }
         if self.memory_limit < LEAST_MEMORY {
-            return Err(Error::Option { option: "memory limit", must: format!("at least {} MB", LEAST_MEMORY >> 20) });
+            return Err(Error::Option {
+                option: "memory limit",
+                must: format!("at least {} MB", LEAST_MEMORY >> 20),
+            });
         }
         Ok(())
     }
@@ -79,7 +87,9 @@ impl IngestOptions {
 
 fn memory_of_machine() -> Option<u64> {
     let information = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = information.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let line = information
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kilobytes * 1024)
 }

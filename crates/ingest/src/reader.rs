@@ -6,10 +6,10 @@ use arrow::array::RecordBatch;
 use columna_model::TableDef;
 use columna_store::TableSpec;
 
+use crate::Result;
 use crate::csv::{Dialect, RowReject, TextBlock};
 use crate::findings::Finding;
 use crate::source::SourceFile;
-use crate::Result;
 
 /// A source format, opened on a source.
 ///

@@ -111,25 +111,36 @@ impl IngestReport {
             for (target, stored) in counts.stored.iter().filter(|(_, stored)| **stored > 0) {
                 *report.stored.entry(name(*target)).or_default() += stored;
             }
-            let mut targets: Vec<usize> = counts.stored.keys().copied().chain([input.home]).collect();
+            let mut targets: Vec<usize> =
+                counts.stored.keys().copied().chain([input.home]).collect();
             targets.sort_unstable();
             targets.dedup();
             targets.into_iter().for_each(|target| files[target] += 1);
         }
         // Where every table of the source is the table stored, one list says it all.
-        let is_same = |report: &SourceReport| report.stored.keys().all(|table| *table == report.name);
+        let is_same =
+            |report: &SourceReport| report.stored.keys().all(|table| *table == report.name);
         let sources: Vec<SourceReport> = sources.into_values().collect();
-        let sources = if sources.iter().all(is_same) { Vec::new() } else { sources };
-        let tables = reader.targets().iter().zip(&outcome.targets).enumerate().map(|(at, (target, counts))| TableReport {
-            name: target.spec.name.clone(),
-            files: files[at],
-            read: counts.stored + counts.rejected,
-            stored: counts.stored,
-            rejected: counts.rejected,
-            derived: counts.derived,
-            extra_columns: target.extra_columns.clone(),
-            missing_columns: target.missing_columns.clone(),
-        });
+        let sources = if sources.iter().all(is_same) {
+            Vec::new()
+        } else {
+            sources
+        };
+        let tables = reader
+            .targets()
+            .iter()
+            .zip(&outcome.targets)
+            .enumerate()
+            .map(|(at, (target, counts))| TableReport {
+                name: target.spec.name.clone(),
+                files: files[at],
+                read: counts.stored + counts.rejected,
+                stored: counts.stored,
+                rejected: counts.rejected,
+                derived: counts.derived,
+                extra_columns: target.extra_columns.clone(),
+                missing_columns: target.missing_columns.clone(),
+            });
         let mut tables: Vec<TableReport> = tables.collect();
         tables.sort_by(|a, b| a.name.cmp(&b.name));
         for name in &source.ignored {
@@ -173,31 +184,69 @@ impl fmt::Display for IngestReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", self.source, self.format)?;
         let derives = self.tables.iter().any(|table| table.derived > 0);
-        let header = ["table", "files", "read", "stored", "rejected"].into_iter().chain(derives.then_some("derived"));
+        let header = ["table", "files", "read", "stored", "rejected"]
+            .into_iter()
+            .chain(derives.then_some("derived"));
         let mut rows: Vec<Vec<String>> = vec![header.map(str::to_owned).collect()];
-        for table in self.tables.iter().filter(|table| table.read > 0 || table.derived > 0) {
-            let counts = [table.files, table.read, table.stored, table.rejected].into_iter().chain(derives.then_some(table.derived));
-            rows.push(std::iter::once(table.name.clone()).chain(counts.map(grouped)).collect());
+        for table in self
+            .tables
+            .iter()
+            .filter(|table| table.read > 0 || table.derived > 0)
+        {
+            let counts = [table.files, table.read, table.stored, table.rejected]
+                .into_iter()
+                .chain(derives.then_some(table.derived));
+            rows.push(
+                std::iter::once(table.name.clone())
+                    .chain(counts.map(grouped))
+                    .collect(),
+            );
         }
         align(f, &rows)?;
-        let empty = self.tables.iter().filter(|table| table.read == 0 && table.derived == 0).count();
+        let empty = self
+            .tables
+            .iter()
+            .filter(|table| table.read == 0 && table.derived == 0)
+            .count();
         if empty > 0 {
             writeln!(f, "and {empty} tables without rows")?;
         }
         if !self.sources.is_empty() {
             writeln!(f, "\nwhere the source's rows went")?;
             let rows = self.sources.iter().map(|source| {
-                let stored = source.stored.iter().map(|(table, rows)| format!("{table} {}", grouped(*rows)));
-                let rejected = (source.rejected > 0).then(|| format!("rejected {}", grouped(source.rejected)));
-                vec![source.name.clone(), grouped(source.read), stored.chain(rejected).collect::<Vec<_>>().join(", ")]
+                let stored = source
+                    .stored
+                    .iter()
+                    .map(|(table, rows)| format!("{table} {}", grouped(*rows)));
+                let rejected =
+                    (source.rejected > 0).then(|| format!("rejected {}", grouped(source.rejected)));
+                vec![
+                    source.name.clone(),
+                    grouped(source.read),
+                    stored.chain(rejected).collect::<Vec<_>>().join(", "),
+                ]
             });
             align(f, &rows.collect::<Vec<_>>())?;
         }
-        for table in self.tables.iter().filter(|table| !table.extra_columns.is_empty() && table.read > 0) {
-            writeln!(f, "extra columns of {}: {}", table.name, table.extra_columns.join(", "))?;
+        for table in self
+            .tables
+            .iter()
+            .filter(|table| !table.extra_columns.is_empty() && table.read > 0)
+        {
+            writeln!(
+                f,
+                "extra columns of {}: {}",
+                table.name,
+                table.extra_columns.join(", ")
+            )?;
         }
         if self.rejected > 0 {
-            writeln!(f, "\n{} rows rejected, kept in table {}", grouped(self.rejected), self.rejects_table)?;
+            writeln!(
+                f,
+                "\n{} rows rejected, kept in table {}",
+                grouped(self.rejected),
+                self.rejects_table
+            )?;
             for reject in &self.first_rejects {
                 writeln!(f, "  {reject}")?;
             }
@@ -205,7 +254,10 @@ impl fmt::Display for IngestReport {
         if !self.findings.is_empty() {
             writeln!(f, "\nstored, but worth a look")?;
             let rows = self.findings.iter().map(|finding| {
-                let place = finding.column.as_ref().map_or_else(|| finding.table.clone(), |column| format!("{}.{column}", finding.table));
+                let place = finding.column.as_ref().map_or_else(
+                    || finding.table.clone(),
+                    |column| format!("{}.{column}", finding.table),
+                );
                 vec![place, grouped(finding.count), finding.detail.clone()]
             });
             align(f, &rows.collect::<Vec<_>>())?;
@@ -216,7 +268,11 @@ impl fmt::Display for IngestReport {
             self.snapshot,
             grouped(self.stored),
             self.seconds,
-            grouped(format!("{:.0}", self.rows_per_second()).parse().unwrap_or(0))
+            grouped(
+                format!("{:.0}", self.rows_per_second())
+                    .parse()
+                    .unwrap_or(0)
+            )
         )
     }
 }
@@ -224,17 +280,34 @@ impl fmt::Display for IngestReport {
 /// Columns of text: numbers to the right, the first and what is no number to the left.
 fn align(f: &mut fmt::Formatter<'_>, rows: &[Vec<String>]) -> fmt::Result {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
-    let is_number = |cell: &String| cell.bytes().all(|byte| byte.is_ascii_digit() || byte == b',');
+    let is_number = |cell: &String| {
+        cell.bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b',')
+    };
     for row in rows {
         let mut line = String::new();
         for (at, cell) in row.iter().enumerate() {
             let width = widths[at];
-            let to_right = at > 0 && rows.last().and_then(|row| row.get(at)).is_some_and(is_number);
+            let to_right = at > 0
+                && rows
+                    .last()
+                    .and_then(|row| row.get(at))
+                    .is_some_and(is_number);
             let padding = " ".repeat(width - cell.chars().count());
             line.push_str(if at > 0 { "  " } else { "" });
-            line.push_str(&if to_right { format!("{padding}{cell}") } else { format!("{cell}{padding}") });
+            line.push_str(&if to_right {
+                format!("{padding}{cell}")
+            } else {
+                format!("{cell}{padding}")
+            });
         }
         writeln!(f, "  {}", line.trim_end())?;
     }

@@ -55,15 +55,30 @@ impl Source {
     /// Looks for tables in a folder, or takes a single file.
     pub(crate) fn discover(path: &Path) -> Result<Self> {
         let found = fs::metadata(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::NoSuchSource { path: path.display().to_string() },
+            std::io::ErrorKind::NotFound => Error::NoSuchSource {
+                path: path.display().to_string(),
+            },
             _ => Error::io(path, error),
         })?;
         let absolute = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let name = absolute.file_name().map_or_else(|| "source".to_owned(), |name| name.to_string_lossy().into_owned());
-        let mut source = Self { name, path: path.to_owned(), tables: Vec::new(), ignored: Vec::new() };
+        let name = absolute.file_name().map_or_else(
+            || "source".to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        );
+        let mut source = Self {
+            name,
+            path: path.to_owned(),
+            tables: Vec::new(),
+            ignored: Vec::new(),
+        };
         let mut tables = BTreeMap::new();
         if found.is_file() {
-            source.add_file(&mut tables, path, Path::new(path.file_name().unwrap_or(OsStr::new("source"))), None)?;
+            source.add_file(
+                &mut tables,
+                path,
+                Path::new(path.file_name().unwrap_or(OsStr::new("source"))),
+                None,
+            )?;
         } else {
             for entry in sorted_entries(path)? {
                 let relative = PathBuf::from(entry.file_name().unwrap_or_default());
@@ -89,7 +104,12 @@ impl Source {
         self.tables.iter().find(|table| table.name == name)
     }
 
-    fn add_folder(&mut self, tables: &mut BTreeMap<String, (SourceTable, String)>, folder: &Path, relative: &Path) -> Result<()> {
+    fn add_folder(
+        &mut self,
+        tables: &mut BTreeMap<String, (SourceTable, String)>,
+        folder: &Path,
+        relative: &Path,
+    ) -> Result<()> {
         let Some(name) = table_name(relative) else {
             return Ok(());
         };
@@ -117,17 +137,42 @@ impl Source {
             }
             return Ok(());
         };
-        let bytes = fs::metadata(path).map_err(|error| Error::io(path, error))?.len();
-        let file = SourceFile { path: path.to_owned(), name: relative.display().to_string(), encoding, bytes };
+        let bytes = fs::metadata(path)
+            .map_err(|error| Error::io(path, error))?
+            .len();
+        let file = SourceFile {
+            path: path.to_owned(),
+            name: relative.display().to_string(),
+            encoding,
+            bytes,
+        };
         let name = folder.map_or(stem, str::to_owned);
         // The folder of a table's parts counts as one place; anything else is a second copy.
-        let place = folder.map_or_else(|| file.name.clone(), |_| relative.parent().unwrap_or(relative).display().to_string());
+        let place = folder.map_or_else(
+            || file.name.clone(),
+            |_| relative.parent().unwrap_or(relative).display().to_string(),
+        );
         match tables.get_mut(&name) {
             None => {
-                tables.insert(name.clone(), (SourceTable { name, files: vec![file] }, place));
+                tables.insert(
+                    name.clone(),
+                    (
+                        SourceTable {
+                            name,
+                            files: vec![file],
+                        },
+                        place,
+                    ),
+                );
             }
             Some((table, first)) if *first == place => table.files.push(file),
-            Some((_, first)) => return Err(Error::TableTwice { table: name, first: first.clone(), second: place }),
+            Some((_, first)) => {
+                return Err(Error::TableTwice {
+                    table: name,
+                    first: first.clone(),
+                    second: place,
+                });
+            }
         }
         Ok(())
     }
@@ -135,20 +180,31 @@ impl Source {
 
 fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).map_err(|error| Error::io(folder, error))?;
-    let paths: std::io::Result<Vec<PathBuf>> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
+    let paths: std::io::Result<Vec<PathBuf>> = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect();
     let mut paths = paths.map_err(|error| Error::io(folder, error))?;
     paths.sort();
     Ok(paths)
 }
 
 fn is_hidden(relative: &Path) -> bool {
-    let name = relative.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = relative
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     name.starts_with('.') || name.starts_with('_')
 }
 
 /// The name of a table from a folder's.
 fn table_name(relative: &Path) -> Option<String> {
-    (!is_hidden(relative)).then(|| relative.file_name().unwrap_or_default().to_string_lossy().to_lowercase())
+    (!is_hidden(relative)).then(|| {
+        relative
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .to_lowercase()
+    })
 }
 
 /// The table's name and the encoding, from a file's name. `None` for a file that is no table.
@@ -166,7 +222,8 @@ fn kind_of(relative: &Path) -> Option<(String, Encoding)> {
         _ => return None,
     };
     // A note to people lies beside many data sets.
-    let is_note = extension == "txt" && ["readme", "license", "licence", "notice", "changelog"].contains(&stem);
+    let is_note = extension == "txt"
+        && ["readme", "license", "licence", "notice", "changelog"].contains(&stem);
     (!stem.is_empty() && !is_note).then(|| (stem.to_owned(), encoding))
 }
 
@@ -187,22 +244,53 @@ mod tests {
 
     #[test]
     fn files_and_folders_in_any_case() {
-        let folder = folder(&["PERSON.CSV", "Death/part-0.parquet", "Death/part-1.csv.gz", "visit.csv.zst", "README.txt", ".hidden.csv", "notes.doc", "Death/_SUCCESS"]);
+        let folder = folder(&[
+            "PERSON.CSV",
+            "Death/part-0.parquet",
+            "Death/part-1.csv.gz",
+            "visit.csv.zst",
+            "README.txt",
+            ".hidden.csv",
+            "notes.doc",
+            "Death/_SUCCESS",
+        ]);
         let source = Source::discover(folder.path()).unwrap();
-        let tables: Vec<_> = source.tables.iter().map(|table| (table.name.as_str(), table.files.len())).collect();
+        let tables: Vec<_> = source
+            .tables
+            .iter()
+            .map(|table| (table.name.as_str(), table.files.len()))
+            .collect();
         assert_eq!(tables, [("death", 2), ("person", 1), ("visit", 1)]);
         assert_eq!(source.ignored, ["README.txt", "notes.doc"]);
-        assert_eq!(source.table("death").unwrap().files[1].encoding, Encoding::Text(Compression::Gzip));
+        assert_eq!(
+            source.table("death").unwrap().files[1].encoding,
+            Encoding::Text(Compression::Gzip)
+        );
     }
 
     #[test]
     fn two_copies_of_a_table_are_refused() {
         let twice = folder(&["person.csv", "PERSON.parquet"]);
         let message = Source::discover(twice.path()).unwrap_err().to_string();
-        assert!(message.contains("PERSON.parquet") && message.contains("person.csv"), "{message}");
-        assert!(matches!(Source::discover(Path::new("/no/such/folder")), Err(Error::NoSuchSource { .. })));
-        assert!(matches!(Source::discover(folder(&["a.doc"]).path()), Err(Error::NothingToRead { .. })));
+        assert!(
+            message.contains("PERSON.parquet") && message.contains("person.csv"),
+            "{message}"
+        );
+        assert!(matches!(
+            Source::discover(Path::new("/no/such/folder")),
+            Err(Error::NoSuchSource { .. })
+        ));
+        assert!(matches!(
+            Source::discover(folder(&["a.doc"]).path()),
+            Err(Error::NothingToRead { .. })
+        ));
         let single = folder(&["person.csv"]);
-        assert_eq!(Source::discover(&single.path().join("person.csv")).unwrap().tables[0].name, "person");
+        assert_eq!(
+            Source::discover(&single.path().join("person.csv"))
+                .unwrap()
+                .tables[0]
+                .name,
+            "person"
+        );
     }
 }

@@ -113,8 +113,11 @@ impl<R: Read> TextBlocks<R> {
         }
         let missing = (wanted - held) as u64;
         self.buffer.reserve_exact(wanted - held);
-        let read = (&mut self.input).take(missing).read_to_end(&mut self.buffer);
-        let read = read.map_err(|error| BlockError::Read(error, self.lines() + lines_of(&self.buffer)))?;
+        let read = (&mut self.input)
+            .take(missing)
+            .read_to_end(&mut self.buffer);
+        let read =
+            read.map_err(|error| BlockError::Read(error, self.lines() + lines_of(&self.buffer)))?;
         self.ended = (read as u64) < missing;
         if self.dialect.line_end == LineEnd::CarriageReturn {
             for byte in &mut self.buffer[held..] {
@@ -131,7 +134,12 @@ impl<R: Read> TextBlocks<R> {
         let mut bytes = std::mem::replace(&mut self.buffer, rest);
         bytes.truncate(boundary);
         self.splitter.taken(boundary);
-        let block = TextBlock { offset: self.offset, line: self.line, record: self.record, bytes };
+        let block = TextBlock {
+            offset: self.offset,
+            line: self.line,
+            record: self.record,
+            bytes,
+        };
         self.offset += block.bytes.len() as u64;
         self.line += lines_of(&block.bytes);
         if self.numbered {
@@ -166,13 +174,21 @@ mod tests {
         let mut cells = Vec::new();
         let mut records = Vec::new();
         while let Some(record) = tokenizer.next(&mut cells) {
-            records.push((bytes[record.start..record.end].to_vec(), record.fault.is_some()));
+            records.push((
+                bytes[record.start..record.end].to_vec(),
+                record.fault.is_some(),
+            ));
         }
         records
     }
 
     fn blocks(bytes: &[u8], size: usize) -> Vec<TextBlock> {
-        let dialect = Dialect { delimiter: b',', line_end: LineEnd::Feed, header_bytes: 0, header_lines: 0 };
+        let dialect = Dialect {
+            delimiter: b',',
+            line_end: LineEnd::Feed,
+            header_bytes: 0,
+            header_lines: 0,
+        };
         let mut blocks = TextBlocks::new(bytes, dialect, size, true);
         std::iter::from_fn(|| blocks.next().unwrap()).collect()
     }

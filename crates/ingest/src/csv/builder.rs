@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, NullBufferBuilder, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, NullBufferBuilder, StringArray,
+    TimestampMicrosecondArray,
+};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::error::ArrowError;
 
@@ -56,11 +59,22 @@ impl Builder {
 
     pub(crate) fn finish(self) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
-            Self::BigInt(mut column) => Arc::new(Int64Array::new(column.take(), column.nulls.finish())),
-            Self::Integer(mut column) => Arc::new(Int32Array::new(column.take(), column.nulls.finish())),
-            Self::Float(mut column) => Arc::new(Float64Array::new(column.take(), column.nulls.finish())),
-            Self::Date(mut column) => Arc::new(Date32Array::new(column.take(), column.nulls.finish())),
-            Self::DateTime(mut column) => Arc::new(TimestampMicrosecondArray::new(column.take(), column.nulls.finish())),
+            Self::BigInt(mut column) => {
+                Arc::new(Int64Array::new(column.take(), column.nulls.finish()))
+            }
+            Self::Integer(mut column) => {
+                Arc::new(Int32Array::new(column.take(), column.nulls.finish()))
+            }
+            Self::Float(mut column) => {
+                Arc::new(Float64Array::new(column.take(), column.nulls.finish()))
+            }
+            Self::Date(mut column) => {
+                Arc::new(Date32Array::new(column.take(), column.nulls.finish()))
+            }
+            Self::DateTime(mut column) => Arc::new(TimestampMicrosecondArray::new(
+                column.take(),
+                column.nulls.finish(),
+            )),
             Self::Text(column) => column.finish()?,
         })
     }
@@ -75,7 +89,10 @@ pub(crate) struct Numbers<T> {
 
 impl<T: Default> Numbers<T> {
     fn new(rows: usize) -> Self {
-        Self { values: Vec::with_capacity(rows), nulls: NullBufferBuilder::new(rows) }
+        Self {
+            values: Vec::with_capacity(rows),
+            nulls: NullBufferBuilder::new(rows),
+        }
     }
 
     #[inline]
@@ -91,7 +108,8 @@ impl<T: Default> Numbers<T> {
     }
 
     fn append_nulls(&mut self, rows: usize) {
-        self.values.resize_with(self.values.len() + rows, T::default);
+        self.values
+            .resize_with(self.values.len() + rows, T::default);
         self.nulls.append_n_nulls(rows);
     }
 }
@@ -116,7 +134,11 @@ impl Texts {
     fn new(rows: usize) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
-        Self { content: Vec::new(), offsets, nulls: NullBufferBuilder::new(rows) }
+        Self {
+            content: Vec::new(),
+            offsets,
+            nulls: NullBufferBuilder::new(rows),
+        }
     }
 
     #[inline]
@@ -135,7 +157,8 @@ impl Texts {
     #[inline]
     fn end(&mut self) {
         // A block is far smaller than two gigabytes; one that is not fails when the column is finished.
-        self.offsets.push(i32::try_from(self.content.len()).unwrap_or(-1));
+        self.offsets
+            .push(i32::try_from(self.content.len()).unwrap_or(-1));
     }
 
     fn finish(mut self) -> Result<ArrayRef, ArrowError> {
@@ -145,6 +168,10 @@ impl Texts {
         self.content.shrink_to_fit();
         self.offsets.shrink_to_fit();
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
-        Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(self.content), self.nulls.finish())?))
+        Ok(Arc::new(StringArray::try_new(
+            offsets,
+            Buffer::from_vec(self.content),
+            self.nulls.finish(),
+        )?))
     }
 }

@@ -143,7 +143,11 @@ impl<'a> Pass<'a> {
             block,
             bytes,
             is_utf8: std::str::from_utf8(bytes).is_ok(),
-            builders: decoder.columns.iter().map(|column| Builder::new(column.cell_type, rows)).collect(),
+            builders: decoder
+                .columns
+                .iter()
+                .map(|column| Builder::new(column.cell_type, rows))
+                .collect(),
             refused: Vec::new(),
             rows: 0,
             read: 0,
@@ -166,7 +170,9 @@ impl<'a> Pass<'a> {
             };
             self.read += 1;
             if let Some(reason) = self.shape_fault(&record, &cells[before..]) {
-                let column = record.fault.and_then(|(_, cell)| self.decoder.header.get(cell).cloned());
+                let column = record
+                    .fault
+                    .and_then(|(_, cell)| self.decoder.header.get(cell).cloned());
                 self.reject(&record, &cells[before..], column, reason);
                 cells.truncate(before);
                 continue;
@@ -193,11 +199,17 @@ impl<'a> Pass<'a> {
         }
         let width = self.decoder.header.len();
         // Delimiters at the end of a line add cells, but no data.
-        let surplus_is_empty = cells.iter().skip(width).all(|cell| cell.bytes(self.bytes).trim_ascii().is_empty());
+        let surplus_is_empty = cells
+            .iter()
+            .skip(width)
+            .all(|cell| cell.bytes(self.bytes).trim_ascii().is_empty());
         if record.cells == width || (record.cells > width && surplus_is_empty) {
             return None;
         }
-        Some(format!("{} cells where the header has {width}", record.cells))
+        Some(format!(
+            "{} cells where the header has {width}",
+            record.cells
+        ))
     }
 
     fn parse_group(&mut self, records: &[Record], cells: &[Cell]) {
@@ -209,11 +221,24 @@ impl<'a> Pass<'a> {
                 self.builders[at].append_nulls(records.len());
                 continue;
             };
-            let group = cells.iter().skip(cell).step_by(width).map(|cell| (*cell, cell.bytes(self.bytes)));
-            let mut column_pass = ColumnPass { row: 0, at, faults: &mut faults, key: column.key, null_words: 0, unix_dates: 0 };
+            let group = cells
+                .iter()
+                .skip(cell)
+                .step_by(width)
+                .map(|cell| (*cell, cell.bytes(self.bytes)));
+            let mut column_pass = ColumnPass {
+                row: 0,
+                at,
+                faults: &mut faults,
+                key: column.key,
+                null_words: 0,
+                unix_dates: 0,
+            };
             match &mut self.builders[at] {
                 Builder::BigInt(values) => column_pass.numbers(group, values, parse::integer),
-                Builder::Integer(values) => column_pass.numbers(group, values, parse::small_integer),
+                Builder::Integer(values) => {
+                    column_pass.numbers(group, values, parse::small_integer)
+                }
                 Builder::Float(values) => column_pass.numbers(group, values, parse::float),
                 Builder::DateTime(values) => column_pass.numbers(group, values, parse::datetime),
                 Builder::Date(values) => {
@@ -248,8 +273,15 @@ impl<'a> Pass<'a> {
         faults.sort_unstable_by_key(|(row, column, _)| (*row, *column));
         faults.dedup_by_key(|(row, _, _)| *row);
         for (row, column, fault) in faults {
-            let name = self.decoder.columns[column].cell.and_then(|cell| self.decoder.header.get(cell).cloned());
-            self.reject(&records[row], &cells[row * width..(row + 1) * width], name, fault.reason().to_owned());
+            let name = self.decoder.columns[column]
+                .cell
+                .and_then(|cell| self.decoder.header.get(cell).cloned());
+            self.reject(
+                &records[row],
+                &cells[row * width..(row + 1) * width],
+                name,
+                fault.reason().to_owned(),
+            );
             self.refused.push(self.rows + row);
         }
         self.rows += records.len();
@@ -260,13 +292,24 @@ impl<'a> Pass<'a> {
         let (from, lines) = self.counted;
         let line = lines + lines_of(&self.bytes[from..record.start.max(from)]);
         // Rejects of a group come after those of its shapes: lines are counted anew when they go backwards.
-        let line = if record.start < from { self.block.line + lines_of(&self.bytes[..record.start]) } else { line };
+        let line = if record.start < from {
+            self.block.line + lines_of(&self.bytes[..record.start])
+        } else {
+            line
+        };
         if record.start >= from {
             self.counted = (record.start, line);
         }
         let person = self.decoder.person.and_then(|cell| cells.get(cell));
-        let person = person.and_then(|cell| parse::integer(parse::trim(cell.bytes(self.bytes))).ok());
-        self.rejects.push(RowReject { line, column, reason, raw: printable(&self.bytes[record.start..record.end]), person });
+        let person =
+            person.and_then(|cell| parse::integer(parse::trim(cell.bytes(self.bytes))).ok());
+        self.rejects.push(RowReject {
+            line,
+            column,
+            reason,
+            raw: printable(&self.bytes[record.start..record.end]),
+            person,
+        });
     }
 
     fn finish(mut self) -> Result<Rows, ArrowError> {
@@ -290,12 +333,21 @@ impl<'a> Pass<'a> {
             columns.push(Arc::new(NullArray::new(rows)));
         }
         self.rejects.sort_by_key(|reject| reject.line);
-        let counted = |counts: Vec<u64>| counts.into_iter().enumerate().filter(|(_, count)| *count > 0).collect();
+        let counted = |counts: Vec<u64>| {
+            counts
+                .into_iter()
+                .enumerate()
+                .filter(|(_, count)| *count > 0)
+                .collect()
+        };
         Ok(Rows {
             columns,
             read: self.read,
             rejects: self.rejects,
-            notes: Notes { null_words: counted(self.null_words), unix_dates: counted(self.unix_dates) },
+            notes: Notes {
+                null_words: counted(self.null_words),
+                unix_dates: counted(self.unix_dates),
+            },
         })
     }
 }
@@ -374,20 +426,53 @@ mod tests {
     use arrow::datatypes::{Date32Type, Int32Type, Int64Type};
 
     fn decode(types: &[CellType], text: &[u8]) -> Rows {
-        let columns = types.iter().enumerate().map(|(at, cell_type)| Column { cell_type: *cell_type, cell: Some(at), key: at == 0 });
+        let columns = types.iter().enumerate().map(|(at, cell_type)| Column {
+            cell_type: *cell_type,
+            cell: Some(at),
+            key: at == 0,
+        });
         let header = (0..types.len()).map(|at| format!("c{at}")).collect();
-        let decoder = Decoder { columns: columns.collect(), header, delimiter: b',', person: Some(0) };
-        decoder.decode(&TextBlock { bytes: text.to_vec(), offset: 0, line: 2, record: 0 }).unwrap()
+        let decoder = Decoder {
+            columns: columns.collect(),
+            header,
+            delimiter: b',',
+            person: Some(0),
+        };
+        decoder
+            .decode(&TextBlock {
+                bytes: text.to_vec(),
+                offset: 0,
+                line: 2,
+                record: 0,
+            })
+            .unwrap()
     }
 
     #[test]
     fn typed_columns() {
-        let rows = decode(&[CellType::BigInt, CellType::Text, CellType::Date, CellType::Integer], "7,김,2024-02-29,1.0\r\n 8 ,\"\",,NULL\n".as_bytes());
-        assert_eq!((rows.read, rows.columns[0].len(), rows.rejects.len()), (2, 2, 0));
-        assert_eq!(rows.columns[0].as_primitive::<Int64Type>().values(), &[7, 8]);
+        let rows = decode(
+            &[
+                CellType::BigInt,
+                CellType::Text,
+                CellType::Date,
+                CellType::Integer,
+            ],
+            "7,김,2024-02-29,1.0\r\n 8 ,\"\",,NULL\n".as_bytes(),
+        );
+        assert_eq!(
+            (rows.read, rows.columns[0].len(), rows.rejects.len()),
+            (2, 2, 0)
+        );
+        assert_eq!(
+            rows.columns[0].as_primitive::<Int64Type>().values(),
+            &[7, 8]
+        );
         assert_eq!(rows.columns[1].as_string::<i32>().value(0), "김");
         assert_eq!(rows.columns[1].null_count(), 1);
-        assert_eq!(rows.columns[2].as_primitive::<Date32Type>().value(0), 19_782);
+        assert_eq!(
+            rows.columns[2].as_primitive::<Date32Type>().value(0),
+            19_782
+        );
         assert_eq!(rows.columns[3].as_primitive::<Int32Type>().value(0), 1);
         assert_eq!(rows.notes.null_words, [(3, 1)]);
     }
@@ -397,7 +482,11 @@ mod tests {
         let text = b"1,a,2024-01-01\nx,\xff,never\n2,b\n3,\"q\"z,2024-01-01\n4,c,2024-01-01,,\n5,\"two\nlines\",20240230\n,d,2024-01-01\n6,e,2024-01-01,z\n";
         let rows = decode(&[CellType::BigInt, CellType::Text, CellType::Date], text);
         assert_eq!((rows.read, rows.columns[0].len()), (8, 2));
-        let seen: Vec<_> = rows.rejects.iter().map(|r| (r.line, r.column.as_deref(), r.reason.as_str(), r.person)).collect();
+        let seen: Vec<_> = rows
+            .rejects
+            .iter()
+            .map(|r| (r.line, r.column.as_deref(), r.reason.as_str(), r.person))
+            .collect();
         assert_eq!(
             seen,
             [
@@ -411,6 +500,9 @@ mod tests {
         );
         assert_eq!(rows.rejects[0].raw, "x,\\xff,never");
         assert_eq!(rows.rejects[3].raw, "5,\"two\nlines\",20240230");
-        assert_eq!(rows.columns[0].as_primitive::<Int64Type>().values(), &[1, 4]);
+        assert_eq!(
+            rows.columns[0].as_primitive::<Int64Type>().values(),
+            &[1, 4]
+        );
     }
 }

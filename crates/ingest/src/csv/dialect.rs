@@ -38,12 +38,23 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 ///
 /// `known` tells whether the table has a column of this name: it decides between delimiters.
 /// An error says what is wrong with the file.
-pub(crate) fn sniff(sample: &[u8], known: &dyn Fn(&str) -> bool) -> Result<Option<Sniffed>, String> {
+pub(crate) fn sniff(
+    sample: &[u8],
+    known: &dyn Fn(&str) -> bool,
+) -> Result<Option<Sniffed>, String> {
     check_encoding(sample)?;
-    let bom = if sample.starts_with(BOM) { BOM.len() } else { 0 };
+    let bom = if sample.starts_with(BOM) {
+        BOM.len()
+    } else {
+        0
+    };
     let mut text = sample[bom..].to_vec();
     let has_feed = text.contains(&b'\n');
-    let line_end = if !has_feed && text.contains(&b'\r') { LineEnd::CarriageReturn } else { LineEnd::Feed };
+    let line_end = if !has_feed && text.contains(&b'\r') {
+        LineEnd::CarriageReturn
+    } else {
+        LineEnd::Feed
+    };
     if line_end == LineEnd::CarriageReturn {
         for byte in &mut text {
             if *byte == b'\r' {
@@ -62,17 +73,26 @@ pub(crate) fn sniff(sample: &[u8], known: &dyn Fn(&str) -> bool) -> Result<Optio
         let mut header = Vec::with_capacity(cells.len());
         for cell in &cells {
             let name = cell.unquoted(&text);
-            let name = std::str::from_utf8(&name).map_err(|_| "line 1: the header is not UTF-8: convert the file to UTF-8".to_owned())?;
+            let name = std::str::from_utf8(&name).map_err(|_| {
+                "line 1: the header is not UTF-8: convert the file to UTF-8".to_owned()
+            })?;
             header.push(name.trim().to_owned());
         }
         if record.fault.is_some() && best.is_some() {
             continue;
         }
         let recognised = header.iter().filter(|name| known(name)).count();
-        let better = best.as_ref().is_none_or(|(names, cells, _)| (recognised, header.len()) > (*names, *cells));
+        let better = best
+            .as_ref()
+            .is_none_or(|(names, cells, _)| (recognised, header.len()) > (*names, *cells));
         if better {
             let header_lines = super::blocks::lines_of(&text[..header_bytes]);
-            let dialect = Dialect { delimiter, line_end, header_bytes: bom + header_bytes, header_lines };
+            let dialect = Dialect {
+                delimiter,
+                line_end,
+                header_bytes: bom + header_bytes,
+                header_lines,
+            };
             best = Some((recognised, header.len(), Sniffed { dialect, header }));
         }
     }
@@ -86,7 +106,9 @@ fn check_encoding(sample: &[u8]) -> Result<(), String> {
         return Err(format!("the file is UTF-16: {convert}"));
     }
     if sample.starts_with(b"PK\x03\x04") {
-        return Err("the file is a ZIP archive or a spreadsheet: unpack it, or save it as CSV".to_owned());
+        return Err(
+            "the file is a ZIP archive or a spreadsheet: unpack it, or save it as CSV".to_owned(),
+        );
     }
     if sample.starts_with(b"\x1f\x8b") || sample.starts_with(b"\x28\xb5\x2f\xfd") {
         return Err("the file is compressed twice, or its name does not say how it is compressed: name it .gz or .zst".to_owned());
@@ -96,20 +118,27 @@ fn check_encoding(sample: &[u8]) -> Result<(), String> {
     }
     let zeros = memchr::memchr_iter(0, sample).count();
     if zeros * 4 > sample.len() {
-        return Err(format!("the file is UTF-16, UTF-32 or not text at all: {convert}"));
+        return Err(format!(
+            "the file is UTF-16, UTF-32 or not text at all: {convert}"
+        ));
     }
     let (mut valid, mut pairs, mut other) = (false, 0_usize, 0_usize);
     for line in sample.split(|byte| *byte == b'\n' || *byte == b'\r') {
         match std::str::from_utf8(line) {
             Ok(text) => valid |= !text.is_ascii(),
             // The sample may end within a character.
-            Err(error) if error.error_len().is_none() && line.as_ptr_range().end == sample.as_ptr_range().end => {}
+            Err(error)
+                if error.error_len().is_none()
+                    && line.as_ptr_range().end == sample.as_ptr_range().end => {}
             Err(_) if is_korean_pairs(line) => pairs += 1,
             Err(_) => other += 1,
         }
     }
     if !valid && pairs > 0 && other == 0 {
-        return Err(format!("the file is not UTF-8; it looks like EUC-KR or CP949: {}", convert.replace("iconv", "iconv -f CP949")));
+        return Err(format!(
+            "the file is not UTF-8; it looks like EUC-KR or CP949: {}",
+            convert.replace("iconv", "iconv -f CP949")
+        ));
     }
     Ok(())
 }
@@ -128,8 +157,15 @@ mod tests {
     use super::*;
 
     fn header(sample: &[u8]) -> (u8, Vec<String>, usize, u64) {
-        let sniffed = sniff(sample, &|name| name.eq_ignore_ascii_case("person_id")).unwrap().unwrap();
-        (sniffed.dialect.delimiter, sniffed.header, sniffed.dialect.header_bytes, sniffed.dialect.header_lines)
+        let sniffed = sniff(sample, &|name| name.eq_ignore_ascii_case("person_id"))
+            .unwrap()
+            .unwrap();
+        (
+            sniffed.dialect.delimiter,
+            sniffed.header,
+            sniffed.dialect.header_bytes,
+            sniffed.dialect.header_lines,
+        )
     }
 
     #[test]
@@ -137,7 +173,10 @@ mod tests {
         let names = || vec!["person_id".to_owned(), "b".to_owned()];
         assert_eq!(header(b"person_id,b\n1,2\n"), (b',', names(), 12, 1));
         assert_eq!(header(b"person_id\tb\r\n1\t2\r\n"), (b'\t', names(), 13, 1));
-        assert_eq!(header(b"\xef\xbb\xbf\"person_id\";\" b\"\n"), (b';', names(), 19, 1));
+        assert_eq!(
+            header(b"\xef\xbb\xbf\"person_id\";\" b\"\n"),
+            (b';', names(), 20, 1)
+        );
         assert_eq!(header(b"\n\nperson_id|b"), (b'|', names(), 13, 2));
         assert_eq!(header(b"person_id,b\r1,2\r"), (b',', names(), 12, 1));
         // A known column decides, not the number of cells.

@@ -16,7 +16,12 @@ pub(crate) struct Marks<'a> {
 impl<'a> Marks<'a> {
     pub(crate) fn new(bytes: &'a [u8], delimiter: u8) -> Self {
         let mask = block_mask(bytes, delimiter);
-        Self { bytes, delimiter, base: 0, mask }
+        Self {
+            bytes,
+            delimiter,
+            base: 0,
+            mask,
+        }
     }
 
     /// The next mark.
@@ -41,7 +46,8 @@ impl<'a> Marks<'a> {
             self.mask = 0;
             return;
         }
-        self.mask = block_mask(&self.bytes[self.base..], self.delimiter) & (u64::MAX << (at % BLOCK));
+        self.mask =
+            block_mask(&self.bytes[self.base..], self.delimiter) & (u64::MAX << (at % BLOCK));
     }
 }
 
@@ -80,7 +86,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn plain(bytes: &[u8], from: usize) -> Vec<usize> {
-        (from..bytes.len()).filter(|at| matches!(bytes[*at], b',' | b'"' | b'\n')).collect()
+        (from..bytes.len())
+            .filter(|at| matches!(bytes[*at], b',' | b'"' | b'\n'))
+            .collect()
     }
 
     proptest! {

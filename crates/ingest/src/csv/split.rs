@@ -16,7 +16,11 @@ pub(crate) struct Splitter {
 
 impl Splitter {
     pub(crate) fn new(delimiter: u8) -> Self {
-        Self { delimiter, scanned: 0, boundary: 0 }
+        Self {
+            delimiter,
+            scanned: 0,
+            boundary: 0,
+        }
     }
 
     /// The end of the last whole record in `buffer`, or zero. `last` says that no more bytes follow.
@@ -31,7 +35,8 @@ impl Splitter {
                 self.scanned = buffer.len();
                 break;
             };
-            let opens = quote == 0 || buffer[quote - 1] == self.delimiter || buffer[quote - 1] == b'\n';
+            let opens =
+                quote == 0 || buffer[quote - 1] == self.delimiter || buffer[quote - 1] == b'\n';
             if !opens {
                 self.scanned = quote + 1;
                 continue;

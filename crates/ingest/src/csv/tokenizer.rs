@@ -20,7 +20,10 @@ impl Cell {
         // Blocks stay far below four gigabytes; a longer one would give an empty cell, never a wrong one.
         let start_at = u32::try_from(start).unwrap_or(0);
         let length = u32::try_from(end.saturating_sub(start)).unwrap_or(0) & !DOUBLED;
-        Self { start: start_at, length: if doubled { length | DOUBLED } else { length } }
+        Self {
+            start: start_at,
+            length: if doubled { length | DOUBLED } else { length },
+        }
     }
 
     /// The content, with doubled quotes still doubled.
@@ -112,7 +115,11 @@ pub(crate) fn closing_quote(bytes: &[u8], open: usize, last: bool) -> Closing {
             _ => return Closing::At(quote, doubled),
         }
     }
-    if last || bytes.len() > limit { Closing::Missing } else { Closing::Unknown }
+    if last || bytes.len() > limit {
+        Closing::Missing
+    } else {
+        Closing::Unknown
+    }
 }
 
 /// Whether a cell may end after the closing quote at `close`.
@@ -134,7 +141,12 @@ pub(crate) struct Tokenizer<'a> {
 
 impl<'a> Tokenizer<'a> {
     pub(crate) fn new(block: &'a [u8], delimiter: u8) -> Self {
-        Self { block, delimiter, marks: Marks::new(block, delimiter), at: 0 }
+        Self {
+            block,
+            delimiter,
+            marks: Marks::new(block, delimiter),
+            at: 0,
+        }
     }
 
     /// Where the next record starts.
@@ -176,7 +188,9 @@ impl<'a> Tokenizer<'a> {
                             None
                         }
                         Closing::At(close, _) => Some((QuoteFault::TextAfterQuote, Some(close))),
-                        Closing::Missing | Closing::Unknown => Some((QuoteFault::NeverClosed, None)),
+                        Closing::Missing | Closing::Unknown => {
+                            Some((QuoteFault::NeverClosed, None))
+                        }
                     };
                     if let Some((kind, close)) = broken {
                         fault = fault.or(Some((kind, cells.len() - first_cell)));
@@ -185,7 +199,8 @@ impl<'a> Tokenizer<'a> {
                             self.marks.next();
                             break end;
                         }
-                        self.marks.seek(close.map_or(block.len(), |close| close + 1));
+                        self.marks
+                            .seek(close.map_or(block.len(), |close| close + 1));
                     }
                 }
                 b'"' => {}
@@ -196,9 +211,18 @@ impl<'a> Tokenizer<'a> {
             }
         };
         self.at = (end + 1).min(block.len());
-        let text_end = if end > cell_start && block[end - 1] == b'\r' { end - 1 } else { end };
+        let text_end = if end > cell_start && block[end - 1] == b'\r' {
+            end - 1
+        } else {
+            end
+        };
         cells.push(finished(cell_start, text_end, quoted));
-        Some(Record { start, end: text_end, cells: cells.len() - first_cell, fault })
+        Some(Record {
+            start,
+            end: text_end,
+            cells: cells.len() - first_cell,
+            fault,
+        })
     }
 }
 
@@ -225,13 +249,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(text: &str) -> Vec<(Vec<String>, Option<(QuoteFault, usize)>)> {
+    type Read = (Vec<String>, Option<(QuoteFault, usize)>);
+
+    fn read(text: &str) -> Vec<Read> {
         let block = text.as_bytes();
         let mut tokenizer = Tokenizer::new(block, b',');
         let mut cells = Vec::new();
         let mut records = Vec::new();
         while let Some(record) = tokenizer.next(&mut cells) {
-            let texts = cells.iter().map(|cell| String::from_utf8(cell.unquoted(block)).unwrap()).collect();
+            let texts = cells
+                .iter()
+                .map(|cell| String::from_utf8(cell.unquoted(block)).unwrap())
+                .collect();
             records.push((texts, record.fault));
             cells.clear();
         }
@@ -245,7 +274,10 @@ mod tests {
     #[test]
     fn plain_and_quoted() {
         assert_eq!(texts("a,b\n1,\n"), [["a", "b"], ["1", ""]]);
-        assert_eq!(texts("a,\"b,\"\"c\"\"\nd\"\r\n1,2"), [["a", "b,\"c\"\nd"], ["1", "2"]]);
+        assert_eq!(
+            texts("a,\"b,\"\"c\"\"\nd\"\r\n1,2"),
+            [["a", "b,\"c\"\nd"], ["1", "2"]]
+        );
         assert_eq!(texts("\n\r\na\r\n\n"), [["a"]]);
         assert_eq!(texts("5\" tube,\"\"\n"), [["5\" tube", ""]]);
         assert_eq!(texts(""), Vec::<Vec<String>>::new());
@@ -269,7 +301,11 @@ mod tests {
     }
 
     fn quote(cell: &str, always: bool) -> String {
-        if always || cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
+        if always || cell.contains([',', '"', '\n', '\r']) {
+            format!("\"{}\"", cell.replace('"', "\"\""))
+        } else {
+            cell.to_owned()
+        }
     }
 
     proptest! {

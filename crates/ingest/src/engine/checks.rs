@@ -42,8 +42,16 @@ impl Checks {
         let schema = &target.spec.schema;
         let position = |name: &str| schema.index_of(name).ok();
         let def = target.def;
-        let required = def.map_or(&[][..], |def| def.columns).iter().filter(|column| column.required);
-        let required = required.filter(|column| !target.missing_columns.iter().any(|missing| missing == column.name));
+        let required = def
+            .map_or(&[][..], |def| def.columns)
+            .iter()
+            .filter(|column| column.required);
+        let required = required.filter(|column| {
+            !target
+                .missing_columns
+                .iter()
+                .any(|missing| missing == column.name)
+        });
         Self {
             table: target.spec.name.clone(),
             person: target.spec.person_key.as_deref().and_then(position),
@@ -51,7 +59,9 @@ impl Checks {
             end: target.end_date.as_deref().and_then(position),
             concept: def.and_then(|def| def.concept).and_then(position),
             key: def.and_then(|def| def.primary_key()).and_then(position),
-            required: required.filter_map(|column| position(column.name)).collect(),
+            required: required
+                .filter_map(|column| position(column.name))
+                .collect(),
             needs_person: target.spec.name != "person",
             ends_with_death: target.spec.name != "death",
         }
@@ -64,19 +74,31 @@ impl Checks {
         for (count, column) in counts.missing.iter_mut().zip(&self.required) {
             *count += batch.column(*column).null_count() as u64;
         }
-        let concepts = self.concept.and_then(|column| batch.column(column).as_primitive_opt::<Int64Type>());
+        let concepts = self
+            .concept
+            .and_then(|column| batch.column(column).as_primitive_opt::<Int64Type>());
         if let Some(concepts) = concepts {
-            counts.unmapped += concepts.iter().filter(|concept| *concept == Some(0)).count() as u64;
+            counts.unmapped += concepts
+                .iter()
+                .filter(|concept| *concept == Some(0))
+                .count() as u64;
         }
         let dates = |column: Option<usize>| column.and_then(|column| as_days(batch.column(column)));
         let (starts, ends) = (dates(self.start), dates(self.end));
-        let starts = starts.as_ref().map(|days| days.as_primitive::<Date32Type>());
+        let starts = starts
+            .as_ref()
+            .map(|days| days.as_primitive::<Date32Type>());
         let ends = ends.as_ref().map(|days| days.as_primitive::<Date32Type>());
         if let (Some(starts), Some(ends)) = (starts, ends) {
             let both = starts.iter().zip(ends.iter());
-            counts.end_before_start += both.filter(|(start, end)| start.zip(*end).is_some_and(|(start, end)| end < start)).count() as u64;
+            counts.end_before_start += both
+                .filter(|(start, end)| start.zip(*end).is_some_and(|(start, end)| end < start))
+                .count() as u64;
         }
-        let Some(persons) = self.person.and_then(|column| batch.column(column).as_primitive_opt::<Int64Type>()) else {
+        let Some(persons) = self
+            .person
+            .and_then(|column| batch.column(column).as_primitive_opt::<Int64Type>())
+        else {
             return;
         };
         for (row, person) in persons.values().iter().enumerate() {
@@ -91,19 +113,37 @@ impl Checks {
     }
 
     /// The counts as findings.
-    pub(crate) fn findings(&self, target: &Target, people: &People, counts: &Counts, repeated: u64) -> Vec<Finding> {
-        let name = |column: Option<usize>| column.map(|column| target.spec.schema.field(column).name().as_str());
-        let finding = |column: Option<usize>, kind, count| Finding::new(&self.table, name(column), kind, count);
+    pub(crate) fn findings(
+        &self,
+        target: &Target,
+        people: &People,
+        counts: &Counts,
+        repeated: u64,
+    ) -> Vec<Finding> {
+        let name = |column: Option<usize>| {
+            column.map(|column| target.spec.schema.field(column).name().as_str())
+        };
+        let finding = |column: Option<usize>, kind, count| {
+            Finding::new(&self.table, name(column), kind, count)
+        };
         let mut findings = vec![
             finding(self.key, FindingKind::RepeatedKey, repeated),
             finding(self.start, FindingKind::BeforeBirth, counts.before_birth),
             finding(self.start, FindingKind::AfterDeath, counts.after_death),
-            finding(self.end, FindingKind::EndBeforeStart, counts.end_before_start),
+            finding(
+                self.end,
+                FindingKind::EndBeforeStart,
+                counts.end_before_start,
+            ),
             finding(self.concept, FindingKind::UnmappedConcept, counts.unmapped),
         ];
         // Where nothing is known of any person, one missing table says it all.
         if people.len() > 0 {
-            findings.push(finding(self.person, FindingKind::NoPerson, counts.no_person));
+            findings.push(finding(
+                self.person,
+                FindingKind::NoPerson,
+                counts.no_person,
+            ));
         }
         for (column, count) in self.required.iter().zip(&counts.missing) {
             findings.push(finding(Some(*column), FindingKind::MissingValue, *count));
@@ -120,7 +160,8 @@ impl Counts {
         self.after_death += other.after_death;
         self.end_before_start += other.end_before_start;
         self.unmapped += other.unmapped;
-        self.missing.resize(self.missing.len().max(other.missing.len()), 0);
+        self.missing
+            .resize(self.missing.len().max(other.missing.len()), 0);
         for (count, other) in self.missing.iter_mut().zip(&other.missing) {
             *count += other;
         }

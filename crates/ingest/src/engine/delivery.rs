@@ -31,7 +31,10 @@ impl Known {
         let mut earlier: BTreeMap<u64, Vec<(&str, &Delivery)>> = BTreeMap::new();
         for delivery in base.deliveries() {
             for file in &delivery.files {
-                earlier.entry(file.bytes).or_default().push((&file.blake3, delivery));
+                earlier
+                    .entry(file.bytes)
+                    .or_default()
+                    .push((&file.blake3, delivery));
             }
         }
         let mut known = Self::default();
@@ -41,7 +44,10 @@ impl Known {
                 continue;
             }
             let target = &reader.targets()[input.home].spec;
-            let siblings = reader.inputs().iter().filter(|other| other.home == input.home && other.file.bytes == input.file.bytes);
+            let siblings = reader
+                .inputs()
+                .iter()
+                .filter(|other| other.home == input.home && other.file.bytes == input.file.bytes);
             let is_twin = input.file.bytes > 0 && siblings.count() > 1;
             let same_size = earlier.get(&input.file.bytes);
             if same_size.is_none() && !is_twin {
@@ -59,14 +65,25 @@ impl Known {
                 }
                 seen.push((hash.clone(), &input.file.name));
             }
-            let Some((_, delivery)) = same_size.into_iter().flatten().find(|(other, _)| *other == hash) else {
+            let Some((_, delivery)) = same_size
+                .into_iter()
+                .flatten()
+                .find(|(other, _)| *other == hash)
+            else {
                 continue;
             };
             if target.is_bucketed() {
-                known.repeated.push((input.file.name.clone(), (*delivery).clone()));
+                known
+                    .repeated
+                    .push((input.file.name.clone(), (*delivery).clone()));
             } else {
                 known.unchanged.insert(at, (*delivery).clone());
-                known.findings.push(Finding::new(&input.file.name, None, FindingKind::UnchangedFile, 1));
+                known.findings.push(Finding::new(
+                    &input.file.name,
+                    None,
+                    FindingKind::UnchangedFile,
+                    1,
+                ));
             }
         }
         Ok(known)
@@ -75,29 +92,52 @@ impl Known {
     /// Refuses a source that would store the same rows again.
     pub(crate) async fn refuse(&self, reader: &dyn Reader, store: &Store) -> Result<()> {
         let nothing_new = !self.unchanged.is_empty()
-            && reader.inputs().iter().enumerate().all(|(at, input)| self.unchanged.contains_key(&at) || !has_rows(input));
+            && reader
+                .inputs()
+                .iter()
+                .enumerate()
+                .all(|(at, input)| self.unchanged.contains_key(&at) || !has_rows(input));
         let files: Vec<&str> = if nothing_new {
-            self.findings.iter().map(|finding| finding.table.as_str()).collect()
+            self.findings
+                .iter()
+                .map(|finding| finding.table.as_str())
+                .collect()
         } else {
-            self.repeated.iter().map(|(name, _)| name.as_str()).collect()
+            self.repeated
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .collect()
         };
         let Some(first) = files.first() else {
             return Ok(());
         };
         let unchanged = self.unchanged.values().next();
-        let delivery = self.repeated.first().map(|(_, delivery)| delivery).or(unchanged);
+        let delivery = self
+            .repeated
+            .first()
+            .map(|(_, delivery)| delivery)
+            .or(unchanged);
         let Some(Delivery { name, snapshot, .. }) = delivery.cloned() else {
             return Ok(());
         };
         // The snapshot may have been vacuumed away; its number still names the delivery.
-        let time = store.snapshot(Some(snapshot)).await.map_or_else(|_| "time unknown".to_owned(), |snapshot| snapshot.time().format("%Y-%m-%d %H:%M UTC").to_string());
+        let time = store.snapshot(Some(snapshot)).await.map_or_else(
+            |_| "time unknown".to_owned(),
+            |snapshot| snapshot.time().format("%Y-%m-%d %H:%M UTC").to_string(),
+        );
         let count = files.len();
         let files = match files.as_slice() {
             [one] => (*one).to_owned(),
             [one, two] => format!("{one} and {two}"),
             _ => format!("{first}, {} and {} more files", files[1], count - 2),
         };
-        Err(Error::DeliveredBefore { files, count, delivery: name, snapshot, time })
+        Err(Error::DeliveredBefore {
+            files,
+            count,
+            delivery: name,
+            snapshot,
+            time,
+        })
     }
 }
 
@@ -105,18 +145,24 @@ impl Known {
 fn has_rows(input: &Input) -> bool {
     let file = &input.file;
     match (file.encoding, input.dialect) {
-        (Encoding::Text(Compression::None), Some(dialect)) => file.bytes > dialect.header_bytes as u64,
+        (Encoding::Text(Compression::None), Some(dialect)) => {
+            file.bytes > dialect.header_bytes as u64
+        }
         (Encoding::Text(compression), Some(dialect)) => {
             let mut bytes = Vec::new();
             let most = dialect.header_bytes as u64 + 1;
-            let read = Text::open(file, compression, &silent()).map(|text| text.take(most).read_to_end(&mut bytes));
+            let read = Text::open(file, compression, &silent())
+                .map(|text| text.take(most).read_to_end(&mut bytes));
             // A file that cannot be read is named when its turn comes.
             !matches!(read, Ok(Ok(_))) || bytes.len() > dialect.header_bytes
         }
         (Encoding::Text(_), None) => false,
         (Encoding::Parquet, _) => {
-            let opened = File::open(&file.path).ok().and_then(|file| SerializedFileReader::new(file).ok());
-            file.bytes > 0 && opened.is_none_or(|reader| reader.metadata().file_metadata().num_rows() > 0)
+            let opened = File::open(&file.path)
+                .ok()
+                .and_then(|file| SerializedFileReader::new(file).ok());
+            file.bytes > 0
+                && opened.is_none_or(|reader| reader.metadata().file_metadata().num_rows() > 0)
         }
     }
 }

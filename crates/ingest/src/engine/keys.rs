@@ -64,7 +64,10 @@ impl RepeatedKeys {
         let seen = match range.bounds {
             Some((least, most)) if bits_fit(least, most, memory) => {
                 let words = usize::try_from(most.abs_diff(least) / 64 + 1).unwrap_or(0);
-                Seen::Bits { least, words: (0..words).map(|_| AtomicU64::new(0)).collect() }
+                Seen::Bits {
+                    least,
+                    words: (0..words).map(|_| AtomicU64::new(0)).collect(),
+                }
             }
             _ if range.count.saturating_mul(8) <= memory as u64 => Seen::List(Mutex::default()),
             _ => {
@@ -75,7 +78,10 @@ impl RepeatedKeys {
                 Seen::Files((0..FILES).map(file).collect::<Result<_>>()?)
             }
         };
-        Ok(Self { seen, repeated: AtomicU64::new(0) })
+        Ok(Self {
+            seen,
+            repeated: AtomicU64::new(0),
+        })
     }
 
     pub(crate) fn add(&self, batch: &RecordBatch, column: usize) -> std::io::Result<()> {
@@ -89,14 +95,19 @@ impl RepeatedKeys {
                 for key in keys {
                     let at = key.abs_diff(*least);
                     let bit = 1 << (at % 64);
-                    let word = usize::try_from(at / 64).ok().and_then(|word| words.get(word));
+                    let word = usize::try_from(at / 64)
+                        .ok()
+                        .and_then(|word| words.get(word));
                     if word.is_some_and(|word| word.fetch_or(bit, Ordering::Relaxed) & bit != 0) {
                         repeated += 1;
                     }
                 }
                 self.repeated.fetch_add(repeated, Ordering::Relaxed);
             }
-            Seen::List(list) => list.lock().unwrap_or_else(PoisonError::into_inner).extend(keys),
+            Seen::List(list) => list
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(keys),
             Seen::Files(files) => {
                 let mut parts: Vec<Vec<u8>> = vec![Vec::new(); files.len()];
                 for key in keys {
@@ -104,7 +115,10 @@ impl RepeatedKeys {
                     parts[part].extend_from_slice(&key.to_le_bytes());
                 }
                 for (file, part) in files.iter().zip(parts) {
-                    file.lock().unwrap_or_else(PoisonError::into_inner).1.write_all(&part)?;
+                    file.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .1
+                        .write_all(&part)?;
                 }
             }
         }
@@ -115,15 +129,28 @@ impl RepeatedKeys {
     pub(crate) fn finish(self) -> Result<u64> {
         match self.seen {
             Seen::Bits { .. } => Ok(self.repeated.into_inner()),
-            Seen::List(list) => Ok(repeats(list.into_inner().unwrap_or_else(PoisonError::into_inner))),
+            Seen::List(list) => Ok(repeats(
+                list.into_inner().unwrap_or_else(PoisonError::into_inner),
+            )),
             Seen::Files(files) => {
                 let mut repeated = 0;
                 for file in files {
                     let (path, writer) = file.into_inner().unwrap_or_else(PoisonError::into_inner);
-                    writer.into_inner().map_err(|error| Error::io(&path, error.into_error()))?;
+                    writer
+                        .into_inner()
+                        .map_err(|error| Error::io(&path, error.into_error()))?;
                     let mut bytes = Vec::new();
-                    File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(|error| Error::io(&path, error))?;
-                    repeated += repeats(bytes.as_chunks::<8>().0.iter().map(|key| i64::from_le_bytes(*key)).collect());
+                    File::open(&path)
+                        .and_then(|mut file| file.read_to_end(&mut bytes))
+                        .map_err(|error| Error::io(&path, error))?;
+                    repeated += repeats(
+                        bytes
+                            .as_chunks::<8>()
+                            .0
+                            .iter()
+                            .map(|key| i64::from_le_bytes(*key))
+                            .collect(),
+                    );
                 }
                 Ok(repeated)
             }
@@ -151,7 +178,18 @@ mod tests {
 
     #[test]
     fn each_way_counts_the_same() {
-        let keys: Int64Array = [Some(5), Some(-3), None, Some(5), Some(70), Some(-3), Some(5), None].into_iter().collect();
+        let keys: Int64Array = [
+            Some(5),
+            Some(-3),
+            None,
+            Some(5),
+            Some(70),
+            Some(-3),
+            Some(5),
+            None,
+        ]
+        .into_iter()
+        .collect();
         let batch = RecordBatch::try_from_iter([("k", Arc::new(keys) as ArrayRef)]).unwrap();
         let parent = tempfile::tempdir().unwrap();
         let folder = SpillFolder::new(&parent.path().join("store").to_string_lossy());

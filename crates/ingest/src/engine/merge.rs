@@ -10,10 +10,23 @@ use super::order::{converter, gather};
 use super::parts::{GATHERED, Ordered};
 
 /// Merges runs whose last column, after `columns` others, is the row's place in the source.
-pub(crate) fn merge<'a>(runs: Vec<Ordered<'a>>, sort: &[usize], columns: usize) -> Result<Merge<'a>, ArrowError> {
-    let mut merge = Merge { heads: Vec::new(), heap: Vec::new(), converter: None, keys: sort.iter().copied().chain([columns]).collect(), columns };
+pub(crate) fn merge<'a>(
+    runs: Vec<Ordered<'a>>,
+    sort: &[usize],
+    columns: usize,
+) -> Result<Merge<'a>, ArrowError> {
+    let mut merge = Merge {
+        heads: Vec::new(),
+        heap: Vec::new(),
+        converter: None,
+        keys: sort.iter().copied().chain([columns]).collect(),
+        columns,
+    };
     for batches in runs {
-        let mut head = Head { batches, batch: None };
+        let mut head = Head {
+            batches,
+            batch: None,
+        };
         if merge.advance(&mut head)? {
             merge.heads.push(head);
         }
@@ -49,10 +62,19 @@ impl Merge<'_> {
             if batch.num_rows() == 0 {
                 continue;
             }
-            let columns: Vec<ArrayRef> = self.keys.iter().map(|at| ArrayRef::clone(batch.column(*at))).collect();
+            let columns: Vec<ArrayRef> = self
+                .keys
+                .iter()
+                .map(|at| ArrayRef::clone(batch.column(*at)))
+                .collect();
             let converter = match &mut self.converter {
                 Some(converter) => converter,
-                empty => empty.insert(converter(&columns.iter().map(|column| column.data_type().clone()).collect::<Vec<_>>())?),
+                empty => empty.insert(converter(
+                    &columns
+                        .iter()
+                        .map(|column| column.data_type().clone())
+                        .collect::<Vec<_>>(),
+                )?),
             };
             let rows = converter.convert_columns(&columns)?;
             head.batch = Some((batch, rows, 0));
@@ -63,7 +85,12 @@ impl Merge<'_> {
     }
 
     fn compare(&self, left: usize, right: usize) -> Ordering {
-        let key = |run: usize| self.heads[run].batch.as_ref().map(|(_, rows, at)| rows.row(*at));
+        let key = |run: usize| {
+            self.heads[run]
+                .batch
+                .as_ref()
+                .map(|(_, rows, at)| rows.row(*at))
+        };
         key(self.heap[left]).cmp(&key(self.heap[right]))
     }
 
@@ -74,7 +101,11 @@ impl Merge<'_> {
                 return;
             }
             let other = child + 1;
-            let least = if other < self.heap.len() && self.compare(other, child).is_lt() { other } else { child };
+            let least = if other < self.heap.len() && self.compare(other, child).is_lt() {
+                other
+            } else {
+                child
+            };
             if self.compare(least, at).is_ge() {
                 return;
             }
@@ -104,7 +135,10 @@ impl Merge<'_> {
                 placed[run] = None;
                 let ended: Ordered<'_> = Box::new(std::iter::empty());
                 let batches = std::mem::replace(&mut self.heads[run].batches, ended);
-                let mut head = Head { batches, batch: None };
+                let mut head = Head {
+                    batches,
+                    batch: None,
+                };
                 if !self.advance(&mut head)? {
                     self.heap.swap_remove(0);
                 }
@@ -116,7 +150,9 @@ impl Merge<'_> {
             return Ok(None);
         }
         let merged = gather(&held.iter().collect::<Vec<_>>(), &places)?;
-        merged.project(&(0..self.columns).collect::<Vec<_>>()).map(Some)
+        merged
+            .project(&(0..self.columns).collect::<Vec<_>>())
+            .map(Some)
     }
 }
 

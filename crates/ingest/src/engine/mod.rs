@@ -13,7 +13,7 @@ mod run;
 mod spill;
 mod write;
 
-pub(crate) use quarantine::REJECTS;
 pub(crate) use delivery::Known;
 pub(crate) use people::stored_people;
+pub(crate) use quarantine::REJECTS;
 pub(crate) use run::{Job, Outcome};

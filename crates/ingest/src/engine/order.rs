@@ -7,7 +7,10 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
 /// Ascending, nulls last: the order of every table of a store.
-pub(crate) const ORDER: SortOptions = SortOptions { descending: false, nulls_first: false };
+pub(crate) const ORDER: SortOptions = SortOptions {
+    descending: false,
+    nulls_first: false,
+};
 
 /// Columns that a packed key holds.
 const PACKED: usize = 3;
@@ -30,7 +33,8 @@ impl Slice<'_> {
     fn for_each(&self, mut visit: impl FnMut(u32)) {
         match self.rows {
             Some(rows) => rows.iter().copied().for_each(visit),
-            None => (0..self.batch.num_rows()).for_each(|row| visit(u32::try_from(row).unwrap_or(u32::MAX))),
+            None => (0..self.batch.num_rows())
+                .for_each(|row| visit(u32::try_from(row).unwrap_or(u32::MAX))),
         }
     }
 }
@@ -41,7 +45,10 @@ pub(crate) type Place = (usize, usize);
 /// The rows of all slices in the order of the `sort` columns, ties in the order of the source.
 pub(crate) fn sorted(slices: &[Slice<'_>], sort: &[usize]) -> Result<Vec<Place>, ArrowError> {
     match packed(slices, sort) {
-        Some(keys) => Ok(keys.into_iter().map(|key| (key.batch as usize, key.row as usize)).collect()),
+        Some(keys) => Ok(keys
+            .into_iter()
+            .map(|key| (key.batch as usize, key.row as usize))
+            .collect()),
         None => encoded(slices, sort),
     }
 }
@@ -64,7 +71,14 @@ fn packed(slices: &[Slice<'_>], sort: &[usize]) -> Option<Vec<Key>> {
     for (batch, slice) in slices.iter().enumerate() {
         let batch = u32::try_from(batch).ok()?;
         let start = keys.len();
-        slice.for_each(|row| keys.push(Key { columns: [0; PACKED], ordinal: slice.ordinal + u64::from(row), batch, row }));
+        slice.for_each(|row| {
+            keys.push(Key {
+                columns: [0; PACKED],
+                ordinal: slice.ordinal + u64::from(row),
+                batch,
+                row,
+            })
+        });
         for (at, column) in sort.iter().enumerate() {
             fill(&mut keys[start..], at, slice.batch.column(*column))?;
         }
@@ -97,7 +111,12 @@ fn fill(keys: &mut [Key], at: usize, column: &ArrayRef) -> Option<()> {
     }
 }
 
-fn fill_with(keys: &mut [Key], at: usize, column: &ArrayRef, value: impl Fn(usize) -> i64) -> Option<()> {
+fn fill_with(
+    keys: &mut [Key],
+    at: usize,
+    column: &ArrayRef,
+    value: impl Fn(usize) -> i64,
+) -> Option<()> {
     let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0);
     for key in keys {
         let row = key.row as usize;
@@ -120,28 +139,54 @@ fn encoded(slices: &[Slice<'_>], sort: &[usize]) -> Result<Vec<Place>, ArrowErro
     let Some(first) = slices.first() else {
         return Ok(Vec::new());
     };
-    let converter = converter(&sort.iter().map(|at| first.batch.column(*at).data_type().clone()).collect::<Vec<_>>())?;
+    let converter = converter(
+        &sort
+            .iter()
+            .map(|at| first.batch.column(*at).data_type().clone())
+            .collect::<Vec<_>>(),
+    )?;
     let mut encoded = Vec::with_capacity(slices.len());
     let mut places: Vec<(u64, usize, usize)> = Vec::new();
     for (batch, slice) in slices.iter().enumerate() {
-        let columns: Vec<ArrayRef> = sort.iter().map(|at| ArrayRef::clone(slice.batch.column(*at))).collect();
-        encoded.push(if sort.is_empty() { None } else { Some(converter.convert_columns(&columns)?) });
+        let columns: Vec<ArrayRef> = sort
+            .iter()
+            .map(|at| ArrayRef::clone(slice.batch.column(*at)))
+            .collect();
+        encoded.push(if sort.is_empty() {
+            None
+        } else {
+            Some(converter.convert_columns(&columns)?)
+        });
         slice.for_each(|row| places.push((slice.ordinal + u64::from(row), batch, row as usize)));
     }
     let key = |place: &(u64, usize, usize)| encoded[place.1].as_ref().map(|rows| rows.row(place.2));
     places.sort_unstable_by(|a, b| key(a).cmp(&key(b)).then(a.0.cmp(&b.0)));
-    Ok(places.into_iter().map(|(_, batch, row)| (batch, row)).collect())
+    Ok(places
+        .into_iter()
+        .map(|(_, batch, row)| (batch, row))
+        .collect())
 }
 
 /// Encodes keys so that their bytes compare as the rows do.
 pub(crate) fn converter(types: &[DataType]) -> Result<RowConverter, ArrowError> {
-    RowConverter::new(types.iter().map(|data_type| SortField::new_with_options(data_type.clone(), ORDER)).collect())
+    RowConverter::new(
+        types
+            .iter()
+            .map(|data_type| SortField::new_with_options(data_type.clone(), ORDER))
+            .collect(),
+    )
 }
 
 /// The rows at `places`, which may be all of one batch.
-pub(crate) fn gather(batches: &[&RecordBatch], places: &[Place]) -> Result<RecordBatch, ArrowError> {
+pub(crate) fn gather(
+    batches: &[&RecordBatch],
+    places: &[Place],
+) -> Result<RecordBatch, ArrowError> {
     if let Some((batch, first)) = places.first()
-        && places.iter().enumerate().all(|(at, place)| *place == (*batch, first + at))
+        && places
+            .iter()
+            .enumerate()
+            .all(|(at, place)| *place == (*batch, first + at))
     {
         return Ok(batches[*batch].slice(*first, places.len()));
     }
@@ -159,9 +204,16 @@ mod tests {
     fn batch(rows: &[(Option<i64>, Option<i32>)]) -> RecordBatch {
         let keys: Int64Array = rows.iter().map(|(key, _)| *key).collect();
         let dates: Date32Array = rows.iter().map(|(_, date)| *date).collect();
-        let texts: StringArray = rows.iter().map(|(key, _)| key.map(|key| key.to_string())).collect();
-        RecordBatch::try_from_iter_with_nullable([("k", Arc::new(keys) as ArrayRef, true), ("d", Arc::new(dates), true), ("t", Arc::new(texts), true)])
-            .unwrap()
+        let texts: StringArray = rows
+            .iter()
+            .map(|(key, _)| key.map(|key| key.to_string()))
+            .collect();
+        RecordBatch::try_from_iter_with_nullable([
+            ("k", Arc::new(keys) as ArrayRef, true),
+            ("d", Arc::new(dates), true),
+            ("t", Arc::new(texts), true),
+        ])
+        .unwrap()
     }
 
     type Rows = Vec<(Option<i64>, Option<i32>)>;
@@ -182,7 +234,11 @@ mod tests {
     #[test]
     fn some_rows_only() {
         let all = batch(&[(Some(3), None), (Some(1), None), (Some(2), None)]);
-        let slices = [Slice { batch: &all, rows: Some(&[0, 2]), ordinal: 0 }];
+        let slices = [Slice {
+            batch: &all,
+            rows: Some(&[0, 2]),
+            ordinal: 0,
+        }];
         assert_eq!(sorted(&slices, &[0]).unwrap(), [(0, 2), (0, 0)]);
         assert_eq!(gather(&[&all], &[(0, 1), (0, 2)]).unwrap(), all.slice(1, 2));
     }

@@ -48,7 +48,11 @@ impl Part {
                 Some(rows)
             }
         };
-        Some(Slice { batch: &self.batch, rows, ordinal: self.ordinal })
+        Some(Slice {
+            batch: &self.batch,
+            rows,
+            ordinal: self.ordinal,
+        })
     }
 
     fn bytes(&self) -> usize {
@@ -75,9 +79,15 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    pub(crate) fn new(spec: &TableSpec, splits: &Arc<Vec<i64>>, memory: &Arc<AtomicUsize>) -> Result<Self> {
+    pub(crate) fn new(
+        spec: &TableSpec,
+        splits: &Arc<Vec<i64>>,
+        memory: &Arc<AtomicUsize>,
+    ) -> Result<Self> {
         let position = |name: &String| {
-            spec.schema.index_of(name).map_err(|_| Error::engine(format!("table `{}` has no column `{name}`", spec.name)))
+            spec.schema
+                .index_of(name)
+                .map_err(|_| Error::engine(format!("table `{}` has no column `{name}`", spec.name)))
         };
         Ok(Self {
             sort: spec.sort.iter().map(position).collect::<Result<_>>()?,
@@ -92,7 +102,11 @@ impl Parts {
 
     /// How many buckets the table's rows go to.
     pub(crate) fn buckets(&self) -> usize {
-        if self.person.is_some() { self.splits.len() + 1 } else { 1 }
+        if self.person.is_some() {
+            self.splits.len() + 1
+        } else {
+            1
+        }
     }
 
     /// Takes rows. `ordinal` is the place in the source of the first of them.
@@ -101,7 +115,11 @@ impl Parts {
             return;
         }
         let rows = self.route(&batch);
-        let part = Part { ordinal, batch, rows };
+        let part = Part {
+            ordinal,
+            batch,
+            rows,
+        };
         self.memory.fetch_add(part.bytes(), Ordering::Relaxed);
         locked(&self.held).push(part);
     }
@@ -117,7 +135,8 @@ impl Parts {
         let mut counts = vec![0_u32; splits.len() + 1];
         for person in persons {
             // Most rows follow one of the same bucket.
-            let inside = (bucket == 0 || splits[bucket - 1] <= *person) && (bucket == splits.len() || *person < splits[bucket]);
+            let inside = (bucket == 0 || splits[bucket - 1] <= *person)
+                && (bucket == splits.len() || *person < splits[bucket]);
             if !inside {
                 bucket = splits.partition_point(|split| split <= person);
             }
@@ -156,8 +175,14 @@ impl Parts {
             return Ok(());
         }
         let schema = self.run_schema();
-        let buckets = (0..self.buckets()).filter(|bucket| parts.iter().any(|part| part.slice(*bucket).is_some()));
-        let runs = buckets.map(|bucket| (bucket, SortedRows::new(&parts, bucket, &self.sort, Some(&schema))));
+        let buckets = (0..self.buckets())
+            .filter(|bucket| parts.iter().any(|part| part.slice(*bucket).is_some()));
+        let runs = buckets.map(|bucket| {
+            (
+                bucket,
+                SortedRows::new(&parts, bucket, &self.sort, Some(&schema)),
+            )
+        });
         let runs = Runs::write(folder, &schema, runs)?;
         locked(&self.runs).push(runs);
         self.release(&parts);
@@ -171,18 +196,33 @@ impl Parts {
     }
 
     fn release(&self, parts: &[Part]) {
-        self.memory.fetch_sub(parts.iter().map(Part::bytes).sum(), Ordering::Relaxed);
+        self.memory
+            .fetch_sub(parts.iter().map(Part::bytes).sum(), Ordering::Relaxed);
     }
 
     /// No more rows come: what lies in memory and what lies on disk, apart.
     pub(crate) fn close(self) -> Closed {
-        let parts = self.held.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let runs = self.runs.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut filled: Vec<usize> = (0..self.splits.len() + 1).filter(|bucket| parts.iter().any(|part| part.slice(*bucket).is_some())).collect();
+        let parts = self
+            .held
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let runs = self
+            .runs
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut filled: Vec<usize> = (0..self.splits.len() + 1)
+            .filter(|bucket| parts.iter().any(|part| part.slice(*bucket).is_some()))
+            .collect();
         filled.extend(runs.iter().flat_map(Runs::buckets));
         filled.sort_unstable();
         filled.dedup();
-        Closed { spec: self.spec, sort: self.sort, parts, runs, filled }
+        Closed {
+            spec: self.spec,
+            sort: self.sort,
+            parts,
+            runs,
+            filled,
+        }
     }
 }
 
@@ -204,7 +244,12 @@ impl Closed {
     /// The rows of a bucket in the table's order.
     pub(crate) fn ordered(&self, bucket: usize) -> Result<Ordered<'_>> {
         if self.runs.is_empty() {
-            return Ok(Box::new(SortedRows::new(&self.parts, bucket, &self.sort, None)));
+            return Ok(Box::new(SortedRows::new(
+                &self.parts,
+                bucket,
+                &self.sort,
+                None,
+            )));
         }
         let mut runs: Vec<Ordered<'_>> = Vec::with_capacity(self.runs.len());
         for run in &self.runs {
@@ -213,7 +258,9 @@ impl Closed {
             }
         }
         let merged = super::merge::merge(runs, &self.sort, self.spec.schema.fields().len());
-        Ok(Box::new(merged.map_err(|error| Error::arrow(&self.spec.name, error))?))
+        Ok(Box::new(
+            merged.map_err(|error| Error::arrow(&self.spec.name, error))?,
+        ))
     }
 }
 
@@ -229,10 +276,22 @@ struct SortedRows<'a> {
 }
 
 impl<'a> SortedRows<'a> {
-    fn new(parts: &'a [Part], bucket: usize, sort: &'a [usize], with_ordinal: Option<&'a SchemaRef>) -> Self {
+    fn new(
+        parts: &'a [Part],
+        bucket: usize,
+        sort: &'a [usize],
+        with_ordinal: Option<&'a SchemaRef>,
+    ) -> Self {
         let slices: Vec<Slice<'a>> = parts.iter().filter_map(|part| part.slice(bucket)).collect();
         let batches = slices.iter().map(|slice| slice.batch).collect();
-        Self { batches, slices, sort, places: None, at: 0, with_ordinal }
+        Self {
+            batches,
+            slices,
+            sort,
+            places: None,
+            at: 0,
+            with_ordinal,
+        }
     }
 
     fn piece(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
@@ -250,7 +309,9 @@ impl<'a> SortedRows<'a> {
         let Some(schema) = self.with_ordinal else {
             return Ok(Some(rows));
         };
-        let ordinals = piece.iter().map(|(batch, row)| self.slices[*batch].ordinal + *row as u64);
+        let ordinals = piece
+            .iter()
+            .map(|(batch, row)| self.slices[*batch].ordinal + *row as u64);
         let ordinals: ArrayRef = Arc::new(UInt64Array::from_iter_values(ordinals));
         let columns = rows.columns().iter().cloned().chain([ordinals]).collect();
         RecordBatch::try_new(Arc::clone(schema), columns).map(Some)

@@ -7,8 +7,8 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, Int64Type};
 use columna_store::{Snapshot, Store};
 use futures::StreamExt;
-use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::ProjectionMask;
+use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 
 use crate::parse::days_from_civil;
 use crate::{Error, Result};
@@ -23,7 +23,11 @@ pub(crate) struct Life {
     pub(crate) is_known: bool,
 }
 
-const WHOLE: Life = Life { birth: i32::MIN, death: i32::MAX, is_known: false };
+const WHOLE: Life = Life {
+    birth: i32::MIN,
+    death: i32::MAX,
+    is_known: false,
+};
 
 /// Persons on their way to [`People`].
 #[derive(Debug, Default, Clone)]
@@ -34,23 +38,38 @@ pub(crate) struct PeopleBuilder {
 impl PeopleBuilder {
     /// Takes rows of `person` or `death`; rows of other tables only name persons.
     pub(crate) fn add(&mut self, table: &str, batch: &RecordBatch, person_key: &str) {
-        let Some(persons) = batch.column_by_name(person_key).and_then(|column| column.as_primitive_opt::<Int64Type>()) else {
+        let Some(persons) = batch
+            .column_by_name(person_key)
+            .and_then(|column| column.as_primitive_opt::<Int64Type>())
+        else {
             return;
         };
         let births = (table == "person").then(|| births(batch));
-        let deaths = if table == "death" { days(batch, "death_date") } else { None };
+        let deaths = if table == "death" {
+            days(batch, "death_date")
+        } else {
+            None
+        };
         for row in 0..batch.num_rows() {
             let life = self.lives.entry(persons.value(row)).or_insert(WHOLE);
             if let Some(births) = &births {
                 life.is_known = true;
                 // The earliest of several birth days: a doubtful one accuses no record.
                 let birth = births[row].unwrap_or(i32::MIN);
-                life.birth = if life.birth == i32::MIN { birth } else { life.birth.min(birth) };
+                life.birth = if life.birth == i32::MIN {
+                    birth
+                } else {
+                    life.birth.min(birth)
+                };
             }
             if let Some(deaths) = &deaths
                 && let Some(death) = deaths[row]
             {
-                life.death = if life.death == i32::MAX { death } else { life.death.max(death) };
+                life.death = if life.death == i32::MAX {
+                    death
+                } else {
+                    life.death.max(death)
+                };
             }
         }
     }
@@ -79,7 +98,10 @@ impl People {
 
     /// Walks along with rows that come in order of persons.
     pub(crate) fn cursor(&self) -> Cursor<'_> {
-        Cursor { people: self, at: 0 }
+        Cursor {
+            people: self,
+            at: 0,
+        }
     }
 }
 
@@ -101,14 +123,22 @@ impl Cursor<'_> {
                 _ => lives.partition_point(|(here, _)| *here < person),
             };
         }
-        lives.get(self.at).filter(|(here, _)| *here == person).map_or(WHOLE, |(_, life)| *life)
+        lives
+            .get(self.at)
+            .filter(|(here, _)| *here == person)
+            .map_or(WHOLE, |(_, life)| *life)
     }
 }
 
 /// A date or datetime column as days.
 pub(crate) fn days(batch: &RecordBatch, column: &str) -> Option<Vec<Option<i32>>> {
     let column = batch.column_by_name(column)?;
-    Some(as_days(column)?.as_primitive::<Date32Type>().iter().collect())
+    Some(
+        as_days(column)?
+            .as_primitive::<Date32Type>()
+            .iter()
+            .collect(),
+    )
 }
 
 /// A date or datetime column as dates.
@@ -124,34 +154,77 @@ pub(crate) fn as_days(column: &ArrayRef) -> Option<ArrayRef> {
 fn births(batch: &RecordBatch) -> Vec<Option<i32>> {
     let exact = days(batch, "birth_datetime");
     let part = |name: &str| {
-        let column = batch.column_by_name(name).and_then(|column| cast(column, &DataType::Int64).ok());
+        let column = batch
+            .column_by_name(name)
+            .and_then(|column| cast(column, &DataType::Int64).ok());
         column.map(|column| column.as_primitive::<Int64Type>().clone())
     };
-    let (years, months, dates) = (part("year_of_birth"), part("month_of_birth"), part("day_of_birth"));
+    let (years, months, dates) = (
+        part("year_of_birth"),
+        part("month_of_birth"),
+        part("day_of_birth"),
+    );
     let value = |column: &Option<arrow::array::Int64Array>, row: usize| {
-        column.as_ref().filter(|column| column.is_valid(row)).map(|column| column.value(row))
+        column
+            .as_ref()
+            .filter(|column| column.is_valid(row))
+            .map(|column| column.value(row))
     };
     let of_parts = |row: usize| {
-        let year = i32::try_from(value(&years, row)?).ok().filter(|year| (1000..3000).contains(year))?;
+        let year = i32::try_from(value(&years, row)?)
+            .ok()
+            .filter(|year| (1000..3000).contains(year))?;
         let month = value(&months, row).and_then(|month| u32::try_from(month).ok());
-        let day = value(&dates, row).and_then(|day| u32::try_from(day).ok()).filter(|_| month.is_some());
-        days_from_civil(year, month.unwrap_or(1), day.unwrap_or(1)).or_else(|| days_from_civil(year, 1, 1))
+        let day = value(&dates, row)
+            .and_then(|day| u32::try_from(day).ok())
+            .filter(|_| month.is_some());
+        days_from_civil(year, month.unwrap_or(1), day.unwrap_or(1))
+            .or_else(|| days_from_civil(year, 1, 1))
     };
-    (0..batch.num_rows()).map(|row| exact.as_ref().and_then(|exact| exact[row]).or_else(|| of_parts(row))).collect()
+    (0..batch.num_rows())
+        .map(|row| {
+            exact
+                .as_ref()
+                .and_then(|exact| exact[row])
+                .or_else(|| of_parts(row))
+        })
+        .collect()
 }
 
 /// The persons that the store has already.
-#[expect(deprecated, reason = "the reader that replaces it is an example to copy, not a type of the library")]
+#[expect(
+    deprecated,
+    reason = "the reader that replaces it is an example to copy, not a type of the library"
+)]
 pub(crate) async fn stored_people(store: &Store, snapshot: &Snapshot) -> Result<PeopleBuilder> {
-    const COLUMNS: [&str; 7] =
-        ["person_id", "year_of_birth", "month_of_birth", "day_of_birth", "birth_datetime", "death_date", "death_datetime"];
+    const COLUMNS: [&str; 7] = [
+        "person_id",
+        "year_of_birth",
+        "month_of_birth",
+        "day_of_birth",
+        "birth_datetime",
+        "death_date",
+        "death_datetime",
+    ];
     let mut people = PeopleBuilder::default();
     for table in ["person", "death"] {
-        let files = snapshot.table(table).map_or(&[][..], |version| &version.files);
+        let files = snapshot
+            .table(table)
+            .map_or(&[][..], |version| &version.files);
         for file in files {
-            let damaged = |_| Error::engine(format!("file {} of the store cannot be read: run `columna store verify`", file.path));
-            let reader = parquet::arrow::async_reader::ParquetObjectReader::new(store.object_store(), store.location(file));
-            let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(damaged)?;
+            let damaged = |_| {
+                Error::engine(format!(
+                    "file {} of the store cannot be read: run `columna store verify`",
+                    file.path
+                ))
+            };
+            let reader = parquet::arrow::async_reader::ParquetObjectReader::new(
+                store.object_store(),
+                store.location(file),
+            );
+            let builder = ParquetRecordBatchStreamBuilder::new(reader)
+                .await
+                .map_err(damaged)?;
             let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
             let mut batches = builder.with_projection(mask).build().map_err(damaged)?;
             while let Some(batch) = batches.next().await {
@@ -173,14 +246,26 @@ mod tests {
     fn lives_of_persons() {
         let mut builder = PeopleBuilder::default();
         let persons = RecordBatch::try_from_iter([
-            ("person_id", Arc::new(Int64Array::from(vec![5, 3])) as ArrayRef),
-            ("year_of_birth", Arc::new(Int32Array::from(vec![1970, 1971]))),
-            ("month_of_birth", Arc::new(Int32Array::from(vec![Some(1), None]))),
+            (
+                "person_id",
+                Arc::new(Int64Array::from(vec![5, 3])) as ArrayRef,
+            ),
+            (
+                "year_of_birth",
+                Arc::new(Int32Array::from(vec![1970, 1971])),
+            ),
+            (
+                "month_of_birth",
+                Arc::new(Int32Array::from(vec![Some(1), None])),
+            ),
             ("day_of_birth", Arc::new(Int32Array::from(vec![2, 31]))),
         ]);
         builder.add("person", &persons.unwrap(), "person_id");
         let deaths = RecordBatch::try_from_iter([
-            ("person_id", Arc::new(Int64Array::from(vec![3, 9])) as ArrayRef),
+            (
+                "person_id",
+                Arc::new(Int64Array::from(vec![3, 9])) as ArrayRef,
+            ),
             ("death_date", Arc::new(Date32Array::from(vec![400, 500]))),
         ]);
         builder.add("death", &deaths.unwrap(), "person_id");
@@ -188,8 +273,22 @@ mod tests {
         assert_eq!(people.ids().collect::<Vec<_>>(), [3, 5, 9]);
         let mut cursor = people.cursor();
         assert_eq!(cursor.life(1), WHOLE);
-        assert_eq!(cursor.life(3), Life { birth: 365, death: 400, is_known: true });
-        assert_eq!(cursor.life(5), Life { birth: 1, death: i32::MAX, is_known: true });
+        assert_eq!(
+            cursor.life(3),
+            Life {
+                birth: 365,
+                death: 400,
+                is_known: true
+            }
+        );
+        assert_eq!(
+            cursor.life(5),
+            Life {
+                birth: 1,
+                death: i32::MAX,
+                is_known: true
+            }
+        );
         assert!(!cursor.life(9).is_known);
         assert_eq!(cursor.life(10), WHOLE);
     }

@@ -42,14 +42,27 @@ pub(crate) fn read(
     progress: &Arc<dyn Progress>,
     sink: &dyn Sink,
 ) -> Result<Vec<String>> {
-    let state = State { gate: Gate::new(options.threads + 1), failed: AtomicBool::new(false), error: Mutex::new(None) };
+    let state = State {
+        gate: Gate::new(options.threads + 1),
+        failed: AtomicBool::new(false),
+        error: Mutex::new(None),
+    };
     let hashes = Mutex::new(vec![String::new(); inputs.len()]);
     pool.in_place_scope(|scope| {
         for (at, input) in inputs.iter().enumerate() {
             if state.failed.load(Ordering::Relaxed) {
                 return;
             }
-            let producer = Producer { reader, index: *input, input: &reader.inputs()[*input], pool, options, progress, sink, state: &state };
+            let producer = Producer {
+                reader,
+                index: *input,
+                input: &reader.inputs()[*input],
+                pool,
+                options,
+                progress,
+                sink,
+                state: &state,
+            };
             let done = match producer.input.file.encoding {
                 Encoding::Text(compression) => producer.text(scope, compression).map(|hash| {
                     set(&hashes, at, hash);
@@ -61,7 +74,11 @@ pub(crate) fn read(
             }
         }
     });
-    if let Some((_, error)) = state.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    if let Some((_, error)) = state
+        .error
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+    {
         return Err(error);
     }
     Ok(hashes.into_inner().unwrap_or_else(PoisonError::into_inner))
@@ -108,7 +125,12 @@ impl<'a> Producer<'a> {
             return Text::open(file, compression, self.progress)?.finish(&file.path);
         };
         let text = Text::open(file, compression, self.progress)?;
-        let mut blocks = TextBlocks::new(text, dialect, self.options.block_bytes(), self.input.numbered);
+        let mut blocks = TextBlocks::new(
+            text,
+            dialect,
+            self.options.block_bytes(),
+            self.input.numbered,
+        );
         while let Some(block) = blocks.next().map_err(|error| error.of_file(file))? {
             self.pause()?;
             if self.state.failed.load(Ordering::Relaxed) {
@@ -133,7 +155,12 @@ impl<'a> Producer<'a> {
             Ok(())
         });
         let builder = self.open_parquet()?;
-        let groups: Vec<i64> = builder.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
+        let groups: Vec<i64> = builder
+            .metadata()
+            .row_groups()
+            .iter()
+            .map(|group| group.num_rows())
+            .collect();
         let mut first = 0_u64;
         for (group, rows) in groups.into_iter().enumerate() {
             self.pause()?;
@@ -149,15 +176,29 @@ impl<'a> Producer<'a> {
     fn open_parquet(&self) -> Result<ParquetRecordBatchReaderBuilder<File>> {
         let file = &self.input.file;
         let opened = File::open(&file.path).map_err(|error| Error::io(&file.path, error))?;
-        ParquetRecordBatchReaderBuilder::try_new(opened)
-            .map_err(|_| Error::bad_file(&file.name, "the Parquet footer cannot be read: copy or export the file again"))
+        ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|_| {
+            Error::bad_file(
+                &file.name,
+                "the Parquet footer cannot be read: copy or export the file again",
+            )
+        })
     }
 
     fn row_group(self, group: usize, first: u64) -> Result<()> {
         // The library's message may quote a value, and is not passed on.
-        let damaged =
-            || Error::bad_file(&self.input.file.name, format!("row group {} cannot be read: copy or export the file again", group + 1));
-        let builder = self.open_parquet()?.with_row_groups(vec![group]).with_batch_size(ROWS);
+        let damaged = || {
+            Error::bad_file(
+                &self.input.file.name,
+                format!(
+                    "row group {} cannot be read: copy or export the file again",
+                    group + 1
+                ),
+            )
+        };
+        let builder = self
+            .open_parquet()?
+            .with_row_groups(vec![group])
+            .with_batch_size(ROWS);
         let mut row = first;
         for batch in builder.build().map_err(|_| damaged())? {
             let batch = batch.map_err(|_| damaged())?;
@@ -206,7 +247,11 @@ struct Gate {
 
 impl Gate {
     fn new(most: usize) -> Self {
-        Self { most, inside: Mutex::new(0), changed: Condvar::new() }
+        Self {
+            most,
+            inside: Mutex::new(0),
+            changed: Condvar::new(),
+        }
     }
 
     fn enter(&self) {
@@ -220,7 +265,10 @@ impl Gate {
     fn wait(&self, while_true: impl Fn(usize) -> bool, then_add: usize) {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
         while while_true(*inside) {
-            inside = self.changed.wait(inside).unwrap_or_else(PoisonError::into_inner);
+            inside = self
+                .changed
+                .wait(inside)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         *inside += then_add;
     }

@@ -37,15 +37,23 @@ pub(crate) fn spec() -> TableSpec {
         name: REJECTS.to_owned(),
         schema: Arc::new(Schema::new(fields)),
         person_key: Some("person_id".to_owned()),
-        sort: ["person_id", "delivery", "file", "line"].map(str::to_owned).to_vec(),
+        sort: ["person_id", "delivery", "file", "line"]
+            .map(str::to_owned)
+            .to_vec(),
         bloom: Vec::new(),
     }
 }
 
 /// Rejects as rows of their table.
-pub(crate) fn batch(delivery: &str, input: &Input, rejects: &[RowReject]) -> Result<RecordBatch, ArrowError> {
+pub(crate) fn batch(
+    delivery: &str,
+    input: &Input,
+    rejects: &[RowReject],
+) -> Result<RecordBatch, ArrowError> {
     let same = |text: &str| Arc::new(StringArray::from(vec![text; rejects.len()])) as ArrayRef;
-    let persons = rejects.iter().map(|reject| reject.person.unwrap_or(UNKNOWN_PERSON));
+    let persons = rejects
+        .iter()
+        .map(|reject| reject.person.unwrap_or(UNKNOWN_PERSON));
     let lines = rejects.iter().map(|reject| i64::try_from(reject.line).ok());
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(persons)),
@@ -53,9 +61,18 @@ pub(crate) fn batch(delivery: &str, input: &Input, rejects: &[RowReject]) -> Res
         same(&input.table),
         same(&input.file.name),
         Arc::new(lines.collect::<Int64Array>()),
-        Arc::new(rejects.iter().map(|reject| reject.column.as_deref()).collect::<StringArray>()),
-        Arc::new(StringArray::from_iter_values(rejects.iter().map(|reject| &reject.reason))),
-        Arc::new(StringArray::from_iter_values(rejects.iter().map(|reject| &reject.raw))),
+        Arc::new(
+            rejects
+                .iter()
+                .map(|reject| reject.column.as_deref())
+                .collect::<StringArray>(),
+        ),
+        Arc::new(StringArray::from_iter_values(
+            rejects.iter().map(|reject| &reject.reason),
+        )),
+        Arc::new(StringArray::from_iter_values(
+            rejects.iter().map(|reject| &reject.raw),
+        )),
     ];
     RecordBatch::try_new(spec().schema, columns)
 }
@@ -76,7 +93,10 @@ struct Seen {
 
 impl Quarantine {
     pub(crate) fn new(allowed: Option<u64>) -> Self {
-        Self { allowed, seen: Mutex::default() }
+        Self {
+            allowed,
+            seen: Mutex::default(),
+        }
     }
 
     /// Counts the rejects of a block; an error once there are too many.
@@ -87,8 +107,18 @@ impl Quarantine {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.count += rejects.len() as u64;
         for reject in rejects.iter().take(NAMED) {
-            let column = reject.column.as_deref().map_or_else(String::new, |column| format!(", column `{column}`"));
-            seen.first.push((at, reject.line, format!("{}:{}{column}: {}", input.file.name, reject.line, reject.reason)));
+            let column = reject
+                .column
+                .as_deref()
+                .map_or_else(String::new, |column| format!(", column `{column}`"));
+            seen.first.push((
+                at,
+                reject.line,
+                format!(
+                    "{}:{}{column}: {}",
+                    input.file.name, reject.line, reject.reason
+                ),
+            ));
         }
         seen.first.sort();
         seen.first.truncate(NAMED);
@@ -96,7 +126,11 @@ impl Quarantine {
             Some(allowed) if seen.count > allowed => Err(Error::TooManyRejects {
                 count: seen.count,
                 allowed,
-                first: seen.first.iter().map(|(_, _, named)| named.clone()).collect(),
+                first: seen
+                    .first
+                    .iter()
+                    .map(|(_, _, named)| named.clone())
+                    .collect(),
             }),
             _ => Ok(()),
         }
@@ -105,6 +139,9 @@ impl Quarantine {
     /// Where and why, for the first few.
     pub(crate) fn first(&self) -> Vec<String> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.first.iter().map(|(_, _, named)| named.clone()).collect()
+        seen.first
+            .iter()
+            .map(|(_, _, named)| named.clone())
+            .collect()
     }
 }

@@ -71,80 +71,138 @@ pub(crate) struct Job<'a> {
 
 impl Job<'_> {
     /// Stages all rows in a transaction. Blocking.
-    pub(crate) fn run(self, transaction: &mut Transaction, stored_people: PeopleBuilder) -> Result<Outcome> {
-        let Job { reader, unchanged, delivery, store_url, pool, options } = self;
-    let folder = SpillFolder::new(store_url);
-    let inputs: Vec<usize> = (0..reader.inputs().len()).filter(|input| !unchanged.contains(input)).collect();
-    let people = find_people(reader, &inputs, stored_people, pool, options)?;
-    transaction.open_buckets(&mut people.ids())?;
-    for target in reader.targets() {
-        transaction.declare_table(target.spec.clone())?;
-    }
-    transaction.declare_table(quarantine::spec())?;
+    pub(crate) fn run(
+        self,
+        transaction: &mut Transaction,
+        stored_people: PeopleBuilder,
+    ) -> Result<Outcome> {
+        let Job {
+            reader,
+            unchanged,
+            delivery,
+            store_url,
+            pool,
+            options,
+        } = self;
+        let folder = SpillFolder::new(store_url);
+        let inputs: Vec<usize> = (0..reader.inputs().len())
+            .filter(|input| !unchanged.contains(input))
+            .collect();
+        let people = find_people(reader, &inputs, stored_people, pool, options)?;
+        transaction.open_buckets(&mut people.ids())?;
+        for target in reader.targets() {
+            transaction.declare_table(target.spec.clone())?;
+        }
+        transaction.declare_table(quarantine::spec())?;
 
-    let stage = Stage::new(reader, transaction, delivery, &people, &folder, options)?;
-    let bytes = inputs.iter().map(|input| reader.inputs()[*input].file.bytes).sum();
-    options.progress.start("reading", Some(bytes), Unit::Bytes);
-    let hashes = read(reader, &inputs, pool, options, &options.progress, &stage)?;
-    options.progress.finish();
-    let rested = stage.close(pool)?;
+        let stage = Stage::new(reader, transaction, delivery, &people, &folder, options)?;
+        let bytes = inputs
+            .iter()
+            .map(|input| reader.inputs()[*input].file.bytes)
+            .sum();
+        options.progress.start("reading", Some(bytes), Unit::Bytes);
+        let hashes = read(reader, &inputs, pool, options, &options.progress, &stage)?;
+        options.progress.finish();
+        let rested = stage.close(pool)?;
 
-    let replaces = options.replace && transaction.base().tables().len() > 0;
-    if replaces {
-        remove_replaced(transaction, reader, &rested.persons)?;
-    }
-    let rows = rested.inputs.iter().map(|input| input.read).sum::<u64>();
-    options.progress.start("sorting and writing", Some(rows), Unit::Rows);
-    let key_memory = options.memory_limit / 8;
-    let mut tables = Vec::with_capacity(rested.parts.len());
-    for (at, parts) in rested.parts.into_iter().enumerate() {
-        let checks = reader.targets().get(at).map(Checks::new);
-        let has_key = checks.as_ref().is_some_and(|checks| checks.key.is_some());
-        let keys = if has_key { Some(RepeatedKeys::new(rested.keys[at], key_memory, &folder)?) } else { None };
-        tables.push(Table { closed: parts.close(), checks, keys, counts: Mutex::new(Counts::default()) });
-    }
-    let written = write::write(tables, &people, transaction, pool, &options.progress)?;
-    options.progress.finish();
+        let replaces = options.replace && transaction.base().tables().len() > 0;
+        if replaces {
+            remove_replaced(transaction, reader, &rested.persons)?;
+        }
+        let rows = rested.inputs.iter().map(|input| input.read).sum::<u64>();
+        options
+            .progress
+            .start("sorting and writing", Some(rows), Unit::Rows);
+        let key_memory = options.memory_limit / 8;
+        let mut tables = Vec::with_capacity(rested.parts.len());
+        for (at, parts) in rested.parts.into_iter().enumerate() {
+            let checks = reader.targets().get(at).map(Checks::new);
+            let has_key = checks.as_ref().is_some_and(|checks| checks.key.is_some());
+            let keys = if has_key {
+                Some(RepeatedKeys::new(rested.keys[at], key_memory, &folder)?)
+            } else {
+                None
+            };
+            tables.push(Table {
+                closed: parts.close(),
+                checks,
+                keys,
+                counts: Mutex::new(Counts::default()),
+            });
+        }
+        let written = write::write(tables, &people, transaction, pool, &options.progress)?;
+        options.progress.finish();
 
-    let mut findings = rested.findings;
-    for finding in reader.findings() {
-        findings.add(finding);
-    }
-    for (target, written) in reader.targets().iter().zip(&written) {
-        for finding in Checks::new(target).findings(target, &people, &written.counts, written.repeated) {
+        let mut findings = rested.findings;
+        for finding in reader.findings() {
             findings.add(finding);
         }
-    }
-    let rows: Vec<u64> = written.iter().map(|written| written.counts.rows).collect();
-    let targets = add_up(reader, &rested.inputs, &rested.derived, &rows)?;
-    let files = inputs.iter().zip(hashes).map(|(input, blake3)| {
-        let file = &reader.inputs()[*input].file;
-        DeliveredFile { name: file.name.clone(), bytes: file.bytes, blake3 }
-    });
-    transaction.add_delivery(Delivery::new(delivery, files.collect()));
-    let (read, stored, rejected) = rested.inputs.iter().fold((0, 0, 0), |(read, stored, rejected), input| {
-        (read + input.read, stored + input.stored.values().sum::<u64>(), rejected + input.rejected)
-    });
-    let operation = if replaces {
-        Operation::Replace { read, stored, rejected }
-    } else if transaction.base().tables().len() > 0 {
-        Operation::Append { read, stored, rejected }
-    } else {
-        Operation::Ingest { read, stored, rejected }
-    };
-    Ok(Outcome {
-        targets,
-        inputs: rested.inputs,
-        findings: findings.into_vec(),
-        rejects: rested.rejects,
-        operation,
-        spilled_bytes: folder.bytes(),
-    })
+        for (target, written) in reader.targets().iter().zip(&written) {
+            for finding in
+                Checks::new(target).findings(target, &people, &written.counts, written.repeated)
+            {
+                findings.add(finding);
+            }
+        }
+        let rows: Vec<u64> = written.iter().map(|written| written.counts.rows).collect();
+        let targets = add_up(reader, &rested.inputs, &rested.derived, &rows)?;
+        let files = inputs.iter().zip(hashes).map(|(input, blake3)| {
+            let file = &reader.inputs()[*input].file;
+            DeliveredFile {
+                name: file.name.clone(),
+                bytes: file.bytes,
+                blake3,
+            }
+        });
+        transaction.add_delivery(Delivery::new(delivery, files.collect()));
+        let (read, stored, rejected) =
+            rested
+                .inputs
+                .iter()
+                .fold((0, 0, 0), |(read, stored, rejected), input| {
+                    (
+                        read + input.read,
+                        stored + input.stored.values().sum::<u64>(),
+                        rejected + input.rejected,
+                    )
+                });
+        let operation = if replaces {
+            Operation::Replace {
+                read,
+                stored,
+                rejected,
+            }
+        } else if transaction.base().tables().len() > 0 {
+            Operation::Append {
+                read,
+                stored,
+                rejected,
+            }
+        } else {
+            Operation::Ingest {
+                read,
+                stored,
+                rejected,
+            }
+        };
+        Ok(Outcome {
+            targets,
+            inputs: rested.inputs,
+            findings: findings.into_vec(),
+            rejects: rested.rejects,
+            operation,
+            spilled_bytes: folder.bytes(),
+        })
     }
 }
 
 /// Every row read is stored or rejected, and every row stored reached the store: else the engine is at fault.
-fn add_up(reader: &dyn Reader, inputs: &[InputCounts], derived: &[u64], written: &[u64]) -> Result<Vec<TargetCounts>> {
+fn add_up(
+    reader: &dyn Reader,
+    inputs: &[InputCounts],
+    derived: &[u64],
+    written: &[u64],
+) -> Result<Vec<TargetCounts>> {
     let mut targets = vec![TargetCounts::default(); reader.targets().len()];
     let mut rejected = 0;
     for (input, counts) in reader.inputs().iter().zip(inputs) {
@@ -173,13 +231,20 @@ fn add_up(reader: &dyn Reader, inputs: &[InputCounts], derived: &[u64], written:
         }
     }
     if written.last() != Some(&rejected) {
-        return Err(Error::engine(format!("{rejected} rows were rejected, and {} written to `{REJECTS}`", written.last().unwrap_or(&0))));
+        return Err(Error::engine(format!(
+            "{rejected} rows were rejected, and {} written to `{REJECTS}`",
+            written.last().unwrap_or(&0)
+        )));
     }
     Ok(targets)
 }
 
 /// Removes what the store has of the persons of a delivery, in the tables that it brings.
-fn remove_replaced(transaction: &mut Transaction, reader: &dyn Reader, persons: &HashSet<i64>) -> Result<()> {
+fn remove_replaced(
+    transaction: &mut Transaction,
+    reader: &dyn Reader,
+    persons: &HashSet<i64>,
+) -> Result<()> {
     let persons: Vec<i64> = persons.iter().copied().collect();
     for target in reader.targets() {
         if target.spec.is_bucketed() {
@@ -200,20 +265,45 @@ fn find_people(
     options: &IngestOptions,
 ) -> Result<People> {
     let of = |tables: &[&str]| -> Vec<usize> {
-        let is_of = |input: &&usize| tables.contains(&reader.targets()[reader.inputs()[**input].home].spec.name.as_str());
+        let is_of = |input: &&usize| {
+            tables.contains(
+                &reader.targets()[reader.inputs()[**input].home]
+                    .spec
+                    .name
+                    .as_str(),
+            )
+        };
         inputs.iter().filter(is_of).copied().collect()
     };
     let mut chosen = of(&["person", "death"]);
     if of(&["person"]).is_empty() {
-        let bucketed = inputs.iter().filter(|input| reader.targets()[reader.inputs()[**input].home].spec.is_bucketed());
+        let bucketed = inputs.iter().filter(|input| {
+            reader.targets()[reader.inputs()[**input].home]
+                .spec
+                .is_bucketed()
+        });
         let largest = bucketed.max_by_key(|input| reader.inputs()[**input].file.bytes);
-        let stand_in = ["observation_period", "visit_occurrence"].iter().map(|table| of(&[table])).find(|found| !found.is_empty());
-        let largest = || largest.map(|input| of(&[&reader.targets()[reader.inputs()[*input].home].spec.name])).unwrap_or_default();
+        let stand_in = ["observation_period", "visit_occurrence"]
+            .iter()
+            .map(|table| of(&[table]))
+            .find(|found| !found.is_empty());
+        let largest = || {
+            largest
+                .map(|input| of(&[&reader.targets()[reader.inputs()[*input].home].spec.name]))
+                .unwrap_or_default()
+        };
         chosen.extend(stand_in.unwrap_or_else(largest));
     }
-    let sink = PeopleSink { reader, people: Mutex::new(stored) };
+    let sink = PeopleSink {
+        reader,
+        people: Mutex::new(stored),
+    };
     read(reader, &chosen, pool, options, &silent(), &sink)?;
-    Ok(sink.people.into_inner().unwrap_or_else(PoisonError::into_inner).finish())
+    Ok(sink
+        .people
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .finish())
 }
 
 struct PeopleSink<'a> {
@@ -290,8 +380,14 @@ impl<'a> Stage<'a> {
         let memory = Arc::new(AtomicUsize::new(0));
         let splits = Arc::new(transaction.buckets().split_points());
         let rejects = quarantine::spec();
-        let specs = reader.targets().iter().map(|target| &target.spec).chain([&rejects]);
-        let parts: Result<Vec<Parts>> = specs.map(|spec| Parts::new(spec, &splits, &memory)).collect();
+        let specs = reader
+            .targets()
+            .iter()
+            .map(|target| &target.spec)
+            .chain([&rejects]);
+        let parts: Result<Vec<Parts>> = specs
+            .map(|spec| Parts::new(spec, &splits, &memory))
+            .collect();
         let targets = reader.targets().len();
         let counted = Counted {
             inputs: vec![InputCounts::default(); reader.inputs().len()],
@@ -304,7 +400,11 @@ impl<'a> Stage<'a> {
             delivery,
             folder,
             parts: parts?,
-            key_columns: reader.targets().iter().map(|target| Checks::new(target).key).collect(),
+            key_columns: reader
+                .targets()
+                .iter()
+                .map(|target| Checks::new(target).key)
+                .collect(),
             memory,
             // The other half is for blocks being decoded, sorting keys and the writers' row groups.
             most: (options.memory_limit / 2).saturating_sub(people.len() * 24),
@@ -316,8 +416,16 @@ impl<'a> Stage<'a> {
 
     /// Brings tables that are partly on disk there as a whole.
     fn close(self, pool: &ThreadPool) -> Result<Rested> {
-        pool.install(|| self.parts.par_iter().filter(|parts| parts.is_spilled()).try_for_each(|parts| parts.spill(self.folder)))?;
-        let counted = self.counted.into_inner().unwrap_or_else(PoisonError::into_inner);
+        pool.install(|| {
+            self.parts
+                .par_iter()
+                .filter(|parts| parts.is_spilled())
+                .try_for_each(|parts| parts.spill(self.folder))
+        })?;
+        let counted = self
+            .counted
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         Ok(Rested {
             parts: self.parts,
             inputs: counted.inputs,
@@ -358,7 +466,10 @@ impl Sink for Stage<'_> {
                 }
                 if self.collects_persons
                     && let Some(key) = &self.reader.targets()[rows.target].spec.person_key
-                    && let Some(persons) = rows.batch.column_by_name(key).and_then(|column| column.as_primitive_opt::<Int64Type>())
+                    && let Some(persons) = rows
+                        .batch
+                        .column_by_name(key)
+                        .and_then(|column| column.as_primitive_opt::<Int64Type>())
                 {
                     counted.persons.extend(persons.values());
                 }
@@ -373,14 +484,17 @@ impl Sink for Stage<'_> {
         if !decoded.rejects.is_empty()
             && let Some(parts) = self.parts.last()
         {
-            let rejects = quarantine::batch(self.delivery, given, &decoded.rejects).map_err(|error| Error::arrow(REJECTS, error))?;
+            let rejects = quarantine::batch(self.delivery, given, &decoded.rejects)
+                .map_err(|error| Error::arrow(REJECTS, error))?;
             parts.add(rejects, ordinal);
         }
         Ok(())
     }
 
     fn rest(&self) -> Result<()> {
-        self.parts.par_iter().try_for_each(|parts| parts.spill(self.folder))
+        self.parts
+            .par_iter()
+            .try_for_each(|parts| parts.spill(self.folder))
     }
 
     fn must_rest(&self) -> bool {

@@ -39,10 +39,18 @@ impl SpillFolder {
     /// Beside the store where that is a local folder, else in the system's folder for temporary files.
     /// What a killed ingest left there is removed.
     pub(crate) fn new(store: &str) -> Self {
-        let beside = Path::new(store).parent().filter(|parent| parent.is_absolute() && parent.is_dir()).map(Path::to_owned);
+        let beside = Path::new(store)
+            .parent()
+            .filter(|parent| parent.is_absolute() && parent.is_dir())
+            .map(Path::to_owned);
         let parents: Vec<PathBuf> = beside.into_iter().chain([std::env::temp_dir()]).collect();
         parents.iter().for_each(|parent| remove_leftovers(parent));
-        Self { parents, made: Mutex::new(None), files: AtomicU64::new(0), bytes: AtomicU64::new(0) }
+        Self {
+            parents,
+            made: Mutex::new(None),
+            files: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
     }
 
     /// A new file in the folder.
@@ -52,7 +60,9 @@ impl SpillFolder {
             Some(made) => made,
             empty => empty.insert(self.make()?),
         };
-        let path = folder.path.join(self.files.fetch_add(1, Ordering::Relaxed).to_string());
+        let path = folder
+            .path
+            .join(self.files.fetch_add(1, Ordering::Relaxed).to_string());
         let file = File::create_new(&path).map_err(|error| Error::io(&path, error))?;
         Ok((path, file))
     }
@@ -140,7 +150,11 @@ pub(crate) struct Runs {
 
 impl Runs {
     /// Writes the runs of some buckets; each comes as batches in order.
-    pub(crate) fn write<B>(folder: &SpillFolder, schema: &Arc<Schema>, runs: impl Iterator<Item = (usize, B)>) -> Result<Self>
+    pub(crate) fn write<B>(
+        folder: &SpillFolder,
+        schema: &Arc<Schema>,
+        runs: impl Iterator<Item = (usize, B)>,
+    ) -> Result<Self>
     where
         B: Iterator<Item = Result<RecordBatch, ArrowError>>,
     {
@@ -152,32 +166,55 @@ impl Runs {
         let mut output = BufWriter::with_capacity(1 << 20, file);
         let mut segments = Vec::new();
         for (bucket, batches) in runs {
-            let offset = output.stream_position().map_err(|error| Error::io(&path, error))?;
-            let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).map_err(failed)?;
-            let mut writer = StreamWriter::try_new_with_options(&mut output, schema, options).map_err(failed)?;
+            let offset = output
+                .stream_position()
+                .map_err(|error| Error::io(&path, error))?;
+            let options = IpcWriteOptions::default()
+                .try_with_compression(Some(CompressionType::LZ4_FRAME))
+                .map_err(failed)?;
+            let mut writer =
+                StreamWriter::try_new_with_options(&mut output, schema, options).map_err(failed)?;
             for batch in batches {
                 writer.write(&batch.map_err(failed)?).map_err(failed)?;
             }
             writer.finish().map_err(failed)?;
             drop(writer);
-            let end = output.stream_position().map_err(|error| Error::io(&path, error))?;
-            segments.push(Segment { bucket, offset, length: end - offset });
+            let end = output
+                .stream_position()
+                .map_err(|error| Error::io(&path, error))?;
+            segments.push(Segment {
+                bucket,
+                offset,
+                length: end - offset,
+            });
         }
         output.flush().map_err(|error| Error::io(&path, error))?;
-        folder.bytes.fetch_add(segments.iter().map(|segment| segment.length).sum(), Ordering::Relaxed);
+        folder.bytes.fetch_add(
+            segments.iter().map(|segment| segment.length).sum(),
+            Ordering::Relaxed,
+        );
         Ok(Self { path, segments })
     }
 
     /// The run of a bucket, if it has one.
-    pub(crate) fn read(&self, bucket: usize) -> Result<Option<StreamReader<BufReader<Take<File>>>>> {
-        let Some(segment) = self.segments.iter().find(|segment| segment.bucket == bucket) else {
+    pub(crate) fn read(
+        &self,
+        bucket: usize,
+    ) -> Result<Option<StreamReader<BufReader<Take<File>>>>> {
+        let Some(segment) = self
+            .segments
+            .iter()
+            .find(|segment| segment.bucket == bucket)
+        else {
             return Ok(None);
         };
         let io = |error| Error::io(&self.path, error);
         let mut file = File::open(&self.path).map_err(io)?;
         file.seek(SeekFrom::Start(segment.offset)).map_err(io)?;
         let reader = StreamReader::try_new(BufReader::new(file.take(segment.length)), None);
-        Ok(Some(reader.map_err(|error| Error::arrow("temporary run", error))?))
+        Ok(Some(
+            reader.map_err(|error| Error::arrow("temporary run", error))?,
+        ))
     }
 
     /// The buckets that have a run here.

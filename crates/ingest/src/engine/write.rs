@@ -46,22 +46,44 @@ pub(crate) fn write(
     let mut jobs = VecDeque::new();
     let mut kept = Vec::with_capacity(tables.len());
     for table in tables {
-        let Table { closed, checks, keys, counts } = table;
-        let looked = Arc::new(Looked { checks, keys, counts });
+        let Table {
+            closed,
+            checks,
+            keys,
+            counts,
+        } = table;
+        let looked = Arc::new(Looked {
+            checks,
+            keys,
+            counts,
+        });
         let closed = Arc::new(closed);
-        jobs.extend(closed.filled.iter().map(|bucket| (Arc::clone(&closed), Arc::clone(&looked), *bucket)));
+        jobs.extend(
+            closed
+                .filled
+                .iter()
+                .map(|bucket| (Arc::clone(&closed), Arc::clone(&looked), *bucket)),
+        );
         kept.push(looked);
     }
     let jobs = Mutex::new(jobs);
     let failed: Mutex<Option<Error>> = Mutex::new(None);
-    let context = Context { people, transaction, progress, ids: &ids };
+    let context = Context {
+        people,
+        transaction,
+        progress,
+        ids: &ids,
+    };
     pool.scope(|scope| {
         for _ in 0..pool.current_num_threads() {
             scope.spawn(|_| {
                 while let Some((closed, looked, bucket)) = next(&jobs) {
                     if let Err(error) = context.bucket(&closed, &looked, bucket) {
                         jobs.lock().unwrap_or_else(PoisonError::into_inner).clear();
-                        failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                        failed
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .get_or_insert(error);
                     }
                 }
             });
@@ -74,15 +96,24 @@ pub(crate) fn write(
 }
 
 fn finish(looked: Arc<Looked>) -> Result<Written> {
-    let looked = Arc::into_inner(looked).ok_or_else(|| Error::engine("a table is still being written"))?;
+    let looked =
+        Arc::into_inner(looked).ok_or_else(|| Error::engine("a table is still being written"))?;
     let repeated = looked.keys.map_or(Ok(0), RepeatedKeys::finish)?;
-    Ok(Written { counts: looked.counts.into_inner().unwrap_or_else(PoisonError::into_inner), repeated })
+    Ok(Written {
+        counts: looked
+            .counts
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner),
+        repeated,
+    })
 }
 
 type Job = (Arc<Closed>, Arc<Looked>, usize);
 
 fn next(jobs: &Mutex<VecDeque<Job>>) -> Option<Job> {
-    jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    jobs.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .pop_front()
 }
 
 /// What is seen of a table's rows while they pass.
@@ -103,15 +134,23 @@ struct Context<'a> {
 impl Context<'_> {
     fn bucket(&self, closed: &Closed, looked: &Looked, bucket: usize) -> Result<()> {
         let name = &closed.spec.name;
-        let declared = self.transaction.table(name).ok_or_else(|| Error::engine(format!("table `{name}` was not declared")))?;
-        let id = closed.spec.is_bucketed().then(|| self.ids.get(bucket).copied()).flatten();
+        let declared = self
+            .transaction
+            .table(name)
+            .ok_or_else(|| Error::engine(format!("table `{name}` was not declared")))?;
+        let id = closed
+            .spec
+            .is_bucketed()
+            .then(|| self.ids.get(bucket).copied())
+            .flatten();
         let mut cursor = self.people.cursor();
         let mut counts = Counts::default();
         let mut look = |batch: RecordBatch| {
             if let Some(checks) = &looked.checks {
                 checks.look(&batch, &mut cursor, &mut counts);
                 if let (Some(keys), Some(column)) = (&looked.keys, checks.key) {
-                    keys.add(&batch, column).map_err(|error| ArrowError::IoError("temporary keys".to_owned(), error))?;
+                    keys.add(&batch, column)
+                        .map_err(|error| ArrowError::IoError("temporary keys".to_owned(), error))?;
                 }
             } else {
                 counts.rows += batch.num_rows() as u64;
@@ -119,14 +158,23 @@ impl Context<'_> {
             self.progress.advance(batch.num_rows() as u64);
             conform(&batch, &declared.schema)
         };
-        let mut batches = closed.ordered(bucket)?.map(|batch| batch.and_then(&mut look));
+        let mut batches = closed
+            .ordered(bucket)?
+            .map(|batch| batch.and_then(&mut look));
         let summary = self.transaction.append_run(name, id, &mut batches)?;
         drop(batches);
         if summary.added != counts.rows {
-            let what = format!("{} rows of table `{name}` were sent to the store and {} added", counts.rows, summary.added);
+            let what = format!(
+                "{} rows of table `{name}` were sent to the store and {} added",
+                counts.rows, summary.added
+            );
             return Err(Error::engine(what));
         }
-        looked.counts.lock().unwrap_or_else(PoisonError::into_inner).join(&counts);
+        looked
+            .counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .join(&counts);
         Ok(())
     }
 }
@@ -140,5 +188,8 @@ fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Arrow
         let given = batch.column_by_name(field.name()).map(ArrayRef::clone);
         given.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
     };
-    RecordBatch::try_new(Arc::clone(schema), schema.fields().iter().map(column).collect())
+    RecordBatch::try_new(
+        Arc::clone(schema),
+        schema.fields().iter().map(column).collect(),
+    )
 }

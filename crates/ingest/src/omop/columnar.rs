@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, new_null_array,
 };
 use arrow::compute::{CastOptions, cast_with_options, filter};
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
@@ -40,7 +41,11 @@ pub(super) struct ColumnarRows {
 }
 
 impl Columnar {
-    pub(super) fn decode(&self, batch: &RecordBatch, first: u64) -> Result<ColumnarRows, ArrowError> {
+    pub(super) fn decode(
+        &self,
+        batch: &RecordBatch,
+        first: u64,
+    ) -> Result<ColumnarRows, ArrowError> {
         let mut columns = Vec::with_capacity(self.columns.len());
         let mut faults: Vec<(usize, usize, Fault)> = Vec::new();
         for (at, column) in self.columns.iter().enumerate() {
@@ -49,15 +54,21 @@ impl Columnar {
                 continue;
             };
             let given = batch.column(source);
-            let converted = convert(given, &column.target, |row, fault| faults.push((row, at, fault)))?;
+            let converted = convert(given, &column.target, |row, fault| {
+                faults.push((row, at, fault))
+            })?;
             if column.key && converted.null_count() > 0 {
-                let missing = (0..converted.len()).filter(|row| converted.is_null(*row) && given.is_null(*row));
+                let missing = (0..converted.len())
+                    .filter(|row| converted.is_null(*row) && given.is_null(*row));
                 faults.extend(missing.map(|row| (row, at, Fault::MissingKey)));
             }
             columns.push(converted);
         }
         if faults.is_empty() {
-            return Ok(ColumnarRows { columns, rejects: Vec::new() });
+            return Ok(ColumnarRows {
+                columns,
+                rejects: Vec::new(),
+            });
         }
         faults.sort_unstable_by_key(|(row, column, _)| (*row, *column));
         faults.dedup_by_key(|(row, _, _)| *row);
@@ -70,19 +81,26 @@ impl Columnar {
                 column: Some(self.columns[column].name.clone()),
                 reason: fault.reason().to_owned(),
                 raw: as_json(&batch.slice(row, 1))?,
-                person: self.person.and_then(|column| person_of(batch.column(column), row)),
+                person: self
+                    .person
+                    .and_then(|column| person_of(batch.column(column), row)),
             });
         }
         let keep = BooleanArray::from(keep);
         let kept: Result<_, _> = columns.iter().map(|column| filter(column, &keep)).collect();
-        Ok(ColumnarRows { columns: kept?, rejects })
+        Ok(ColumnarRows {
+            columns: kept?,
+            rejects,
+        })
     }
 }
 
 /// The type in which a column that the model does not have is kept.
 pub(super) fn kept_type(data_type: &DataType) -> DataType {
     match data_type {
-        DataType::Boolean | DataType::Decimal128(..) | DataType::Decimal256(..) => data_type.clone(),
+        DataType::Boolean | DataType::Decimal128(..) | DataType::Decimal256(..) => {
+            data_type.clone()
+        }
         DataType::Float16 | DataType::Float32 | DataType::Float64 => DataType::Float64,
         DataType::Date32 | DataType::Date64 => DataType::Date32,
         DataType::Timestamp(..) => DataType::Timestamp(TimeUnit::Microsecond, None),
@@ -91,7 +109,11 @@ pub(super) fn kept_type(data_type: &DataType) -> DataType {
     }
 }
 
-fn convert(given: &ArrayRef, target: &DataType, mut fault: impl FnMut(usize, Fault)) -> Result<ArrayRef, ArrowError> {
+fn convert(
+    given: &ArrayRef,
+    target: &DataType,
+    mut fault: impl FnMut(usize, Fault),
+) -> Result<ArrayRef, ArrowError> {
     let given = plain(given)?;
     let from = given.data_type().clone();
     if from == *target {
@@ -101,10 +123,14 @@ fn convert(given: &ArrayRef, target: &DataType, mut fault: impl FnMut(usize, Fau
         (DataType::Timestamp(..), DataType::Timestamp(..)) => Ok(Arc::new(universal(&given)?)),
         (DataType::Timestamp(..), DataType::Date32) => {
             let moments = universal(&given)?;
-            let days = moments.unary_opt::<_, arrow::datatypes::Date32Type>(|micros| i32::try_from(micros.div_euclid(MICROS_PER_DAY)).ok());
+            let days = moments.unary_opt::<_, arrow::datatypes::Date32Type>(|micros| {
+                i32::try_from(micros.div_euclid(MICROS_PER_DAY)).ok()
+            });
             Ok(Arc::new(days) as Arc<Date32Array>)
         }
-        _ if (from.is_integer() && (target.is_integer() || target.is_floating())) || (from.is_floating() && target.is_floating()) => {
+        _ if (from.is_integer() && (target.is_integer() || target.is_floating()))
+            || (from.is_floating() && target.is_floating()) =>
+        {
             let converted = safe_cast(&given, target)?;
             lost(&given, &converted, Fault::IntegerRange, fault);
             Ok(converted)
@@ -144,7 +170,14 @@ fn plain(given: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 }
 
 fn safe_cast(given: &ArrayRef, target: &DataType) -> Result<ArrayRef, ArrowError> {
-    cast_with_options(given, target, &CastOptions { safe: true, ..CastOptions::default() })
+    cast_with_options(
+        given,
+        target,
+        &CastOptions {
+            safe: true,
+            ..CastOptions::default()
+        },
+    )
 }
 
 /// Moments in microseconds of universal time, whatever zone they are shown in.
@@ -152,14 +185,22 @@ fn universal(given: &ArrayRef) -> Result<TimestampMicrosecondArray, ArrowError> 
     let DataType::Timestamp(_, zone) = given.data_type() else {
         return Err(ArrowError::CastError("not a timestamp".to_owned()));
     };
-    let micros = safe_cast(given, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
-    Ok(micros.as_primitive::<TimestampMicrosecondType>().clone().with_timezone_opt::<Arc<str>>(None))
+    let micros = safe_cast(
+        given,
+        &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
+    )?;
+    Ok(micros
+        .as_primitive::<TimestampMicrosecondType>()
+        .clone()
+        .with_timezone_opt::<Arc<str>>(None))
 }
 
 /// Reports the cells whose value the conversion could not keep.
 fn lost(given: &ArrayRef, converted: &ArrayRef, kind: Fault, mut fault: impl FnMut(usize, Fault)) {
     if converted.null_count() > given.null_count() {
-        (0..given.len()).filter(|row| given.is_valid(*row) && converted.is_null(*row)).for_each(|row| fault(row, kind));
+        (0..given.len())
+            .filter(|row| given.is_valid(*row) && converted.is_null(*row))
+            .for_each(|row| fault(row, kind));
     }
 }
 
@@ -170,12 +211,22 @@ fn as_text(given: &ArrayRef) -> Result<StringArray, ArrowError> {
     }
     let formatter = ArrayFormatter::try_new(given, &FormatOptions::default())?;
     (0..given.len())
-        .map(|row| if given.is_null(row) { Ok(None) } else { formatter.value(row).try_to_string().map(Some) })
+        .map(|row| {
+            if given.is_null(row) {
+                Ok(None)
+            } else {
+                formatter.value(row).try_to_string().map(Some)
+            }
+        })
         .collect()
 }
 
 /// Text parsed as cells of a text file are.
-fn parsed(text: &StringArray, cell_type: CellType, fault: &mut impl FnMut(usize, Fault)) -> Result<ArrayRef, ArrowError> {
+fn parsed(
+    text: &StringArray,
+    cell_type: CellType,
+    fault: &mut impl FnMut(usize, Fault),
+) -> Result<ArrayRef, ArrowError> {
     let mut builder = Builder::new(cell_type, text.len());
     for (row, cell) in text.iter().enumerate() {
         let cell = parse::trim(cell.unwrap_or_default().as_bytes());
@@ -202,5 +253,7 @@ fn as_json(row: &RecordBatch) -> Result<String, ArrowError> {
     let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
     writer.write(row)?;
     writer.finish()?;
-    Ok(String::from_utf8_lossy(&writer.into_inner()).trim_end().to_owned())
+    Ok(String::from_utf8_lossy(&writer.into_inner())
+        .trim_end()
+        .to_owned())
 }

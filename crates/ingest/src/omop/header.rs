@@ -33,7 +33,9 @@ pub(super) enum Form {
 
 /// The definition of a column in whichever version has it.
 pub(super) fn known_column(table: &str, column: &str) -> Option<&'static ColumnDef> {
-    [CdmVersion::V5_4, CdmVersion::V5_3].into_iter().find_map(|version| table_in(version, table)?.column(column))
+    [CdmVersion::V5_4, CdmVersion::V5_3]
+        .into_iter()
+        .find_map(|version| table_in(version, table)?.column(column))
 }
 
 /// Reads a file's header.
@@ -51,31 +53,57 @@ pub(super) fn read(table: &str, file: &SourceFile) -> Result<Header> {
             let opened = File::open(&file.path).map_err(|error| Error::io(&file.path, error))?;
             let builder = ParquetRecordBatchReaderBuilder::try_new(opened)
                 .map_err(|_| Error::bad_file(&file.name, "the Parquet footer cannot be read: the file is damaged or not Parquet; copy or export it again"))?;
-            let schema = builder.schema().clone();
-            (schema.fields().iter().map(|field| field.name().clone()).collect(), Form::Columnar(schema))
+            let schema = SchemaRef::clone(builder.schema());
+            (
+                schema
+                    .fields()
+                    .iter()
+                    .map(|field| field.name().clone())
+                    .collect(),
+                Form::Columnar(schema),
+            )
         }
     };
     if matches!(form, Form::Empty) {
         let findings = vec![Finding::new(&file.name, None, FindingKind::EmptyFile, 1)];
-        return Ok(Header { names: Vec::new(), form, findings });
+        return Ok(Header {
+            names: Vec::new(),
+            form,
+            findings,
+        });
     }
     if matches!(form, Form::Text(_)) {
         check(table, file, &written)?;
     }
     let (names, findings) = unique(table, &written);
-    Ok(Header { names, form, findings })
+    Ok(Header {
+        names,
+        form,
+        findings,
+    })
 }
 
 /// Refuses a first line that is data.
 fn check(table: &str, file: &SourceFile, names: &[String]) -> Result<()> {
     let no_header = |expected: &str| {
-        Error::bad_file(&file.name, format!("line 1 is not a header{expected}: put the column names into the first line"))
+        Error::bad_file(
+            &file.name,
+            format!("line 1 is not a header{expected}: put the column names into the first line"),
+        )
     };
     let known = table_in(CdmVersion::V5_4, table).or_else(|| table_in(CdmVersion::V5_3, table));
     if let Some(def) = known {
         if !names.iter().any(|name| known_column(table, name).is_some()) {
-            let expected: Vec<&str> = def.columns.iter().take(3).map(|column| column.name).collect();
-            return Err(no_header(&format!(", none of its cells is a column of table `{table}` ({}, …)", expected.join(", "))));
+            let expected: Vec<&str> = def
+                .columns
+                .iter()
+                .take(3)
+                .map(|column| column.name)
+                .collect();
+            return Err(no_header(&format!(
+                ", none of its cells is a column of table `{table}` ({}, …)",
+                expected.join(", ")
+            )));
         }
         return Ok(());
     }
@@ -95,17 +123,26 @@ fn unique(table: &str, written: &[String]) -> (Vec<String>, Vec<Finding>) {
     let mut findings = Vec::new();
     for (at, name) in written.iter().enumerate() {
         let name = name.trim().to_lowercase();
-        let name = if name.is_empty() { format!("column_{}", at + 1) } else { name };
+        let name = if name.is_empty() {
+            format!("column_{}", at + 1)
+        } else {
+            name
+        };
         if !names.contains(&name) {
             names.push(name);
             continue;
         }
         let mut number = 2;
-        while names.contains(&format!("{name}_{number}")) || written.iter().any(|other| other.eq_ignore_ascii_case(&format!("{name}_{number}"))) {
+        while names.contains(&format!("{name}_{number}"))
+            || written
+                .iter()
+                .any(|other| other.eq_ignore_ascii_case(&format!("{name}_{number}")))
+        {
             number += 1;
         }
         let mut finding = Finding::new(table, Some(&name), FindingKind::RepeatedColumn, 1);
-        finding.detail = format!("column stands in the header again: the second is kept as `{name}_{number}`");
+        finding.detail =
+            format!("column stands in the header again: the second is kept as `{name}_{number}`");
         findings.push(finding);
         names.push(format!("{name}_{number}"));
     }
@@ -118,9 +155,27 @@ mod tests {
 
     #[test]
     fn every_name_once() {
-        let written = ["Person_ID", "", "person_id", "x", "person_id_2", "PERSON_ID"].map(str::to_owned);
+        let written = [
+            "Person_ID",
+            "",
+            "person_id",
+            "x",
+            "person_id_2",
+            "PERSON_ID",
+        ]
+        .map(str::to_owned);
         let (names, findings) = unique("person", &written);
-        assert_eq!(names, ["person_id", "column_2", "person_id_3", "x", "person_id_2", "person_id_4"]);
+        assert_eq!(
+            names,
+            [
+                "person_id",
+                "column_2",
+                "person_id_3",
+                "x",
+                "person_id_2",
+                "person_id_4"
+            ]
+        );
         assert_eq!(findings.len(), 2);
     }
 }

@@ -64,13 +64,23 @@ impl Guess {
         }
         let digits = cell.strip_prefix(b"-").unwrap_or(cell);
         let padded = digits.len() > 1 && digits[0] == b'0' && digits[1] != b'.';
-        let plain = digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+        let plain = digits
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b'.');
         if plain && !padded {
             if !digits.contains(&b'.') {
-                return if parse::integer(cell).is_ok() { Self::Integer } else { Self::Text };
+                return if parse::integer(cell).is_ok() {
+                    Self::Integer
+                } else {
+                    Self::Text
+                };
             }
             let one_point = digits.iter().filter(|byte| **byte == b'.').count() == 1;
-            if one_point && digits[0] != b'.' && digits.last() != Some(&b'.') && parse::float(cell).is_ok() {
+            if one_point
+                && digits[0] != b'.'
+                && digits.last() != Some(&b'.')
+                && parse::float(cell).is_ok()
+            {
                 return Self::Float;
             }
         }
@@ -87,7 +97,12 @@ impl Guess {
 }
 
 /// What the cells of some columns of a block are.
-pub(super) fn guess_block(block: &[u8], delimiter: u8, width: usize, columns: &[usize]) -> Vec<Guess> {
+pub(super) fn guess_block(
+    block: &[u8],
+    delimiter: u8,
+    width: usize,
+    columns: &[usize],
+) -> Vec<Guess> {
     let mut guesses = vec![Guess::Nothing; columns.len()];
     let mut tokenizer = Tokenizer::new(block, delimiter);
     let mut cells: Vec<Cell> = Vec::with_capacity(width);
@@ -112,10 +127,23 @@ mod tests {
     #[test]
     fn cells() {
         for (cell, guess) in [
-            ("", Guess::Nothing), ("0", Guess::Integer), ("-12", Guess::Integer), ("02155", Guess::Text), ("1e5", Guess::Text),
-            ("0.5", Guess::Float), ("-71.2", Guess::Float), (".5", Guess::Text), ("1.2.3", Guess::Text), ("-", Guess::Text),
-            ("2024-02-29", Guess::Date), ("2024-02-30", Guess::Text), ("2024-02-29T10:00:00Z", Guess::DateTime),
-            ("20240229", Guess::Integer), ("99999999999999999999", Guess::Text), ("true", Guess::Text), ("NA", Guess::Text),
+            ("", Guess::Nothing),
+            ("0", Guess::Integer),
+            ("-12", Guess::Integer),
+            ("02155", Guess::Text),
+            ("1e5", Guess::Text),
+            ("0.5", Guess::Float),
+            ("-71.2", Guess::Float),
+            (".5", Guess::Text),
+            ("1.2.3", Guess::Text),
+            ("-", Guess::Text),
+            ("2024-02-29", Guess::Date),
+            ("2024-02-30", Guess::Text),
+            ("2024-02-29T10:00:00Z", Guess::DateTime),
+            ("20240229", Guess::Integer),
+            ("99999999999999999999", Guess::Text),
+            ("true", Guess::Text),
+            ("NA", Guess::Text),
         ] {
             assert_eq!(Guess::of_cell(cell.as_bytes()), guess, "{cell}");
         }
@@ -123,7 +151,15 @@ mod tests {
 
     #[test]
     fn columns() {
-        let guesses = guess_block(b"1,2024-01-01,a,\n2.5,2024-01-01 10:00,b,\nx\n", b',', 4, &[0, 1, 2, 3]);
-        assert_eq!(guesses, [Guess::Float, Guess::DateTime, Guess::Text, Guess::Nothing]);
+        let guesses = guess_block(
+            b"1,2024-01-01,a,\n2.5,2024-01-01 10:00,b,\nx\n",
+            b',',
+            4,
+            &[0, 1, 2, 3],
+        );
+        assert_eq!(
+            guesses,
+            [Guess::Float, Guess::DateTime, Guess::Text, Guess::Nothing]
+        );
     }
 }

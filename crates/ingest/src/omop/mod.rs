@@ -6,6 +6,7 @@ mod infer;
 mod plan;
 
 use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::SchemaRef;
 use columna_model::CdmVersion;
 use columna_store::Snapshot;
 
@@ -40,7 +41,11 @@ enum InputDecoder {
 
 impl OmopReader {
     /// Reads the headers of all files, and what a look at them does not tell.
-    pub(crate) fn open(source: &Source, stored: &Snapshot, options: &IngestOptions) -> Result<Self> {
+    pub(crate) fn open(
+        source: &Source,
+        stored: &Snapshot,
+        options: &IngestOptions,
+    ) -> Result<Self> {
         plan::open(source, stored, options)
     }
 }
@@ -59,7 +64,9 @@ impl Reader for OmopReader {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        let missing = NEEDED.iter().filter(|name| !self.targets.iter().any(|target| target.spec.name == **name));
+        let missing = NEEDED
+            .iter()
+            .filter(|name| !self.targets.iter().any(|target| target.spec.name == **name));
         let missing = missing.map(|name| Finding::new(name, None, FindingKind::MissingTable, 1));
         self.findings.iter().cloned().chain(missing).collect()
     }
@@ -69,30 +76,58 @@ impl Reader for OmopReader {
         let target = &self.targets[home];
         let table = &target.spec.name;
         let rows_of = |columns: Vec<ArrayRef>| {
-            let batch = RecordBatch::try_new(target.spec.schema.clone(), columns);
+            let batch = RecordBatch::try_new(SchemaRef::clone(&target.spec.schema), columns);
             batch.map_err(|error| Error::arrow(table, error))
         };
         match (&self.decoders[input], block) {
             (InputDecoder::Text(decoder), Block::Text(block)) => {
-                let rows = decoder.decode(block).map_err(|error| Error::arrow(table, error))?;
+                let rows = decoder
+                    .decode(block)
+                    .map_err(|error| Error::arrow(table, error))?;
                 let mut findings = Vec::new();
-                let kinds = [(FindingKind::NullWord, &rows.notes.null_words), (FindingKind::UnixDate, &rows.notes.unix_dates)];
+                let kinds = [
+                    (FindingKind::NullWord, &rows.notes.null_words),
+                    (FindingKind::UnixDate, &rows.notes.unix_dates),
+                ];
                 for (kind, counts) in kinds {
                     for (column, count) in counts {
                         let name = target.spec.schema.field(*column).name();
                         findings.push(Finding::new(table, Some(name), kind, *count));
                     }
                 }
-                let stored = TargetRows { target: home, batch: rows_of(rows.columns)?, derived: false };
-                Ok(Decoded { read: rows.read, rows: vec![stored], rejects: rows.rejects, findings })
+                let stored = TargetRows {
+                    target: home,
+                    batch: rows_of(rows.columns)?,
+                    derived: false,
+                };
+                Ok(Decoded {
+                    read: rows.read,
+                    rows: vec![stored],
+                    rejects: rows.rejects,
+                    findings,
+                })
             }
             (InputDecoder::Columnar(columnar), Block::Rows(batch, first)) => {
-                let rows = columnar.decode(batch, *first).map_err(|error| Error::arrow(table, error))?;
-                let stored = TargetRows { target: home, batch: rows_of(rows.columns)?, derived: false };
+                let rows = columnar
+                    .decode(batch, *first)
+                    .map_err(|error| Error::arrow(table, error))?;
+                let stored = TargetRows {
+                    target: home,
+                    batch: rows_of(rows.columns)?,
+                    derived: false,
+                };
                 let read = batch.num_rows() as u64;
-                Ok(Decoded { read, rows: vec![stored], rejects: rows.rejects, findings: Vec::new() })
+                Ok(Decoded {
+                    read,
+                    rows: vec![stored],
+                    rejects: rows.rejects,
+                    findings: Vec::new(),
+                })
             }
-            _ => Err(Error::engine(format!("a block of `{}` came in another form than its file", self.inputs[input].file.name))),
+            _ => Err(Error::engine(format!(
+                "a block of `{}` came in another form than its file",
+                self.inputs[input].file.name
+            ))),
         }
     }
 }

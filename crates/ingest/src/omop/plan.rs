@@ -23,38 +23,76 @@ use crate::{Error, Result};
 /// Columns that make a table of its own one of persons, if they hold integers.
 const PERSON_KEYS: [&str; 2] = ["person_id", "subject_id"];
 
-pub(super) fn open(source: &Source, stored: &Snapshot, options: &IngestOptions) -> Result<OmopReader> {
+pub(super) fn open(
+    source: &Source,
+    stored: &Snapshot,
+    options: &IngestOptions,
+) -> Result<OmopReader> {
     let mut tables: Vec<(&SourceTable, Vec<Header>)> = Vec::with_capacity(source.tables.len());
     for table in &source.tables {
-        let headers: Result<_> = table.files.iter().map(|file| header::read(&table.name, file)).collect();
+        let headers: Result<_> = table
+            .files
+            .iter()
+            .map(|file| header::read(&table.name, file))
+            .collect();
         tables.push((table, headers?));
     }
     let version = version_of(&tables);
-    let mut reader = OmopReader { version, targets: Vec::new(), inputs: Vec::new(), decoders: Vec::new(), findings: Vec::new() };
+    let mut reader = OmopReader {
+        version,
+        targets: Vec::new(),
+        inputs: Vec::new(),
+        decoders: Vec::new(),
+        findings: Vec::new(),
+    };
     for (table, headers) in &tables {
-        reader.findings.extend(headers.iter().flat_map(|header| header.findings.iter().cloned()));
+        reader.findings.extend(
+            headers
+                .iter()
+                .flat_map(|header| header.findings.iter().cloned()),
+        );
         let def = table_in(version, &table.name).or_else(|| other_version(&table.name));
-        if def.is_none() && headers.iter().all(|header| matches!(header.form, Form::Empty)) {
+        if def.is_none()
+            && headers
+                .iter()
+                .all(|header| matches!(header.form, Form::Empty))
+        {
             continue;
         }
-        let plan = TablePlan { table, headers, def, stored: stored.table(&table.name).map(|version| &version.spec), options };
+        let plan = TablePlan {
+            table,
+            headers,
+            def,
+            stored: stored.table(&table.name).map(|version| &version.spec),
+            options,
+        };
         plan.add_to(&mut reader)?;
     }
     if reader.targets.is_empty() {
-        return Err(Error::NothingToRead { path: source.path.display().to_string(), hint: "all of its files are empty".to_owned() });
+        return Err(Error::NothingToRead {
+            path: source.path.display().to_string(),
+            hint: "all of its files are empty".to_owned(),
+        });
     }
     Ok(reader)
 }
 
 fn other_version(table: &str) -> Option<&'static TableDef> {
-    CdmVersion::ALL.into_iter().find_map(|version| table_in(version, table))
+    CdmVersion::ALL
+        .into_iter()
+        .find_map(|version| table_in(version, table))
 }
 
 /// The version that the columns speak for; 5.4 where they fit both.
 fn version_of(tables: &[(&SourceTable, Vec<Header>)]) -> CdmVersion {
     let names: Vec<(&str, Vec<&String>)> = tables
         .iter()
-        .map(|(table, headers)| (table.name.as_str(), headers.iter().flat_map(|header| &header.names).collect()))
+        .map(|(table, headers)| {
+            (
+                table.name.as_str(),
+                headers.iter().flat_map(|header| &header.names).collect(),
+            )
+        })
         .collect();
     detect_version(&names).unwrap_or(CdmVersion::V5_4)
 }
@@ -76,20 +114,40 @@ impl TablePlan<'_> {
         for (file, header) in self.table.files.iter().zip(self.headers) {
             let (decoder, dialect) = self.decoder(file, header, &spec)?;
             reader.decoders.push(decoder);
-            reader.inputs.push(Input { file: file.clone(), table: self.table.name.clone(), home, dialect, numbered: false });
+            reader.inputs.push(Input {
+                file: file.clone(),
+                table: self.table.name.clone(),
+                home,
+                dialect,
+                numbered: false,
+            });
         }
         let missing_columns = self.missing_columns();
         for column in &missing_columns {
-            reader.findings.push(Finding::new(&self.table.name, Some(column), FindingKind::MissingColumn, 1));
+            reader.findings.push(Finding::new(
+                &self.table.name,
+                Some(column),
+                FindingKind::MissingColumn,
+                1,
+            ));
         }
         let dates: Vec<String> = match self.def {
             Some(_) => Vec::new(),
             None => {
-                reader.findings.push(Finding::new(&self.table.name, None, FindingKind::ExtraTable, 1));
+                reader.findings.push(Finding::new(
+                    &self.table.name,
+                    None,
+                    FindingKind::ExtraTable,
+                    1,
+                ));
                 spec.sort.iter().skip(1).cloned().collect()
             }
         };
-        let date = |of_model: Option<&str>, at: usize| of_model.map(str::to_owned).or_else(|| dates.get(at).cloned());
+        let date = |of_model: Option<&str>, at: usize| {
+            of_model
+                .map(str::to_owned)
+                .or_else(|| dates.get(at).cloned())
+        };
         reader.targets.push(Target {
             start_date: date(self.def.and_then(|def| def.start_date), 0),
             end_date: date(self.def.and_then(|def| def.end_date), 1),
@@ -104,10 +162,23 @@ impl TablePlan<'_> {
     /// Required columns that no file of the table has. A table without any row misses nothing that matters.
     fn missing_columns(&self) -> Vec<String> {
         let columns = self.def.map_or(&[][..], |def| def.columns);
-        let has = |name: &str| self.headers.iter().any(|header| header.names.iter().any(|given| given == name));
-        let all_empty = self.headers.iter().all(|header| matches!(header.form, Form::Empty));
-        let missing = columns.iter().filter(|column| column.required && !has(column.name));
-        if all_empty { Vec::new() } else { missing.map(|column| column.name.to_owned()).collect() }
+        let has = |name: &str| {
+            self.headers
+                .iter()
+                .any(|header| header.names.iter().any(|given| given == name))
+        };
+        let all_empty = self
+            .headers
+            .iter()
+            .all(|header| matches!(header.form, Form::Empty));
+        let missing = columns
+            .iter()
+            .filter(|column| column.required && !has(column.name));
+        if all_empty {
+            Vec::new()
+        } else {
+            missing.map(|column| column.name.to_owned()).collect()
+        }
     }
 
     /// Names and types of the columns that the model does not have, in the order in which they first stand in a file.
@@ -121,18 +192,37 @@ impl TablePlan<'_> {
         }
         // What another version or an earlier delivery says about a column is known; the rest must be looked at.
         let known = |name: &str| {
-            let stored = self.stored.and_then(|spec| spec.schema.field_with_name(name).ok());
+            let stored = self
+                .stored
+                .and_then(|spec| spec.schema.field_with_name(name).ok());
             let stored = stored.map(|field| field.data_type().clone());
-            stored.or_else(|| known_column(&self.table.name, name).map(|column| column.data_type.arrow()))
+            stored.or_else(|| {
+                known_column(&self.table.name, name).map(|column| column.data_type.arrow())
+            })
         };
-        let mut types: BTreeMap<&String, DataType> = names.iter().filter_map(|name| Some((*name, known(name)?))).collect();
-        let unknown: Vec<&String> = names.iter().copied().filter(|name| !types.contains_key(name)).collect();
+        let mut types: BTreeMap<&String, DataType> = names
+            .iter()
+            .filter_map(|name| Some((*name, known(name)?)))
+            .collect();
+        let unknown: Vec<&String> = names
+            .iter()
+            .copied()
+            .filter(|name| !types.contains_key(name))
+            .collect();
         if !unknown.is_empty() {
             for (name, data_type) in unknown.iter().zip(self.guess(&unknown)?) {
                 types.insert(name, data_type);
             }
         }
-        Ok(names.into_iter().map(|name| (name.clone(), types.get(name).cloned().unwrap_or(DataType::Utf8))).collect())
+        Ok(names
+            .into_iter()
+            .map(|name| {
+                (
+                    name.clone(),
+                    types.get(name).cloned().unwrap_or(DataType::Utf8),
+                )
+            })
+            .collect())
     }
 
     /// Types from every cell of every file.
@@ -144,7 +234,9 @@ impl TablePlan<'_> {
             let columns: Vec<(usize, usize)> = names
                 .iter()
                 .enumerate()
-                .filter_map(|(at, name)| Some((at, header.names.iter().position(|given| given == *name)?)))
+                .filter_map(|(at, name)| {
+                    Some((at, header.names.iter().position(|given| given == *name)?))
+                })
                 .collect();
             if columns.is_empty() {
                 continue;
@@ -153,7 +245,10 @@ impl TablePlan<'_> {
             let found = match &header.form {
                 Form::Empty => continue,
                 Form::Columnar(schema) => {
-                    let types: Vec<DataType> = cells.iter().map(|cell| kept_type(schema.field(*cell).data_type())).collect();
+                    let types: Vec<DataType> = cells
+                        .iter()
+                        .map(|cell| kept_type(schema.field(*cell).data_type()))
+                        .collect();
                     for ((at, _), data_type) in columns.iter().zip(&types) {
                         is_exact &= exact[*at].as_ref().is_none_or(|known| known == data_type);
                         exact[*at] = Some(data_type.clone());
@@ -170,15 +265,26 @@ impl TablePlan<'_> {
             }
         }
         // Parquet alone keeps types that text cannot have, such as decimals.
-        let of = |(guess, exact): (Guess, Option<DataType>)| exact.filter(|_| is_exact).unwrap_or_else(|| guess.data_type());
+        let of = |(guess, exact): (Guess, Option<DataType>)| {
+            exact
+                .filter(|_| is_exact)
+                .unwrap_or_else(|| guess.data_type())
+        };
         Ok(guesses.into_iter().zip(exact).map(of).collect())
     }
 
-    fn guess_text(&self, file: &SourceFile, dialect: Dialect, width: usize, cells: &[usize]) -> Result<Vec<Guess>> {
+    fn guess_text(
+        &self,
+        file: &SourceFile,
+        dialect: Dialect,
+        width: usize,
+        cells: &[usize],
+    ) -> Result<Vec<Guess>> {
         let Encoding::Text(compression) = file.encoding else {
             return Ok(vec![Guess::Nothing; cells.len()]);
         };
-        let silent: Arc<dyn columna_model::progress::Progress> = Arc::new(columna_model::progress::Silent);
+        let silent: Arc<dyn columna_model::progress::Progress> =
+            Arc::new(columna_model::progress::Silent);
         let text = Text::open(file, compression, &silent)?;
         let mut blocks = TextBlocks::new(text, dialect, self.options.block_bytes(), false);
         let mut guesses = vec![Guess::Nothing; cells.len()];
@@ -192,8 +298,10 @@ impl TablePlan<'_> {
             if group.is_empty() {
                 return Ok(guesses);
             }
-            let found: Vec<Vec<Guess>> =
-                group.par_iter().map(|block| guess_block(&block.bytes, dialect.delimiter, width, cells)).collect();
+            let found: Vec<Vec<Guess>> = group
+                .par_iter()
+                .map(|block| guess_block(&block.bytes, dialect.delimiter, width, cells))
+                .collect();
             for found in found {
                 for (guess, found) in guesses.iter_mut().zip(found) {
                     *guess = guess.and(found);
@@ -203,17 +311,25 @@ impl TablePlan<'_> {
     }
 
     fn spec(&self, extra: &[(String, DataType)]) -> Result<TableSpec> {
-        let extra_fields = extra.iter().map(|(name, data_type)| Field::new(name, data_type.clone(), true));
+        let extra_fields = extra
+            .iter()
+            .map(|(name, data_type)| Field::new(name, data_type.clone(), true));
         if let Some(def) = self.def {
             if let Some(key) = def.person_key
-                && let Some((file, _)) = self
-                    .table
-                    .files
-                    .iter()
-                    .zip(self.headers)
-                    .find(|(_, header)| !matches!(header.form, Form::Empty) && !header.names.iter().any(|name| name == key))
+                && let Some((file, _)) =
+                    self.table
+                        .files
+                        .iter()
+                        .zip(self.headers)
+                        .find(|(_, header)| {
+                            !matches!(header.form, Form::Empty)
+                                && !header.names.iter().any(|name| name == key)
+                        })
             {
-                let what = format!("no column `{key}`: without it no row of table `{}` can be stored", def.name);
+                let what = format!(
+                    "no column `{key}`: without it no row of table `{}` can be stored",
+                    def.name
+                );
                 return Err(Error::bad_file(&file.name, what));
             }
             let mut spec = TableSpec::from_model(def);
@@ -225,15 +341,28 @@ impl TablePlan<'_> {
             spec.schema = Arc::new(Schema::new(fields.chain(extra_fields).collect::<Vec<_>>()));
             return Ok(spec);
         }
-        let type_of = |name: &str| extra.iter().find(|(given, _)| given == name).map(|(_, data_type)| data_type);
-        let found = PERSON_KEYS.into_iter().find(|key| type_of(key) == Some(&DataType::Int64));
-        let person_key = self.stored.map_or(found.map(str::to_owned), |spec| spec.person_key.clone());
+        let type_of = |name: &str| {
+            extra
+                .iter()
+                .find(|(given, _)| given == name)
+                .map(|(_, data_type)| data_type)
+        };
+        let found = PERSON_KEYS
+            .into_iter()
+            .find(|key| type_of(key) == Some(&DataType::Int64));
+        let person_key = self
+            .stored
+            .map_or(found.map(str::to_owned), |spec| spec.person_key.clone());
         let sort = match (self.stored, &person_key) {
             (Some(stored), _) => stored.sort.clone(),
             (None, None) => Vec::new(),
             (None, Some(key)) => {
-                let dates = extra.iter().filter(|(_, data_type)| *data_type == DataType::Date32 || matches!(data_type, DataType::Timestamp(..)));
-                std::iter::once(key.clone()).chain(dates.take(1).map(|(name, _)| name.clone())).collect()
+                let dates = extra.iter().filter(|(_, data_type)| {
+                    *data_type == DataType::Date32 || matches!(data_type, DataType::Timestamp(..))
+                });
+                std::iter::once(key.clone())
+                    .chain(dates.take(1).map(|(name, _)| name.clone()))
+                    .collect()
             }
         };
         let fields = extra_fields.map(|field| {
@@ -248,17 +377,31 @@ impl TablePlan<'_> {
                 && let Ok(field) = stored.schema.field_with_name(name)
             {
                 if person_key.as_deref() == Some(name) {
-                    let what = format!("no column `{name}`, which table `{}` of the store is bound to persons by", self.table.name);
+                    let what = format!(
+                        "no column `{name}`, which table `{}` of the store is bound to persons by",
+                        self.table.name
+                    );
                     return Err(Error::bad_file(&self.table.files[0].name, what));
                 }
                 fields.push(field.clone().with_nullable(true));
             }
         }
         let schema = Arc::new(Schema::new(fields));
-        Ok(TableSpec { name: self.table.name.clone(), schema, bloom: person_key.iter().cloned().collect(), person_key, sort })
+        Ok(TableSpec {
+            name: self.table.name.clone(),
+            schema,
+            bloom: person_key.iter().cloned().collect(),
+            person_key,
+            sort,
+        })
     }
 
-    fn decoder(&self, file: &SourceFile, header: &Header, spec: &TableSpec) -> Result<(InputDecoder, Option<Dialect>)> {
+    fn decoder(
+        &self,
+        file: &SourceFile,
+        header: &Header,
+        spec: &TableSpec,
+    ) -> Result<(InputDecoder, Option<Dialect>)> {
         let position = |name: &str| header.names.iter().position(|given| given == name);
         let is_key = |name: &str| spec.person_key.as_deref() == Some(name);
         let person = spec.person_key.as_deref().and_then(position);
@@ -267,16 +410,26 @@ impl TablePlan<'_> {
             Form::Text(dialect) => {
                 let mut columns = Vec::with_capacity(spec.schema.fields().len());
                 for field in spec.schema.fields() {
-                    let cell_type = CellType::of(field.data_type()).ok_or_else(|| Error::ColumnType {
-                        file: file.name.clone(),
-                        table: spec.name.clone(),
-                        column: field.name().clone(),
-                        found: "text".to_owned(),
-                        needed: field.data_type().to_string(),
-                    })?;
-                    columns.push(Column { cell_type, cell: position(field.name()), key: is_key(field.name()) });
+                    let cell_type =
+                        CellType::of(field.data_type()).ok_or_else(|| Error::ColumnType {
+                            file: file.name.clone(),
+                            table: spec.name.clone(),
+                            column: field.name().clone(),
+                            found: "text".to_owned(),
+                            needed: field.data_type().to_string(),
+                        })?;
+                    columns.push(Column {
+                        cell_type,
+                        cell: position(field.name()),
+                        key: is_key(field.name()),
+                    });
                 }
-                let decoder = Decoder { columns, header: header.names.clone(), delimiter: dialect.delimiter, person };
+                let decoder = Decoder {
+                    columns,
+                    header: header.names.clone(),
+                    delimiter: dialect.delimiter,
+                    person,
+                };
                 Ok((InputDecoder::Text(decoder), Some(*dialect)))
             }
             Form::Columnar(schema) => {
@@ -284,7 +437,9 @@ impl TablePlan<'_> {
                 for field in spec.schema.fields() {
                     let source = position(field.name());
                     let found = source.map(|at| schema.field(at).data_type());
-                    if let Some(found) = found.filter(|found| found.is_nested() && *field.data_type() != DataType::Utf8) {
+                    if let Some(found) = found
+                        .filter(|found| found.is_nested() && *field.data_type() != DataType::Utf8)
+                    {
                         return Err(Error::ColumnType {
                             file: file.name.clone(),
                             table: spec.name.clone(),
@@ -311,7 +466,10 @@ impl crate::csv::BlockError {
     pub(crate) fn of_file(self, file: &SourceFile) -> Error {
         match self {
             Self::Read(error, lines) => cannot_read(file, &error, lines),
-            Self::TooLong(line) => Error::bad_file(&file.name, format!("line {line} does not end within 256 MB: the file is not a table")),
+            Self::TooLong(line) => Error::bad_file(
+                &file.name,
+                format!("line {line} does not end within 256 MB: the file is not a table"),
+            ),
         }
     }
 }

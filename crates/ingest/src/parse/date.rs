@@ -1,6 +1,6 @@
 //! Dates and datetimes from bytes, in the forms hospitals write.
 
-use super::{two_digits, Fault};
+use super::{Fault, two_digits};
 
 /// Microseconds of a day.
 pub(crate) const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -15,7 +15,9 @@ pub(crate) fn days_from_civil(year: i32, month: u32, day: u32) -> Option<i32> {
     let era = shifted.div_euclid(400);
     let year_of_era = shifted.rem_euclid(400);
     let month = i32::try_from(month).ok()?;
-    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + i32::try_from(day).ok()? - 1;
+    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5
+        + i32::try_from(day).ok()?
+        - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     Some(era * 146_097 + day_of_era - 719_468)
 }
@@ -56,17 +58,17 @@ pub(crate) fn datetime(cell: &[u8]) -> Result<i64, Fault> {
 
 /// Whether the cell is a whole number of days in Unix seconds, as SQLite exports of R write dates.
 ///
-/// Nine or ten digits (or a sign) tell it from `YYYYMMDD`.
+/// Only for a cell that is no date in any other form: eight digits that can be `YYYYMMDD` are that.
 pub(crate) fn is_midnight_seconds(cell: &[u8]) -> Option<i32> {
     let cell = cell.strip_suffix(b".0").unwrap_or(cell);
-    let signed = cell.first() == Some(&b'-');
-    let digits = if signed { &cell[1..] } else { cell };
-    let long_enough = digits.len() == 9 || digits.len() == 10 || (signed && (5..=10).contains(&digits.len()));
-    if !long_enough || !digits.iter().all(u8::is_ascii_digit) {
+    let digits = cell.strip_prefix(b"-").unwrap_or(cell);
+    if !(5..=10).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let seconds = super::integer(cell).ok()?;
-    (seconds % 86_400 == 0).then_some(seconds / 86_400).and_then(|days| i32::try_from(days).ok())
+    (seconds % 86_400 == 0)
+        .then_some(seconds / 86_400)
+        .and_then(|days| i32::try_from(days).ok())
 }
 
 /// The date of the cell, and the microseconds of its time of day moved to universal time.
@@ -92,10 +94,26 @@ fn moment(cell: &[u8]) -> Option<(i32, i64)> {
 ///
 /// `DD/MM/YYYY` and `MM/DD/YYYY` cannot be told apart and are read only where one of the two is impossible.
 fn leading_date(cell: &[u8]) -> Option<(i32, usize)> {
-    if let [a, b, c, d, first @ (b'-' | b'/' | b'.'), m1, m2, second, d1, d2, ..] = cell
+    if let [
+        a,
+        b,
+        c,
+        d,
+        first @ (b'-' | b'/' | b'.'),
+        m1,
+        m2,
+        second,
+        d1,
+        d2,
+        ..,
+    ] = cell
         && first == second
-        && let (Some(century), Some(year), Some(month), Some(day)) =
-            (two_digits(*a, *b), two_digits(*c, *d), two_digits(*m1, *m2), two_digits(*d1, *d2))
+        && let (Some(century), Some(year), Some(month), Some(day)) = (
+            two_digits(*a, *b),
+            two_digits(*c, *d),
+            two_digits(*m1, *m2),
+            two_digits(*d1, *d2),
+        )
     {
         return Some((civil(century * 100 + year, month, day)?, 10));
     }
@@ -106,7 +124,9 @@ fn leading_date(cell: &[u8]) -> Option<(i32, usize)> {
             Some((civil(pair(0)? * 100 + pair(2)?, pair(4)?, pair(6)?)?, 8))
         }
         4 => {
-            let separator = *cell.get(4).filter(|byte| matches!(byte, b'-' | b'/' | b'.'))?;
+            let separator = *cell
+                .get(4)
+                .filter(|byte| matches!(byte, b'-' | b'/' | b'.'))?;
             let (year, _) = number(cell, 0, 4)?;
             let (month, at) = number(cell, 5, 2)?;
             let at = (cell.get(at) == Some(&separator)).then_some(at + 1)?;
@@ -114,7 +134,9 @@ fn leading_date(cell: &[u8]) -> Option<(i32, usize)> {
             Some((civil(year, month, day)?, at))
         }
         1 | 2 => {
-            let separator = *cell.get(digits).filter(|byte| matches!(byte, b'-' | b'/' | b'.'))?;
+            let separator = *cell
+                .get(digits)
+                .filter(|byte| matches!(byte, b'-' | b'/' | b'.'))?;
             let (first, _) = number(cell, 0, 2)?;
             let (second, at) = number(cell, digits + 1, 2)?;
             let at = (cell.get(at) == Some(&separator)).then_some(at + 1)?;
@@ -141,9 +163,16 @@ fn civil(year: u32, month: u32, day: u32) -> Option<i32> {
 
 /// Up to `most` digits from `at`, and where they end.
 fn number(cell: &[u8], at: usize, most: usize) -> Option<(u32, usize)> {
-    let digits = cell.get(at..)?.iter().take(most).take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = cell
+        .get(at..)?
+        .iter()
+        .take(most)
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
     (digits > 0).then(|| {
-        let value = cell[at..at + digits].iter().fold(0, |value, byte| value * 10 + u32::from(byte - b'0'));
+        let value = cell[at..at + digits]
+            .iter()
+            .fold(0, |value, byte| value * 10 + u32::from(byte - b'0'));
         (value, at + digits)
     })
 }
@@ -159,16 +188,27 @@ fn clock_time(clock: &[u8]) -> Option<(i64, usize)> {
     at = next;
     let mut second = 0;
     let mut fraction = 0_i64;
-    let has_seconds = if colons { clock.get(at) == Some(&b':') } else { clock.get(at).is_some_and(u8::is_ascii_digit) };
+    let has_seconds = if colons {
+        clock.get(at) == Some(&b':')
+    } else {
+        clock.get(at).is_some_and(u8::is_ascii_digit)
+    };
     if has_seconds {
         (second, at) = number(clock, if colons { at + 1 } else { at }, 2)?;
         if matches!(clock.get(at), Some(b'.' | b',')) {
-            let digits = clock[at + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let digits = clock[at + 1..]
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit())
+                .count();
             if digits == 0 {
                 return None;
             }
             for place in 0..6 {
-                let digit = if place < digits { clock[at + 1 + place] - b'0' } else { 0 };
+                let digit = if place < digits {
+                    clock[at + 1 + place] - b'0'
+                } else {
+                    0
+                };
                 fraction = fraction * 10 + i64::from(digit);
             }
             at += 1 + digits;
@@ -179,12 +219,24 @@ fn clock_time(clock: &[u8]) -> Option<(i64, usize)> {
         if hour == 0 || hour > 12 {
             return None;
         }
-        hour = hour % 12 + if half.eq_ignore_ascii_case(&b'P') { 12 } else { 0 };
+        hour = hour % 12
+            + if half.eq_ignore_ascii_case(&b'P') {
+                12
+            } else {
+                0
+            };
         at = clock.len() - suffix.len() + 2;
     }
     // 24:00:00 is midnight at the end of the day; a leap second is the second after.
-    let valid = (hour < 24 && minute < 60 && second <= 60) || (hour == 24 && minute == 0 && second == 0 && fraction == 0);
-    valid.then(|| ((i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second)) * 1_000_000 + fraction, at))
+    let valid = (hour < 24 && minute < 60 && second <= 60)
+        || (hour == 24 && minute == 0 && second == 0 && fraction == 0);
+    valid.then(|| {
+        (
+            (i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second)) * 1_000_000
+                + fraction,
+            at,
+        )
+    })
 }
 
 /// Nothing, `Z`, `UTC`, or `±HH`, `±HHMM`, `±HH:MM`: microseconds east of universal time.
@@ -195,7 +247,11 @@ fn zone(zone: &[u8]) -> Option<i64> {
         [sign @ (b'+' | b'-'), rest @ ..] => {
             let (hours, at) = number(rest, 0, 2)?;
             let rest = rest[at..].strip_prefix(b":").unwrap_or(&rest[at..]);
-            let (minutes, used) = if rest.is_empty() { (0, 0) } else { number(rest, 0, 2)? };
+            let (minutes, used) = if rest.is_empty() {
+                (0, 0)
+            } else {
+                number(rest, 0, 2)?
+            };
             if used != rest.len() || hours > 18 || minutes > 59 {
                 return None;
             }
@@ -217,12 +273,38 @@ mod tests {
     #[test]
     fn dates() {
         for form in [
-            "2024-02-29", "20240229", "2024/02/29", "2024/2/29", "2024.02.29", "29.02.2024", "29/02/2024", "2/29/2024",
-            "2024-02-29 00:00:00", "2024-02-29T13:14:15Z", "2024-02-29 13:14", "2024-02-29T01:00:00+09:00", "20240229 131415",
+            "2024-02-29",
+            "20240229",
+            "2024/02/29",
+            "2024/2/29",
+            "2024.02.29",
+            "29.02.2024",
+            "29/02/2024",
+            "2/29/2024",
+            "2024-02-29 00:00:00",
+            "2024-02-29T13:14:15Z",
+            "2024-02-29 13:14",
+            "2024-02-29T01:00:00+09:00",
+            "20240229 131415",
         ] {
             assert_eq!(date(form.as_bytes()), Ok(DAY), "{form}");
         }
-        for bad in ["2023-02-29", "2024-13-01", "2024-00-01", "03/04/2024", "24-02-29", "", "2024", "2024-02", "2024-02-2x", "2024-02/29", "29.02.24", "202402291", "2024022913","2024-02-29X"] {
+        for bad in [
+            "2023-02-29",
+            "2024-13-01",
+            "2024-00-01",
+            "03/04/2024",
+            "24-02-29",
+            "",
+            "2024",
+            "2024-02",
+            "2024-02-2x",
+            "2024-02/29",
+            "29.02.24",
+            "202402291",
+            "2024022913",
+            "2024-02-29X",
+        ] {
             assert_eq!(date(bad.as_bytes()), Err(Fault::Date), "{bad}");
         }
         assert_eq!(date(b"1969-12-31"), Ok(-1));
@@ -234,13 +316,35 @@ mod tests {
         let midnight = i64::from(DAY) * MICROS_PER_DAY;
         let second = 1_000_000;
         let clock = midnight + (13 * 3600 + 14 * 60 + 15) * second;
-        for form in ["2024-02-29 13:14:15", "2024-02-29T13:14:15Z", "2024-02-29T13:14:15.000", "20240229131415", "2024-02-29 01:14:15 PM", "2024-02-29 22:14:15+09:00", "2024-02-29T08:14:15-0500", "2024-02-29 13:14:15 UTC"] {
+        for form in [
+            "2024-02-29 13:14:15",
+            "2024-02-29T13:14:15Z",
+            "2024-02-29T13:14:15.000",
+            "20240229131415",
+            "2024-02-29 01:14:15 PM",
+            "2024-02-29 22:14:15+09:00",
+            "2024-02-29T08:14:15-0500",
+            "2024-02-29 13:14:15 UTC",
+        ] {
             assert_eq!(datetime(form.as_bytes()), Ok(clock), "{form}");
         }
         assert_eq!(datetime(b"2024-02-29"), Ok(midnight));
-        assert_eq!(datetime(b"2024-02-29 24:00:00"), Ok(midnight + MICROS_PER_DAY));
-        assert_eq!(datetime(b"2024-02-29 00:00:00.1234567"), Ok(midnight + 123_456));
-        for bad in ["2024-02-29 25:00", "2024-02-29 13:61", "2024-02-29 13:14:15 X", "13:14", "2024-02-29T", "2024-02-29 13:14:15+99"] {
+        assert_eq!(
+            datetime(b"2024-02-29 24:00:00"),
+            Ok(midnight + MICROS_PER_DAY)
+        );
+        assert_eq!(
+            datetime(b"2024-02-29 00:00:00.1234567"),
+            Ok(midnight + 123_456)
+        );
+        for bad in [
+            "2024-02-29 25:00",
+            "2024-02-29 13:61",
+            "2024-02-29 13:14:15 X",
+            "13:14",
+            "2024-02-29T",
+            "2024-02-29 13:14:15+99",
+        ] {
             assert_eq!(datetime(bad.as_bytes()), Err(Fault::DateTime), "{bad}");
         }
     }
@@ -249,6 +353,7 @@ mod tests {
     fn unix_seconds() {
         assert_eq!(is_midnight_seconds(b"620784000"), Some(7185));
         assert_eq!(is_midnight_seconds(b"-86400"), Some(-1));
+        assert_eq!(is_midnight_seconds(b"31536000"), Some(365));
         assert_eq!(is_midnight_seconds(b"620784001"), None);
         assert_eq!(is_midnight_seconds(b"20240229"), None);
     }

@@ -4,8 +4,8 @@ use super::Fault;
 
 /// Powers of ten that a double holds exactly (10^22 is the last: Clinger, 1990).
 const EXACT_POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21,
-    1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
 /// A finite decimal number.
@@ -41,7 +41,10 @@ fn short_decimal(cell: &[u8]) -> Option<f64> {
         return None;
     }
     let decimals = point.map_or(0, |at| digits.len() - at - 1);
-    #[expect(clippy::cast_precision_loss, reason = "at most fifteen digits, which a double holds exactly")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "at most fifteen digits, which a double holds exactly"
+    )]
     let value = mantissa as f64 / EXACT_POWERS[decimals];
     Some(if negative { -value } else { value })
 }
@@ -49,13 +52,19 @@ fn short_decimal(cell: &[u8]) -> Option<f64> {
 #[cold]
 fn any_decimal(cell: &[u8]) -> Result<f64, Fault> {
     // The standard parser also takes words such as `inf`, which are not measurements.
-    let spelled = cell.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
+    let spelled = cell
+        .iter()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
     if !spelled {
         return Err(Fault::Float);
     }
     let text = std::str::from_utf8(cell).map_err(|_| Fault::Float)?;
     let value: f64 = text.parse().map_err(|_| Fault::Float)?;
-    if value.is_finite() { Ok(value) } else { Err(Fault::Float) }
+    if value.is_finite() {
+        Ok(value)
+    } else {
+        Err(Fault::Float)
+    }
 }
 
 #[cfg(test)]
@@ -71,8 +80,23 @@ mod tests {
         assert_eq!(float(b"5."), Ok(5.0));
         assert_eq!(float(b"1e-3"), Ok(0.001));
         assert_eq!(float(b"42.36877442769006"), Ok(42.368_774_427_690_06));
-        for bad in [&b""[..], b".", b"-", b"inf", b"NaN", b"1,5", b"1e999", b"1.2.3", b"12a"] {
-            assert_eq!(float(bad), Err(Fault::Float), "{}", String::from_utf8_lossy(bad));
+        for bad in [
+            &b""[..],
+            b".",
+            b"-",
+            b"inf",
+            b"NaN",
+            b"1,5",
+            b"1e999",
+            b"1.2.3",
+            b"12a",
+        ] {
+            assert_eq!(
+                float(bad),
+                Err(Fault::Float),
+                "{}",
+                String::from_utf8_lossy(bad)
+            );
         }
     }
 

@@ -45,7 +45,10 @@ fn is_zero_fraction(bytes: &[u8]) -> bool {
 
 #[cold]
 fn long_integer(negative: bool, digits: &[u8]) -> Result<i64, Fault> {
-    let whole = digits.iter().position(|byte| *byte == b'.').unwrap_or(digits.len());
+    let whole = digits
+        .iter()
+        .position(|byte| *byte == b'.')
+        .unwrap_or(digits.len());
     if whole == 0 || !(whole == digits.len() || is_zero_fraction(&digits[whole..])) {
         return Err(Fault::Integer);
     }
@@ -57,7 +60,11 @@ fn long_integer(negative: bool, digits: &[u8]) -> Result<i64, Fault> {
         }
         let next = value.checked_mul(10).and_then(|value| {
             // Downwards for negative numbers, whose range is one larger.
-            if negative { value.checked_sub(i64::from(digit)) } else { value.checked_add(i64::from(digit)) }
+            if negative {
+                value.checked_sub(i64::from(digit))
+            } else {
+                value.checked_add(i64::from(digit))
+            }
         });
         value = next.ok_or(Fault::IntegerRange)?;
     }

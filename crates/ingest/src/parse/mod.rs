@@ -4,7 +4,7 @@ mod date;
 mod float;
 mod integer;
 
-pub(crate) use date::{date, datetime, days_from_civil, is_midnight_seconds, MICROS_PER_DAY};
+pub(crate) use date::{MICROS_PER_DAY, date, datetime, days_from_civil, is_midnight_seconds};
 pub(crate) use float::float;
 pub(crate) use integer::{integer, small_integer};
 
@@ -56,7 +56,10 @@ pub(crate) fn trim(cell: &[u8]) -> &[u8] {
 /// Exports of databases and data frames write the word where the value is missing; no number or date is
 /// spelled so, and thus nothing is lost by reading NULL.
 pub(crate) fn is_null_word(cell: &[u8]) -> bool {
-    cell == b"\\N" || [&b"null"[..], b"na", b"nan", b"none", b"n/a"].iter().any(|word| cell.eq_ignore_ascii_case(word))
+    cell == b"\\N"
+        || [&b"null"[..], b"na", b"nan", b"none", b"n/a"]
+            .iter()
+            .any(|word| cell.eq_ignore_ascii_case(word))
 }
 
 /// The value of two ASCII digits.

@@ -10,7 +10,10 @@ const CONCEPTS: &str = "concept_id,concept_name,domain_id,vocabulary_id,concept_
 fn first() -> Fixture {
     Fixture::new()
         .with_persons(1..=3)
-        .with("condition_occurrence.csv", format!("{CONDITIONS}1,1,5,2020-01-01,0\n2,2,5,2020-01-01,0\n"))
+        .with(
+            "condition_occurrence.csv",
+            format!("{CONDITIONS}1,1,5,2020-01-01,0\n2,2,5,2020-01-01,0\n"),
+        )
         .with("concept.csv", CONCEPTS)
 }
 
@@ -20,20 +23,38 @@ async fn the_same_files_are_refused_and_replaced_when_meant() {
     fixture.ingest(&options()).await.unwrap();
     let error = fixture.ingest(&options()).await.unwrap_err();
     assert!(matches!(error, Error::DeliveredBefore { .. }), "{error}");
-    for part in ["condition_occurrence.csv", "`source`", "snapshot 1", "--replace"] {
+    for part in [
+        "condition_occurrence.csv",
+        "`source`",
+        "snapshot 1",
+        "--replace",
+    ] {
         assert!(error.to_string().contains(part), "{error}");
     }
     let store = fixture.store().await;
     let before = store.snapshot(None).await.unwrap();
     assert_eq!(before.version(), 1);
 
-    let fixture = fixture.with("condition_occurrence.csv", format!("{CONDITIONS}7,2,6,2020-01-01,0\n"));
-    let replace = IngestOptions { replace: true, ..options() };
+    let fixture = fixture.with(
+        "condition_occurrence.csv",
+        format!("{CONDITIONS}7,2,6,2020-01-01,0\n"),
+    );
+    let replace = IngestOptions {
+        replace: true,
+        ..options()
+    };
     let report = fixture.ingest(&replace).await.unwrap();
     let after = store.snapshot(None).await.unwrap();
     assert_eq!(after.version(), report.snapshot);
     let rows = |table: &str| after.table(table).unwrap().rows;
-    assert_eq!((rows("person"), rows("condition_occurrence"), rows("concept")), (3, 1, 1));
+    assert_eq!(
+        (
+            rows("person"),
+            rows("condition_occurrence"),
+            rows("concept")
+        ),
+        (3, 1, 1)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,14 +67,37 @@ async fn a_later_delivery_is_appended_in_order() {
         .with("concept.csv", CONCEPTS);
     let store = fixture.store().await;
     let report = ingest(&later.source(), &store, &options()).await.unwrap();
-    assert!(report.findings.iter().any(|finding| finding.kind == FindingKind::UnchangedFile && finding.table == "concept.csv"), "{report}");
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|finding| finding.kind == FindingKind::UnchangedFile
+                && finding.table == "concept.csv"),
+        "{report}"
+    );
     // Person 1 is known from the first delivery.
-    assert!(!report.findings.iter().any(|finding| finding.kind == FindingKind::NoPerson), "{report}");
+    assert!(
+        !report
+            .findings
+            .iter()
+            .any(|finding| finding.kind == FindingKind::NoPerson),
+        "{report}"
+    );
     let snapshot = store.snapshot(None).await.unwrap();
     let rows = |table: &str| snapshot.table(table).unwrap().rows;
-    assert_eq!((rows("person"), rows("condition_occurrence"), rows("concept")), (5, 4, 1));
+    assert_eq!(
+        (
+            rows("person"),
+            rows("condition_occurrence"),
+            rows("concept")
+        ),
+        (5, 4, 1)
+    );
     let conditions = text(&store, &snapshot, "condition_occurrence");
-    let ids: Vec<usize> = ["| 8 ", "| 1 ", "| 2 ", "| 9 "].iter().map(|id| conditions.find(id).unwrap()).collect();
+    let ids: Vec<usize> = ["| 8 ", "| 1 ", "| 2 ", "| 9 "]
+        .iter()
+        .map(|id| conditions.find(id).unwrap())
+        .collect();
     assert!(ids.is_sorted(), "{conditions}");
     assert!(store.verify().await.unwrap().problems.is_empty());
 }

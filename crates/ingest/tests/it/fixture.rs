@@ -16,7 +16,11 @@ pub(crate) struct Fixture {
 }
 
 pub(crate) fn options() -> IngestOptions {
-    IngestOptions { threads: 2, memory_limit: 256 << 20, ..IngestOptions::default() }
+    IngestOptions {
+        threads: 2,
+        memory_limit: 256 << 20,
+        ..IngestOptions::default()
+    }
 }
 
 impl Fixture {
@@ -43,7 +47,9 @@ impl Fixture {
 
     /// A few persons, with their usual columns.
     pub(crate) fn with_persons(self, ids: impl IntoIterator<Item = i64>) -> Self {
-        let mut text = "person_id,gender_concept_id,year_of_birth,race_concept_id,ethnicity_concept_id\n".to_owned();
+        let mut text =
+            "person_id,gender_concept_id,year_of_birth,race_concept_id,ethnicity_concept_id\n"
+                .to_owned();
         for id in ids {
             text.push_str(&format!("{id},8507,1970,0,0\n"));
         }
@@ -53,7 +59,11 @@ impl Fixture {
     pub(crate) async fn store(&self) -> Store {
         let url = self.folder.path().join("store");
         let url = url.to_str().unwrap();
-        if Store::exists(url).await.unwrap() { Store::open(url).await.unwrap() } else { Store::create(url, small()).await.unwrap() }
+        if Store::exists(url).await.unwrap() {
+            Store::open(url).await.unwrap()
+        } else {
+            Store::create(url, small()).await.unwrap()
+        }
     }
 
     pub(crate) async fn ingest(&self, options: &IngestOptions) -> Result<IngestReport> {
@@ -63,7 +73,10 @@ impl Fixture {
 
 /// Several buckets even for a few hundred persons.
 pub(crate) fn small() -> Layout {
-    Layout { persons_per_bucket: 200, ..Layout::default() }
+    Layout {
+        persons_per_bucket: 200,
+        ..Layout::default()
+    }
 }
 
 /// All rows of a table, bucket by bucket.
@@ -76,7 +89,10 @@ pub(crate) fn rows(store: &Store, snapshot: &Snapshot, table: &str) -> Vec<Recor
     let mut batches = Vec::new();
     for file in files {
         let opened = File::open(Path::new(store.url()).join(&file.path)).unwrap();
-        let reader = ParquetRecordBatchReaderBuilder::try_new(opened).unwrap().build().unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(opened)
+            .unwrap()
+            .build()
+            .unwrap();
         batches.extend(reader.map(|batch| batch.unwrap()));
     }
     batches
@@ -84,5 +100,7 @@ pub(crate) fn rows(store: &Store, snapshot: &Snapshot, table: &str) -> Vec<Recor
 
 /// A table as text, row by row in the store's order.
 pub(crate) fn text(store: &Store, snapshot: &Snapshot, table: &str) -> String {
-    pretty_format_batches(&rows(store, snapshot, table)).unwrap().to_string()
+    pretty_format_batches(&rows(store, snapshot, table))
+        .unwrap()
+        .to_string()
 }
