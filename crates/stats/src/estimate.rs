@@ -16,17 +16,29 @@ pub struct Estimate {
 impl Estimate {
     /// value ± half.
     pub(crate) fn symmetric(value: f64, half: f64) -> Self {
-        Self { value, lower: value - half, upper: value + half }
+        Self {
+            value,
+            lower: value - half,
+            upper: value + half,
+        }
     }
 
     /// exp(log value ± half): symmetric on the log scale.
     pub(crate) fn log_symmetric(value: f64, half: f64) -> Self {
-        Self { value, lower: value * (-half).exp(), upper: value * half.exp() }
+        Self {
+            value,
+            lower: value * (-half).exp(),
+            upper: value * half.exp(),
+        }
     }
 
     /// The bounds through a decreasing or increasing function of the same quantity.
     pub(crate) fn map(self, f: impl Fn(f64) -> f64) -> Self {
         let (a, b) = (f(self.lower), f(self.upper));
-        Self { value: f(self.value), lower: if a <= b { a } else { b }, upper: if a <= b { b } else { a } }
+        Self {
+            value: f(self.value),
+            lower: if a <= b { a } else { b },
+            upper: if a <= b { b } else { a },
+        }
     }
 }

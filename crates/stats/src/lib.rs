@@ -10,8 +10,8 @@
 pub mod causal;
 pub mod description;
 mod error;
-mod grouped;
 mod estimate;
+mod grouped;
 pub mod models;
 pub(crate) mod numeric;
 pub mod rates;
@@ -21,6 +21,6 @@ pub mod survival;
 pub mod tables;
 
 pub use error::{Error, Result};
-pub use grouped::Grouped;
 pub use estimate::Estimate;
+pub use grouped::Grouped;
 pub use summary::Summary;

@@ -2,7 +2,10 @@
 //!
 //! [`root`] goes on until the bracket holds no other number; [`uniroot`] stops where R does.
 
-use statrs::function::{beta::beta_reg, gamma::{gamma_lr, gamma_ur}};
+use statrs::function::{
+    beta::beta_reg,
+    gamma::{gamma_lr, gamma_ur},
+};
 
 /// The x in `[low, high]` where `f` changes sign.
 ///
@@ -28,7 +31,11 @@ pub(crate) fn root(low: f64, high: f64, f: impl Fn(f64) -> f64) -> f64 {
         }
         let secant = (a * fb - b * fa) / (fb - fa);
         let inside = secant > a.min(b) && secant < a.max(b);
-        let x = if inside && step % 3 != 2 { secant } else { middle };
+        let x = if inside && step % 3 != 2 {
+            secant
+        } else {
+            middle
+        };
         let fx = f(x);
         if fx == 0.0 {
             return x;
@@ -89,14 +96,18 @@ pub(crate) fn uniroot(low: f64, high: f64, f: impl Fn(f64) -> f64) -> f64 {
                 (width * ratio, 1.0 - ratio)
             } else {
                 let (u, v) = (fa / fc, fb / fc);
-                (ratio * (width * u * (u - v) - (b - a) * (v - 1.0)), (u - 1.0) * (v - 1.0) * (ratio - 1.0))
+                (
+                    ratio * (width * u * (u - v) - (b - a) * (v - 1.0)),
+                    (u - 1.0) * (v - 1.0) * (ratio - 1.0),
+                )
             };
             if p > 0.0 {
                 q = -q;
             } else {
                 p = -p;
             }
-            if p < 0.75 * width * q - (tolerance * q).abs() / 2.0 && p < (previous * q / 2.0).abs() {
+            if p < 0.75 * width * q - (tolerance * q).abs() / 2.0 && p < (previous * q / 2.0).abs()
+            {
                 step = p / q;
             }
         }
@@ -124,7 +135,11 @@ pub(crate) fn gamma_quantile(p: f64, shape: f64, lower: bool) -> f64 {
         if x <= 0.0 {
             return if lower { -p } else { 1.0 - p };
         }
-        if lower { gamma_lr(shape, x) - p } else { gamma_ur(shape, x) - p }
+        if lower {
+            gamma_lr(shape, x) - p
+        } else {
+            gamma_ur(shape, x) - p
+        }
     })
 }
 
@@ -182,7 +197,12 @@ pub(crate) const AS_LIKELY: f64 = 1.0 + 1e-7;
 
 /// The smallest integer in `[from, to]` whose log density is at most `limit`, for a density that falls from
 /// `from` on; `None` where there is none.
-pub(crate) fn first_at_most(from: f64, to: f64, limit: f64, log_density: impl Fn(f64) -> f64) -> Option<f64> {
+pub(crate) fn first_at_most(
+    from: f64,
+    to: f64,
+    limit: f64,
+    log_density: impl Fn(f64) -> f64,
+) -> Option<f64> {
     if from > to || log_density(to) > limit {
         return None;
     }
@@ -221,7 +241,10 @@ mod tests {
         let cube = uniroot(0.0, 2.0, |x| x * x * x - 2.0);
         assert!((cube - 1.2599338350608136).abs() < 1e-13, "{cube}");
         let exponential = uniroot(0.0, 1000.0, |x| (-x).exp() - 0.3);
-        assert!((exponential - 1.2039726906649553).abs() < 1e-13, "{exponential}");
+        assert!(
+            (exponential - 1.2039726906649553).abs() < 1e-13,
+            "{exponential}"
+        );
     }
 
     #[test]

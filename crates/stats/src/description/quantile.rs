@@ -28,7 +28,9 @@ impl Summary for Values {
 
 impl FromIterator<f64> for Values {
     fn from_iter<T: IntoIterator<Item = f64>>(values: T) -> Self {
-        Self { values: values.into_iter().collect() }
+        Self {
+            values: values.into_iter().collect(),
+        }
     }
 }
 
@@ -48,7 +50,11 @@ impl QuantileType {
     /// # Errors
     /// Any other number.
     pub fn new(number: u8) -> Result<Self> {
-        if (1..=9).contains(&number) { Ok(Self(number)) } else { Err(Error::InvalidQuantileType) }
+        if (1..=9).contains(&number) {
+            Ok(Self(number))
+        } else {
+            Err(Error::InvalidQuantileType)
+        }
     }
 }
 
@@ -78,9 +84,16 @@ impl Values {
     ///
     /// # Errors
     /// A probability outside [0, 1].
-    pub fn quantiles(mut self, probabilities: &[f64], quantile_type: QuantileType) -> Result<Vec<f64>> {
+    pub fn quantiles(
+        mut self,
+        probabilities: &[f64],
+        quantile_type: QuantileType,
+    ) -> Result<Vec<f64>> {
         self.values.sort_unstable_by(f64::total_cmp);
-        probabilities.iter().map(|p| quantile(&self.values, *p, quantile_type)).collect()
+        probabilities
+            .iter()
+            .map(|p| quantile(&self.values, *p, quantile_type))
+            .collect()
     }
 }
 
@@ -94,7 +107,11 @@ fn quantile(sorted: &[f64], p: f64, quantile_type: QuantileType) -> Result<f64> 
     let n = number(sorted.len() as u64);
     // The value of rank j, 1-based, repeated beyond both ends.
     let ranked = |j: f64| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 ≤ j ≤ n, and n is a length")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "0 ≤ j ≤ n, and n is a length"
+        )]
         let index = (j.max(1.0) as usize - 1).min(last);
         sorted[index]
     };
@@ -115,7 +132,13 @@ fn quantile(sorted: &[f64], p: f64, quantile_type: QuantileType) -> Result<f64> 
         let above = position > j;
         let h = match kind {
             1 => f64::from(u8::from(above)),
-            2 => if above { 1.0 } else { 0.5 },
+            2 => {
+                if above {
+                    1.0
+                } else {
+                    0.5
+                }
+            }
             _ => f64::from(u8::from(position != j || j % 2.0 == 1.0)),
         };
         return Ok(between(j, h));
@@ -157,23 +180,40 @@ mod tests {
             [1.0, 1.0, 3.5, 8.4, 9.0],
         ];
         for (kind, row) in (1..).zip(expected) {
-            let values: Values = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0].into_iter().collect();
+            let values: Values = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0]
+                .into_iter()
+                .collect();
             let kind = QuantileType::new(kind).unwrap();
             let found = values.quantiles(&[0.0, 0.1, 0.5, 0.9, 1.0], kind).unwrap();
             for (found, expected) in found.iter().zip(row) {
-                assert!((found - expected).abs() < 1e-12, "{kind:?}: {found} is not {expected}");
+                assert!(
+                    (found - expected).abs() < 1e-12,
+                    "{kind:?}: {found} is not {expected}"
+                );
             }
         }
     }
 
     #[test]
     fn nothing_one_and_ties() {
-        let at = |values: &[f64]| values.iter().copied().collect::<Values>().quantiles(&[0.5], QuantileType::default());
+        let at = |values: &[f64]| {
+            values
+                .iter()
+                .copied()
+                .collect::<Values>()
+                .quantiles(&[0.5], QuantileType::default())
+        };
         assert!(at(&[]).unwrap()[0].is_nan());
         assert_eq!(at(&[7.0]).unwrap(), [7.0]);
-        assert_eq!(at(&[f64::INFINITY, f64::INFINITY]).unwrap(), [f64::INFINITY]);
+        assert_eq!(
+            at(&[f64::INFINITY, f64::INFINITY]).unwrap(),
+            [f64::INFINITY]
+        );
         assert_eq!(Values::default().add(f64::NAN), Err(Error::NotANumber));
-        assert_eq!(Values::default().quantiles(&[1.5], QuantileType::default()), Err(Error::InvalidProbability));
+        assert_eq!(
+            Values::default().quantiles(&[1.5], QuantileType::default()),
+            Err(Error::InvalidProbability)
+        );
         assert_eq!(QuantileType::new(0), Err(Error::InvalidQuantileType));
     }
 
@@ -181,11 +221,20 @@ mod tests {
     fn parts_make_the_whole() {
         let all: Vec<f64> = (0..101).map(|i| f64::from(i * 37 % 101)).collect();
         let probabilities = [0.05, 0.25, 0.5, 0.95];
-        let whole = all.iter().copied().collect::<Values>().quantiles(&probabilities, QuantileType::default()).unwrap();
+        let whole = all
+            .iter()
+            .copied()
+            .collect::<Values>()
+            .quantiles(&probabilities, QuantileType::default())
+            .unwrap();
         for cut in [0, 1, 50, 101] {
             let mut left: Values = all[cut..].iter().copied().collect();
             left.merge(all[..cut].iter().copied().collect());
-            assert_eq!(left.quantiles(&probabilities, QuantileType::default()).unwrap(), whole);
+            assert_eq!(
+                left.quantiles(&probabilities, QuantileType::default())
+                    .unwrap(),
+                whole
+            );
         }
     }
 }

@@ -69,20 +69,35 @@ impl PersonTime {
     pub fn rate(self, interval: RateInterval, conf_level: f64) -> Result<Estimate> {
         let x = number(self.events);
         let bounds = count_interval(self.events, interval, conf_level)?;
-        Ok(Estimate { value: x / self.time, lower: bounds.0 / self.time, upper: bounds.1 / self.time })
+        Ok(Estimate {
+            value: x / self.time,
+            lower: bounds.0 / self.time,
+            upper: bounds.1 / self.time,
+        })
     }
 }
 
 /// The interval of an expected count of which `events` were seen.
-pub(super) fn count_interval(events: u64, interval: RateInterval, conf_level: f64) -> Result<(f64, f64)> {
+pub(super) fn count_interval(
+    events: u64,
+    interval: RateInterval,
+    conf_level: f64,
+) -> Result<(f64, f64)> {
     let z = two_sided_z(conf_level)?;
     let tail = (1.0 - conf_level) / 2.0;
     let x = number(events);
     let byar = |x: f64, sign: f64| {
-        if x == 0.0 { 0.0 } else { x * (1.0 - 1.0 / (9.0 * x) + sign * z / (3.0 * x.sqrt())).powi(3) }
+        if x == 0.0 {
+            0.0
+        } else {
+            x * (1.0 - 1.0 / (9.0 * x) + sign * z / (3.0 * x.sqrt())).powi(3)
+        }
     };
     Ok(match interval {
-        RateInterval::Exact => (gamma_quantile(tail, x, true), gamma_quantile(tail, x + 1.0, false)),
+        RateInterval::Exact => (
+            gamma_quantile(tail, x, true),
+            gamma_quantile(tail, x + 1.0, false),
+        ),
         RateInterval::Byar => (byar(x, -1.0).max(0.0), byar(x + 1.0, 1.0)),
         RateInterval::ByarMidpoint => (byar(x + 0.5, -1.0).max(0.0), byar(x + 0.5, 1.0)),
         RateInterval::Wald => (x - z * x.sqrt(), x + z * x.sqrt()),

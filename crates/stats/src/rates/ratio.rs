@@ -23,18 +23,30 @@ pub struct RateRatio {
 ///
 /// # Errors
 /// A confidence level outside (0, 1).
-pub fn rate_ratio(exposed: PersonTime, unexposed: PersonTime, conf_level: f64) -> Result<RateRatio> {
-    let share = Proportion { events: exposed.events, trials: exposed.events + unexposed.events };
+pub fn rate_ratio(
+    exposed: PersonTime,
+    unexposed: PersonTime,
+    conf_level: f64,
+) -> Result<RateRatio> {
+    let share = Proportion {
+        events: exposed.events,
+        trials: exposed.events + unexposed.events,
+    };
     let bounds = share.clopper_pearson(conf_level)?;
     let times = unexposed.time / exposed.time;
     let odds = |p: f64| p / (1.0 - p) * times;
     Ok(RateRatio {
         ratio: Estimate {
-            value: (number(exposed.events) / exposed.time) / (number(unexposed.events) / unexposed.time),
+            value: (number(exposed.events) / exposed.time)
+                / (number(unexposed.events) / unexposed.time),
             lower: odds(bounds.lower),
             upper: odds(bounds.upper),
         },
-        p_value: binomial_test(share.events, share.trials, exposed.time / (exposed.time + unexposed.time)),
+        p_value: binomial_test(
+            share.events,
+            share.trials,
+            exposed.time / (exposed.time + unexposed.time),
+        ),
     })
 }
 
@@ -42,8 +54,20 @@ pub fn rate_ratio(exposed: PersonTime, unexposed: PersonTime, conf_level: f64) -
 ///
 /// # Errors
 /// A confidence level outside (0, 1).
-pub fn rate_difference(exposed: PersonTime, unexposed: PersonTime, conf_level: f64) -> Result<Estimate> {
-    let part = |x: PersonTime| (number(x.events) / x.time, number(x.events) / (x.time * x.time));
+pub fn rate_difference(
+    exposed: PersonTime,
+    unexposed: PersonTime,
+    conf_level: f64,
+) -> Result<Estimate> {
+    let part = |x: PersonTime| {
+        (
+            number(x.events) / x.time,
+            number(x.events) / (x.time * x.time),
+        )
+    };
     let ((rate1, variance1), (rate0, variance0)) = (part(exposed), part(unexposed));
-    Ok(Estimate::symmetric(rate1 - rate0, two_sided_z(conf_level)? * (variance1 + variance0).sqrt()))
+    Ok(Estimate::symmetric(
+        rate1 - rate0,
+        two_sided_z(conf_level)? * (variance1 + variance0).sqrt(),
+    ))
 }

@@ -41,7 +41,11 @@ pub fn standardized_rate(strata: &[Stratum], conf_level: f64) -> Result<Estimate
     let (above, above_variance) = (rate + widest, variance + widest * widest);
     Ok(Estimate {
         value: rate,
-        lower: if rate == 0.0 { 0.0 } else { variance / rate * gamma_quantile(tail, rate * rate / variance, true) },
+        lower: if rate == 0.0 {
+            0.0
+        } else {
+            variance / rate * gamma_quantile(tail, rate * rate / variance, true)
+        },
         upper: above_variance / above * gamma_quantile(tail, above * above / above_variance, false),
     })
 }
@@ -62,7 +66,11 @@ pub struct Smr {
 pub fn smr(observed: u64, expected: f64, interval: RateInterval, conf_level: f64) -> Result<Smr> {
     let (lower, upper) = count_interval(observed, interval, conf_level)?;
     Ok(Smr {
-        ratio: Estimate { value: number(observed) / expected, lower: lower / expected, upper: upper / expected },
+        ratio: Estimate {
+            value: number(observed) / expected,
+            lower: lower / expected,
+            upper: upper / expected,
+        },
         p_value: poisson_test(observed, expected),
     })
 }

@@ -32,7 +32,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ties: Ties::NelsonAalen, conf_type: ConfType::Log, conf_level: 0.95 }
+        Self {
+            ties: Ties::NelsonAalen,
+            conf_type: ConfType::Log,
+            conf_level: 0.95,
+        }
     }
 }
 
@@ -72,7 +76,9 @@ pub fn cumulative_hazard(summary: &EventTimes, options: &Options) -> Result<Vec<
 pub fn cumulative_hazard_of(table: &RiskTable, options: &Options) -> Result<Vec<Row>> {
     let z = two_sided_z(options.conf_level)?;
     let events = table.single_event()?;
-    let steps: Vec<Step> = (0..table.time.len()).map(|at| step(table, at, options.ties)).collect();
+    let steps: Vec<Step> = (0..table.time.len())
+        .map(|at| step(table, at, options.ties))
+        .collect();
     let variance = match &table.squares {
         None => steps
             .iter()
@@ -113,11 +119,21 @@ struct Step {
 
 fn step(table: &RiskTable, at: usize, ties: Ties) -> Step {
     let (n, d) = (table.at_risk[at], table.events[0][at]);
-    let mut step = Step { hazard: 0.0, variance: 0.0, influence: Influence { at_risk: 0.0, event: 0.0 } };
+    let mut step = Step {
+        hazard: 0.0,
+        variance: 0.0,
+        influence: Influence {
+            at_risk: 0.0,
+            event: 0.0,
+        },
+    };
     if d == 0.0 {
         return step;
     }
-    #[expect(clippy::cast_precision_loss, reason = "counts of rows stay far below 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of rows stay far below 2^53"
+    )]
     let tied = match ties {
         Ties::NelsonAalen => 1.0,
         Ties::FlemingHarrington => table.events_rows[0][at] as f64,

@@ -75,8 +75,14 @@ impl Distribution {
                 }
             }
         }
-        let log_weights = weights.into_iter().map(|weight| weight.ln() + mine + theirs).collect();
-        Self { low: self.low + other.low, log_weights }
+        let log_weights = weights
+            .into_iter()
+            .map(|weight| weight.ln() + mine + theirs)
+            .collect();
+        Self {
+            low: self.low + other.low,
+            log_weights,
+        }
     }
 
     /// Probabilities at the odds ratio `psi`.
@@ -89,8 +95,18 @@ impl Distribution {
         }
         let log_psi = psi.ln();
         let tilted = |(i, log): (usize, &f64)| log + log_psi * number(i as u64);
-        let top = self.log_weights.iter().enumerate().map(tilted).fold(f64::NEG_INFINITY, f64::max);
-        let weights: Vec<f64> = self.log_weights.iter().enumerate().map(|x| (tilted(x) - top).exp()).collect();
+        let top = self
+            .log_weights
+            .iter()
+            .enumerate()
+            .map(tilted)
+            .fold(f64::NEG_INFINITY, f64::max);
+        let weights: Vec<f64> = self
+            .log_weights
+            .iter()
+            .enumerate()
+            .map(|x| (tilted(x) - top).exp())
+            .collect();
         let sum: f64 = weights.iter().sum();
         weights.into_iter().map(|weight| weight / sum).collect()
     }
@@ -120,8 +136,14 @@ pub fn fisher(table: &TwoByTwo, conf_level: f64) -> Result<Exact> {
 ///
 /// # Errors
 /// A confidence level outside (0, 1).
-pub fn common_odds_ratio<'a>(strata: impl IntoIterator<Item = &'a TwoByTwo>, conf_level: f64) -> Result<Exact> {
-    let mut whole = Distribution { low: 0, log_weights: vec![0.0] };
+pub fn common_odds_ratio<'a>(
+    strata: impl IntoIterator<Item = &'a TwoByTwo>,
+    conf_level: f64,
+) -> Result<Exact> {
+    let mut whole = Distribution {
+        low: 0,
+        log_weights: vec![0.0],
+    };
     let mut observed = 0;
     for table in strata {
         whole = whole.convolve(&Distribution::of(table));
@@ -137,7 +159,11 @@ fn exact(distribution: &Distribution, observed: u64, conf_level: f64) -> Result<
     let tail = (1.0 - conf_level) / 2.0;
     let index = usize::try_from(observed - distribution.low).unwrap_or(usize::MAX);
     let last = distribution.log_weights.len() - 1;
-    let at_most = |psi: f64| distribution.probabilities(psi)[..=index].iter().sum::<f64>();
+    let at_most = |psi: f64| {
+        distribution.probabilities(psi)[..=index]
+            .iter()
+            .sum::<f64>()
+    };
     let at_least = |psi: f64| distribution.probabilities(psi)[index..].iter().sum::<f64>();
     let below_mid = |psi: f64| {
         let p = distribution.probabilities(psi);
@@ -145,7 +171,11 @@ fn exact(distribution: &Distribution, observed: u64, conf_level: f64) -> Result<
     };
     let mean = |psi: f64| {
         let p = distribution.probabilities(psi);
-        p.iter().enumerate().map(|(i, p)| number(i as u64) * p).sum::<f64>() - number(index as u64)
+        p.iter()
+            .enumerate()
+            .map(|(i, p)| number(i as u64) * p)
+            .sum::<f64>()
+            - number(index as u64)
     };
     let unit = distribution.probabilities(1.0);
     let limit = unit[index] * AS_LIKELY;
@@ -156,8 +186,16 @@ fn exact(distribution: &Distribution, observed: u64, conf_level: f64) -> Result<
             (_, true) => f64::INFINITY,
             _ => odds_ratio_root(mean, true),
         },
-        lower: if first { 0.0 } else { odds_ratio_root(|psi| at_least(psi) - tail, true) },
-        upper: if end { f64::INFINITY } else { odds_ratio_root(|psi| at_most(psi) - tail, false) },
+        lower: if first {
+            0.0
+        } else {
+            odds_ratio_root(|psi| at_least(psi) - tail, true)
+        },
+        upper: if end {
+            f64::INFINITY
+        } else {
+            odds_ratio_root(|psi| at_most(psi) - tail, false)
+        },
     };
     let mid_p = Estimate {
         value: match (first, end) {
@@ -165,7 +203,11 @@ fn exact(distribution: &Distribution, observed: u64, conf_level: f64) -> Result<
             (_, true) => f64::INFINITY,
             _ => uniroot(0.0, MID_P_RANGE, |psi| 2.0 * below_mid(psi) - 1.0),
         },
-        lower: if first { 0.0 } else { uniroot(0.0, MID_P_RANGE, |psi| 1.0 - below_mid(psi) - tail) },
+        lower: if first {
+            0.0
+        } else {
+            uniroot(0.0, MID_P_RANGE, |psi| 1.0 - below_mid(psi) - tail)
+        },
         upper: if end {
             f64::INFINITY
         } else {

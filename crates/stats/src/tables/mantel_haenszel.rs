@@ -5,8 +5,8 @@
 //! RD = Σw(a/n₁ − c/n₀)/Σw with w = n₁n₀/n, its interval by Sato (1989) or by Greenland and Robins (1985).
 //! The test is Mantel and Haenszel's (1959), as R's `mantelhaen.test` gives it.
 
-use super::two_by_two::ChiSquared;
 use super::TwoByTwo;
+use super::two_by_two::ChiSquared;
 use crate::numeric::two_sided_z;
 use crate::roots::root;
 use crate::{Estimate, Result};
@@ -45,7 +45,9 @@ pub fn mantel_haenszel(strata: &[TwoByTwo], conf_level: f64) -> Result<MantelHae
     let strata: Vec<TwoByTwo> = strata
         .iter()
         .copied()
-        .filter(|t| t.exposed_events + t.exposed_others > 0 && t.unexposed_events + t.unexposed_others > 0)
+        .filter(|t| {
+            t.exposed_events + t.exposed_others > 0 && t.unexposed_events + t.unexposed_others > 0
+        })
         .collect();
     let odds_ratio = odds_ratio(&strata, z);
     let (test, test_corrected) = test(&strata);
@@ -59,13 +61,19 @@ pub fn mantel_haenszel(strata: &[TwoByTwo], conf_level: f64) -> Result<MantelHae
         homogeneity_woolf: woolf(&strata, |cells| {
             // Haldane's half in every cell, so that an empty one does not silence its stratum.
             let [a, b, c, d] = cells.map(|count| count + 0.5);
-            ((a * d / (b * c)).ln(), 1.0 / a + 1.0 / b + 1.0 / c + 1.0 / d)
+            (
+                (a * d / (b * c)).ln(),
+                1.0 / a + 1.0 / b + 1.0 / c + 1.0 / d,
+            )
         }),
         homogeneity_breslow_day: breslow_day(&strata, odds_ratio.value, false),
         homogeneity_tarone: breslow_day(&strata, odds_ratio.value, true),
         homogeneity_risk_ratio: woolf(&strata, |[a, b, c, d]| {
             let (n1, n0) = (a + b, c + d);
-            ((a / n1 / (c / n0)).ln(), 1.0 / a - 1.0 / n1 + 1.0 / c - 1.0 / n0)
+            (
+                (a / n1 / (c / n0)).ln(),
+                1.0 / a - 1.0 / n1 + 1.0 / c - 1.0 / n0,
+            )
         }),
     })
 }
@@ -84,7 +92,9 @@ fn odds_ratio(strata: &[TwoByTwo], z: f64) -> Estimate {
     let r = sum(strata, |[a, _, _, d], n| a * d / n);
     let s = sum(strata, |[_, b, c, _], n| b * c / n);
     let pr = sum(strata, |[a, _, _, d], n| (a + d) / n * (a * d / n));
-    let ps_qr = sum(strata, |[a, b, c, d], n| (a + d) / n * (b * c / n) + (b + c) / n * (a * d / n));
+    let ps_qr = sum(strata, |[a, b, c, d], n| {
+        (a + d) / n * (b * c / n) + (b + c) / n * (a * d / n)
+    });
     let qs = sum(strata, |[_, b, c, _], n| (b + c) / n * (b * c / n));
     let variance = pr / (2.0 * r * r) + ps_qr / (2.0 * r * s) + qs / (2.0 * s * s);
     Estimate::log_symmetric(r / s, z * variance.sqrt())
@@ -93,7 +103,9 @@ fn odds_ratio(strata: &[TwoByTwo], z: f64) -> Estimate {
 fn risk_ratio(strata: &[TwoByTwo], z: f64) -> Estimate {
     let r = sum(strata, |[a, _, c, d], n| a * (c + d) / n);
     let s = sum(strata, |[a, b, c, _], n| c * (a + b) / n);
-    let p = sum(strata, |[a, b, c, d], n| ((a + b) * (c + d) * (a + c) - a * c * n) / (n * n));
+    let p = sum(strata, |[a, b, c, d], n| {
+        ((a + b) * (c + d) * (a + c) - a * c * n) / (n * n)
+    });
     Estimate::log_symmetric(r / s, z * (p / (r * s)).sqrt())
 }
 
@@ -126,14 +138,21 @@ fn test(strata: &[TwoByTwo]) -> (ChiSquared, ChiSquared) {
     let distance = sum(strata, |[a, b, c, _], n| a - (a + b) * (a + c) / n).abs();
     let informative = |cells: [f64; 4], n: f64| {
         let [a, b, c, d] = cells;
-        if n > 1.0 { (a + b) * (c + d) * (a + c) * (b + d) / (n * n * (n - 1.0)) } else { 0.0 }
+        if n > 1.0 {
+            (a + b) * (c + d) * (a + c) * (b + d) / (n * n * (n - 1.0))
+        } else {
+            0.0
+        }
     };
     let variance = sum(strata, informative);
     let statistic = |correction: f64| {
         let less = distance - correction;
         ChiSquared::new(less * less / variance, 1.0)
     };
-    (statistic(0.0), statistic(if distance >= 0.5 { 0.5 } else { 0.0 }))
+    (
+        statistic(0.0),
+        statistic(if distance >= 0.5 { 0.5 } else { 0.0 }),
+    )
 }
 
 /// Σw(x − x̄)² with w the inverse variances: the heterogeneity of the strata's own estimates.
@@ -162,7 +181,9 @@ fn breslow_day(strata: &[TwoByTwo], ratio: f64, tarone: bool) -> ChiSquared {
         let (n1, n0, events) = (a + b, c + d, a + c);
         let (low, high) = ((events - n0).max(0.0), n1.min(events));
         // The exposed events expected at this odds ratio with these margins.
-        let expected = root(low, high, |x| x * (n0 - events + x) - ratio * (n1 - x) * (events - x));
+        let expected = root(low, high, |x| {
+            x * (n0 - events + x) - ratio * (n1 - x) * (events - x)
+        });
         let variance = 1.0
             / (1.0 / expected
                 + 1.0 / (n1 - expected)

@@ -54,9 +54,17 @@ impl Proportion {
         let tail = (1.0 - conf_level) / 2.0;
         Ok(Estimate {
             value: self.value(),
-            lower: if x == 0.0 { 0.0 } else { beta_quantile(tail, x, n - x + 1.0) },
+            lower: if x == 0.0 {
+                0.0
+            } else {
+                beta_quantile(tail, x, n - x + 1.0)
+            },
             // The upper tail, by the symmetry of the beta distribution.
-            upper: if self.events == self.trials { 1.0 } else { 1.0 - beta_quantile(tail, n - x, x + 1.0) },
+            upper: if self.events == self.trials {
+                1.0
+            } else {
+                1.0 - beta_quantile(tail, n - x, x + 1.0)
+            },
         })
     }
 
@@ -93,8 +101,16 @@ impl Proportion {
     fn cut(self, lower: f64, upper: f64) -> Estimate {
         Estimate {
             value: self.value(),
-            lower: if self.events == 0 { 0.0 } else { lower.max(0.0) },
-            upper: if self.events == self.trials { 1.0 } else { upper.min(1.0) },
+            lower: if self.events == 0 {
+                0.0
+            } else {
+                lower.max(0.0)
+            },
+            upper: if self.events == self.trials {
+                1.0
+            } else {
+                upper.min(1.0)
+            },
         }
     }
 }
@@ -105,10 +121,16 @@ impl Proportion {
 pub fn binomial_test(events: u64, trials: u64, p: f64) -> f64 {
     let (x, n) = (number(events), number(trials));
     if p == 0.0 || p == 1.0 {
-        return if (p == 0.0 && events == 0) || (p == 1.0 && events == trials) { 1.0 } else { 0.0 };
+        return if (p == 0.0 && events == 0) || (p == 1.0 && events == trials) {
+            1.0
+        } else {
+            0.0
+        };
     }
     let log_density = |y: f64| {
-        ln_gamma(n + 1.0) - ln_gamma(y + 1.0) - ln_gamma(n - y + 1.0) + y * p.ln() + (n - y) * (-p).ln_1p()
+        ln_gamma(n + 1.0) - ln_gamma(y + 1.0) - ln_gamma(n - y + 1.0)
+            + y * p.ln()
+            + (n - y) * (-p).ln_1p()
     };
     let mean = n * p;
     let limit = log_density(x) + AS_LIKELY.ln();

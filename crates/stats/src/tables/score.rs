@@ -15,7 +15,11 @@ fn risk(a: f64, b: f64, c: f64) -> f64 {
     // The stable form: never the difference of nearly equal numbers.
     let q = -0.5 * (b + b.signum() * discriminant);
     let (x, y) = (q / a, if q == 0.0 { 0.0 } else { c / q });
-    if (0.0..=1.0).contains(&x) && !(0.0..=1.0).contains(&y) { x } else { y }
+    if (0.0..=1.0).contains(&x) && !(0.0..=1.0).contains(&y) {
+        x
+    } else {
+        y
+    }
 }
 
 /// Decreasing in `ratio`.
@@ -27,7 +31,11 @@ pub(super) fn odds_ratio_z(table: &TwoByTwo, ratio: f64) -> f64 {
     let q0 = if (ratio - 1.0).abs() < 1e-12 {
         events / n
     } else {
-        risk(n0 * (ratio - 1.0), n1 * ratio + n0 - events * (ratio - 1.0), -events)
+        risk(
+            n0 * (ratio - 1.0),
+            n1 * ratio + n0 - events * (ratio - 1.0),
+            -events,
+        )
     };
     let q1 = q0 * ratio / (1.0 + q0 * (ratio - 1.0));
     let variance = 1.0 / (1.0 / (n1 * q1 * (1.0 - q1)) + 1.0 / (n0 * q0 * (1.0 - q0)));
@@ -38,15 +46,15 @@ pub(super) fn odds_ratio_z(table: &TwoByTwo, ratio: f64) -> f64 {
 pub(super) fn risk_ratio_z(table: &TwoByTwo, ratio: f64) -> f64 {
     let [a, b, c, d] = table.cells();
     let (n1, n0) = (a + b, c + d);
-    let q0 = risk(
-        (n1 + n0) * ratio,
-        -(ratio * (n1 + c) + a + n0),
-        a + c,
-    );
+    let q0 = risk((n1 + n0) * ratio, -(ratio * (n1 + c) + a + n0), a + c);
     let q1 = q0 * ratio;
     let variance = q1 * (1.0 - q1) / n1 + ratio * ratio * q0 * (1.0 - q0) / n0;
     let difference = a / n1 - ratio * c / n0;
-    if variance <= 0.0 { difference.signum() * f64::INFINITY } else { difference / variance.sqrt() }
+    if variance <= 0.0 {
+        difference.signum() * f64::INFINITY
+    } else {
+        difference / variance.sqrt()
+    }
 }
 
 /// Decreasing in `difference`.
@@ -67,5 +75,9 @@ pub(super) fn risk_difference_z(table: &TwoByTwo, difference: f64) -> f64 {
     let q0 = root(low, high, |x| slope(x.clamp(low + 1e-15, high - 1e-15)));
     let q1 = q0 + difference;
     let variance = q1 * (1.0 - q1) / n1 + q0 * (1.0 - q0) / n0;
-    if gap == 0.0 { 0.0 } else { gap / variance.max(0.0).sqrt() }
+    if gap == 0.0 {
+        0.0
+    } else {
+        gap / variance.max(0.0).sqrt()
+    }
 }

@@ -44,7 +44,11 @@ impl ChiSquared {
         } else {
             gamma_ur(df / 2.0, statistic / 2.0)
         };
-        Self { statistic, df, p_value }
+        Self {
+            statistic,
+            df,
+            p_value,
+        }
     }
 }
 
@@ -62,7 +66,10 @@ impl Summary for TwoByTwo {
 }
 
 /// A count as a number. Exact below 2⁵³, which is more persons than there are.
-#[expect(clippy::cast_precision_loss, reason = "counts of persons are far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of persons are far below 2^53"
+)]
 pub(crate) fn number(count: u64) -> f64 {
     count as f64
 }
@@ -88,7 +95,13 @@ impl TwoByTwo {
 
     /// The counts a, b, c, d as numbers.
     pub(crate) fn cells(&self) -> [f64; 4] {
-        [self.exposed_events, self.exposed_others, self.unexposed_events, self.unexposed_others].map(number)
+        [
+            self.exposed_events,
+            self.exposed_others,
+            self.unexposed_events,
+            self.unexposed_others,
+        ]
+        .map(number)
     }
 
     /// The odds ratio with Woolf's interval. With an empty cell it is 0 or infinite and has no such interval.
@@ -98,7 +111,10 @@ impl TwoByTwo {
     pub fn odds_ratio(&self, conf_level: f64) -> Result<Estimate> {
         let [a, b, c, d] = self.cells();
         let se = (1.0 / a + 1.0 / b + 1.0 / c + 1.0 / d).sqrt();
-        Ok(defined(Estimate::log_symmetric(a * d / (b * c), two_sided_z(conf_level)? * se), se))
+        Ok(defined(
+            Estimate::log_symmetric(a * d / (b * c), two_sided_z(conf_level)? * se),
+            se,
+        ))
     }
 
     /// The risk ratio with Katz's interval. With no event in a group it is 0 or infinite and has no such interval.
@@ -109,7 +125,10 @@ impl TwoByTwo {
         let [a, b, c, d] = self.cells();
         let (n1, n0) = (a + b, c + d);
         let se = (1.0 / a - 1.0 / n1 + 1.0 / c - 1.0 / n0).sqrt();
-        Ok(defined(Estimate::log_symmetric((a / n1) / (c / n0), two_sided_z(conf_level)? * se), se))
+        Ok(defined(
+            Estimate::log_symmetric((a / n1) / (c / n0), two_sided_z(conf_level)? * se),
+            se,
+        ))
     }
 
     /// The risk difference with Wald's interval, cut to [−1, 1].
@@ -137,7 +156,11 @@ impl TwoByTwo {
         let (n1, n0) = (a + b, c + d);
         let se = (a * b / n1.powi(3) + c * d / n0.powi(3)).sqrt();
         let wide = Estimate::symmetric(a / n1 - c / n0, two_sided_z(conf_level)? * se + by);
-        Ok(Estimate { lower: wide.lower.max(-1.0), upper: wide.upper.min(1.0), ..wide })
+        Ok(Estimate {
+            lower: wide.lower.max(-1.0),
+            upper: wide.upper.min(1.0),
+            ..wide
+        })
     }
 
     /// The attributable fraction among the exposed, 1 − 1/RR.
@@ -160,9 +183,21 @@ impl TwoByTwo {
             let gap = |ratio: f64| score::odds_ratio_z(self, ratio) - if upper { -z } else { z };
             positive_root(gap)
         };
-        let lower = if a == 0.0 || d == 0.0 { 0.0 } else { bound(false) };
-        let upper = if b == 0.0 || c == 0.0 { f64::INFINITY } else { bound(true) };
-        Ok(Estimate { value, lower, upper })
+        let lower = if a == 0.0 || d == 0.0 {
+            0.0
+        } else {
+            bound(false)
+        };
+        let upper = if b == 0.0 || c == 0.0 {
+            f64::INFINITY
+        } else {
+            bound(true)
+        };
+        Ok(Estimate {
+            value,
+            lower,
+            upper,
+        })
     }
 
     /// The risk ratio with the score interval of Koopman (1984).
@@ -176,7 +211,11 @@ impl TwoByTwo {
         let bound = |limit: f64| positive_root(|ratio| score::risk_ratio_z(self, ratio) - limit);
         let lower = if a == 0.0 { 0.0 } else { bound(z) };
         let upper = if c == 0.0 { f64::INFINITY } else { bound(-z) };
-        Ok(Estimate { value, lower, upper })
+        Ok(Estimate {
+            value,
+            lower,
+            upper,
+        })
     }
 
     /// The risk difference with the score interval of Mee (1984).
@@ -187,8 +226,13 @@ impl TwoByTwo {
         let z = two_sided_z(conf_level)?;
         let [a, b, c, d] = self.cells();
         let value = a / (a + b) - c / (c + d);
-        let gap = |limit: f64| move |difference: f64| score::risk_difference_z(self, difference) - limit;
-        Ok(Estimate { value, lower: root(-1.0, value, gap(z)), upper: root(value, 1.0, gap(-z)) })
+        let gap =
+            |limit: f64| move |difference: f64| score::risk_difference_z(self, difference) - limit;
+        Ok(Estimate {
+            value,
+            lower: root(-1.0, value, gap(z)),
+            upper: root(value, 1.0, gap(-z)),
+        })
     }
 
     /// Pearson's χ² of independence.
@@ -218,7 +262,11 @@ fn defined(estimate: Estimate, se: f64) -> Estimate {
     if se.is_finite() {
         estimate
     } else {
-        Estimate { lower: f64::NAN, upper: f64::NAN, ..estimate }
+        Estimate {
+            lower: f64::NAN,
+            upper: f64::NAN,
+            ..estimate
+        }
     }
 }
 
@@ -233,7 +281,12 @@ pub fn e_value(risk_ratio: Estimate) -> (f64, f64) {
         let ratio = if ratio < 1.0 { 1.0 / ratio } else { ratio };
         ratio + (ratio * (ratio - 1.0)).sqrt()
     };
-    let bound = if risk_ratio.value < 1.0 { risk_ratio.upper } else { risk_ratio.lower };
-    let covers = (risk_ratio.value < 1.0 && bound >= 1.0) || (risk_ratio.value >= 1.0 && bound <= 1.0);
+    let bound = if risk_ratio.value < 1.0 {
+        risk_ratio.upper
+    } else {
+        risk_ratio.lower
+    };
+    let covers =
+        (risk_ratio.value < 1.0 && bound >= 1.0) || (risk_ratio.value >= 1.0 && bound <= 1.0);
     (of(risk_ratio.value), if covers { 1.0 } else { of(bound) })
 }

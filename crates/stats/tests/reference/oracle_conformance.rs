@@ -2,8 +2,8 @@
 
 use crate::oracle::{Oracle, folder};
 use crate::{
-    oracle_competing as competing, oracle_cox as cox, oracle_logrank as logrank, oracle_models as models, oracle_survival as survival,
-    oracle_tables as tables,
+    oracle_competing as competing, oracle_cox as cox, oracle_logrank as logrank,
+    oracle_models as models, oracle_survival as survival, oracle_tables as tables,
 };
 
 fn conform(name: &'static str, compare: &[fn(&Oracle)], not_covered: &[&str]) {
@@ -68,7 +68,12 @@ fn ovarian() {
 fn heart() {
     conform(
         "heart",
-        &[survival::heart, survival::person_years, logrank::heart, cox::heart],
+        &[
+            survival::heart,
+            survival::person_years,
+            logrank::heart,
+            cox::heart,
+        ],
         &[],
     );
 }
@@ -100,6 +105,9 @@ fn tables_and_rates() {
             models::iptw,
         ],
         // epiR's Wald interval takes a·d where the variance of a risk has a·b (its var.p1): not reproduced.
-        &["mantel_haenszel/epiR/ARisk.mh.wald", "iptw/nearest_1to1_caliper0_2sd_ps_order_largest"],
+        &[
+            "mantel_haenszel/epiR/ARisk.mh.wald",
+            "iptw/nearest_1to1_caliper0_2sd_ps_order_largest",
+        ],
     );
 }

@@ -343,12 +343,20 @@ fn cumulative_hazards(oracle: &Oracle, path: &str, table: &RiskTable) {
 
 /// R's `pyears`: person-years and events by group.
 pub(crate) fn person_years(oracle: &Oracle) {
-    let (name, group) = if oracle.has("km_sex") { ("lung", "sex") } else { ("heart", "transplant") };
+    let (name, group) = if oracle.has("km_sex") {
+        ("lung", "sex")
+    } else {
+        ("heart", "transplant")
+    };
     let data = Data::load(name);
     let rows = if name == "heart" {
         heart_rows(&data)
     } else {
-        Rows { time: data.numbers("time"), status: data.numbers("event"), ..Rows::default() }
+        Rows {
+            time: data.numbers("time"),
+            status: data.numbers("event"),
+            ..Rows::default()
+        }
     };
     let groups = data.text(group);
     let mut levels = groups.to_vec();
@@ -360,7 +368,8 @@ pub(crate) fn person_years(oracle: &Oracle) {
         let members = (0..groups.len()).filter(|row| groups[*row] == *level);
         for row in members.clone() {
             let start = rows.start.as_ref().map_or(0.0, |start| start[row]);
-            sums.add(rows.status[row] as u64, rows.time[row] - start).unwrap();
+            sums.add(rows.status[row] as u64, rows.time[row] - start)
+                .unwrap();
         }
         years.push(sums.time / 365.25);
         events.push(sums.events as f64);
@@ -379,7 +388,9 @@ pub(crate) fn quantiles_of_time(oracle: &Oracle) {
     let probabilities = oracle.numbers("quantile_probs");
     for kind in 1..=9 {
         let values: Values = time.iter().copied().collect();
-        let found = values.quantiles(&probabilities, QuantileType::new(kind).unwrap()).unwrap();
+        let found = values
+            .quantiles(&probabilities, QuantileType::new(kind).unwrap())
+            .unwrap();
         oracle.compare(&format!("quantile_time/type{kind}"), &found, TOLERANCE);
     }
 }

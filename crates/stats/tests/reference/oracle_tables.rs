@@ -1,5 +1,7 @@
 //! Tables of counts, rates and standardisation against the oracle.
 
+use columna_stats::Estimate;
+use columna_stats::description::quantile::{QuantileType, Values};
 use columna_stats::rates::{
     PersonTime, RateInterval, Stratum, indirectly_standardized_rate, poisson_test, rate_ratio, smr,
     standardized_rate,
@@ -9,8 +11,6 @@ use columna_stats::tables::mantel_haenszel::mantel_haenszel;
 use columna_stats::tables::paired::mcnemar;
 use columna_stats::tables::proportion::{Proportion, binomial_test};
 use columna_stats::tables::{ChiSquared, TwoByTwo, e_value};
-use columna_stats::Estimate;
-use columna_stats::description::quantile::{QuantileType, Values};
 
 use crate::oracle::Oracle;
 
@@ -42,14 +42,23 @@ pub(crate) fn two_by_two(oracle: &Oracle) {
                 oracle.compare(&at(name), found, tolerance);
             }
         };
-        let n = counts(oracle, &at("table_rows_exposed_unexposed_cols_event_noevent"));
+        let n = counts(
+            oracle,
+            &at("table_rows_exposed_unexposed_cols_event_noevent"),
+        );
         let table = TwoByTwo {
             exposed_events: n[0],
             exposed_others: n[1],
             unexposed_events: n[2],
             unexposed_others: n[3],
         };
-        let exact::Exact { p_value, p_greater, p_less, conditional, mid_p } = fisher(&table, LEVEL).unwrap();
+        let exact::Exact {
+            p_value,
+            p_greater,
+            p_less,
+            conditional,
+            mid_p,
+        } = fisher(&table, LEVEL).unwrap();
         compare("fisher_p", &[p_value], EXACT);
         compare("fisher_p_less", &[p_less], EXACT);
         compare("fisher_p_greater", &[p_greater], EXACT);
@@ -85,15 +94,35 @@ pub(crate) fn two_by_two(oracle: &Oracle) {
         compare("epiR_cohort/RR.strata.wald", &all(risk), CLOSED);
         compare("epiR_cohort/RR.strata.taylor", &all(risk), CLOSED);
         // epiR puts outcome and exposure the other way round here: its own point estimate is that of this table.
-        let transposed = TwoByTwo { exposed_others: n[2], unexposed_events: n[1], ..table };
-        compare("epiR_cohort/RR.strata.score", &all(transposed.risk_ratio_score(LEVEL).unwrap()), EXACT);
+        let transposed = TwoByTwo {
+            exposed_others: n[2],
+            unexposed_events: n[1],
+            ..table
+        };
+        compare(
+            "epiR_cohort/RR.strata.score",
+            &all(transposed.risk_ratio_score(LEVEL).unwrap()),
+            EXACT,
+        );
         compare("epiR_cohort/OR.strata.wald", &all(odds), CLOSED);
-        compare("epiR_cohort/OR.strata.score", &all(table.odds_ratio_score(LEVEL).unwrap()), STEPS);
+        compare(
+            "epiR_cohort/OR.strata.score",
+            &all(table.odds_ratio_score(LEVEL).unwrap()),
+            STEPS,
+        );
         compare("epiR_cohort/OR.strata.mle", &all(conditional), EXACT);
         let percent = |x: Estimate| all(x).map(|x| 100.0 * x);
         compare("epiR_cohort/ARisk.strata.wald", &percent(wald), CLOSED);
-        compare("epiR_cohort/ARisk.strata.score", &percent(table.risk_difference_score(LEVEL).unwrap()), HALVINGS);
-        compare("epiR_cohort/AFRisk.strata.wald", &all(table.attributable_fraction(LEVEL).unwrap()), CLOSED);
+        compare(
+            "epiR_cohort/ARisk.strata.score",
+            &percent(table.risk_difference_score(LEVEL).unwrap()),
+            HALVINGS,
+        );
+        compare(
+            "epiR_cohort/AFRisk.strata.wald",
+            &all(table.attributable_fraction(LEVEL).unwrap()),
+            CLOSED,
+        );
         if oracle.has(&at("epiR_cohort/OR.strata.cfield")) {
             // Without bounds in the oracle.
             oracle.mark(&at("epiR_cohort/OR.strata.cfield"));
@@ -123,21 +152,53 @@ pub(crate) fn stratified(oracle: &Oracle) {
     oracle.compare(&at("p_cc"), &[pooled.test_corrected.p_value], CLOSED);
     let exact = common_odds_ratio(&strata, LEVEL).unwrap();
     oracle.compare(&at("exact_p"), &[exact.p_value], EXACT);
-    oracle.compare(&at("exact_conditional_or"), &[exact.conditional.value], EXACT);
+    oracle.compare(
+        &at("exact_conditional_or"),
+        &[exact.conditional.value],
+        EXACT,
+    );
     oracle.compare(&at("exact_ci"), &bounds(exact.conditional), EXACT);
     oracle.compare(&at("mh_rr"), &[pooled.risk_ratio.value], CLOSED);
-    oracle.compare(&at("mh_rr_ci_greenland_robins"), &bounds(pooled.risk_ratio), CLOSED);
+    oracle.compare(
+        &at("mh_rr_ci_greenland_robins"),
+        &bounds(pooled.risk_ratio),
+        CLOSED,
+    );
     oracle.compare(&at("mh_rd"), &[pooled.risk_difference.value], CLOSED);
-    oracle.compare(&at("mh_rd_ci_sato"), &bounds(pooled.risk_difference), CLOSED);
+    oracle.compare(
+        &at("mh_rd_ci_sato"),
+        &bounds(pooled.risk_difference),
+        CLOSED,
+    );
     oracle.compare(&at("epiR/RR.mh.wald"), &all(pooled.risk_ratio), CLOSED);
     oracle.compare(&at("epiR/OR.mh.wald"), &all(pooled.odds_ratio), CLOSED);
     let percent = |x: Estimate| all(x).map(|x| 100.0 * x);
-    oracle.compare(&at("epiR/ARisk.mh.sato"), &percent(pooled.risk_difference), CLOSED);
-    oracle.compare(&at("epiR/ARisk.mh.green"), &percent(pooled.risk_difference_greenland), CLOSED);
+    oracle.compare(
+        &at("epiR/ARisk.mh.sato"),
+        &percent(pooled.risk_difference),
+        CLOSED,
+    );
+    oracle.compare(
+        &at("epiR/ARisk.mh.green"),
+        &percent(pooled.risk_difference_greenland),
+        CLOSED,
+    );
     let test = |x: ChiSquared| [x.statistic, x.df, x.p_value];
-    oracle.compare(&at("homogeneity_or/wRR.homog"), &test(pooled.homogeneity_risk_ratio), CLOSED);
-    oracle.compare(&at("homogeneity_or/wOR.homog"), &test(pooled.homogeneity_woolf), CLOSED);
-    oracle.compare(&at("homogeneity_or/bOR.homog"), &test(pooled.homogeneity_breslow_day), EXACT);
+    oracle.compare(
+        &at("homogeneity_or/wRR.homog"),
+        &test(pooled.homogeneity_risk_ratio),
+        CLOSED,
+    );
+    oracle.compare(
+        &at("homogeneity_or/wOR.homog"),
+        &test(pooled.homogeneity_woolf),
+        CLOSED,
+    );
+    oracle.compare(
+        &at("homogeneity_or/bOR.homog"),
+        &test(pooled.homogeneity_breslow_day),
+        EXACT,
+    );
 }
 
 pub(crate) fn rates(oracle: &Oracle) {
@@ -151,10 +212,18 @@ pub(crate) fn rates(oracle: &Oracle) {
         oracle.compare(&at("exact_ci"), &bounds(exact(LEVEL)), EXACT);
         oracle.compare(&at("exact_ci90"), &bounds(exact(0.90)), EXACT);
         oracle.compare(&at("exact_ci99"), &bounds(exact(0.99)), EXACT);
-        oracle.compare(&at("p_vs_rate_0_01"), &[poisson_test(events, 0.01 * time)], EXACT);
+        oracle.compare(
+            &at("p_vs_rate_0_01"),
+            &[poisson_test(events, 0.01 * time)],
+            EXACT,
+        );
         let byar = rate.rate(RateInterval::ByarMidpoint, LEVEL).unwrap();
         // A rate is not negative: epitools goes below zero at no events, we stop there.
-        let expected: Vec<f64> = oracle.numbers(&at("byar")).iter().map(|x| x.max(0.0)).collect();
+        let expected: Vec<f64> = oracle
+            .numbers(&at("byar"))
+            .iter()
+            .map(|x| x.max(0.0))
+            .collect();
         oracle.compare_with(&at("byar"), &bounds(byar), &expected, CLOSED);
         let wald = rate.rate(RateInterval::Wald, LEVEL).unwrap();
         oracle.compare(&at("wald_normal_approx"), &bounds(wald), CLOSED);
@@ -163,7 +232,10 @@ pub(crate) fn rates(oracle: &Oracle) {
     for key in oracle.keys("rate_ratios") {
         let at = |name: &str| format!("rate_ratios/{key}/{name}");
         let x = oracle.numbers(&at("e1_t1_e0_t0"));
-        let of = |events: f64, time: f64| PersonTime { events: events as u64, time };
+        let of = |events: f64, time: f64| PersonTime {
+            events: events as u64,
+            time,
+        };
         let found = rate_ratio(of(x[0], x[1]), of(x[2], x[3]), LEVEL).unwrap();
         oracle.compare(&at("rate_ratio"), &[found.ratio.value], CLOSED);
         oracle.compare(&at("exact_ci"), &bounds(found.ratio), EXACT);
@@ -172,11 +244,22 @@ pub(crate) fn rates(oracle: &Oracle) {
     for key in oracle.keys("binomial") {
         let at = |name: &str| format!("binomial/{key}/{name}");
         let x = counts(oracle, &at("x_n"));
-        let share = Proportion { events: x[0], trials: x[1] };
-        oracle.compare(&at("clopper_pearson"), &bounds(share.clopper_pearson(LEVEL).unwrap()), EXACT);
+        let share = Proportion {
+            events: x[0],
+            trials: x[1],
+        };
+        oracle.compare(
+            &at("clopper_pearson"),
+            &bounds(share.clopper_pearson(LEVEL).unwrap()),
+            EXACT,
+        );
         oracle.compare(&at("p_half"), &[binomial_test(x[0], x[1], 0.5)], EXACT);
         oracle.compare(&at("wilson"), &bounds(share.wilson(LEVEL).unwrap()), CLOSED);
-        oracle.compare(&at("wilson_cc"), &bounds(share.wilson_corrected(LEVEL).unwrap()), CLOSED);
+        oracle.compare(
+            &at("wilson_cc"),
+            &bounds(share.wilson_corrected(LEVEL).unwrap()),
+            CLOSED,
+        );
     }
 }
 
@@ -186,7 +269,11 @@ pub(crate) fn standardisation(oracle: &Oracle) {
     let (count, pop) = (column("count"), column("pop"));
     let (standard, standard_count) = (column("stdpop"), column("stdcount"));
     let strata: Vec<Stratum> = (0..count.len())
-        .map(|i| Stratum { events: count[i] as u64, time: pop[i], standard: standard[i] })
+        .map(|i| Stratum {
+            events: count[i] as u64,
+            time: pop[i],
+            standard: standard[i],
+        })
         .collect();
     let direct = standardized_rate(&strata, LEVEL).unwrap();
     let events: f64 = count.iter().sum();
@@ -196,14 +283,21 @@ pub(crate) fn standardisation(oracle: &Oracle) {
     oracle.compare(&at("direct/fay_feuer_gamma_lci"), &[direct.lower], EXACT);
     oracle.compare(&at("direct/fay_feuer_gamma_uci"), &[direct.upper], EXACT);
 
-    let expected: f64 = (0..pop.len()).map(|i| standard_count[i] / standard[i] * pop[i]).sum();
+    let expected: f64 = (0..pop.len())
+        .map(|i| standard_count[i] / standard[i] * pop[i])
+        .sum();
     let standard_rate = standard_count.iter().sum::<f64>() / standard.iter().sum::<f64>();
-    let adjusted = indirectly_standardized_rate(events as u64, expected, standard_rate, LEVEL).unwrap();
+    let adjusted =
+        indirectly_standardized_rate(events as u64, expected, standard_rate, LEVEL).unwrap();
     let [rate, lower, upper] = all(adjusted);
     let ratio = 1.0 / standard_rate;
     oracle.mark(&at("indirect_epitools/names"));
     oracle.mark(&at("indirect_epitools/rate_names"));
-    oracle.compare(&at("indirect_epitools/rate"), &[crude, rate, lower, upper], CLOSED);
+    oracle.compare(
+        &at("indirect_epitools/rate"),
+        &[crude, rate, lower, upper],
+        CLOSED,
+    );
     let sir = [events, expected, rate * ratio, lower * ratio, upper * ratio];
     oracle.compare(&at("indirect_epitools/sir"), &sir, CLOSED);
 
@@ -222,7 +316,9 @@ pub(crate) fn length_of_stay(oracle: &Oracle) {
     let (values, probabilities) = (oracle.numbers("los/values"), oracle.numbers("los/probs"));
     for kind in 1..=9 {
         let values: Values = values.iter().copied().collect();
-        let found = values.quantiles(&probabilities, QuantileType::new(kind).unwrap()).unwrap();
+        let found = values
+            .quantiles(&probabilities, QuantileType::new(kind).unwrap())
+            .unwrap();
         oracle.compare(&format!("los/quantile/type{kind}"), &found, CLOSED);
     }
 }

@@ -9,11 +9,19 @@ use columna_stats::tables::{TwoByTwo, e_value};
 use columna_stats::{Error, Estimate, Summary};
 
 fn close(found: f64, expected: f64, tolerance: f64) {
-    assert!((found / expected - 1.0).abs() < tolerance, "{found} is not {expected}");
+    assert!(
+        (found / expected - 1.0).abs() < tolerance,
+        "{found} is not {expected}"
+    );
 }
 
 fn table([a, b, c, d]: [u64; 4]) -> TwoByTwo {
-    TwoByTwo { exposed_events: a, exposed_others: b, unexposed_events: c, unexposed_others: d }
+    TwoByTwo {
+        exposed_events: a,
+        exposed_others: b,
+        unexposed_events: c,
+        unexposed_others: d,
+    }
 }
 
 /// Fisher's lady and her eight cups. R 4.2.2: `fisher.test(matrix(c(3, 1, 1, 3), 2))`.
@@ -42,15 +50,32 @@ fn smokers() {
 /// `poisson.test(c(11, 21), c(800, 3011))`, `mcnemar.test` on the approval ratings (Agresti 1990, p. 350).
 #[test]
 fn examples_of_r() {
-    let mendel = Proportion { events: 682, trials: 925 };
+    let mendel = Proportion {
+        events: 682,
+        trials: 925,
+    };
     close(binomial_test(682, 925, 0.75), 0.382_491_559_574_851_9, 1e-9);
     let exact = mendel.clopper_pearson(0.95).unwrap();
     close(exact.lower, 0.707_668_264_079_039, 1e-9);
     close(exact.upper, 0.765_406_558_241_525_3, 1e-9);
-    let one = PersonTime { events: 137, time: 24.19893 }.rate(RateInterval::Exact, 0.95).unwrap();
+    let one = PersonTime {
+        events: 137,
+        time: 24.19893,
+    }
+    .rate(RateInterval::Exact, 0.95)
+    .unwrap();
     close(one.lower, 4.753_124_804_848_748, 1e-9);
     close(one.upper, 6.692_709_334_176_071, 1e-9);
-    let (lone, crowd) = (PersonTime { events: 11, time: 800.0 }, PersonTime { events: 21, time: 3011.0 });
+    let (lone, crowd) = (
+        PersonTime {
+            events: 11,
+            time: 800.0,
+        },
+        PersonTime {
+            events: 21,
+            time: 3011.0,
+        },
+    );
     let two = rate_ratio(lone, crowd, 0.95).unwrap();
     close(two.p_value, 0.079_668_633_032_329_52, 1e-9);
     close(two.ratio.lower, 0.858_426_403_391_639_2, 1e-9);
@@ -63,10 +88,18 @@ fn examples_of_r() {
 /// VanderWeele and Ding (2017): a risk ratio of 3.9 (1.8 to 8.7) has E-values 7.26 and 3.0.
 #[test]
 fn breast_feeding() {
-    let (point, bound) = e_value(Estimate { value: 3.9, lower: 1.8, upper: 8.7 });
+    let (point, bound) = e_value(Estimate {
+        value: 3.9,
+        lower: 1.8,
+        upper: 8.7,
+    });
     close(point, 7.26, 1e-3);
     close(bound, 3.0, 1e-2);
-    let protective = e_value(Estimate { value: 0.8, lower: 0.6, upper: 1.1 });
+    let protective = e_value(Estimate {
+        value: 0.8,
+        lower: 0.6,
+        upper: 1.1,
+    });
     assert_eq!(protective.1, 1.0);
 }
 
@@ -76,8 +109,20 @@ fn nothing_seen_is_not_zero() {
     assert!(none.is_empty());
     assert!(none.odds_ratio(0.95).unwrap().value.is_nan());
     assert!(none.risk_difference(0.95).unwrap().value.is_nan());
-    assert!(PersonTime::default().rate(RateInterval::Exact, 0.95).unwrap().value.is_nan());
-    assert!(mantel_haenszel(&[], 0.95).unwrap().odds_ratio.value.is_nan());
+    assert!(
+        PersonTime::default()
+            .rate(RateInterval::Exact, 0.95)
+            .unwrap()
+            .value
+            .is_nan()
+    );
+    assert!(
+        mantel_haenszel(&[], 0.95)
+            .unwrap()
+            .odds_ratio
+            .value
+            .is_nan()
+    );
     let unexposed_only = table([0, 0, 3, 4]);
     assert!(unexposed_only.risk_ratio(0.95).unwrap().value.is_nan());
     assert_eq!(fisher(&unexposed_only, 0.95).unwrap().p_value, 1.0);
@@ -90,20 +135,46 @@ fn one_empty_cell() {
     assert!(odds.value.is_infinite() && odds.lower.is_nan() && odds.upper.is_nan());
     let score = empty.odds_ratio_score(0.95).unwrap();
     assert!(score.lower > 0.0 && score.upper.is_infinite());
-    assert!(fisher(&empty, 0.95).unwrap().conditional.upper.is_infinite());
-    let rate = PersonTime { events: 0, time: 100.0 }.rate(RateInterval::Byar, 0.95).unwrap();
+    assert!(
+        fisher(&empty, 0.95)
+            .unwrap()
+            .conditional
+            .upper
+            .is_infinite()
+    );
+    let rate = PersonTime {
+        events: 0,
+        time: 100.0,
+    }
+    .rate(RateInterval::Byar, 0.95)
+    .unwrap();
     assert!(rate.lower == 0.0 && rate.upper > 0.0);
 }
 
 #[test]
 fn a_level_outside_its_range_is_refused() {
     for level in [0.0, 1.0, 1.5, -0.5, f64::NAN] {
-        assert_eq!(table([1, 2, 3, 4]).odds_ratio(level), Err(Error::InvalidConfidenceLevel));
-        assert_eq!(fisher(&table([1, 2, 3, 4]), level), Err(Error::InvalidConfidenceLevel));
-        let x = PersonTime { events: 1, time: 1.0 };
-        assert_eq!(rate_difference(x, x, level), Err(Error::InvalidConfidenceLevel));
+        assert_eq!(
+            table([1, 2, 3, 4]).odds_ratio(level),
+            Err(Error::InvalidConfidenceLevel)
+        );
+        assert_eq!(
+            fisher(&table([1, 2, 3, 4]), level),
+            Err(Error::InvalidConfidenceLevel)
+        );
+        let x = PersonTime {
+            events: 1,
+            time: 1.0,
+        };
+        assert_eq!(
+            rate_difference(x, x, level),
+            Err(Error::InvalidConfidenceLevel)
+        );
     }
-    assert_eq!(PersonTime::default().add(1, f64::NAN), Err(Error::NonFiniteTime));
+    assert_eq!(
+        PersonTime::default().add(1, f64::NAN),
+        Err(Error::NonFiniteTime)
+    );
     assert_eq!(PersonTime::default().add(1, -1.0), Err(Error::NegativeTime));
 }
 
@@ -112,7 +183,8 @@ fn parts_make_the_whole() {
     let rows: Vec<(bool, bool)> = (0..97).map(|i| (i % 3 == 0, i % 5 < 2)).collect();
     let of = |rows: &[(bool, bool)]| {
         let mut table = TwoByTwo::default();
-        rows.iter().for_each(|(exposed, event)| table.add(*exposed, *event));
+        rows.iter()
+            .for_each(|(exposed, event)| table.add(*exposed, *event));
         table
     };
     for cut in 0..rows.len() {
@@ -133,5 +205,9 @@ fn large_tables_stay_exact() {
     let exact = fisher(&large, 0.95).unwrap();
     let chi = large.chi_squared_yates();
     close(exact.p_value, chi.p_value, 0.02);
-    close(exact.conditional.value, large.odds_ratio(0.95).unwrap().value, 1e-3);
+    close(
+        exact.conditional.value,
+        large.odds_ratio(0.95).unwrap().value,
+        1e-3,
+    );
 }

@@ -52,7 +52,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ties: Ties::Efron, robust: None, tolerance: 1e-9, max_iterations: 40 }
+        Self {
+            ties: Ties::Efron,
+            robust: None,
+            tolerance: 1e-9,
+            max_iterations: 40,
+        }
     }
 }
 
@@ -111,7 +116,9 @@ mod tests {
         let mut rows = Rows::new();
         let mut state = 20_u64;
         let mut draw = |below: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) % below
         };
         for row in 0..n {
@@ -142,7 +149,10 @@ mod tests {
     }
 
     fn close(a: &[f64], b: &[f64]) -> bool {
-        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-11 * (1.0 + b.abs()))
+        a.len() == b.len()
+            && a.iter()
+                .zip(b)
+                .all(|(a, b)| (a - b).abs() <= 1e-11 * (1.0 + b.abs()))
     }
 
     proptest! {
@@ -165,8 +175,16 @@ mod tests {
     fn the_number_of_threads_changes_nothing() {
         let rows = made(60_000);
         let with = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| Cox::fit(&rows, &Options::default()).unwrap().result().clone())
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| {
+                Cox::fit(&rows, &Options::default())
+                    .unwrap()
+                    .result()
+                    .clone()
+            })
         };
         assert_eq!(with(1), with(3));
     }
@@ -176,44 +194,103 @@ mod tests {
         // A row cut in two at a time in between is the same observation.
         let (mut whole, mut cut) = (Rows::new(), Rows::new());
         for row in 0..40_u32 {
-            let (time, event, x) = (f64::from(row * 7 % 31 + 2), row % 3 > 0, [f64::from(row * 5 % 11)]);
+            let (time, event, x) = (
+                f64::from(row * 7 % 31 + 2),
+                row % 3 > 0,
+                [f64::from(row * 5 % 11)],
+            );
             whole.push(&Row::new(time, event, &x)).unwrap();
-            cut.push(&Row { start: None, ..Row::new(1.5, false, &x) }).unwrap();
-            cut.push(&Row { start: Some(1.5), ..Row::new(time, event, &x) }).unwrap();
+            cut.push(&Row {
+                start: None,
+                ..Row::new(1.5, false, &x)
+            })
+            .unwrap();
+            cut.push(&Row {
+                start: Some(1.5),
+                ..Row::new(time, event, &x)
+            })
+            .unwrap();
         }
         let whole = Cox::fit(&whole, &Options::default()).unwrap();
         let cut = Cox::fit(&cut, &Options::default()).unwrap();
-        assert!(close(&whole.result().coefficients, &cut.result().coefficients));
-        assert!(close(&[whole.result().log_likelihood], &[cut.result().log_likelihood]));
+        assert!(close(
+            &whole.result().coefficients,
+            &cut.result().coefficients
+        ));
+        assert!(close(
+            &[whole.result().log_likelihood],
+            &[cut.result().log_likelihood]
+        ));
     }
 
     #[test]
     fn refused_rows_leave_no_trace() {
         let mut rows = Rows::new();
         rows.push(&Row::new(3.0, true, &[1.0])).unwrap();
-        assert_eq!(rows.push(&Row::new(f64::NAN, true, &[1.0])), Err(Error::NonFiniteTime));
-        assert_eq!(rows.push(&Row::new(-1.0, true, &[1.0])), Err(Error::NegativeTime));
-        assert_eq!(rows.push(&Row::new(1.0, true, &[f64::INFINITY])), Err(Error::NonFiniteCovariate));
-        assert_eq!(rows.push(&Row::new(1.0, true, &[1.0, 2.0])), Err(Error::UnequalTerms));
-        assert_eq!(rows.push(&Row { start: Some(1.0), ..Row::new(1.0, true, &[1.0]) }), Err(Error::EmptyInterval));
-        assert_eq!(rows.push(&Row { weight: -1.0, ..Row::new(1.0, true, &[1.0]) }), Err(Error::InvalidWeight));
-        assert_eq!(rows.push(&Row { cluster: Some(1), ..Row::new(1.0, true, &[1.0]) }), Err(Error::MixedClusters));
+        assert_eq!(
+            rows.push(&Row::new(f64::NAN, true, &[1.0])),
+            Err(Error::NonFiniteTime)
+        );
+        assert_eq!(
+            rows.push(&Row::new(-1.0, true, &[1.0])),
+            Err(Error::NegativeTime)
+        );
+        assert_eq!(
+            rows.push(&Row::new(1.0, true, &[f64::INFINITY])),
+            Err(Error::NonFiniteCovariate)
+        );
+        assert_eq!(
+            rows.push(&Row::new(1.0, true, &[1.0, 2.0])),
+            Err(Error::UnequalTerms)
+        );
+        assert_eq!(
+            rows.push(&Row {
+                start: Some(1.0),
+                ..Row::new(1.0, true, &[1.0])
+            }),
+            Err(Error::EmptyInterval)
+        );
+        assert_eq!(
+            rows.push(&Row {
+                weight: -1.0,
+                ..Row::new(1.0, true, &[1.0])
+            }),
+            Err(Error::InvalidWeight)
+        );
+        assert_eq!(
+            rows.push(&Row {
+                cluster: Some(1),
+                ..Row::new(1.0, true, &[1.0])
+            }),
+            Err(Error::MixedClusters)
+        );
         assert_eq!(rows.len(), 1);
     }
 
     #[test]
     fn no_rows_and_no_events_are_errors() {
-        assert_eq!(Cox::fit(&Rows::new(), &Options::default()).unwrap_err(), Error::NoEvents);
+        assert_eq!(
+            Cox::fit(&Rows::new(), &Options::default()).unwrap_err(),
+            Error::NoEvents
+        );
         let mut censored = Rows::new();
         censored.push(&Row::new(3.0, false, &[1.0])).unwrap();
-        assert_eq!(Cox::fit(&censored, &Options::default()).unwrap_err(), Error::NoEvents);
+        assert_eq!(
+            Cox::fit(&censored, &Options::default()).unwrap_err(),
+            Error::NoEvents
+        );
     }
 
     #[test]
     fn a_constant_column_is_dropped() {
         let mut rows = Rows::new();
         for row in 0..20_u32 {
-            rows.push(&Row::new(f64::from(row % 7), row % 3 > 0, &[0.1, f64::from(row % 5), 2018.3])).unwrap();
+            rows.push(&Row::new(
+                f64::from(row % 7),
+                row % 3 > 0,
+                &[0.1, f64::from(row % 5), 2018.3],
+            ))
+            .unwrap();
         }
         let cox = Cox::fit(&rows, &Options::default()).unwrap();
         assert_eq!(cox.result().dropped, [true, false, true]);
