@@ -319,6 +319,14 @@ pub(crate) enum StoreCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Let other engines read the newest snapshot as tables of theirs
+    Publish {
+        #[command(flatten)]
+        store: StoreArg,
+        /// As Delta tables: a log beside each table's files, which stay where they are
+        #[arg(long, required = true)]
+        delta: bool,
+    },
 }
 
 /// Arguments of `columna completions`.

@@ -56,7 +56,7 @@ impl fmt::Display for EraseReport {
         }
         write!(
             f,
-            "{} older snapshots may still have them until `columna store vacuum --keep 1 --keep-days 0 --grace 0`",
+            "{} older snapshots may still have them until `columna store vacuum --everything`",
             self.older_snapshots
         )
     }

@@ -50,8 +50,25 @@ pub(crate) fn run(command: StoreCommand) -> Result<(), CliError> {
                     report.map_err(|error| CliError::engine(&error))?
                 )?)
             }
+            StoreCommand::Publish { store, delta: _ } => {
+                publish(&super::open(&store.store).await?).await
+            }
         }
     })
+}
+
+#[cfg(feature = "delta")]
+async fn publish(store: &Store) -> Result<(), CliError> {
+    let report = store.publish_delta().await;
+    let report = report.map_err(|error| CliError::engine(&error))?;
+    Ok(writeln!(stdout(), "{report}")?)
+}
+
+#[cfg(not(feature = "delta"))]
+#[expect(clippy::unused_async, reason = "with the feature it waits")]
+async fn publish(_store: &Store) -> Result<(), CliError> {
+    Err(CliError::usage("this build cannot publish Delta tables")
+        .hint("build with `cargo build --release --features delta`"))
 }
 
 async fn compact(store: &Store) -> Result<(), CliError> {

@@ -2,7 +2,7 @@
 
 /// Round numbers from `low` to `high`, at most about `most` of them.
 pub(crate) fn ticks(low: f64, high: f64, most: u32) -> Vec<f64> {
-    if !(high > low) || most == 0 {
+    if high.partial_cmp(&low) != Some(std::cmp::Ordering::Greater) || most == 0 {
         return vec![low];
     }
     let step = round_step((high - low) / f64::from(most));

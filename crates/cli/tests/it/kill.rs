@@ -5,7 +5,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::support::{PATIENTS, columna, command, copy, folder, source, store, text};
+use crate::support::{PATIENTS, columna, command, copy, folder, store, text};
 
 /// Kills, spread over the time that an ingest takes.
 const KILLS: u32 = 24;
