@@ -1,0 +1,1 @@
+//! Ballista roles.

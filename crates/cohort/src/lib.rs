@@ -1,0 +1,1 @@
+//! OHDSI cohort definitions over the patient-clustered store.

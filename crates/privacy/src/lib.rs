@@ -1,0 +1,1 @@
+//! Policies, guarded tables, disclosure control, budget, pseudonyms and audit.

@@ -1,0 +1,1 @@
+//! Batch studies and their schedule.
