@@ -11,45 +11,34 @@ mod survival_quantile;
 
 use std::sync::Arc;
 
+use adapter::Registered;
 use datafusion::logical_expr::AggregateUDF;
+
+/// The statistics, a line each.
+const STATISTICS: &[Registered] = &[
+    Registered::of::<cumulative_incidence::CumulativeIncidence>(),
+    Registered::of::<kaplan_meier::KaplanMeier>(),
+    Registered::of::<logrank_test::LogRankTest>(),
+    Registered::of::<median_survival::MedianSurvival>(),
+    Registered::of::<nelson_aalen::NelsonAalen>(),
+    Registered::of::<rmst::Rmst>(),
+    Registered::of::<survival_quantile::SurvivalQuantile>(),
+];
 
 /// The aggregate functions.
 #[must_use]
 pub fn functions() -> Vec<Arc<AggregateUDF>> {
-    [
-        adapter::udaf::<cumulative_incidence::CumulativeIncidence>(),
-        adapter::udaf::<kaplan_meier::KaplanMeier>(),
-        adapter::udaf::<logrank_test::LogRankTest>(),
-        adapter::udaf::<median_survival::MedianSurvival>(),
-        adapter::udaf::<nelson_aalen::NelsonAalen>(),
-        adapter::udaf::<rmst::Rmst>(),
-        adapter::udaf::<survival_quantile::SurvivalQuantile>(),
-    ]
-    .map(Arc::new)
-    .into()
+    STATISTICS
+        .iter()
+        .map(|statistic| Arc::new((statistic.udaf)()))
+        .collect()
 }
 
 /// The parameters of an aggregate of ours: their names, and whether each is required.
 pub(crate) fn parameters(function: &str) -> Option<Vec<(&'static str, bool)>> {
-    use adapter::Statistic;
-    let parameters = match function {
-        cumulative_incidence::CumulativeIncidence::NAME => {
-            cumulative_incidence::CumulativeIncidence::PARAMETERS
-        }
-        kaplan_meier::KaplanMeier::NAME => kaplan_meier::KaplanMeier::PARAMETERS,
-        logrank_test::LogRankTest::NAME => logrank_test::LogRankTest::PARAMETERS,
-        median_survival::MedianSurvival::NAME => median_survival::MedianSurvival::PARAMETERS,
-        nelson_aalen::NelsonAalen::NAME => nelson_aalen::NelsonAalen::PARAMETERS,
-        rmst::Rmst::NAME => rmst::Rmst::PARAMETERS,
-        survival_quantile::SurvivalQuantile::NAME => {
-            survival_quantile::SurvivalQuantile::PARAMETERS
-        }
-        _ => return None,
-    };
-    Some(
-        parameters
-            .iter()
-            .map(|parameter| (parameter.name, parameter.required))
-            .collect(),
-    )
+    let statistic = STATISTICS
+        .iter()
+        .find(|statistic| statistic.name == function)?;
+    let parameters = statistic.parameters.iter();
+    Some(parameters.map(|p| (p.name, p.required)).collect())
 }

@@ -1,12 +1,14 @@
 //! Summaries of several groups, within strata: what a test between groups keeps.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use columna_stats::Grouped;
 use columna_stats::survival::EventTimes;
 use datafusion::common::{DataFusionError, Result};
 
-use super::rows::{EventRows, RowSummary, refused};
+use super::event_rows::EventRows;
+use super::rows::{BatchRows, RowSummary, refused};
 use super::state::{State, StateBuilder};
 
 /// The label of a group or a stratum. Numbers come in their own order, before words in theirs.
@@ -50,16 +52,36 @@ fn corrupt() -> DataFusionError {
     )
 }
 
+/// Rows by stratum and group, in their order: each pair of labels is looked up and copied once, not once per row.
+fn by_pair(
+    rows: &EventRows,
+    selected: impl Iterator<Item = usize>,
+) -> HashMap<(&str, &str), Vec<usize>> {
+    let mut pairs: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
+    for row in selected {
+        pairs.entry(rows.labels(row)).or_default().push(row);
+    }
+    pairs
+}
+
 impl RowSummary for GroupedTimes {
+    type Rows = EventRows;
+
     fn add_row(&mut self, rows: &EventRows, row: usize) -> Result<()> {
         self.entry(key(rows, row)).add_row(rows, row)
     }
 
-    fn write_row(rows: &EventRows, row: usize, state: &mut StateBuilder) -> Result<()> {
-        let mut summary = Self::default();
-        summary.add_row(rows, row)?;
-        summary.write(state);
-        Ok(())
+    fn add_rows(&mut self, rows: &EventRows, selected: &[usize]) -> Result<()> {
+        let pairs = by_pair(rows, selected.iter().copied());
+        pairs.into_values().try_for_each(|members| {
+            members.first().map_or(Ok(()), |first| {
+                self.entry(key(rows, *first)).add_rows(rows, &members)
+            })
+        })
+    }
+
+    fn add_all(&mut self, rows: &EventRows) -> Result<()> {
+        self.add_rows(rows, &rows.counted().iter().collect::<Vec<_>>())
     }
 
     /// Each group's parts one after another, in front of them how long they are.

@@ -4,10 +4,25 @@ use arrow::array::{ArrayRef, BooleanArray};
 use datafusion::common::Result;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 
+use super::batch::Batch;
 use super::parameters::Columns;
-use super::rows::{EventRows, RowSummary};
+use super::rows::{BatchRows, RowSummary};
 use super::state::{StateBuilder, States};
 use super::udaf::{Evaluation, Statistic};
+
+/// Where a batch has this many rows for each group, its rows are taken in by group.
+const ROWS_PER_GROUP: usize = 8;
+
+type Rows<S> = <<S as Statistic>::Summary as RowSummary>::Rows;
+
+/// The rows of each group that count, in their order.
+fn members(rows: &impl BatchRows, group_indices: &[usize], groups: usize) -> Vec<Vec<usize>> {
+    let mut members = vec![Vec::new(); groups];
+    for row in rows.counted().iter() {
+        members[group_indices[row]].push(row);
+    }
+    members
+}
 
 pub(super) struct Groups<S: Statistic> {
     columns: Columns,
@@ -63,18 +78,25 @@ impl<S: Statistic> GroupsAccumulator for Groups<S> {
         total_num_groups: usize,
     ) -> Result<()> {
         self.grow(total_num_groups);
-        let rows = EventRows::new(self.columns, values, opt_filter)?;
+        let rows = Rows::<S>::read(&Batch::new(&self.columns, values, opt_filter))?;
         if let [only] = self.summaries.as_mut_slice() {
-            for row in (0..rows.len()).filter(|row| rows.counts(*row)) {
-                only.add_row(&rows, row)?;
-            }
+            only.add_all(&rows)?;
             self.heap = only.heap_bytes();
             return Ok(());
         }
-        for (row, group) in group_indices.iter().enumerate() {
-            if rows.counts(row) {
-                self.change(*group, |summary| summary.add_row(&rows, row))?;
+        if total_num_groups * ROWS_PER_GROUP <= group_indices.len() {
+            for (group, members) in members(&rows, group_indices, total_num_groups)
+                .iter()
+                .enumerate()
+            {
+                if !members.is_empty() {
+                    self.change(group, |summary| summary.add_rows(&rows, members))?;
+                }
             }
+            return Ok(());
+        }
+        for row in rows.counted().iter() {
+            self.change(group_indices[row], |summary| summary.add_row(&rows, row))?;
         }
         Ok(())
     }
@@ -97,7 +119,7 @@ impl<S: Statistic> GroupsAccumulator for Groups<S> {
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let summaries = self.take(emit_to);
-        self.evaluation.run(&summaries)
+        self.evaluation.finish(summaries)
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
@@ -114,10 +136,11 @@ impl<S: Statistic> GroupsAccumulator for Groups<S> {
         values: &[ArrayRef],
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        let rows = EventRows::new(self.columns, values, opt_filter)?;
-        let mut state = StateBuilder::with_capacity(rows.len());
-        for row in 0..rows.len() {
-            if rows.counts(row) {
+        let rows = Rows::<S>::read(&Batch::new(&self.columns, values, opt_filter))?;
+        let counted = rows.counted();
+        let mut state = StateBuilder::with_capacity(counted.rows());
+        for row in 0..counted.rows() {
+            if counted.is(row) {
                 S::Summary::write_row(&rows, row, &mut state)?;
             } else {
                 state.append_null();

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::array::{Array, AsArray, StructArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Literal;
@@ -22,14 +24,40 @@ pub(crate) enum Role {
     Group,
     /// Within which it is compared.
     Strata,
+    /// Rows of one cluster, such as a person or a hospital, are not independent.
+    Cluster,
+    /// What names a row in a result that has a line for each: a whole number or a word.
+    Id,
+    /// A number for each row: a measurement, a count, person-time, an offset, a risk.
+    Value,
+    /// Yes or no for each row: a boolean, or 0 and 1.
+    Flag,
+    /// The covariates of a model: a struct, one field for each term.
+    Covariates,
     /// An option that is a number; the same for all rows.
     Number,
+    /// An option that is a number or a list of numbers; the same for all rows.
+    Numbers,
     /// An option that is a word; the same for all rows.
     Word,
+    /// An option that is true or false; the same for all rows.
+    Switch,
+    /// An option that is a struct of values, such as the covariates to predict for; the same for all rows.
+    Record,
+}
+
+impl Role {
+    /// Whether the argument is an option, not a column.
+    fn is_option(self) -> bool {
+        matches!(
+            self,
+            Self::Number | Self::Numbers | Self::Word | Self::Switch | Self::Record
+        )
+    }
 }
 
 /// One parameter of a function.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Parameter {
     pub(crate) name: &'static str,
     pub(crate) role: Role,
@@ -92,7 +120,13 @@ fn coerce_one(function: &str, parameter: &Parameter, argument: &DataType) -> Res
         return Ok(match parameter.role {
             // An option or a column that is NULL is one that was not given.
             _ if !parameter.required => DataType::Null,
-            Role::Word | Role::Group | Role::Strata => DataType::Utf8,
+            Role::Word | Role::Group | Role::Strata | Role::Cluster | Role::Id => DataType::Utf8,
+            Role::Flag | Role::Switch => DataType::Boolean,
+            Role::Covariates | Role::Record => {
+                return plan_err!(
+                    "`{name}` of `{function}` is NULL; give a struct of columns, for example `named_struct('age', age)`"
+                );
+            }
             _ => DataType::Float64,
         });
     }
@@ -113,10 +147,55 @@ fn coerce_one(function: &str, parameter: &Parameter, argument: &DataType) -> Res
                 "`{name}` of `{function}` is {other}; give a boolean, or 0 for censored and 1 for the event"
             ),
         },
-        Role::Weights | Role::Number if argument.is_numeric() => Ok(DataType::Float64),
-        Role::Weights | Role::Number => {
+        Role::Weights | Role::Number | Role::Value if argument.is_numeric() => {
+            Ok(DataType::Float64)
+        }
+        Role::Value if argument == &DataType::Boolean => Ok(DataType::Float64),
+        Role::Weights | Role::Number | Role::Value => {
             plan_err!("`{name}` of `{function}` is {argument}; give a number")
         }
+        Role::Numbers => match argument {
+            number if number.is_numeric() => Ok(DataType::Float64),
+            DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _)
+                if item.data_type().is_numeric() =>
+            {
+                let item = Field::new_list_field(DataType::Float64, true);
+                Ok(DataType::List(Arc::new(item)))
+            }
+            other => {
+                plan_err!(
+                    "`{name}` of `{function}` is {other}; give a number or a list, for example `[0.25, 0.75]`"
+                )
+            }
+        },
+        Role::Flag => match argument {
+            DataType::Boolean => Ok(DataType::Boolean),
+            number if number.is_numeric() => Ok(DataType::Float64),
+            other => plan_err!(
+                "`{name}` of `{function}` is {other}; give a boolean, or 0 and 1, for example `{name} = 'yes'`"
+            ),
+        },
+        Role::Switch => match argument {
+            DataType::Boolean => Ok(DataType::Boolean),
+            other => plan_err!("`{name}` of `{function}` is {other}; give true or false"),
+        },
+        Role::Cluster | Role::Id => match argument {
+            whole if whole.is_integer() => Ok(DataType::Int64),
+            DataType::Utf8
+            | DataType::LargeUtf8
+            | DataType::Utf8View
+            | DataType::Dictionary(_, _) => Ok(DataType::Utf8),
+            other => plan_err!(
+                "`{name}` of `{function}` is {other}; give a column of whole numbers or words, such as `person_id`"
+            ),
+        },
+        Role::Covariates => coerce_covariates(function, name, argument),
+        Role::Record => match argument {
+            DataType::Struct(_) => Ok(argument.clone()),
+            other => plan_err!(
+                "`{name}` of `{function}` is {other}; give a struct, for example `named_struct('age', 60)`"
+            ),
+        },
         Role::Group | Role::Strata => match argument {
             DataType::List(_)
             | DataType::LargeList(_)
@@ -133,11 +212,51 @@ fn coerce_one(function: &str, parameter: &Parameter, argument: &DataType) -> Res
     }
 }
 
-/// The options of one call.
+/// Each field must be a term that a model can take; the fields are read as they are.
+fn coerce_covariates(function: &str, name: &str, argument: &DataType) -> Result<DataType> {
+    let DataType::Struct(fields) = argument else {
+        return plan_err!(
+            "`{name}` of `{function}` is {argument}; give a struct of columns, for example `named_struct('age', age, 'sex', sex)`"
+        );
+    };
+    for field in fields {
+        if term_kind(field.data_type()).is_none() {
+            return plan_err!(
+                "the term `{}` in `{name}` of `{function}` is {}; give numbers, booleans or words",
+                field.name(),
+                field.data_type()
+            );
+        }
+    }
+    Ok(argument.clone())
+}
+
+/// How a column enters a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TermKind {
+    /// As it is.
+    Number,
+    /// As a factor.
+    Word,
+}
+
+/// How a column of this type enters a model, if it can.
+pub(crate) fn term_kind(data_type: &DataType) -> Option<TermKind> {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(TermKind::Word),
+        DataType::Dictionary(_, values) => term_kind(values),
+        DataType::Boolean | DataType::Null => Some(TermKind::Number),
+        number if number.is_numeric() => Some(TermKind::Number),
+        _ => None,
+    }
+}
+
+/// The options of one call, and which columns it has.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     function: &'static str,
     values: Vec<(&'static str, ScalarValue)>,
+    columns: Vec<(Parameter, DataType)>,
 }
 
 impl Options {
@@ -146,10 +265,15 @@ impl Options {
         function: &'static str,
         parameters: &[Parameter],
         arguments: &[Arc<dyn PhysicalExpr>],
+        fields: &[FieldRef],
     ) -> Result<Self> {
         let mut values = Vec::new();
-        for (parameter, argument) in parameters.iter().zip(arguments) {
-            if !matches!(parameter.role, Role::Number | Role::Word) {
+        let mut columns = Vec::new();
+        for ((parameter, argument), field) in parameters.iter().zip(arguments).zip(fields) {
+            if !parameter.role.is_option() {
+                if !field.data_type().is_null() {
+                    columns.push((*parameter, field.data_type().clone()));
+                }
                 continue;
             }
             let Some(literal) = argument.downcast_ref::<Literal>() else {
@@ -166,7 +290,24 @@ impl Options {
             }
             values.push((parameter.name, literal.value().clone()));
         }
-        Ok(Self { function, values })
+        Ok(Self {
+            function,
+            values,
+            columns,
+        })
+    }
+
+    /// The function that was called.
+    pub(crate) fn function(&self) -> &'static str {
+        self.function
+    }
+
+    /// The type of a column that was given.
+    pub(crate) fn column(&self, name: &str) -> Option<&DataType> {
+        self.columns
+            .iter()
+            .find(|(parameter, _)| parameter.name == name)
+            .map(|(_, data_type)| data_type)
     }
 
     fn get(&self, name: &str) -> Option<&ScalarValue> {
@@ -186,6 +327,39 @@ impl Options {
         }
     }
 
+    /// A number or a list of numbers.
+    pub(crate) fn numbers(&self, name: &str) -> Result<Option<Vec<f64>>> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        let array = match value {
+            ScalarValue::List(list) => Arc::clone(list.values()),
+            number => number.to_array()?,
+        };
+        let numbers = cast(&array, &DataType::Float64)?;
+        let numbers = numbers.as_primitive::<Float64Type>();
+        if numbers.null_count() > 0 {
+            return plan_err!("`{name}` of `{}` has a NULL in it", self.function);
+        }
+        Ok(Some(numbers.values().to_vec()))
+    }
+
+    /// True or false.
+    pub(crate) fn switch(&self, name: &str) -> Option<bool> {
+        match self.get(name) {
+            Some(ScalarValue::Boolean(value)) => *value,
+            _ => None,
+        }
+    }
+
+    /// A struct of one row.
+    pub(crate) fn record(&self, name: &str) -> Option<&StructArray> {
+        match self.get(name) {
+            Some(ScalarValue::Struct(record)) => Some(record.as_ref()),
+            _ => None,
+        }
+    }
+
     pub(crate) fn word(&self, name: &str) -> Option<String> {
         self.get(name)
             .and_then(|value| value.try_as_str().flatten())
@@ -194,33 +368,39 @@ impl Options {
 }
 
 /// Where the columns of a call are among its arguments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Columns {
-    pub(crate) time: usize,
-    pub(crate) event: usize,
-    pub(crate) start: Option<usize>,
-    pub(crate) weights: Option<usize>,
-    pub(crate) group: Option<usize>,
-    pub(crate) strata: Option<usize>,
+    given: Vec<(Parameter, usize)>,
 }
 
 impl Columns {
-    pub(crate) fn find(parameters: &[Parameter], fields: &[FieldRef]) -> Self {
-        let position = |role: Role| {
-            parameters
-                .iter()
-                .zip(fields)
-                .position(|(parameter, field)| {
-                    parameter.role == role && !field.data_type().is_null()
-                })
-        };
-        Self {
-            time: position(Role::Time).unwrap_or(0),
-            event: position(Role::Event).unwrap_or(1),
-            start: position(Role::Start),
-            weights: position(Role::Weights),
-            group: position(Role::Group),
-            strata: position(Role::Strata),
-        }
+    pub(super) fn find(parameters: &[Parameter], fields: &[FieldRef]) -> Self {
+        let given = parameters
+            .iter()
+            .zip(fields)
+            .enumerate()
+            .filter(|(_, (parameter, field))| {
+                !parameter.role.is_option() && !field.data_type().is_null()
+            })
+            .map(|(index, (parameter, _))| (*parameter, index))
+            .collect();
+        Self { given }
+    }
+
+    /// The first argument of a role.
+    pub(super) fn role(&self, role: Role) -> Option<usize> {
+        self.position(|parameter| parameter.role == role)
+    }
+
+    /// The argument of a parameter.
+    pub(super) fn named(&self, name: &str) -> Option<usize> {
+        self.position(|parameter| parameter.name == name)
+    }
+
+    fn position(&self, wanted: impl Fn(&Parameter) -> bool) -> Option<usize> {
+        self.given
+            .iter()
+            .find(|(parameter, _)| wanted(parameter))
+            .map(|(_, index)| *index)
     }
 }

@@ -4,8 +4,9 @@ use arrow::array::ArrayRef;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Accumulator;
 
+use super::batch::Batch;
 use super::parameters::Columns;
-use super::rows::{EventRows, RowSummary};
+use super::rows::{BatchRows, RowSummary};
 use super::state::{StateBuilder, States};
 use super::udaf::{Evaluation, Statistic};
 
@@ -28,11 +29,9 @@ impl<S: Statistic> Single<S> {
 
 impl<S: Statistic> Accumulator for Single<S> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let rows = EventRows::new(self.columns, values, None)?;
-        for row in (0..rows.len()).filter(|row| rows.counts(*row)) {
-            self.summary.add_row(&rows, row)?;
-        }
-        Ok(())
+        let batch = Batch::new(&self.columns, values, None);
+        let rows = <S::Summary as RowSummary>::Rows::read(&batch)?;
+        self.summary.add_all(&rows)
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {

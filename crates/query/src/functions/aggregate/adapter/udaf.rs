@@ -46,6 +46,33 @@ pub(crate) trait Statistic:
         options: &Self::Options,
         output: &DataType,
     ) -> Result<ArrayRef>;
+
+    /// The same for summaries that nobody needs any more: worth its own code where they are as large as the data.
+    fn finish(
+        summaries: Vec<Option<Self::Summary>>,
+        options: &Self::Options,
+        output: &DataType,
+    ) -> Result<ArrayRef> {
+        let summaries: Vec<_> = summaries.iter().map(Option::as_ref).collect();
+        Self::evaluate(&summaries, options, output)
+    }
+}
+
+/// A statistic as the list of all of them has it.
+pub(crate) struct Registered {
+    pub(crate) name: &'static str,
+    pub(crate) parameters: &'static [Parameter],
+    pub(crate) udaf: fn() -> AggregateUDF,
+}
+
+impl Registered {
+    pub(crate) const fn of<S: Statistic>() -> Self {
+        Self {
+            name: S::NAME,
+            parameters: S::PARAMETERS,
+            udaf: udaf::<S>,
+        }
+    }
 }
 
 /// How the summaries of one call become its result.
@@ -63,10 +90,18 @@ impl<S: Statistic> Evaluation<S> {
             .collect();
         S::evaluate(&present, &self.options, &self.output)
     }
+
+    pub(super) fn finish(&self, summaries: Vec<S::Summary>) -> Result<ArrayRef> {
+        let present = summaries
+            .into_iter()
+            .map(|summary| (!summary.is_empty()).then_some(summary))
+            .collect();
+        S::finish(present, &self.options, &self.output)
+    }
 }
 
 /// The aggregate function of a statistic.
-pub(crate) fn udaf<S: Statistic>() -> AggregateUDF {
+fn udaf<S: Statistic>() -> AggregateUDF {
     let signature = Signature::user_defined(Volatility::Immutable);
     let names: Vec<&str> = S::PARAMETERS
         .iter()
@@ -96,7 +131,7 @@ impl<S: Statistic> StatisticUdaf<S> {
                 S::NAME
             );
         }
-        let given = Options::read(S::NAME, S::PARAMETERS, args.exprs)?;
+        let given = Options::read(S::NAME, S::PARAMETERS, args.exprs, args.expr_fields)?;
         Ok(Evaluation {
             options: S::options(&given)?,
             output: args.return_type().clone(),
