@@ -55,19 +55,19 @@ pub async fn ingest(source: &Path, store: &Store, options: &IngestOptions) -> Re
         known.unchanged.keys().copied().collect()
     };
     let staged = {
-        let (reader, source, pool, options, url) = (
+        let (reader, source, pool, options, store) = (
             Arc::clone(&reader),
             Arc::clone(&source),
             Arc::clone(&pool),
             options.clone(),
-            store.url().to_owned(),
+            store.clone(),
         );
         blocking(move || {
             let job = engine::Job {
                 reader: &*reader,
                 unchanged: &unchanged,
                 delivery: &source.name,
-                store_url: &url,
+                store: &store,
                 pool: &pool,
                 options: &options,
             };

@@ -243,8 +243,9 @@ impl fmt::Display for IngestReport {
         if self.rejected > 0 {
             writeln!(
                 f,
-                "\n{} rows rejected, kept in table {}",
+                "\n{} {} rejected, kept in table {}",
                 grouped(self.rejected),
+                if self.rejected == 1 { "row" } else { "rows" },
                 self.rejects_table
             )?;
             for reject in &self.first_rejects {

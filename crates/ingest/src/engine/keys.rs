@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -31,6 +31,17 @@ impl KeyRange {
         }
     }
 
+    /// Whether any key from the one to the other may be in the range.
+    pub(crate) fn meets(&self, least: i64, most: i64) -> bool {
+        self.bounds
+            .is_some_and(|(from, to)| from <= most && least <= to)
+    }
+
+    /// Makes room for more keys within the bounds.
+    pub(crate) fn expect(&mut self, keys: u64) {
+        self.count += keys;
+    }
+
     pub(crate) fn join(&mut self, other: Self) {
         self.count += other.count;
         self.bounds = match (self.bounds, other.bounds) {
@@ -43,6 +54,7 @@ impl KeyRange {
 /// Counts keys that were seen before. Callable from many threads.
 #[derive(Debug)]
 pub(crate) struct RepeatedKeys {
+    bounds: Option<(i64, i64)>,
     seen: Seen,
     repeated: AtomicU64,
 }
@@ -79,6 +91,7 @@ impl RepeatedKeys {
             }
         };
         Ok(Self {
+            bounds: range.bounds,
             seen,
             repeated: AtomicU64::new(0),
         })
@@ -88,7 +101,53 @@ impl RepeatedKeys {
         let Some(keys) = batch.column(column).as_primitive_opt::<Int64Type>() else {
             return Ok(());
         };
-        let keys = keys.iter().flatten();
+        self.see(keys.iter().flatten())
+    }
+
+    /// Adds keys of the store, as far as any new key can repeat them. Call before any other is added.
+    pub(crate) fn know(&self, batch: &RecordBatch) -> std::io::Result<()> {
+        let (Some(keys), Some((from, to))) =
+            (batch.column(0).as_primitive_opt::<Int64Type>(), self.bounds)
+        else {
+            return Ok(());
+        };
+        self.see(
+            keys.iter()
+                .flatten()
+                .filter(|key| (from..=to).contains(key)),
+        )
+    }
+
+    /// Repeats among the keys known until now are not counted.
+    pub(crate) fn forgive(&mut self) -> Result<()> {
+        *self.repeated.get_mut() = 0;
+        match &mut self.seen {
+            Seen::Bits { .. } => {}
+            Seen::List(list) => {
+                let list = list.get_mut().unwrap_or_else(PoisonError::into_inner);
+                list.sort_unstable();
+                list.dedup();
+            }
+            Seen::Files(files) => {
+                for file in files {
+                    let (path, writer) = file.get_mut().unwrap_or_else(PoisonError::into_inner);
+                    let failed = |error| Error::io(&*path, error);
+                    writer.flush().map_err(failed)?;
+                    let mut keys = read_keys(path)?;
+                    keys.sort_unstable();
+                    keys.dedup();
+                    let mut fresh = BufWriter::new(File::create(&*path).map_err(failed)?);
+                    for key in keys {
+                        fresh.write_all(&key.to_le_bytes()).map_err(failed)?;
+                    }
+                    *writer = fresh;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn see(&self, keys: impl Iterator<Item = i64>) -> std::io::Result<()> {
         match &self.seen {
             Seen::Bits { least, words } => {
                 let mut repeated = 0;
@@ -139,23 +198,21 @@ impl RepeatedKeys {
                     writer
                         .into_inner()
                         .map_err(|error| Error::io(&path, error.into_error()))?;
-                    let mut bytes = Vec::new();
-                    File::open(&path)
-                        .and_then(|mut file| file.read_to_end(&mut bytes))
-                        .map_err(|error| Error::io(&path, error))?;
-                    repeated += repeats(
-                        bytes
-                            .as_chunks::<8>()
-                            .0
-                            .iter()
-                            .map(|key| i64::from_le_bytes(*key))
-                            .collect(),
-                    );
+                    repeated += repeats(read_keys(&path)?);
                 }
                 Ok(repeated)
             }
         }
     }
+}
+
+fn read_keys(path: &Path) -> Result<Vec<i64>> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(|error| Error::io(path, error))?;
+    let keys = bytes.as_chunks::<8>().0.iter();
+    Ok(keys.map(|key| i64::from_le_bytes(*key)).collect())
 }
 
 fn bits_fit(least: i64, most: i64, memory: usize) -> bool {
@@ -202,6 +259,13 @@ mod tests {
             let keys = RepeatedKeys::new(range, memory, &folder).unwrap();
             keys.add(&batch, 0).unwrap();
             assert_eq!(keys.finish().unwrap(), 3, "{memory} bytes");
+
+            // The batch again is known: its own three repeats are forgiven, and every key added then is one.
+            let mut keys = RepeatedKeys::new(range, memory, &folder).unwrap();
+            keys.know(&batch).unwrap();
+            keys.forgive().unwrap();
+            keys.add(&batch, 0).unwrap();
+            assert_eq!(keys.finish().unwrap(), 6, "{memory} bytes");
         }
     }
 }

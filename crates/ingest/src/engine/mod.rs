@@ -11,9 +11,10 @@ mod pipeline;
 mod quarantine;
 mod run;
 mod spill;
+mod stored;
 mod write;
 
 pub(crate) use delivery::Known;
-pub(crate) use people::stored_people;
 pub(crate) use quarantine::REJECTS;
 pub(crate) use run::{Job, Outcome};
+pub(crate) use stored::stored_people;

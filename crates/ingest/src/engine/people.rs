@@ -5,13 +5,8 @@ use std::collections::HashMap;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, Int64Type};
-use columna_store::{Snapshot, Store};
-use futures::StreamExt;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 
 use crate::parse::days_from_civil;
-use crate::{Error, Result};
 
 /// The days between which a person's records are plausible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,50 +184,6 @@ fn births(batch: &RecordBatch) -> Vec<Option<i32>> {
                 .or_else(|| of_parts(row))
         })
         .collect()
-}
-
-/// The persons that the store has already.
-#[expect(
-    deprecated,
-    reason = "the reader that replaces it is an example to copy, not a type of the library"
-)]
-pub(crate) async fn stored_people(store: &Store, snapshot: &Snapshot) -> Result<PeopleBuilder> {
-    const COLUMNS: [&str; 7] = [
-        "person_id",
-        "year_of_birth",
-        "month_of_birth",
-        "day_of_birth",
-        "birth_datetime",
-        "death_date",
-        "death_datetime",
-    ];
-    let mut people = PeopleBuilder::default();
-    for table in ["person", "death"] {
-        let files = snapshot
-            .table(table)
-            .map_or(&[][..], |version| &version.files);
-        for file in files {
-            let damaged = |_| {
-                Error::engine(format!(
-                    "file {} of the store cannot be read: run `columna store verify`",
-                    file.path
-                ))
-            };
-            let reader = parquet::arrow::async_reader::ParquetObjectReader::new(
-                store.object_store(),
-                store.location(file),
-            );
-            let builder = ParquetRecordBatchStreamBuilder::new(reader)
-                .await
-                .map_err(damaged)?;
-            let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
-            let mut batches = builder.with_projection(mask).build().map_err(damaged)?;
-            while let Some(batch) = batches.next().await {
-                people.add(table, &batch.map_err(damaged)?, "person_id");
-            }
-        }
-    }
-    Ok(people)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use columna_model::progress::Unit;
-use columna_store::{DeliveredFile, Delivery, Operation, Transaction};
+use columna_store::{DeliveredFile, Delivery, Operation, Store, Transaction};
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
@@ -18,6 +18,7 @@ use super::people::{People, PeopleBuilder};
 use super::pipeline::{Sink, read, silent};
 use super::quarantine::{self, Quarantine, REJECTS};
 use super::spill::SpillFolder;
+use super::stored::known_keys;
 use super::write::{self, Table};
 use crate::findings::{Finding, Findings};
 use crate::options::IngestOptions;
@@ -63,8 +64,8 @@ pub(crate) struct Job<'a> {
     pub(crate) unchanged: &'a BTreeSet<usize>,
     /// What the delivery is called.
     pub(crate) delivery: &'a str,
-    /// Where the store is, for temporary files beside it.
-    pub(crate) store_url: &'a str,
+    /// Where the rows go.
+    pub(crate) store: &'a Store,
     pub(crate) pool: &'a ThreadPool,
     pub(crate) options: &'a IngestOptions,
 }
@@ -80,11 +81,12 @@ impl Job<'_> {
             reader,
             unchanged,
             delivery,
-            store_url,
+            store,
             pool,
             options,
         } = self;
-        let folder = SpillFolder::new(store_url);
+        // For temporary files beside the store.
+        let folder = SpillFolder::new(store.url());
         let inputs: Vec<usize> = (0..reader.inputs().len())
             .filter(|input| !unchanged.contains(input))
             .collect();
@@ -117,11 +119,22 @@ impl Job<'_> {
         let mut tables = Vec::with_capacity(rested.parts.len());
         for (at, parts) in rested.parts.into_iter().enumerate() {
             let checks = reader.targets().get(at).map(Checks::new);
-            let has_key = checks.as_ref().is_some_and(|checks| checks.key.is_some());
-            let keys = if has_key {
-                Some(RepeatedKeys::new(rested.keys[at], key_memory, &folder)?)
-            } else {
-                None
+            let key = checks.as_ref().and_then(|checks| checks.key);
+            let keys = match (key, reader.targets().get(at)) {
+                (Some(key), Some(target)) if !replaces => {
+                    let known = known_keys(
+                        store,
+                        transaction.base(),
+                        &target.spec.name,
+                        target.spec.schema.field(key).name(),
+                        rested.keys[at],
+                        key_memory,
+                        &folder,
+                    );
+                    Some(tokio::runtime::Handle::current().block_on(known)?)
+                }
+                (Some(_), _) => Some(RepeatedKeys::new(rested.keys[at], key_memory, &folder)?),
+                _ => None,
             };
             tables.push(Table {
                 closed: parts.close(),

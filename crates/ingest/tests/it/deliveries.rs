@@ -101,3 +101,25 @@ async fn a_later_delivery_is_appended_in_order() {
     assert!(ids.is_sorted(), "{conditions}");
     assert!(store.verify().await.unwrap().problems.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_the_store_has_already_are_named() {
+    let fixture = first();
+    fixture.ingest(&options()).await.unwrap();
+    let later = Fixture::new()
+        .with_persons([3, 4, 5])
+        .with(
+            "condition_occurrence.csv",
+            format!("{CONDITIONS}2,4,5,2020-01-01,0\n1,5,5,2020-01-01,0\n3,5,5,2020-01-01,0\n3,5,5,2020-01-01,0\n"),
+        );
+    let store = fixture.store().await;
+    let report = ingest(&later.source(), &store, &options()).await.unwrap();
+    let repeated = |table: &str| {
+        let mut found = report.findings.iter();
+        found
+            .find(|finding| finding.kind == FindingKind::RepeatedKey && finding.table == table)
+            .map(|finding| finding.count)
+    };
+    assert_eq!(repeated("person"), Some(1), "{report}");
+    assert_eq!(repeated("condition_occurrence"), Some(3), "{report}");
+}
