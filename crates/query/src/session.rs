@@ -58,7 +58,7 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
     }
     let vocabulary = Vocabulary::default();
     let state = SessionStateBuilder::new()
-        .with_config(config(options.threads).with_extension(spill))
+        .with_config(config(&options).with_extension(spill))
         .with_runtime_env(runtime.build_arc()?)
         .with_default_features()
         .build();
@@ -85,12 +85,20 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
     Ok(ctx)
 }
 
-fn config(threads: Option<usize>) -> SessionConfig {
+fn config(options: &SessionOptions) -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_information_schema(true);
-    if let Some(threads) = threads {
+    if let Some(threads) = options.threads {
         config = config.with_target_partitions(threads.max(1));
+    }
+    if let Some(limit) = options.memory_limit {
+        let rows = (limit / LIMIT_PER_BATCH_ROW).clamp(LEAST_BATCH_ROWS, config.batch_size());
+        let merge =
+            (limit / MERGES_PER_LIMIT).min(config.options().execution.sort_spill_reservation_bytes);
+        config = config
+            .with_batch_size(rows)
+            .with_sort_spill_reservation_bytes(merge);
     }
     let options = config.options_mut();
     // UNION ALL of co-located tables keeps its inputs as they are: interleaving them is not implemented
@@ -105,6 +113,13 @@ fn config(threads: Option<usize>) -> SessionConfig {
     options.execution.parquet.pushdown_filters = PUSHDOWN_FILTERS;
     config
 }
+
+/// A sort that has spilled holds a batch of every run that it merges, so batches shrink with the memory they share:
+/// below 1 GB here. Under 200 MB, 5.5 million measurements are sorted with batches of 1,600 rows and not with 8,192.
+const LIMIT_PER_BATCH_ROW: usize = 128 * 1024;
+const LEAST_BATCH_ROWS: usize = 512;
+/// Each bucket's sort sets memory aside for its merge; the stock 10 MB would leave nothing to sort in.
+const MERGES_PER_LIMIT: usize = 64;
 
 /// Whether Parquet's decoder filters rows, or the filter above it alone; row groups and pages are left out
 /// either way. It helps where few rows pass and hurts where many do. This is the engine's own default; a
