@@ -1,1 +1,4 @@
 //! Policies, guarded tables, disclosure control, budget, pseudonyms and audit.
+
+pub mod dp;
+pub mod ledger;
