@@ -1,4 +1,5 @@
 //! Policies, guarded tables, disclosure control, budget, pseudonyms and audit.
 
+pub mod disclosure;
 pub mod dp;
 pub mod ledger;

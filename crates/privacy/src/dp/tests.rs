@@ -3,11 +3,7 @@
 //! These tests draw from the operating system's generator, so that they may fail by chance. Each states how often:
 //! all of them together reject right samplers less than once in a hundred million runs.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::gaussian::{Variance, discrete_gaussian};
 use super::laplace::discrete_laplace;

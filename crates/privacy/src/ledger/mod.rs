@@ -26,6 +26,7 @@ use crate::dp::accounting::Cost;
 use amount::Amount;
 pub use error::Error;
 pub use inspect::{AccountState, ChargeState};
+pub(crate) use schema::database;
 
 /// Whose budget it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -36,6 +36,11 @@ CREATE TABLE IF NOT EXISTS charge (
 );";
 
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
+    database(path, TABLES)
+}
+
+/// Opens a private database that survives crashes, and makes it with `tables` if there is none.
+pub(crate) fn database(path: &Path, tables: &str) -> Result<Connection, Error> {
     private_file(path).map_err(|source| Error::Io {
         path: path.to_path_buf(),
         source,
@@ -51,7 +56,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         return Err(Error::Newer { found });
     }
     if found < FORMAT {
-        connection.execute_batch(TABLES)?;
+        connection.execute_batch(tables)?;
         connection.pragma_update(None, "user_version", FORMAT)?;
     }
     Ok(connection)

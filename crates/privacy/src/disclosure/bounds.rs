@@ -1,0 +1,317 @@
+//! The audit: what can be said of a withheld number from all numbers that are shown.
+//!
+//! A table's numbers obey equations (a margin is the sum of its cells) and are not negative. The least and the
+//! greatest value that a withheld number can have are two linear programmes. Counting gaps is not enough: a table
+//! with two gaps in each row and column can still fix a cell.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use microlp::{ComparisonOp, OptimizationDirection, Problem};
+
+/// A number of a table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Number {
+    /// What it is.
+    pub value: f64,
+    /// How far what is shown may be from it; nothing if it is withheld.
+    pub shown: Option<f64>,
+    /// So few persons stand behind it that it must not be known.
+    pub sensitive: bool,
+    /// It may still be withheld: it was not released before.
+    pub open: bool,
+}
+
+/// A margin and its cells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Equation {
+    /// The margin's place.
+    pub margin: usize,
+    /// Its cells' places.
+    pub cells: Vec<usize>,
+}
+
+/// Numbers, and the equations between them.
+#[derive(Debug, Clone, Default)]
+pub struct Audit {
+    /// The numbers.
+    pub numbers: Vec<Number>,
+    /// The equations.
+    pub equations: Vec<Equation>,
+}
+
+/// More unknowns than this are not solved for: margins are withheld instead.
+const LARGEST: usize = 400;
+
+impl Audit {
+    /// Equations that touch a number's neighbourhood: everything that can say something of it.
+    fn neighbourhood(&self, from: usize) -> (BTreeSet<usize>, Vec<usize>) {
+        let mut touching: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (at, equation) in self.equations.iter().enumerate() {
+            for number in equation.cells.iter().chain([&equation.margin]) {
+                touching.entry(*number).or_default().push(at);
+            }
+        }
+        let (mut numbers, mut equations) = (BTreeSet::new(), BTreeSet::new());
+        let mut next = vec![from];
+        while let Some(number) = next.pop() {
+            if !numbers.insert(number) {
+                continue;
+            }
+            // What is known exactly passes nothing on.
+            if number != from && self.numbers[number].shown == Some(0.0) {
+                continue;
+            }
+            for at in touching.get(&number).into_iter().flatten() {
+                if equations.insert(*at) {
+                    let equation = &self.equations[*at];
+                    next.extend(equation.cells.iter().chain([&equation.margin]));
+                }
+            }
+        }
+        (numbers, equations.into_iter().collect())
+    }
+
+    /// The least and the greatest value that a number can have, given all that is shown. Nothing where the
+    /// programmes are too large to solve, or can't be.
+    #[must_use]
+    pub fn bounds(&self, target: usize) -> Option<(f64, f64)> {
+        if let Some(slack) = self.numbers[target].shown {
+            let value = self.numbers[target].value;
+            return Some((value - slack, value + slack));
+        }
+        let (numbers, equations) = self.neighbourhood(target);
+        if equations.is_empty() {
+            return Some((0.0, f64::INFINITY));
+        }
+        if numbers.len() > LARGEST {
+            return None;
+        }
+        let solve = |direction: OptimizationDirection| {
+            let mut problem = Problem::new(direction);
+            let variables: BTreeMap<usize, _> = numbers
+                .iter()
+                .map(|number| {
+                    let known = &self.numbers[*number];
+                    let range = known.shown.map_or((0.0, f64::INFINITY), |slack| {
+                        ((known.value - slack).max(0.0), known.value + slack)
+                    });
+                    let weight = if *number == target { 1.0 } else { 0.0 };
+                    (*number, problem.add_var(weight, range))
+                })
+                .collect();
+            for at in &equations {
+                let equation = &self.equations[*at];
+                let mut terms: Vec<_> = equation
+                    .cells
+                    .iter()
+                    .map(|cell| (variables[cell], 1.0))
+                    .collect();
+                terms.push((variables[&equation.margin], -1.0));
+                problem.add_constraint(terms, ComparisonOp::Eq, 0.0);
+            }
+            problem.solve()
+        };
+        let low = solve(OptimizationDirection::Minimize).ok()?.objective();
+        let high = match solve(OptimizationDirection::Maximize) {
+            Ok(solution) => solution.objective(),
+            Err(microlp::Error::Unbounded) => f64::INFINITY,
+            Err(_) => return None,
+        };
+        Some((low, high))
+    }
+
+    /// Withholds numbers that are still open until no sensitive one can be told apart from 0 nor from a number of
+    /// `k`. The places that were withheld are given; sensitive numbers that stay exposed are what was
+    /// released before, and stand last.
+    pub fn protect(&mut self, k: u32) -> (Vec<usize>, Vec<usize>) {
+        let sensitive: Vec<usize> = (0..self.numbers.len())
+            .filter(|at| self.numbers[*at].sensitive)
+            .collect();
+        let (mut withheld, mut exposed) = (Vec::new(), Vec::new());
+        // A number withheld for one target never exposes another one: fewer numbers are shown.
+        for target in sensitive {
+            loop {
+                if self.is_protected(target, k) {
+                    break;
+                }
+                let Some(next) = self.candidate(target) else {
+                    exposed.push(target);
+                    break;
+                };
+                self.numbers[next].shown = None;
+                withheld.push(next);
+            }
+        }
+        (withheld, exposed)
+    }
+
+    /// The number can be 0, and can be `k`, by all that is shown.
+    #[must_use]
+    pub fn is_protected(&self, target: usize, k: u32) -> bool {
+        self.bounds(target)
+            .is_some_and(|(low, high)| low < 0.5 && high >= f64::from(k) - 1e-6)
+    }
+
+    /// The next number to withhold for a target. First from equations with a single gap, which is no gap at all, and
+    /// there one that fills two of them; then from those of the target itself, then from its neighbourhood; cells
+    /// before margins, small before large.
+    fn candidate(&self, target: usize) -> Option<usize> {
+        let (_, equations) = self.neighbourhood(target);
+        let mut ranks: BTreeMap<usize, (bool, usize, bool, bool)> = BTreeMap::new();
+        for at in equations {
+            let equation = &self.equations[at];
+            let parts = || equation.cells.iter().chain([&equation.margin]);
+            let single = parts()
+                .filter(|at| self.numbers[**at].shown.is_none())
+                .count()
+                < 2;
+            let near = parts().any(|at| *at == target);
+            for place in parts() {
+                let rank = ranks
+                    .entry(*place)
+                    .or_insert((true, usize::MAX, true, true));
+                rank.0 &= !single;
+                rank.1 -= usize::from(single);
+                rank.2 &= !near;
+                rank.3 &= *place == equation.margin;
+            }
+        }
+        let open = ranks.into_iter().filter(|(at, _)| {
+            let number = &self.numbers[*at];
+            number.open && number.shown.is_some()
+        });
+        let best = open.min_by(|(a, of_a), (b, of_b)| {
+            let (a, b) = (self.numbers[*a].value, self.numbers[*b].value);
+            of_a.cmp(of_b).then(a.total_cmp(&b))
+        });
+        best.map(|(at, _)| at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// A table with its margins, all shown but the cells below `k` and those named.
+    fn table(rows: &[&[f64]], k: f64, hidden: &[(usize, usize)]) -> Audit {
+        let (height, width) = (rows.len(), rows[0].len());
+        let mut audit = Audit::default();
+        for (i, row) in rows.iter().enumerate() {
+            for (j, value) in row.iter().enumerate() {
+                let sensitive = *value > 0.0 && *value < k;
+                audit.numbers.push(Number {
+                    value: *value,
+                    shown: (!sensitive && !hidden.contains(&(i, j))).then_some(0.0),
+                    sensitive,
+                    open: true,
+                });
+            }
+        }
+        let mut margin = |value: f64, cells: Vec<usize>| {
+            audit.numbers.push(Number {
+                value,
+                shown: Some(0.0),
+                sensitive: false,
+                open: true,
+            });
+            audit.equations.push(Equation {
+                margin: audit.numbers.len() - 1,
+                cells,
+            });
+        };
+        for (i, row) in rows.iter().enumerate() {
+            margin(
+                row.iter().sum(),
+                (0..width).map(|j| i * width + j).collect(),
+            );
+        }
+        for j in 0..width {
+            margin(
+                rows.iter().map(|row| row[j]).sum(),
+                (0..height).map(|i| i * width + j).collect(),
+            );
+        }
+        audit
+    }
+
+    #[test]
+    fn two_gaps_in_each_row_and_column_are_not_enough() {
+        // Eight gaps in a cycle: what one gains the next loses, and two zeros stop it in both directions.
+        let gaps = [
+            (0, 0),
+            (0, 1),
+            (1, 1),
+            (1, 2),
+            (2, 2),
+            (2, 3),
+            (3, 0),
+            (3, 3),
+        ];
+        let rows: [&[f64]; 4] = [
+            &[0.0, 20.0, 30.0, 40.0],
+            &[30.0, 12.0, 25.0, 50.0],
+            &[40.0, 50.0, 30.0, 35.0],
+            &[0.0, 40.0, 30.0, 18.0],
+        ];
+        let mut audit = table(&rows, 11.0, &gaps);
+        let (low, high) = audit.bounds(1).unwrap();
+        assert_eq!(
+            (low, high),
+            (20.0, 20.0),
+            "the cell is fixed: {low} to {high}"
+        );
+        audit.numbers[1].sensitive = true;
+        let (withheld, exposed) = audit.protect(11);
+        assert!(!withheld.is_empty() && exposed.is_empty());
+        let (low, high) = audit.bounds(1).unwrap();
+        assert!(low < 0.5 && high >= 11.0, "{low} to {high}");
+    }
+
+    #[test]
+    fn a_single_small_cell_takes_others_with_it() {
+        let rows: [&[f64]; 3] = [&[3.0, 50.0, 60.0], &[40.0, 20.0, 35.0], &[30.0, 70.0, 80.0]];
+        let mut audit = table(&rows, 11.0, &[]);
+        assert_eq!(audit.bounds(0).unwrap(), (3.0, 3.0));
+        let (withheld, exposed) = audit.protect(11);
+        assert!(exposed.is_empty());
+        assert!((3..=4).contains(&withheld.len()), "{withheld:?}");
+        let (low, high) = audit.bounds(0).unwrap();
+        assert!(low < 0.5 && high >= 11.0);
+    }
+
+    #[test]
+    fn two_small_cells_whose_sum_is_small_are_not_left_alone_with_it() {
+        // A table of one row: 3 + 4 + 50, total 57. The sum of the two withheld cells would be 7.
+        let mut audit = table(&[&[3.0, 4.0, 50.0]], 11.0, &[]);
+        audit.equations.truncate(1);
+        let (withheld, _) = audit.protect(11);
+        assert_eq!(withheld, [2]);
+    }
+
+    #[test]
+    fn rounding_protects_where_it_is_coarse_enough() {
+        let mut audit = table(&[&[3.0, 40.0, 50.0]], 8.0, &[]);
+        audit.equations.truncate(1);
+        for number in &mut audit.numbers {
+            number.shown = number.shown.map(|_| 2.5);
+        }
+        let (low, high) = audit.bounds(0).unwrap();
+        assert!(low < 0.5 && high > 8.0, "{low} to {high}");
+        assert_eq!(audit.protect(8), (vec![], vec![]));
+    }
+
+    #[test]
+    fn what_was_released_before_cannot_be_taken_back() {
+        let mut audit = table(&[&[3.0, 50.0]], 11.0, &[]);
+        audit.equations.truncate(1);
+        for number in &mut audit.numbers {
+            number.open = false;
+        }
+        assert_eq!(audit.protect(11), (vec![], vec![0]));
+        // A new margin over released cells is what gives way.
+        audit.numbers[2].open = true;
+        assert_eq!(audit.protect(11), (vec![2], vec![]));
+    }
+}

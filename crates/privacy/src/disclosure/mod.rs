@@ -1,0 +1,32 @@
+//! Disclosure control: which numbers of a result may be shown, and how exactly.
+//!
+//! Persons are counted, never rows. A number is shown when enough persons stand behind it, none of whom dominates it,
+//! when nothing shown with it or before gives a withheld number away, and then only as exactly as its profile says.
+
+pub mod bounds;
+pub mod cube;
+mod error;
+pub mod persons;
+pub mod profile;
+pub mod releases;
+#[cfg(test)]
+mod tests;
+
+pub use error::Error;
+pub use profile::{PROFILES, Profile, profile};
+
+/// The margin of a number is the sum of its cells: rows always add up, persons where the cells share none.
+pub(crate) fn is_additive(function: &str, apart: bool) -> bool {
+    match function {
+        ROWS | SUM => true,
+        PERSONS => apart,
+        _ => false,
+    }
+}
+
+/// The functions whose numbers are kept, by the names that the record has for them.
+pub(crate) const ROWS: &str = "rows";
+pub(crate) const PERSONS: &str = "persons";
+pub(crate) const SUM: &str = "sum";
+pub(crate) const MEAN: &str = "mean";
+pub(crate) const DEVIATION: &str = "deviation";

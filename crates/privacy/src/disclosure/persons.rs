@@ -1,0 +1,252 @@
+//! The persons behind a number, and what each of them contributes to it.
+
+use roaring::RoaringTreemap;
+
+/// Bytes of one person's entry.
+const ENTRY: usize = 32;
+
+/// What one person contributes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Contribution {
+    /// The person.
+    pub person: i64,
+    /// Its rows.
+    pub rows: u64,
+    /// The sum of the measure over its rows.
+    pub sum: f64,
+    /// The sum of its squares.
+    pub squares: f64,
+}
+
+/// The contributions of persons, in the order in which their rows came until they are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Persons {
+    entries: Vec<Contribution>,
+    /// So many entries are sorted and of distinct persons.
+    merged: usize,
+}
+
+impl Persons {
+    /// One row of a person.
+    pub fn push(&mut self, person: i64, value: f64) {
+        self.add(Contribution {
+            person,
+            rows: 1,
+            sum: value,
+            squares: value * value,
+        });
+    }
+
+    fn add(&mut self, new: Contribution) {
+        // Rows mostly come by person.
+        if let Some(last) = self.entries.last_mut()
+            && last.person == new.person
+        {
+            last.rows += new.rows;
+            last.sum += new.sum;
+            last.squares += new.squares;
+            return;
+        }
+        self.entries.push(new);
+        // Where they don't, entries of the same persons pile up.
+        if self.entries.len() > 1024 && self.entries.len() > 4 * self.merged {
+            self.merge();
+        }
+    }
+
+    fn merge(&mut self) {
+        let sorted = self
+            .entries
+            .windows(2)
+            .all(|pair| pair[0].person < pair[1].person);
+        if !sorted {
+            self.entries.sort_by_key(|entry| entry.person);
+            self.entries.dedup_by(|next, kept| {
+                let same = next.person == kept.person;
+                if same {
+                    kept.rows += next.rows;
+                    kept.sum += next.sum;
+                    kept.squares += next.squares;
+                }
+                same
+            });
+        }
+        self.merged = self.entries.len();
+    }
+
+    /// All contributions, by person.
+    pub fn contributions(&mut self) -> &[Contribution] {
+        self.merge();
+        &self.entries
+    }
+
+    /// Takes in those of another part of the data.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        for entry in bytes.chunks_exact(ENTRY) {
+            self.add(read(entry));
+        }
+    }
+
+    /// As bytes, for another thread or machine.
+    pub fn bytes(&mut self) -> Vec<u8> {
+        self.merge();
+        let mut bytes = Vec::with_capacity(self.entries.len() * ENTRY);
+        for entry in &self.entries {
+            bytes.extend_from_slice(&entry.person.to_le_bytes());
+            bytes.extend_from_slice(&entry.rows.to_le_bytes());
+            bytes.extend_from_slice(&entry.sum.to_le_bytes());
+            bytes.extend_from_slice(&entry.squares.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// From [`Self::bytes`].
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let mut persons = Self::default();
+        persons.extend(bytes);
+        persons.merge();
+        persons
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.entries.capacity() * size_of::<Contribution>()
+    }
+}
+
+fn read(entry: &[u8]) -> Contribution {
+    let part = |at: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&entry[at..at + 8]);
+        bytes
+    };
+    Contribution {
+        person: i64::from_le_bytes(part(0)),
+        rows: u64::from_le_bytes(part(8)),
+        sum: f64::from_le_bytes(part(16)),
+        squares: f64::from_le_bytes(part(24)),
+    }
+}
+
+/// What tells two numbers' persons apart: each person with a mark of what it contributes. Two numbers whose
+/// footprints differ in few persons give those persons away by subtraction.
+///
+/// The mark is the number of rows, and eight bits of the measure's sum; the person's number is folded to 32 bits
+/// where it is larger. Both can hide a difference with a small probability (1/256, and 2⁻³²) that nobody can steer,
+/// and keep a million persons within some hundred kilobytes.
+#[must_use]
+pub fn footprint(contributions: &[Contribution]) -> RoaringTreemap {
+    let mut all: Vec<u64> = contributions
+        .iter()
+        .map(|entry| {
+            let rows = u32::try_from(entry.rows)
+                .unwrap_or(u32::MAX)
+                .min((1 << 24) - 1);
+            let mark = (rows << 8) | u32::from(hashed(&entry.sum.to_bits().to_le_bytes()));
+            (u64::from(mark) << 32) | u64::from(folded(entry.person))
+        })
+        .collect();
+    all.sort_unstable();
+    let mut map = RoaringTreemap::new();
+    for element in all {
+        map.insert(element);
+    }
+    map
+}
+
+/// How many persons tell two footprints apart.
+#[must_use]
+pub fn persons_between(a: &RoaringTreemap, b: &RoaringTreemap) -> u64 {
+    let both = a.len() + b.len();
+    let common = a.intersection_len(b);
+    let differing = both - 2 * common;
+    if differing == 0 {
+        return 0;
+    }
+    // A person who is in both with another mark is in the difference twice.
+    let mut persons: Vec<u32> = (a ^ b).iter().map(low).collect();
+    persons.sort_unstable();
+    persons.dedup();
+    persons.len() as u64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the lower half of an element is the person"
+)]
+fn low(element: u64) -> u32 {
+    element as u32
+}
+
+fn folded(person: i64) -> u32 {
+    u32::try_from(person).unwrap_or_else(|_| {
+        let hash = blake3::hash(&person.to_le_bytes());
+        let mut bytes = [0; 4];
+        bytes.copy_from_slice(&hash.as_bytes()[..4]);
+        u32::from_le_bytes(bytes)
+    })
+}
+
+fn hashed(bytes: &[u8; 8]) -> u8 {
+    // Counts have no measure: their footprint stays one compact set.
+    if *bytes == [0; 8] {
+        return 0;
+    }
+    let mut number = u64::from_le_bytes(*bytes);
+    // The finaliser of SplitMix64.
+    number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (number >> 56).to_le_bytes()[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(rows: &[(i64, f64)]) -> Persons {
+        let mut persons = Persons::default();
+        for (person, value) in rows {
+            persons.push(*person, *value);
+        }
+        persons
+    }
+
+    #[test]
+    fn rows_of_a_person_become_one_contribution_in_any_order() {
+        let mut a = of(&[(1, 2.0), (2, 1.0), (1, 3.0)]);
+        let mut b = of(&[(2, 1.0), (1, 3.0), (1, 2.0)]);
+        assert_eq!(a.contributions(), b.contributions());
+        assert_eq!(a.contributions().len(), 2);
+        assert_eq!(a.contributions()[0].rows, 2);
+        let bytes = a.bytes();
+        let mut merged = Persons::from_bytes(&bytes);
+        merged.extend(&bytes);
+        assert_eq!(merged.contributions()[0].rows, 4);
+    }
+
+    #[test]
+    fn many_unsorted_rows_stay_small() {
+        let mut persons = Persons::default();
+        for row in 0..100_000_i64 {
+            persons.push(row * 7919 % 1000, 1.0);
+        }
+        assert!(persons.size() < 1_000_000);
+        assert_eq!(persons.contributions().len(), 1000);
+    }
+
+    #[test]
+    fn differences_are_counted_in_persons() {
+        let print = |rows: &[(i64, f64)]| footprint(of(rows).contributions());
+        let all = print(&[(1, 0.0), (2, 0.0), (3, 0.0), (-4, 0.0)]);
+        assert_eq!(persons_between(&all, &all), 0);
+        assert_eq!(
+            persons_between(&all, &print(&[(1, 0.0), (2, 0.0), (3, 0.0)])),
+            1
+        );
+        // The same persons, one of them with another row: one person tells them apart.
+        let more = print(&[(1, 0.0), (2, 0.0), (2, 0.0), (3, 0.0), (-4, 0.0)]);
+        assert_eq!(persons_between(&all, &more), 1);
+    }
+}

@@ -1,0 +1,184 @@
+//! Releases one after another, as an analyst and as an attacker ask for them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::cube::Dims;
+use super::persons::Persons;
+use super::profile::{Profile, profile};
+use super::releases::{Cell, Outcome, Reader, Releases, Table};
+use super::{PERSONS, ROWS};
+
+struct Desk {
+    releases: Releases,
+    profile: Profile,
+    _folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new(name: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            releases: Releases::open(&folder.path().join("releases.sqlite")).unwrap(),
+            profile: profile(name).unwrap(),
+            _folder: folder,
+        }
+    }
+
+    /// Asks for the counts of groups of persons of the same rows.
+    fn ask(&self, rows: &str, groups: &[(&[(&str, &str)], Range<i64>)]) -> Vec<Option<f64>> {
+        self.ask_as("ana", rows, groups)
+    }
+
+    fn ask_as(
+        &self,
+        principal: &str,
+        rows: &str,
+        groups: &[(&[(&str, &str)], Range<i64>)],
+    ) -> Vec<Option<f64>> {
+        let cells = groups
+            .iter()
+            .map(|(dims, members)| {
+                let mut persons = Persons::default();
+                for person in members.clone() {
+                    persons.push(person, 0.0);
+                }
+                let count = persons.contributions().len() as u64;
+                let shown = self.profile.count(count).map(|n| n as f64);
+                Cell {
+                    dims: dims
+                        .iter()
+                        .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+                        .collect::<Dims>(),
+                    safe: shown.is_some(),
+                    persons,
+                    values: BTreeMap::from([(ROWS.to_owned(), shown), (PERSONS.to_owned(), shown)]),
+                }
+            })
+            .collect();
+        let mut tables = [Table {
+            rows: rows.to_owned(),
+            measure: String::new(),
+            cells,
+        }];
+        let reader = Reader {
+            snapshot: "s".into(),
+            principal: principal.into(),
+        };
+        let outcomes = self.releases.release(&reader, &self.profile, &mut tables);
+        outcomes.unwrap()[0]
+            .iter()
+            .map(|outcome| match outcome {
+                Outcome::Shown(values) => values[PERSONS],
+                Outcome::Withheld => None,
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn opensafely_totals_are_sums_of_rounded_counts() {
+    let desk = Desk::new("opensafely");
+    let shown = desk.ask(
+        "all",
+        &[
+            (&[("g", "a")], 0..3),
+            (&[("g", "b")], 100..108),
+            (&[("g", "c")], 200..216),
+            (&[("g", "d")], 300..323),
+            (&[], 0..0),
+        ],
+    );
+    // The total is given its persons below; here it has none and is not shown.
+    assert_eq!(shown, [None, Some(10.0), Some(15.0), Some(25.0), None]);
+    let desk = Desk::new("opensafely");
+    let shown = desk.ask(
+        "all",
+        &[
+            (&[("g", "a")], 0..3),
+            (&[("g", "b")], 3..11),
+            (&[("g", "c")], 11..27),
+            (&[("g", "d")], 27..50),
+            (&[], 0..50),
+        ],
+    );
+    assert_eq!(
+        shown,
+        [None, Some(10.0), Some(15.0), Some(25.0), Some(50.0)]
+    );
+}
+
+#[test]
+fn a_margin_does_not_give_its_small_cell_away() {
+    let desk = Desk::new("cms");
+    let shown = desk.ask(
+        "all",
+        &[
+            (&[("g", "a")], 0..3),
+            (&[("g", "b")], 3..40),
+            (&[("g", "c")], 40..100),
+            (&[], 0..100),
+        ],
+    );
+    assert_eq!(shown, [None, None, Some(60.0), Some(100.0)]);
+}
+
+#[test]
+fn earlier_answers_count() {
+    let desk = Desk::new("cms");
+    let cells: [(&[(&str, &str)], Range<i64>); 3] = [
+        (&[("g", "a")], 0..5),
+        (&[("g", "b")], 5..40),
+        (&[("g", "c")], 40..100),
+    ];
+    // Without a margin nothing gives the small group away.
+    assert_eq!(desk.ask("all", &cells), [None, Some(35.0), Some(60.0)]);
+    // The total would, now that the others are known.
+    assert_eq!(desk.ask("all", &[(&[], 0..100)]), [None]);
+    // Another principal has not seen the others.
+    assert_eq!(desk.ask_as("ben", "all", &[(&[], 0..100)]), [Some(100.0)]);
+    // And the same again stays the same.
+    assert_eq!(desk.ask("all", &cells), [None, Some(35.0), Some(60.0)]);
+}
+
+#[test]
+fn one_person_more_or_less_is_never_seen() {
+    let desk = Desk::new("cms");
+    assert_eq!(desk.ask("all", &[(&[], 0..100)]), [Some(100.0)]);
+    // With one person less, or none less: the same answer.
+    assert_eq!(desk.ask("without x", &[(&[], 0..99)]), [Some(100.0)]);
+    assert_eq!(desk.ask("without y", &[(&[], 0..100)]), [Some(100.0)]);
+    // A few less: withheld. Enough less: shown.
+    assert_eq!(desk.ask("without few", &[(&[], 0..93)]), [None]);
+    assert_eq!(desk.ask("without many", &[(&[], 0..80)]), [Some(80.0)]);
+}
+
+#[test]
+fn a_group_of_nearly_all_is_shown_as_the_total_beside_it() {
+    let desk = Desk::new("cms");
+    let shown = desk.ask(
+        "all",
+        &[
+            (&[("x", "no")], 1..200),
+            (&[("x", "yes")], 0..1),
+            (&[], 0..200),
+        ],
+    );
+    assert_eq!(shown, [Some(200.0), None, Some(200.0)]);
+}
+
+#[test]
+fn the_record_is_private_and_survives() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("releases.sqlite");
+    drop(Releases::open(&path).unwrap());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0);
+    }
+    assert!(Releases::open(&path).is_ok());
+}
