@@ -9,6 +9,7 @@ mod error;
 pub mod persons;
 pub mod profile;
 pub mod releases;
+pub mod span;
 #[cfg(test)]
 mod tests;
 

@@ -7,6 +7,7 @@
 //!   subtraction. Where the difference is within the noise of a count (two persons, a rounding step or two per cent),
 //!   the earlier answer is given again, whether or not there is a difference, so that it cannot be seen.
 //!   Where it is larger and still below the threshold, the number is withheld.
+//! - *Combinations.* Exact numbers of several groups may give few persons away together: see [`super::span`].
 //! - *Margins.* Cells and margins of the same rows, over all levels and earlier answers, are audited together:
 //!   see [`super::bounds`].
 //!
@@ -25,6 +26,7 @@ use super::bounds::{Audit, Number};
 use super::cube::{Dims, equations};
 use super::persons::{Persons, footprint, persons_between};
 use super::profile::Profile;
+use super::span::{Span, Unit};
 
 /// To whom, and of which bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +40,6 @@ pub struct Reader {
 /// Numbers about the same rows: one filter, one measure, all groups.
 #[derive(Debug)]
 pub struct Table {
-    /// The rows: the same text for the same rows, whatever they are grouped by.
-    pub rows: String,
     /// What is summed up; empty for counts.
     pub measure: String,
     /// A number for each group of each level.
@@ -195,23 +195,72 @@ impl Work<'_> {
             .map(|cell| cell.persons.contributions().len())
             .collect();
         order.sort_by_key(|at| (table.cells[*at].dims.len(), std::cmp::Reverse(sizes[*at])));
+        let prints: Vec<Option<RoaringTreemap>> = table
+            .cells
+            .iter_mut()
+            .map(|cell| cell.safe.then(|| footprint(cell.persons.contributions())))
+            .collect();
+        let mut spans = self.spans(&table.measure, &prints)?;
         let mut fresh: Vec<(i64, RoaringTreemap)> = Vec::new();
         let mut matches: Vec<Match> = table.cells.iter().map(|_| Match::Unsafe).collect();
         for at in order {
-            let cell = &mut table.cells[at];
-            if !cell.safe {
+            let Some(print) = &prints[at] else {
                 continue;
-            }
-            let print = footprint(cell.persons.contributions());
-            let earlier = self.near(&table.measure, &print)?;
-            let found = self.nearest(&print, sizes[at], &earlier, &fresh);
+            };
+            let earlier = self.near(&table.measure, print)?;
+            let mut found = self.nearest(print, sizes[at], &earlier, &fresh);
             if let Match::New(print) = &found {
-                let place = i64::try_from(at).unwrap_or(i64::MAX);
-                fresh.push((-1 - place, print.clone()));
+                // Every unit is asked, so that each knows what was admitted.
+                let admitted = spans
+                    .iter_mut()
+                    .fold(true, |all, span| span.admit(at) && all);
+                if admitted {
+                    let place = i64::try_from(at).unwrap_or(i64::MAX);
+                    fresh.push((-1 - place, print.clone()));
+                } else {
+                    found = Match::TooNear;
+                }
             }
             matches[at] = found;
         }
         Ok(matches)
+    }
+
+    /// What earlier exact numbers say together, ready for those of this result. Rounded numbers say little together:
+    /// each of them may be off by half a step.
+    fn spans(&self, measure: &str, prints: &[Option<RoaringTreemap>]) -> Result<Vec<Span>, Error> {
+        if self.profile.round_to.is_some_and(|step| step > 1) {
+            return Ok(Vec::new());
+        }
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT footprint FROM number_set WHERE snapshot = ?1 AND principal = ?2 AND measure = ?3 ORDER BY id",
+        )?;
+        let earlier = statement
+            .query_map(
+                params![self.reader.snapshot, self.reader.principal, measure],
+                |row| row.get::<_, Vec<u8>>(0),
+            )?
+            .map(|bytes| decoded(&bytes?))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let none = RoaringTreemap::new();
+        let all: Vec<&RoaringTreemap> = prints
+            .iter()
+            .map(|print| print.as_ref().unwrap_or(&none))
+            .chain(&earlier)
+            .collect();
+        let several = all
+            .iter()
+            .any(|print| print.max().is_some_and(|last| last >> 40 > 1));
+        let mut spans = vec![Span::new(&all, Unit::Person, self.profile.k)];
+        if several {
+            spans.push(Span::new(&all, Unit::Rows, self.profile.k));
+        }
+        for span in &mut spans {
+            for at in prints.len()..all.len() {
+                span.take(at);
+            }
+        }
+        Ok(spans)
     }
 
     /// Earlier sets of about the same size.
@@ -301,7 +350,8 @@ impl Work<'_> {
             places.push(cell.dims.clone());
         }
         let mine = places.len();
-        self.earlier(table, &mut places, &mut audit)?;
+        let rows_key = rows_key(table);
+        self.earlier(table, &rows_key, &mut places, &mut audit)?;
         audit.equations = equations(&places);
         if self.profile.margins_of_shown {
             // Margins within this result are sums of what is shown, and say nothing of their own.
@@ -312,7 +362,7 @@ impl Work<'_> {
             }
         }
         audit.protect(self.profile.k);
-        self.remember(table, &places, &audit, mine)?;
+        self.remember(table, &rows_key, &places, &audit, mine)?;
         let margin = |at: usize| {
             self.profile.margins_of_shown
                 && audit.equations.iter().any(|equation| {
@@ -332,6 +382,7 @@ impl Work<'_> {
     fn earlier(
         &self,
         table: &Table,
+        rows_key: &str,
         places: &mut Vec<Dims>,
         audit: &mut Audit,
     ) -> Result<(), Error> {
@@ -343,7 +394,7 @@ impl Work<'_> {
             params![
                 self.reader.snapshot,
                 self.reader.principal,
-                table.rows,
+                rows_key,
                 table.measure
             ],
             |row| {
@@ -383,6 +434,7 @@ impl Work<'_> {
     fn remember(
         &self,
         table: &Table,
+        rows_key: &str,
         places: &[Dims],
         audit: &Audit,
         mine: usize,
@@ -397,7 +449,7 @@ impl Work<'_> {
             statement.execute(params![
                 self.reader.snapshot,
                 self.reader.principal,
-                table.rows,
+                rows_key,
                 table.measure,
                 dims,
                 number.value,
@@ -496,6 +548,25 @@ impl Work<'_> {
             shown: serde_json::from_str(&shown).map_err(|_| Error::Damaged)?,
         })
     }
+}
+
+/// Names the rows of a table by whose they are and how many: the same for the same rows, however a query words them.
+/// Each level has all of them.
+fn rows_key(table: &mut Table) -> String {
+    let level = |cell: &Cell| cell.dims.keys().cloned().collect::<Vec<_>>();
+    let first = table.cells.first().map(level);
+    let mut all = Persons::default();
+    for cell in &mut table.cells {
+        if Some(level(cell)) == first {
+            all.extend(&cell.persons.bytes());
+        }
+    }
+    let mut hasher = blake3::Hasher::new();
+    for entry in all.contributions() {
+        hasher.update(&entry.person.to_le_bytes());
+        hasher.update(&entry.rows.to_le_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 /// Margins become the sums of the numbers shown, where their cells share no person.
