@@ -2,4 +2,8 @@
 
 pub mod disclosure;
 pub mod dp;
+mod error;
 pub mod ledger;
+pub mod release;
+
+pub use error::Refusal;

@@ -1,0 +1,119 @@
+//! The aggregate role: releases under disclosure control.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::{DFSchema, DFSchemaRef, Result};
+use datafusion::logical_expr::{Aggregate, LogicalPlan};
+
+use super::curve::Declared;
+use super::node::ReleaseNode;
+use super::numbers::{Withheld, released};
+use super::shape::{Releaser, Rows};
+use super::spec::{Spec, spec};
+use super::{Notes, Release};
+use crate::disclosure::Profile;
+use crate::disclosure::releases::{Reader, Releases};
+
+/// Called with what each release withheld, for the audit log.
+pub type OnRelease = Arc<dyn Fn(Withheld) + Send + Sync>;
+
+/// Disclosure control of a principal's answers.
+pub struct Controlled {
+    /// The rules.
+    pub profile: Profile,
+    /// To whom, and of which snapshot.
+    pub reader: Reader,
+    /// What was released before.
+    pub releases: Arc<Releases>,
+    /// How the results of our own statistics may be disclosed, by function.
+    pub declared: BTreeMap<String, Declared>,
+    /// What the principal is told.
+    pub notes: Arc<Notes>,
+    /// Who is told what was withheld.
+    pub on_release: Option<OnRelease>,
+}
+
+impl std::fmt::Debug for Controlled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Controlled")
+            .field("profile", &self.profile)
+            .field("reader", &self.reader)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Releaser for Arc<Controlled> {
+    fn release(
+        &self,
+        aggregate: &Aggregate,
+        input: LogicalPlan,
+        rows: &Rows,
+    ) -> Result<LogicalPlan> {
+        let (spec, plan) = spec(aggregate, input, rows, &self.declared)?;
+        let schema = nullable(&aggregate.schema)?;
+        let release = Answer {
+            control: Arc::clone(self),
+            spec,
+            schema: Arc::clone(schema.inner()),
+        };
+        Ok(ReleaseNode::plan(plan, schema, Arc::new(release)))
+    }
+}
+
+/// The same columns, any of which may be withheld.
+pub(super) fn nullable(schema: &DFSchemaRef) -> Result<DFSchemaRef> {
+    let fields = schema
+        .iter()
+        .map(|(table, field)| {
+            (
+                table.cloned(),
+                Arc::new(field.as_ref().clone().with_nullable(true)),
+            )
+        })
+        .collect();
+    Ok(Arc::new(DFSchema::new_with_metadata(
+        fields,
+        schema.metadata().clone(),
+    )?))
+}
+
+#[derive(Debug)]
+struct Answer {
+    control: Arc<Controlled>,
+    spec: Spec,
+    schema: SchemaRef,
+}
+
+impl Release for Answer {
+    fn before(&self) -> Result<Option<RecordBatch>> {
+        Ok(None)
+    }
+
+    fn answer(&self, computed: &RecordBatch) -> Result<RecordBatch> {
+        let control = &self.control;
+        let profile = &control.profile;
+        let (batch, withheld) = released(
+            computed,
+            &self.spec,
+            &self.schema,
+            profile,
+            &control.reader,
+            &control.releases,
+        )?;
+        let rounding = profile.round_to.map_or_else(String::new, |step| {
+            format!(", counts are rounded to the nearest {step}")
+        });
+        control.notes.add(format!(
+            "disclosure control `{}`: groups of fewer than {} persons are not listed, numbers that would give one away \
+             are empty{rounding}, means are shown to the first digit of their standard error",
+            profile.name, profile.k
+        ));
+        if let Some(tell) = &control.on_release {
+            tell(withheld);
+        }
+        Ok(batch)
+    }
+}

@@ -1,0 +1,411 @@
+//! Expressions over persons' rows, made total: none of them can fail on a value, so that no error tells of one.
+
+use std::collections::HashSet;
+
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{Case, ScalarFunction};
+use datafusion::logical_expr::{
+    BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast, binary_expr, lit, when,
+};
+
+use super::refused::refuse;
+
+/// Functions that cannot fail on a value, with the number of arguments that may come from rows; the others are
+/// literals. `usize::MAX` is all.
+const TOTAL: &[(&str, usize)] = &[
+    ("age_at", usize::MAX),
+    ("age_band", 1),
+    ("btrim", 1),
+    ("ceil", 1),
+    ("char_length", 1),
+    ("character_length", 1),
+    ("coalesce", usize::MAX),
+    ("concat", usize::MAX),
+    ("days_between", usize::MAX),
+    ("floor", 1),
+    ("generalize_date", 1),
+    ("greatest", usize::MAX),
+    ("is_descendant", 1),
+    ("concept_set", 0),
+    ("isnan", 1),
+    ("least", usize::MAX),
+    ("left", 1),
+    ("length", 1),
+    ("lower", 1),
+    ("ltrim", 1),
+    ("nullif", usize::MAX),
+    ("nvl", usize::MAX),
+    ("person_time", usize::MAX),
+    ("regexp_like", 1),
+    ("right", 1),
+    ("round", 1),
+    ("rtrim", 1),
+    ("signum", 1),
+    ("starts_with", usize::MAX),
+    ("strpos", usize::MAX),
+    ("substr", 1),
+    ("substring", 1),
+    ("trim", 1),
+    ("trunc", 1),
+    ("upper", 1),
+];
+
+/// Functions whose first argument is a literal and whose second comes from rows.
+const BY_UNIT: &[&str] = &["date_part", "date_trunc", "datepart", "datetrunc"];
+
+/// Functions of dates and numbers that a sum or a mean may be taken of.
+const MEASURED: &[&str] = &[
+    "age_at",
+    "days_between",
+    "person_time",
+    "date_part",
+    "datepart",
+];
+
+/// What is known of the columns that an expression is over.
+#[derive(Debug)]
+pub(super) struct Scope<'a> {
+    /// The columns.
+    pub(super) schema: &'a DFSchema,
+    /// Those of them that hold the person.
+    pub(super) persons: &'a HashSet<Column>,
+}
+
+impl Scope<'_> {
+    /// The same expression, total, with the same type. The person's number may only be asked for NULL.
+    pub(super) fn total(&self, expr: Expr) -> Result<Expr> {
+        match expr {
+            Expr::Column(ref column) if self.persons.contains(column) => refuse(
+                "person-key",
+                format!("the person's number `{}` cannot be looked at", column.name),
+                "join by it, group by it below another aggregate, or count it: count(DISTINCT ...)",
+            ),
+            Expr::OuterReferenceColumn(_, ref column) => refuse(
+                "subquery",
+                format!(
+                    "the subquery looks at `{}` of the query around it in a way that is not known to be safe",
+                    column.name
+                ),
+                "link a subquery by the person alone: EXISTS (SELECT 1 FROM b WHERE b.person_id = a.person_id AND ...), or join",
+            ),
+            Expr::Column(_) | Expr::Literal(..) => Ok(expr),
+            Expr::IsNull(ref inner) | Expr::IsNotNull(ref inner) if matches!(inner.as_ref(), Expr::Column(column) if self.persons.contains(column)) => {
+                Ok(expr)
+            }
+            Expr::Cast(cast) => Ok(Expr::TryCast(TryCast {
+                expr: Box::new(self.total(*cast.expr)?),
+                field: cast.field,
+            })),
+            Expr::BinaryExpr(binary) => self.binary(binary),
+            Expr::ScalarFunction(call) => self.call(call),
+            Expr::Like(ref like) | Expr::SimilarTo(ref like)
+                if !matches!(like.pattern.as_ref(), Expr::Literal(..)) =>
+            {
+                refuse(
+                    "expression",
+                    "the pattern of LIKE must be a literal",
+                    "write the pattern into the query",
+                )
+            }
+            Expr::Alias(_)
+            | Expr::Not(_)
+            | Expr::IsNotNull(_)
+            | Expr::IsNull(_)
+            | Expr::IsTrue(_)
+            | Expr::IsFalse(_)
+            | Expr::IsUnknown(_)
+            | Expr::IsNotTrue(_)
+            | Expr::IsNotFalse(_)
+            | Expr::IsNotUnknown(_)
+            | Expr::Between(_)
+            | Expr::Case(_)
+            | Expr::TryCast(_)
+            | Expr::InList(_)
+            | Expr::Like(_) => self.children(expr),
+            Expr::Negative(inner) => {
+                let zero = ScalarValue::new_zero(&inner.get_type(self.schema)?)?;
+                self.binary(BinaryExpr::new(
+                    Box::new(Expr::Literal(zero, None)),
+                    Operator::Minus,
+                    inner,
+                ))
+            }
+            Expr::WindowFunction(_) => refuse(
+                "window",
+                "window functions are not for this role",
+                "use min, max or count with GROUP BY the person in a subquery",
+            ),
+            Expr::ScalarSubquery(_)
+            | Expr::InSubquery(_)
+            | Expr::Exists(_)
+            | Expr::SetComparison(_) => refuse(
+                "subquery",
+                "a subquery stands where it could tell of single persons",
+                "use IN or EXISTS in WHERE, linked by the person, or a join",
+            ),
+            other => refuse(
+                "expression",
+                format!(
+                    "`{}` is not known to be safe on persons' rows",
+                    kind(&other)
+                ),
+                "use comparisons, arithmetic, CASE and the functions listed in docs/disclosure.md",
+            ),
+        }
+    }
+
+    fn children(&self, expr: Expr) -> Result<Expr> {
+        Ok(expr
+            .map_children(|child| Ok(Transformed::yes(self.total(child)?)))?
+            .data)
+    }
+
+    fn binary(&self, binary: BinaryExpr) -> Result<Expr> {
+        use Operator::{
+            And, Divide, Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, Minus, Modulo,
+            Multiply, NotEq, Or, Plus, StringConcat,
+        };
+        let kind = binary.left.get_type(self.schema)?;
+        let right_kind = binary.right.get_type(self.schema)?;
+        let BinaryExpr { left, op, right } = binary;
+        let (left, right) = (self.total(*left)?, self.total(*right)?);
+        match op {
+            And | Or | Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom
+            | StringConcat => Ok(binary_expr(left, op, right)),
+            Plus | Minus | Multiply | Divide | Modulo
+                if kind.is_numeric() && right_kind.is_numeric() =>
+            {
+                arithmetic(left, op, right, &kind)
+            }
+            Plus | Minus if kind.is_temporal() && is_short(&right) => {
+                Ok(binary_expr(left, op, right))
+            }
+            Minus
+                if kind.is_temporal() && right_kind.is_temporal() && !is_interval(&right_kind) =>
+            {
+                Ok(binary_expr(left, op, right))
+            }
+            _ => refuse(
+                "expression",
+                format!("the operator `{op}` is not known to be safe on persons' rows"),
+                "use comparisons, arithmetic on numbers, and intervals of at most 200 years on dates",
+            ),
+        }
+    }
+
+    fn call(&self, call: ScalarFunction) -> Result<Expr> {
+        let name = call.func.name().to_owned();
+        if name == "abs" {
+            // abs fails on the smallest whole number.
+            let [arg] = call.args.as_slice() else {
+                return unknown(&name);
+            };
+            let zero = ScalarValue::new_zero(&arg.get_type(self.schema)?)?;
+            let arg = self.total(arg.clone())?;
+            let zero = Expr::Literal(zero, None);
+            let negative = binary_expr(zero.clone(), Operator::Minus, arg.clone());
+            return when(arg.clone().lt(zero), negative).otherwise(arg);
+        }
+        let from_rows = TOTAL.iter().find(|(known, _)| *known == name);
+        let by_unit = BY_UNIT.contains(&name.as_str());
+        let literal = |at: usize| {
+            if by_unit {
+                at == 0
+            } else {
+                from_rows.is_some_and(|(_, count)| at >= *count)
+            }
+        };
+        if from_rows.is_none() && !by_unit {
+            return unknown(&name);
+        }
+        for (at, arg) in call.args.iter().enumerate() {
+            if literal(at) && !is_literal(arg) {
+                return refuse(
+                    "expression",
+                    format!("argument {} of `{name}` must be a literal", at + 1),
+                    "write its value into the query",
+                );
+            }
+        }
+        let args = call
+            .args
+            .into_iter()
+            .enumerate()
+            .map(|(at, arg)| {
+                if literal(at) {
+                    Ok(arg)
+                } else {
+                    self.total(arg)
+                }
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Expr::ScalarFunction(ScalarFunction {
+            func: call.func,
+            args,
+        }))
+    }
+}
+
+fn unknown(name: &str) -> Result<Expr> {
+    refuse(
+        "function",
+        format!("the function `{name}` is not known to be safe on persons' rows"),
+        "use the functions listed in docs/disclosure.md",
+    )
+}
+
+fn kind(expr: &Expr) -> &str {
+    expr.variant_name()
+}
+
+/// A literal, or one that only its type was changed of.
+pub(super) fn is_literal(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(..) => true,
+        Expr::Cast(Cast { expr, .. }) | Expr::TryCast(TryCast { expr, .. }) => is_literal(expr),
+        Expr::Alias(alias) => is_literal(&alias.expr),
+        Expr::Negative(inner) => is_literal(inner),
+        // Sets of concepts are written as calls and lists of literals.
+        Expr::ScalarFunction(call) => {
+            matches!(call.func.name(), "concept_set" | "make_array")
+                && call.args.iter().all(is_literal)
+        }
+        _ => false,
+    }
+}
+
+fn is_interval(kind: &DataType) -> bool {
+    matches!(kind, DataType::Interval(_) | DataType::Duration(_))
+}
+
+/// An interval literal that takes no date of a record out of the calendar.
+fn is_short(expr: &Expr) -> bool {
+    const DAYS: i64 = 73_050;
+    match expr {
+        Expr::Literal(ScalarValue::IntervalYearMonth(Some(months)), _) => months.abs() <= 2_400,
+        Expr::Literal(ScalarValue::IntervalDayTime(Some(span)), _) => {
+            i64::from(span.days).abs() <= DAYS
+        }
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(span)), _) => {
+            span.months.abs() <= 2_400 && i64::from(span.days).abs() <= DAYS
+        }
+        _ => false,
+    }
+}
+
+/// Arithmetic that gives NULL where it would fail. The type stays.
+fn arithmetic(left: Expr, op: Operator, right: Expr, kind: &DataType) -> Result<Expr> {
+    if kind.is_decimal() {
+        return refuse(
+            "expression",
+            "arithmetic on decimal numbers can fail by overflow",
+            "cast to DOUBLE first",
+        );
+    }
+    if !matches!(op, Operator::Divide | Operator::Modulo) {
+        // Whole numbers wrap, others become infinite and are left out of every sum.
+        return Ok(binary_expr(left, op, right));
+    }
+    let zero = Expr::Literal(ScalarValue::new_zero(kind)?, None);
+    if kind.is_floating() || kind.is_unsigned_integer() {
+        return Ok(binary_expr(left, op, unless(right, &[zero])?));
+    }
+    // The smallest whole number divided by -1 does not fit.
+    let minus_one = Expr::Literal(ScalarValue::new_negative_one(kind)?, None);
+    let divided = binary_expr(
+        left.clone(),
+        op,
+        unless(right.clone(), &[zero.clone(), minus_one.clone()])?,
+    );
+    let by_minus_one = if op == Operator::Divide {
+        binary_expr(zero, Operator::Minus, left)
+    } else {
+        zero
+    };
+    when(right.eq(minus_one), by_minus_one).otherwise(divided)
+}
+
+/// NULL where an expression has one of these values.
+fn unless(expr: Expr, values: &[Expr]) -> Result<Expr> {
+    Ok(Expr::Case(Case {
+        expr: None,
+        when_then_expr: vec![(
+            Box::new(expr.clone().in_list(values.to_vec(), true)),
+            Box::new(expr),
+        )],
+        else_expr: None,
+    }))
+}
+
+/// A sum or a mean may be taken of this: columns that are measured, and arithmetic on them. No condition may hide in
+/// it: what distinguishes single persons would show in the sum.
+pub(super) fn is_measure(expr: &Expr, measured: &HashSet<Column>) -> bool {
+    match expr {
+        Expr::Column(column) => measured.contains(column),
+        Expr::Literal(value, _) => {
+            value.data_type().is_numeric() || value.data_type().is_temporal()
+        }
+        Expr::Alias(alias) => is_measure(&alias.expr, measured),
+        Expr::Cast(Cast { expr, .. }) | Expr::TryCast(TryCast { expr, .. }) => {
+            is_measure(expr, measured)
+        }
+        Expr::Negative(inner) => is_measure(inner, measured),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            matches!(
+                op,
+                Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide
+            ) && is_measure(left, measured)
+                && is_measure(right, measured)
+        }
+        Expr::ScalarFunction(call) if MEASURED.contains(&call.func.name()) => call
+            .args
+            .iter()
+            .all(|arg| is_literal(arg) || is_measure(arg, measured)),
+        _ => false,
+    }
+}
+
+/// Whether a column of this type can be measured.
+pub(super) fn is_measured_type(kind: &DataType) -> bool {
+    kind.is_numeric() || matches!(kind, DataType::Date32 | DataType::Timestamp(..))
+}
+
+/// `CASE WHEN condition THEN 1 ELSE 0 END`, and a boolean made a number: the condition counted.
+pub(super) fn indicator(expr: &Expr) -> Option<Expr> {
+    let number = |expr: &Expr, wanted: f64| match plain(expr) {
+        Expr::Literal(value, _) => {
+            matches!(value.cast_to(&DataType::Float64), Ok(ScalarValue::Float64(Some(x))) if x == wanted)
+        }
+        _ => false,
+    };
+    match plain(expr) {
+        Expr::Case(case) if case.expr.is_none() => {
+            let [(condition, then)] = case.when_then_expr.as_slice() else {
+                return None;
+            };
+            let otherwise = case.else_expr.as_deref().is_some_and(|e| number(e, 0.0));
+            (number(then, 1.0) && otherwise).then(|| Expr::IsTrue(condition.clone()))
+        }
+        _ => None,
+    }
+}
+
+fn plain(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Cast(Cast { expr, .. }) | Expr::TryCast(TryCast { expr, .. }) => plain(expr),
+        Expr::Alias(alias) => plain(&alias.expr),
+        other => other,
+    }
+}
+
+/// A literal one or another that counts every row.
+pub(super) fn counts_all(expr: &Expr) -> bool {
+    matches!(plain(expr), Expr::Literal(value, _) if !value.is_null())
+}
+
+/// The literal true.
+pub(super) fn always() -> Expr {
+    lit(true)
+}

@@ -1,0 +1,382 @@
+//! From the persons behind each group to the numbers that are shown.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::{SortColumn, lexsort_to_indices, take};
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+
+use super::curve::{decimals, digits, exponent};
+use super::spec::{Basis, Function, Number, Spec};
+use crate::disclosure::cube::Dims;
+use crate::disclosure::persons::{Contribution, Persons};
+use crate::disclosure::releases::{Cell, Outcome, Reader, Releases, Table};
+use crate::disclosure::{DEVIATION, MEAN, PERSONS, Profile, ROWS};
+
+/// The key under which a statistic's group is told from nearly the same.
+const IDENTITY: &str = "identity";
+
+/// Makes the result of a grouping safe.
+pub(super) fn released(
+    input: &RecordBatch,
+    spec: &Spec,
+    schema: &SchemaRef,
+    profile: &Profile,
+    reader: &Reader,
+    releases: &Releases,
+) -> Result<(RecordBatch, Withheld)> {
+    let first = spec.keys.len() + usize::from(spec.levels);
+    let places = places(input, spec)?;
+    let mut tables = Vec::new();
+    for (at, basis) in spec.bases.iter().enumerate() {
+        tables.push(table(input.column(first + at), basis, &places, profile)?);
+    }
+    let persons: Vec<u64> = tables[0]
+        .cells
+        .iter_mut()
+        .map(|cell| cell.persons.contributions().len() as u64)
+        .collect();
+    // The first basis decides which groups are listed; it is released only if a number of it is shown.
+    let asked: Vec<bool> = spec.bases.iter().map(|basis| basis.asked).collect();
+    let skipped = if asked[0] { 0 } else { 1 };
+    let mut outcomes = releases
+        .release(reader, profile, &mut tables[skipped..])
+        .map_err(|error| DataFusionError::External(Box::new(error)))?;
+    if skipped == 1 {
+        let all = vec![Outcome::Shown(BTreeMap::new()); places.len()];
+        outcomes.insert(0, all);
+    }
+    let enough = |row: usize| persons[row] >= u64::from(profile.k);
+    // A group of few persons is not listed: its key would show that somebody has it. A result without groups has one row.
+    let listed: Vec<usize> = (0..places.len())
+        .filter(|row| spec.keys.is_empty() || enough(*row))
+        .collect();
+    let mut columns: Vec<ArrayRef> = Vec::new();
+    let indices = arrow::array::UInt64Array::from_iter_values(listed.iter().map(|row| *row as u64));
+    for key in 0..first {
+        columns.push(take(input.column(key), &indices, None)?);
+    }
+    let mut withheld = 0;
+    for (number, field) in spec.numbers.iter().zip(schema.fields().iter().skip(first)) {
+        let values = listed
+            .iter()
+            .map(|row| {
+                let group_shown = enough(*row) && outcomes[0][*row] != Outcome::Withheld;
+                let shown = if group_shown {
+                    value(number, *row, &outcomes, &mut tables, input, spec, profile)?
+                } else {
+                    None
+                };
+                if shown.is_none() {
+                    withheld += 1;
+                }
+                match shown {
+                    Some(value) => value.cast_to(field.data_type()),
+                    None => hidden(&number.function, profile, field.data_type()),
+                }
+            })
+            .collect::<Result<Vec<_>>>()?;
+        columns.push(if values.is_empty() {
+            arrow::array::new_empty_array(field.data_type())
+        } else {
+            ScalarValue::iter_to_array(values)?
+        });
+    }
+    let columns = columns
+        .into_iter()
+        .zip(schema.fields())
+        .map(|(column, field)| Ok(arrow::compute::cast(&column, field.data_type())?))
+        .collect::<Result<Vec<_>>>()?;
+    let unlisted = places.len() - listed.len();
+    let batch = sorted(&RecordBatch::try_new(Arc::clone(schema), columns)?, first)?;
+    Ok((
+        batch,
+        Withheld {
+            groups: unlisted,
+            numbers: withheld,
+        },
+    ))
+}
+
+/// How much was withheld: for the audit log, not for the principal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Withheld {
+    /// Groups that are not listed.
+    pub groups: usize,
+    /// Numbers of listed groups.
+    pub numbers: usize,
+}
+
+/// In the order of the groups: that of the computation would tell of their sizes.
+fn sorted(batch: &RecordBatch, keys: usize) -> Result<RecordBatch> {
+    let columns: Vec<SortColumn> = batch
+        .columns()
+        .iter()
+        .take(keys)
+        .filter(|column| !column.data_type().is_nested())
+        .map(|column| SortColumn {
+            values: Arc::clone(column),
+            options: None,
+        })
+        .collect();
+    if columns.is_empty() {
+        return Ok(batch.clone());
+    }
+    let order = lexsort_to_indices(&columns, None)?;
+    let columns = batch
+        .columns()
+        .iter()
+        .map(|column| Ok(take(column, &order, None)?))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(RecordBatch::try_new(batch.schema(), columns)?)
+}
+
+/// Which group each row is about.
+fn places(input: &RecordBatch, spec: &Spec) -> Result<Vec<Dims>> {
+    let count = spec.keys.len();
+    let levels = spec
+        .levels
+        .then(|| arrow::compute::cast(input.column(count), &DataType::UInt64))
+        .transpose()?;
+    (0..input.num_rows())
+        .map(|row| {
+            let level = levels.as_ref().map(|levels| {
+                levels
+                    .as_primitive::<arrow::datatypes::UInt64Type>()
+                    .value(row)
+            });
+            let mut dims = Dims::new();
+            for (at, name) in spec.keys.iter().enumerate() {
+                // A bit is set where the row is not grouped by the key; the first key has the highest bit.
+                if level.is_some_and(|level| level >> (count - 1 - at) & 1 == 1) {
+                    continue;
+                }
+                let value = ScalarValue::try_from_array(input.column(at), row)?;
+                dims.insert(format!("{at}:{name}"), format!("{value:?}"));
+            }
+            Ok(dims)
+        })
+        .collect()
+}
+
+fn table(column: &ArrayRef, basis: &Basis, places: &[Dims], profile: &Profile) -> Result<Table> {
+    let persons = column.as_binary::<i64>();
+    let cells = places
+        .iter()
+        .enumerate()
+        .map(|(row, dims)| {
+            let bytes: &[u8] = if persons.is_valid(row) {
+                persons.value(row)
+            } else {
+                &[]
+            };
+            cell(Persons::from_bytes(bytes), dims.clone(), basis, profile)
+        })
+        .collect();
+    Ok(Table {
+        measure: basis.measure_name(),
+        cells,
+    })
+}
+
+fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> Cell {
+    let contributions = persons.contributions();
+    let count = contributions.len() as u64;
+    let rows: u64 = contributions.iter().map(|entry| entry.rows).sum();
+    let enough = count >= u64::from(profile.k);
+    let mut values = BTreeMap::new();
+    let mut safe = enough;
+    if basis.measure.is_some() {
+        let measured = enough && spreads(contributions, profile);
+        safe = measured;
+        if measured {
+            let (mean, deviation) = moments(contributions);
+            let error = deviation / (rows as f64).sqrt();
+            // A mean is shown as exactly as it is known: to the first digit of its standard error.
+            let shown = decimals(mean, -exponent(error));
+            values.insert(MEAN.to_owned(), Some(shown));
+            values.insert(DEVIATION.to_owned(), Some(digits(deviation, 3)));
+            values.insert(IDENTITY.to_owned(), Some(identity(contributions)));
+        }
+    } else if enough {
+        let weights: Vec<f64> = contributions
+            .iter()
+            .map(|entry| entry.rows as f64)
+            .collect();
+        let dominated = profile.is_dominated(&weights);
+        values.insert(PERSONS.to_owned(), profile.count(count).map(|n| n as f64));
+        let shown = if dominated { None } else { profile.count(rows) };
+        values.insert(ROWS.to_owned(), shown.map(|n| n as f64));
+    }
+    Cell {
+        dims,
+        persons,
+        safe,
+        values,
+    }
+}
+
+/// A measure stands on enough persons: none dominates it, whether from zero or from the middle, and at least k differ
+/// from what most have.
+fn spreads(contributions: &[Contribution], profile: &Profile) -> bool {
+    let sums: Vec<f64> = contributions.iter().map(|entry| entry.sum).collect();
+    if profile.is_dominated(&sums) {
+        return false;
+    }
+    let mut means: Vec<f64> = contributions
+        .iter()
+        .map(|entry| entry.sum / entry.rows as f64)
+        .collect();
+    means.sort_unstable_by(f64::total_cmp);
+    let most = means
+        .chunk_by(|a, b| a == b)
+        .map(<[f64]>::len)
+        .max()
+        .unwrap_or(0);
+    if means.len() - most < profile.k as usize {
+        return false;
+    }
+    let median = means[means.len() / 2];
+    let from_median: Vec<f64> = contributions
+        .iter()
+        .map(|entry| entry.sum - entry.rows as f64 * median)
+        .collect();
+    !profile.is_dominated(&from_median)
+}
+
+/// Mean and standard deviation over rows.
+fn moments(contributions: &[Contribution]) -> (f64, f64) {
+    let rows: f64 = contributions.iter().map(|entry| entry.rows as f64).sum();
+    let sum: f64 = contributions.iter().map(|entry| entry.sum).sum();
+    let squares: f64 = contributions.iter().map(|entry| entry.squares).sum();
+    let mean = sum / rows;
+    let variance = ((squares - sum * mean) / (rows - 1.0).max(1.0)).max(0.0);
+    // Below the precision of the sums nothing is known of the spread.
+    let floor = mean.abs() * 1e-7;
+    (mean, variance.sqrt().max(floor).max(f64::MIN_POSITIVE))
+}
+
+/// Tells the persons and sums of one group from those of another.
+fn identity(contributions: &[Contribution]) -> f64 {
+    let mut hasher = blake3::Hasher::new();
+    for entry in contributions {
+        hasher.update(&entry.person.to_le_bytes());
+        hasher.update(&entry.rows.to_le_bytes());
+        hasher.update(&entry.sum.to_le_bytes());
+    }
+    let mut bytes = [0; 4];
+    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..4]);
+    f64::from(u32::from_le_bytes(bytes))
+}
+
+fn number_of(outcome: &Outcome, name: &str) -> Option<f64> {
+    match outcome {
+        Outcome::Shown(values) => values.get(name).copied().flatten(),
+        Outcome::Withheld => None,
+    }
+}
+
+/// A number of a listed group.
+fn value(
+    number: &Number,
+    row: usize,
+    outcomes: &[Vec<Outcome>],
+    tables: &mut [Table],
+    input: &RecordBatch,
+    spec: &Spec,
+    profile: &Profile,
+) -> Result<Option<ScalarValue>> {
+    let of = |basis: usize, name: &str| number_of(&outcomes[basis][row], name);
+    let own = number.basis;
+    let shown = match &number.function {
+        Function::Rows => of(own, ROWS),
+        Function::Persons => of(own, PERSONS),
+        Function::Mean => of(own, MEAN),
+        Function::Sum(rows) => of(own, MEAN)
+            .zip(of(*rows, ROWS))
+            .map(|(mean, rows)| mean * rows),
+        Function::Deviation => of(own, DEVIATION),
+        Function::Variance => of(own, DEVIATION).map(|deviation| digits(deviation * deviation, 3)),
+        Function::Share(whole) => share(
+            of(own, ROWS),
+            of(*whole, ROWS),
+            own,
+            *whole,
+            row,
+            tables,
+            profile,
+        ),
+        Function::Statistic(declared, place) => {
+            let rows = spec.bases[own].measure.as_ref().map(|_| IDENTITY);
+            let same = match rows {
+                // The very persons that the statistic was computed from, not those of a similar group.
+                Some(name) => {
+                    let mine = identity(tables[own].cells[row].persons.contributions());
+                    of(own, name) == Some(mine)
+                }
+                None => of(own, ROWS).is_some(),
+            };
+            let once = tables[own].cells[row]
+                .persons
+                .contributions()
+                .iter()
+                .all(|entry| entry.rows == 1);
+            if !same || !once {
+                return Ok(None);
+            }
+            let column = spec.keys.len() + usize::from(spec.levels) + spec.bases.len() + place;
+            let value = ScalarValue::try_from_array(input.column(column), row)?;
+            let shown = declared.shown(&value, profile, &number.kind)?;
+            return Ok((!shown.is_null()).then_some(shown));
+        }
+    };
+    Ok(shown.map(|number| ScalarValue::Float64(Some(number))))
+}
+
+/// A share of rows: both counts must be shown, and are rounded as the profile rounds counts within rates.
+fn share(
+    part: Option<f64>,
+    whole: Option<f64>,
+    part_at: usize,
+    whole_at: usize,
+    row: usize,
+    tables: &mut [Table],
+    profile: &Profile,
+) -> Option<f64> {
+    let (part, whole) = (part?, whole?);
+    let rows = |tables: &mut [Table], at: usize| -> u64 {
+        let entries = tables[at].cells[row].persons.contributions();
+        entries.iter().map(|entry| entry.rows).sum()
+    };
+    let in_rate = |tables: &mut [Table], at: usize, shown: f64| {
+        let count = rows(tables, at);
+        // Shown as another group's, it stays that group's.
+        if profile.rounded(count) as f64 == shown {
+            profile.in_share(count) as f64
+        } else {
+            shown
+        }
+    };
+    let (part, whole) = (
+        in_rate(tables, part_at, part),
+        in_rate(tables, whole_at, whole),
+    );
+    // The rest of the whole is a count as well.
+    let rest = rows(tables, whole_at).saturating_sub(rows(tables, part_at));
+    if rest > 0 && profile.count(rest).is_none() {
+        return None;
+    }
+    (whole > 0.0).then(|| digits((part / whole).min(1.0), 3))
+}
+
+/// What stands for a number that is not shown.
+fn hidden(function: &Function, profile: &Profile, kind: &DataType) -> Result<ScalarValue> {
+    match (function, profile.withheld_count()) {
+        (Function::Rows | Function::Persons, Some(count)) => {
+            ScalarValue::Int64(Some(count)).cast_to(kind)
+        }
+        _ => ScalarValue::try_from(kind),
+    }
+}

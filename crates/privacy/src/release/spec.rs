@@ -1,0 +1,472 @@
+//! What a release has to show: the numbers that a grouping of persons' rows asks for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, TryCast, cast, lit};
+
+use super::collect::persons;
+use super::curve::Declared;
+use super::expression::{counts_all, indicator, is_measure};
+use super::refused::{refusal, refuse};
+use super::shape::{Rows, plain};
+
+/// A number, and what it is computed from.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Function {
+    /// How many rows.
+    Rows,
+    /// How many persons.
+    Persons,
+    /// The mean of the measure.
+    Mean,
+    /// Its sum: the mean times the rows of another basis.
+    Sum(usize),
+    /// Its standard deviation. With three digits and many rows, that of the sample is that of the population.
+    Deviation,
+    /// Its variance.
+    Variance,
+    /// The share of another basis' rows.
+    Share(usize),
+    /// A statistic of ours, computed by itself and made safe by what it declares.
+    Statistic(Declared, usize),
+}
+
+/// Rows that numbers are computed from.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Basis {
+    /// Which rows; all if none.
+    pub(super) filter: Option<Expr>,
+    /// What is measured; nothing for counts.
+    pub(super) measure: Option<Expr>,
+    /// A number of it is shown, or one is computed from it.
+    pub(super) asked: bool,
+}
+
+impl Basis {
+    pub(super) fn measure_name(&self) -> String {
+        self.measure
+            .as_ref()
+            .map_or_else(String::new, |expr| without_tables(expr))
+    }
+}
+
+/// An expression's text without the aliases that a query gives its tables.
+fn without_tables(expr: &Expr) -> String {
+    use datafusion::common::tree_node::{Transformed, TreeNode};
+    let bare = expr.clone().transform(|expr| {
+        Ok(match expr {
+            Expr::Column(column) => Transformed::yes(Expr::Column(
+                datafusion::common::Column::new_unqualified(column.name),
+            )),
+            other => Transformed::no(other),
+        })
+    });
+    bare.map_or_else(|_| expr.to_string(), |bare| bare.data.to_string())
+}
+
+/// A number of the result.
+#[derive(Debug, Clone)]
+pub(super) struct Number {
+    pub(super) function: Function,
+    pub(super) basis: usize,
+    pub(super) kind: DataType,
+}
+
+/// All that a release shows.
+#[derive(Debug)]
+pub(super) struct Spec {
+    /// The names of the grouping expressions, one for each key column.
+    pub(super) keys: Vec<String>,
+    /// A grouping number follows the keys: which of them a row is grouped by.
+    pub(super) levels: bool,
+    /// The bases, in the order of the input's columns after the keys. The first has all rows.
+    pub(super) bases: Vec<Basis>,
+    /// The numbers, in the order of the result's columns after the keys.
+    pub(super) numbers: Vec<Number>,
+}
+
+struct Builder<'a> {
+    rows: &'a Rows,
+    schema: &'a DFSchema,
+    declared: &'a BTreeMap<String, Declared>,
+    bases: Vec<Basis>,
+    /// Statistics of ours that are computed beside the bases.
+    statistics: Vec<Expr>,
+}
+
+/// The release of a grouping, and the grouping that is computed for it.
+pub(super) fn spec(
+    aggregate: &Aggregate,
+    input: LogicalPlan,
+    rows: &Rows,
+    declared: &BTreeMap<String, Declared>,
+) -> Result<(Spec, LogicalPlan)> {
+    let schema = Arc::clone(input.schema());
+    let scope = rows.scope(&schema);
+    let mut builder = Builder {
+        rows,
+        schema: &schema,
+        declared,
+        bases: vec![Basis {
+            filter: None,
+            measure: None,
+            asked: false,
+        }],
+        statistics: Vec::new(),
+    };
+    let levels = aggregate
+        .schema
+        .has_column_with_unqualified_name(Aggregate::INTERNAL_GROUPING_ID);
+    let key_count =
+        aggregate.schema.fields().len() - aggregate.aggr_expr.len() - usize::from(levels);
+    let outputs: Vec<_> = aggregate.schema.fields().iter().cloned().collect();
+    let first = key_count + usize::from(levels);
+    let groups = aggregate
+        .group_expr
+        .iter()
+        .map(|expr| total_group(expr, &scope))
+        .collect::<Result<Vec<_>>>()?;
+    let keys = datafusion::logical_expr::utils::grouping_set_to_exprlist(&groups)?
+        .into_iter()
+        .take(key_count)
+        .map(without_tables)
+        .collect();
+    let mut numbers = Vec::new();
+    for (expr, output) in aggregate.aggr_expr.iter().zip(outputs.iter().skip(first)) {
+        let (function, basis) = builder.number(expr)?;
+        numbers.push(Number {
+            function,
+            basis,
+            kind: output.data_type().clone(),
+        });
+    }
+    let person = cast(Expr::Column(rows.person.clone()), DataType::Int64);
+    let mut functions: Vec<Expr> = builder
+        .bases
+        .iter()
+        .map(|basis| {
+            let value = basis.measure.clone().map_or_else(
+                || lit(0.0_f64),
+                |measure| Expr::TryCast(TryCast::new(Box::new(measure), DataType::Float64)),
+            );
+            Expr::AggregateFunction(AggregateFunction::new_udf(
+                persons(),
+                vec![person.clone(), value],
+                false,
+                basis.filter.clone().map(Box::new),
+                vec![],
+                None,
+            ))
+        })
+        .collect();
+    functions.extend(builder.statistics);
+    // A function's name leaves out its filter.
+    let functions = functions
+        .into_iter()
+        .enumerate()
+        .map(|(at, function)| function.alias(format!("__columna_{at}")))
+        .collect();
+    let plan = LogicalPlan::Aggregate(Aggregate::try_new(Arc::new(input), groups, functions)?);
+    let spec = Spec {
+        keys,
+        levels,
+        bases: builder.bases,
+        numbers,
+    };
+    Ok((spec, plan))
+}
+
+/// A grouping expression, total, also within grouping sets.
+pub(super) fn total_group(expr: &Expr, scope: &super::expression::Scope<'_>) -> Result<Expr> {
+    use datafusion::logical_expr::GroupingSet;
+    let all = |exprs: &[Expr]| {
+        exprs
+            .iter()
+            .map(|expr| scope.total(expr.clone()))
+            .collect::<Result<Vec<_>>>()
+    };
+    let Expr::GroupingSet(set) = expr else {
+        return scope.total(expr.clone());
+    };
+    let lists = |sets: &[Vec<Expr>]| sets.iter().map(|set| all(set)).collect::<Result<Vec<_>>>();
+    Ok(Expr::GroupingSet(match set {
+        GroupingSet::Rollup(exprs) => GroupingSet::Rollup(all(exprs)?),
+        GroupingSet::Cube(exprs) => GroupingSet::Cube(all(exprs)?),
+        GroupingSet::GroupingSets(sets) => GroupingSet::GroupingSets(lists(sets)?),
+    }))
+}
+
+impl Builder<'_> {
+    fn basis(&mut self, filter: Option<Expr>, measure: Option<Expr>) -> usize {
+        let wanted = Basis {
+            filter,
+            measure,
+            asked: true,
+        };
+        let found = self
+            .bases
+            .iter()
+            .position(|basis| basis.filter == wanted.filter && basis.measure == wanted.measure);
+        if let Some(at) = found {
+            self.bases[at].asked = true;
+            return at;
+        }
+        self.bases.push(wanted);
+        self.bases.len() - 1
+    }
+
+    fn number(&mut self, expr: &Expr) -> Result<(Function, usize)> {
+        let Expr::AggregateFunction(AggregateFunction { func, params }) = plain(expr) else {
+            return refuse(
+                "function",
+                "this is not an aggregate that can be released",
+                "use count, sum, avg, stddev or a statistic such as kaplan_meier",
+            );
+        };
+        let name = func.name();
+        let scope = self.rows.scope(self.schema);
+        let filter = params
+            .filter
+            .as_ref()
+            .map(|filter| scope.total(filter.as_ref().clone()))
+            .transpose()?;
+        if !params.order_by.is_empty() {
+            return refuse(
+                "function",
+                format!("`{name}` with ORDER BY shows single persons' values"),
+                "leave ORDER BY out",
+            );
+        }
+        match (name, params.args.as_slice()) {
+            ("count", [arg]) => self.count(arg, params.distinct, filter),
+            (_, _) if params.distinct => refuse(
+                "distinct",
+                format!("`{name}(DISTINCT ...)` is not known to be safe"),
+                "DISTINCT is for counting persons: count(DISTINCT person_id)",
+            ),
+            ("sum" | "avg", [arg]) => self.sum(name, arg, filter),
+            (
+                "stddev" | "stddev_samp" | "stddev_pop" | "var" | "var_samp" | "var_sample"
+                | "var_pop" | "var_population",
+                [arg],
+            ) => self.spread(name, arg, filter),
+            _ => match self.declared.get(name) {
+                Some(declared) => self.statistic(expr, declared.clone(), &params.args, filter),
+                None => Err(not_released(name)),
+            },
+        }
+    }
+
+    fn count(
+        &mut self,
+        arg: &Expr,
+        distinct: bool,
+        filter: Option<Expr>,
+    ) -> Result<(Function, usize)> {
+        let person = match arg {
+            Expr::Column(column) if self.rows.persons.contains(column) => Some(column),
+            _ => None,
+        };
+        // NULL where an outer join found nothing.
+        let known = |filter: Option<Expr>, expr: Expr| {
+            Some(match filter {
+                Some(filter) => filter.and(expr.is_not_null()),
+                None => expr.is_not_null(),
+            })
+        };
+        let filter = match person {
+            Some(column) if *column != self.rows.person => known(filter, arg.clone()),
+            Some(_) => filter,
+            None if counts_all(arg) => filter,
+            None if distinct => filter,
+            None => {
+                let total = self.rows.scope(self.schema).total(arg.clone())?;
+                known(filter, total)
+            }
+        };
+        if distinct {
+            if person.is_none() {
+                return refuse(
+                    "distinct",
+                    "count(DISTINCT ...) of anything but persons is not known to be safe",
+                    "count persons, count(DISTINCT person_id), or list the values with GROUP BY",
+                );
+            }
+            return Ok((Function::Persons, self.basis(filter, None)));
+        }
+        if self.rows.multiplied {
+            return refuse(
+                "count",
+                "a join here may repeat a person's rows, so that a count of rows would count the repetitions",
+                "count persons, count(DISTINCT person_id), or join by the other table's key",
+            );
+        }
+        Ok((Function::Rows, self.basis(filter, None)))
+    }
+
+    fn sum(&mut self, name: &str, arg: &Expr, filter: Option<Expr>) -> Result<(Function, usize)> {
+        if let Some(condition) = indicator(arg) {
+            let condition = self.rows.scope(self.schema).total(condition)?;
+            let all = filter.clone();
+            let both = match filter {
+                Some(filter) => filter.and(condition),
+                None => condition,
+            };
+            if self.rows.multiplied {
+                return refuse(
+                    "count",
+                    "a join here may repeat a person's rows, so that a count of rows would count the repetitions",
+                    "count persons with FILTER, or join by the other table's key",
+                );
+            }
+            let counted = self.basis(Some(both), None);
+            return Ok(if name == "sum" {
+                (Function::Rows, counted)
+            } else {
+                let whole = self.basis(all, None);
+                (Function::Share(whole), counted)
+            });
+        }
+        let (measure, basis) = self.measure(name, arg, filter.clone())?;
+        if name == "avg" {
+            return Ok((Function::Mean, basis));
+        }
+        let known = measure.is_not_null();
+        let rows = self.basis(
+            Some(match filter {
+                Some(filter) => filter.and(known),
+                None => known,
+            }),
+            None,
+        );
+        Ok((Function::Sum(rows), basis))
+    }
+
+    fn spread(
+        &mut self,
+        name: &str,
+        arg: &Expr,
+        filter: Option<Expr>,
+    ) -> Result<(Function, usize)> {
+        let (_, basis) = self.measure(name, arg, filter)?;
+        Ok(if name.starts_with("stddev") {
+            (Function::Deviation, basis)
+        } else {
+            (Function::Variance, basis)
+        })
+    }
+
+    fn measure(&mut self, name: &str, arg: &Expr, filter: Option<Expr>) -> Result<(Expr, usize)> {
+        let arg = number(arg, self.schema)?;
+        let total = self.rows.scope(self.schema).total(arg.clone())?;
+        let column = !arg.column_refs().is_empty();
+        let numeric = arg.get_type(self.schema)?.is_numeric();
+        if !(column && numeric && is_measure(arg, &self.rows.measured)) {
+            return refuse(
+                "measure",
+                format!(
+                    "`{name}` takes columns of numbers and arithmetic on them, so that no condition on single persons hides in it"
+                ),
+                "put conditions into FILTER (WHERE ...) or GROUP BY; count with count(*)",
+            );
+        }
+        let basis = self.basis(filter, Some(total.clone()));
+        Ok((total, basis))
+    }
+
+    fn statistic(
+        &mut self,
+        expr: &Expr,
+        declared: Declared,
+        args: &[Expr],
+        filter: Option<Expr>,
+    ) -> Result<(Function, usize)> {
+        declared.check(args)?;
+        let scope = self.rows.scope(self.schema);
+        let args = args
+            .iter()
+            .map(|arg| scope.total(arg.clone()))
+            .collect::<Result<Vec<_>>>()?;
+        // The rows that the statistic is of: its columns are known.
+        let mut known = filter.clone();
+        let mut time = None;
+        for arg in args.iter().filter(|arg| !arg.column_refs().is_empty()) {
+            if arg.get_type(self.schema)?.is_numeric() && time.is_none() {
+                time = Some(arg.clone());
+            }
+            let present = arg.clone().is_not_null();
+            known = Some(match known {
+                Some(filter) => filter.and(present),
+                None => present,
+            });
+        }
+        let basis = self.basis(known.clone(), time);
+        let _rows = self.basis(known, None);
+        let Expr::AggregateFunction(call) = plain(expr) else {
+            return Err(not_released("this"));
+        };
+        let call = Expr::AggregateFunction(AggregateFunction::new_udf(
+            Arc::clone(&call.func),
+            args,
+            false,
+            filter.map(Box::new),
+            vec![],
+            call.params.null_treatment,
+        ));
+        let place = match self.statistics.iter().position(|known| *known == call) {
+            Some(place) => place,
+            None => {
+                self.statistics.push(call);
+                self.statistics.len() - 1
+            }
+        };
+        Ok((Function::Statistic(declared, place), basis))
+    }
+}
+
+/// A number without the casts around it: of another type it is the same number.
+fn number<'a>(expr: &'a Expr, schema: &DFSchema) -> Result<&'a Expr> {
+    Ok(match expr {
+        Expr::Cast(cast) if cast.expr.get_type(schema)?.is_numeric() => number(&cast.expr, schema)?,
+        Expr::TryCast(cast) if cast.expr.get_type(schema)?.is_numeric() => {
+            number(&cast.expr, schema)?
+        }
+        other => other,
+    })
+}
+
+fn not_released(name: &str) -> datafusion::error::DataFusionError {
+    let single = [
+        "min",
+        "max",
+        "median",
+        "first_value",
+        "last_value",
+        "nth_value",
+        "array_agg",
+        "string_agg",
+        "approx_percentile_cont",
+        "approx_percentile_cont_with_weight",
+        "approx_median",
+        "percentile_cont",
+        "quantile_cont",
+        "quantile_exact",
+        "mode",
+    ];
+    if single.contains(&name) {
+        return refusal(
+            "function",
+            format!("`{name}` shows the value of a single person"),
+            "use avg or stddev, or count persons with GROUP BY bands of the value",
+        );
+    }
+    refusal(
+        "function",
+        format!("`{name}` does not say how its result can be disclosed"),
+        "use count, sum, avg, stddev, var, or a statistic listed in docs/disclosure.md",
+    )
+}

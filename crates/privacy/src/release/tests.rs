@@ -1,0 +1,10 @@
+//! The aggregate role by SQL.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod attacks;
+mod desk;

@@ -1,0 +1,255 @@
+//! A hospital in memory, and who asks about it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+};
+use arrow::util::pretty::pretty_format_batches;
+use datafusion::datasource::MemTable;
+use datafusion::logical_expr::TableScan;
+use datafusion::prelude::SessionContext;
+
+use crate::Refusal;
+use crate::disclosure::profile;
+use crate::disclosure::releases::{Reader, Releases};
+use crate::release::{Controlled, Method, Notes, Sources, TableRole, protect};
+
+#[derive(Debug)]
+struct Tables;
+
+impl Sources for Tables {
+    fn role(&self, scan: &TableScan) -> Option<TableRole> {
+        match scan.table_name.table() {
+            "emr" | "visit" => Some(TableRole::Persons("pid".into())),
+            "concept" => Some(TableRole::Public(Some("concept_id".into()))),
+            "place" => Some(TableRole::Linked(Some("place_id".into()))),
+            _ => None,
+        }
+    }
+}
+
+/// Persons 1 to 400: 200 in hospital A, 197 in B, three in C. Every tenth has diabetes, every 200th a rare disease;
+/// three more persons of hospital A have it too.
+pub(super) fn emr() -> RecordBatch {
+    let n = 400_i64;
+    let hosp = |pid: i64| match pid {
+        1..=200 => "A",
+        398..=400 => "C",
+        _ => "B",
+    };
+    let dx = |pid: i64| {
+        if pid % 200 == 0 || pid == 7 {
+            "rare"
+        } else if pid % 10 == 0 {
+            "diabetes"
+        } else if pid % 2 == 0 {
+            "asthma"
+        } else {
+            "flu"
+        }
+    };
+    let strings = |f: &dyn Fn(i64) -> String| -> ArrayRef {
+        Arc::new((1..=n).map(|pid| Some(f(pid))).collect::<StringArray>())
+    };
+    let ints = |f: &dyn Fn(i64) -> i64| -> ArrayRef {
+        Arc::new((1..=n).map(|pid| Some(f(pid))).collect::<Int64Array>())
+    };
+    RecordBatch::try_from_iter([
+        ("pid", ints(&|pid| pid)),
+        ("name", strings(&|pid| format!("name {pid}"))),
+        ("age", ints(&|pid| 20 + pid * 37 % 70)),
+        (
+            "sex",
+            strings(&|pid| if pid % 3 == 0 { "M" } else { "F" }.to_owned()),
+        ),
+        ("zip", strings(&|pid| format!("{:05}", pid % 7))),
+        ("dx", strings(&|pid| dx(pid).to_owned())),
+        ("hosp", strings(&|pid| hosp(pid).to_owned())),
+        ("place_id", ints(&|pid| pid % 4)),
+        ("concept_id", ints(&|pid| pid % 5)),
+        ("los", ints(&|pid| 1 + pid * 13 % 30)),
+        (
+            "cost",
+            Arc::new(
+                (1..=n)
+                    .map(|pid| Some(100.0 + (pid * 7919 % 1000) as f64))
+                    .collect::<Float64Array>(),
+            ),
+        ),
+        (
+            "died",
+            Arc::new(
+                (1..=n)
+                    .map(|pid| Some(pid % 4 == 0))
+                    .collect::<BooleanArray>(),
+            ),
+        ),
+        (
+            "admitted",
+            Arc::new(
+                (1..=n)
+                    .map(|pid| Some(i32::try_from(18_000 + pid).unwrap()))
+                    .collect::<Date32Array>(),
+            ),
+        ),
+    ])
+    .unwrap()
+}
+
+fn visit() -> RecordBatch {
+    // Two visits each; person 5 has a thousand more.
+    let pids: Vec<i64> = (1..=400)
+        .chain(1..=400)
+        .chain(std::iter::repeat_n(5, 1000))
+        .collect();
+    let kinds: Vec<String> = pids
+        .iter()
+        .enumerate()
+        .map(|(at, _)| if at % 2 == 0 { "in" } else { "out" }.into())
+        .collect();
+    let days: Vec<i64> = pids.iter().map(|pid| 1 + pid % 9).collect();
+    RecordBatch::try_from_iter([
+        ("pid", Arc::new(Int64Array::from(pids)) as ArrayRef),
+        ("kind", Arc::new(StringArray::from(kinds)) as ArrayRef),
+        ("days", Arc::new(Int64Array::from(days)) as ArrayRef),
+    ])
+    .unwrap()
+}
+
+pub(super) struct Desk {
+    pub(super) ctx: SessionContext,
+    pub(super) notes: Arc<Notes>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Desk")
+    }
+}
+
+/// A session over the tables, before any protection.
+pub(super) fn tables(emr: RecordBatch) -> SessionContext {
+    let ctx = SessionContext::new();
+    let add = |name: &str, batch: RecordBatch| {
+        let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap();
+        ctx.register_table(name, Arc::new(table)).unwrap();
+    };
+    add("emr", emr);
+    add("visit", visit());
+    add(
+        "concept",
+        RecordBatch::try_from_iter([
+            (
+                "concept_id",
+                Arc::new(Int64Array::from_iter_values(0..5)) as ArrayRef,
+            ),
+            (
+                "concept_name",
+                Arc::new(StringArray::from_iter_values(
+                    (0..5).map(|n| format!("concept {n}")),
+                )) as ArrayRef,
+            ),
+        ])
+        .unwrap(),
+    );
+    add(
+        "place",
+        RecordBatch::try_from_iter([
+            (
+                "place_id",
+                Arc::new(Int64Array::from_iter_values(0..4)) as ArrayRef,
+            ),
+            (
+                "city",
+                Arc::new(StringArray::from_iter_values(
+                    (0..4).map(|n| format!("city {n}")),
+                )) as ArrayRef,
+            ),
+        ])
+        .unwrap(),
+    );
+    add(
+        "hidden",
+        RecordBatch::try_from_iter([("x", Arc::new(Int64Array::from(vec![1])) as ArrayRef)])
+            .unwrap(),
+    );
+    ctx
+}
+
+impl Desk {
+    pub(super) fn new(rules: &str) -> Self {
+        Self::over(rules, emr())
+    }
+
+    pub(super) fn over(rules: &str, emr: RecordBatch) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("releases.sqlite");
+        let mut desk = Self::at(rules, emr, &path);
+        desk._folder = Some(folder);
+        desk
+    }
+
+    /// A desk whose record is at `path`.
+    pub(super) fn at(rules: &str, emr: RecordBatch, path: &std::path::Path) -> Self {
+        let notes = Arc::new(Notes::default());
+        let controlled = Controlled {
+            profile: profile(rules).unwrap(),
+            reader: Reader {
+                snapshot: "s".into(),
+                principal: "ana".into(),
+            },
+            releases: Arc::new(Releases::open(path).unwrap()),
+            declared: BTreeMap::new(),
+            notes: Arc::clone(&notes),
+            on_release: None,
+        };
+        let method = Method::Controlled(Arc::new(controlled));
+        Self {
+            ctx: protect(&tables(emr), Arc::new(Tables), method),
+            notes,
+            _folder: None,
+        }
+    }
+
+    pub(super) async fn try_ask(
+        &self,
+        sql: &str,
+    ) -> Result<Vec<RecordBatch>, datafusion::error::DataFusionError> {
+        self.ctx.sql(sql).await?.collect().await
+    }
+
+    /// The rows of an answer, each a line with values between bars.
+    pub(super) async fn ask(&self, sql: &str) -> Vec<String> {
+        let batches = self
+            .try_ask(sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let text = pretty_format_batches(&batches).unwrap().to_string();
+        text.lines()
+            .filter(|line| line.starts_with('|'))
+            .skip(1)
+            .map(|line| {
+                let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+                cells.join("|")
+            })
+            .collect()
+    }
+
+    /// The rule that refuses a query.
+    pub(super) async fn refused(&self, sql: &str) -> &'static str {
+        match self.try_ask(sql).await {
+            Ok(batches) => panic!(
+                "{sql} was answered:\n{}",
+                pretty_format_batches(&batches).unwrap()
+            ),
+            Err(error) => {
+                Refusal::within(&error)
+                    .unwrap_or_else(|| panic!("{sql} failed, and was not refused: {error}"))
+                    .code
+            }
+        }
+    }
+}
