@@ -77,6 +77,20 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// One account, if there is any.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger can't be read.
+    pub fn account(&self, key: &AccountKey) -> Result<Option<AccountState>, Error> {
+        Ok(self
+            .accounts()?
+            .into_iter()
+            .find(|account| account.key == *key))
+    }
+}
+
 fn charges(connection: &rusqlite::Connection, account: i64) -> Result<Vec<ChargeState>, Error> {
     let mut statement = connection.prepare(
         "SELECT time, snapshot, fingerprint, rho, delta, answer IS NOT NULL FROM charge WHERE account = ?1 ORDER BY id",

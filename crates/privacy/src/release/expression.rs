@@ -1,6 +1,6 @@
 //! Expressions over persons' rows, made total: none of them can fail on a value, so that no error tells of one.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -365,6 +365,48 @@ pub(super) fn is_measure(expr: &Expr, measured: &HashSet<Column>) -> bool {
             .all(|arg| is_literal(arg) || is_measure(arg, measured)),
         _ => false,
     }
+}
+
+/// The range of an expression, from those of its columns; nothing if one of them has none. Values are clamped to it
+/// after the expression is computed.
+pub(super) fn range(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option<(f64, f64)> {
+    let found = match expr {
+        Expr::Column(column) => bounds.get(column).copied()?,
+        Expr::Literal(value, _) => match value.cast_to(&DataType::Float64).ok()? {
+            ScalarValue::Float64(Some(number)) => (number, number),
+            _ => return None,
+        },
+        Expr::Alias(alias) => range(&alias.expr, bounds)?,
+        Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field })
+            if field.data_type().is_numeric() =>
+        {
+            range(expr, bounds)?
+        }
+        Expr::Negative(inner) => {
+            let (low, high) = range(inner, bounds)?;
+            (-high, -low)
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let ((a, b), (c, d)) = (range(left, bounds)?, range(right, bounds)?);
+            let corners = |f: fn(f64, f64) -> f64| {
+                let all = [f(a, c), f(a, d), f(b, c), f(b, d)];
+                (
+                    all.into_iter().fold(f64::INFINITY, f64::min),
+                    all.into_iter().fold(f64::NEG_INFINITY, f64::max),
+                )
+            };
+            match op {
+                Operator::Plus => (a + c, b + d),
+                Operator::Minus => (a - d, b - c),
+                Operator::Multiply => corners(|x, y| x * y),
+                // Only what cannot come near zero may be divided by.
+                Operator::Divide if c > 0.0 || d < 0.0 => corners(|x, y| x / y),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    };
+    (found.0.is_finite() && found.1.is_finite() && found.0 <= found.1).then_some(found)
 }
 
 /// Whether a column of this type can be measured.

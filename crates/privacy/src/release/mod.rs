@@ -10,7 +10,10 @@ mod collect;
 mod curve;
 mod expression;
 mod node;
+mod noise;
 mod numbers;
+mod private;
+mod question;
 mod refused;
 mod sample;
 mod shape;
@@ -32,6 +35,7 @@ use datafusion::prelude::SessionContext;
 pub use aggregate::{Controlled, OnRelease};
 pub use curve::{Declared, Estimator};
 pub use numbers::Withheld;
+pub use private::{Private, Rules};
 pub use shape::{Sources, TableRole};
 
 use shape::{Releaser, Shaper};
@@ -68,6 +72,8 @@ impl Notes {
 pub enum Method {
     /// Disclosure control.
     Controlled(Arc<Controlled>),
+    /// Differential privacy.
+    Private(Arc<Private>),
 }
 
 /// A session in which nothing is seen but released numbers. `sources` knows what its tables hold.
@@ -90,6 +96,7 @@ impl AnalyzerRule for Rule {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let releaser: &dyn Releaser = match &self.method {
             Method::Controlled(controlled) => controlled,
+            Method::Private(private) => private,
         };
         let shaper = Shaper {
             sources: self.sources.as_ref(),

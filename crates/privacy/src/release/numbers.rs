@@ -110,7 +110,7 @@ pub struct Withheld {
 }
 
 /// In the order of the groups: that of the computation would tell of their sizes.
-fn sorted(batch: &RecordBatch, keys: usize) -> Result<RecordBatch> {
+pub(super) fn sorted(batch: &RecordBatch, keys: usize) -> Result<RecordBatch> {
     let columns: Vec<SortColumn> = batch
         .columns()
         .iter()

@@ -6,7 +6,7 @@
 //! to begin with, is the query's own affair: ordering, limits, conditions and quotients of released numbers tell
 //! nothing that the numbers don't.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
     Subquery, SubqueryAlias, TableScan,
 };
 
-use super::expression::{Scope, is_measure, is_measured_type};
+use super::expression::{Scope, is_measure, is_measured_type, range};
 use super::refused::refuse;
 
 /// The name under which the person is carried where a query does not select it.
@@ -40,6 +40,11 @@ pub enum TableRole {
 pub trait Sources: std::fmt::Debug + Send + Sync {
     /// What a scanned table holds; nothing if it is not known.
     fn role(&self, scan: &TableScan) -> Option<TableRole>;
+
+    /// The lowest and highest value that a column is declared to have.
+    fn bounds(&self, _table: &str, _column: &str) -> Option<(f64, f64)> {
+        None
+    }
 }
 
 /// What a relation is.
@@ -66,6 +71,10 @@ pub(super) struct Rows {
     pub(super) measured: HashSet<Column>,
     /// A join may have multiplied a person's rows by something that the query chose.
     pub(super) multiplied: bool,
+    /// The stored columns that columns are, by table and name.
+    pub(super) origins: HashMap<Column, (String, String)>,
+    /// The lowest and highest value of columns, as declared or as they follow.
+    pub(super) bounds: HashMap<Column, (f64, f64)>,
 }
 
 impl Rows {
@@ -263,11 +272,28 @@ impl Shaper<'_> {
                     .map(Column::from)
                     .filter(|column| *column != person)
                     .collect();
+                let table = scan.table_name.table();
+                let origins: HashMap<_, _> = scan
+                    .projected_schema
+                    .iter()
+                    .map(|field| {
+                        let name = field.1.name().clone();
+                        (Column::from(field), (table.to_owned(), name))
+                    })
+                    .collect();
+                let bounds = origins
+                    .iter()
+                    .filter_map(|(column, (table, name))| {
+                        Some((column.clone(), self.sources.bounds(table, name)?))
+                    })
+                    .collect();
                 Kind::Rows(Rows {
                     persons: HashSet::from([person.clone()]),
                     person,
                     measured,
                     multiplied: false,
+                    origins,
+                    bounds,
                 })
             }
         };
@@ -291,6 +317,16 @@ impl Shaper<'_> {
                 persons: rows.persons.iter().map(renamed).collect(),
                 measured: rows.measured.iter().map(renamed).collect(),
                 multiplied: rows.multiplied,
+                origins: rows
+                    .origins
+                    .iter()
+                    .map(|(column, of)| (renamed(column), of.clone()))
+                    .collect(),
+                bounds: rows
+                    .bounds
+                    .iter()
+                    .map(|(column, of)| (renamed(column), *of))
+                    .collect(),
             }),
             other => other,
         };
@@ -328,6 +364,7 @@ impl Shaper<'_> {
         let schema = Arc::clone(input.schema());
         let names = NamePreserver::new_for_projection();
         let (mut exprs, mut persons, mut measured) = (Vec::new(), HashSet::new(), HashSet::new());
+        let (mut origins, mut bounds) = (HashMap::new(), HashMap::new());
         let mut person = None;
         for (expr, output) in projection.expr.into_iter().zip(projection.schema.iter()) {
             let output = Column::from(output);
@@ -350,6 +387,14 @@ impl Shaper<'_> {
                 exprs.push(expr);
                 continue;
             }
+            if let Expr::Column(column) = bare
+                && let Some(origin) = rows.origins.get(column)
+            {
+                origins.insert(output.clone(), origin.clone());
+            }
+            if let Some(range) = range(bare, &rows.bounds) {
+                bounds.insert(output.clone(), range);
+            }
             let saved = names.save(&expr);
             if is_measure(&expr, &rows.measured) {
                 measured.insert(output);
@@ -367,6 +412,8 @@ impl Shaper<'_> {
             persons,
             measured,
             multiplied: rows.multiplied,
+            origins,
+            bounds,
         };
         Ok((plan, Kind::Rows(rows)))
     }
@@ -736,6 +783,7 @@ impl Shaper<'_> {
         let names = NamePreserver::new_for_projection();
         let mut persons = HashSet::new();
         let mut measured = HashSet::new();
+        let (mut origins, mut bounds) = (HashMap::new(), HashMap::new());
         let mut outputs = aggregate.schema.iter().map(Column::from);
         let mut groups = Vec::new();
         for expr in &aggregate.group_expr {
@@ -746,6 +794,14 @@ impl Shaper<'_> {
                 continue;
             }
             let saved = names.save(expr);
+            if let (Expr::Column(column), Some(output)) = (expr, &output) {
+                if let Some(origin) = rows.origins.get(column) {
+                    origins.insert(output.clone(), origin.clone());
+                }
+                if let Some(range) = rows.bounds.get(column) {
+                    bounds.insert(output.clone(), *range);
+                }
+            }
             if is_measure(expr, &rows.measured) {
                 measured.extend(output);
             }
@@ -756,6 +812,9 @@ impl Shaper<'_> {
             let output = outputs.next();
             let saved = names.save(expr);
             let (call, measure) = per_person(expr, &scope, rows)?;
+            if let (Some(output), Some(range)) = (&output, of_one(expr, &rows.bounds)) {
+                bounds.insert(output.clone(), range);
+            }
             if measure {
                 measured.extend(output.filter(|column| {
                     aggregate
@@ -772,6 +831,8 @@ impl Shaper<'_> {
             persons,
             measured,
             multiplied: false,
+            origins,
+            bounds,
         };
         Ok((plan, Kind::Rows(rows)))
     }
@@ -906,6 +967,8 @@ fn persons_joined(join: &Join, a: Rows, b: Rows) -> Result<Rows> {
         persons: a.persons.union(&b.persons).cloned().collect(),
         measured: a.measured.union(&b.measured).cloned().collect(),
         multiplied: a.multiplied || b.multiplied,
+        origins: a.origins.into_iter().chain(b.origins).collect(),
+        bounds: a.bounds.into_iter().chain(b.bounds).collect(),
     })
 }
 
@@ -981,6 +1044,17 @@ fn per_person(expr: &Expr, scope: &Scope<'_>, rows: &Rows) -> Result<(Expr, bool
         params.null_treatment,
     );
     Ok((Expr::AggregateFunction(call), measure))
+}
+
+/// The range of an aggregate of one person's rows: the lowest, highest and mean value are within the column's.
+fn of_one(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option<(f64, f64)> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = plain(expr) else {
+        return None;
+    };
+    match (func.name(), params.args.as_slice()) {
+        ("min" | "max" | "avg", [arg]) => range(arg, bounds),
+        _ => None,
+    }
 }
 
 /// The aggregate of an expression of a grouping.
