@@ -7,4 +7,5 @@
 )]
 
 mod attacks;
+mod budgets;
 mod desk;

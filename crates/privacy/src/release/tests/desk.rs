@@ -14,7 +14,8 @@ use datafusion::prelude::SessionContext;
 use crate::Refusal;
 use crate::disclosure::profile;
 use crate::disclosure::releases::{Reader, Releases};
-use crate::release::{Controlled, Method, Notes, Sources, TableRole, protect};
+use crate::ledger::{AccountKey, Ledger};
+use crate::release::{Controlled, Method, Notes, Private, Rules, Sources, TableRole, protect};
 
 #[derive(Debug)]
 struct Tables;
@@ -25,6 +26,15 @@ impl Sources for Tables {
             "emr" | "visit" => Some(TableRole::Persons("pid".into())),
             "concept" => Some(TableRole::Public(Some("concept_id".into()))),
             "place" => Some(TableRole::Linked(Some("place_id".into()))),
+            _ => None,
+        }
+    }
+
+    fn bounds(&self, _: &str, column: &str) -> Option<(f64, f64)> {
+        match column {
+            "age" => Some((0.0, 100.0)),
+            "los" => Some((0.0, 30.0)),
+            "days" => Some((0.0, 10.0)),
             _ => None,
         }
     }
@@ -207,6 +217,28 @@ impl Desk {
             on_release: None,
         };
         let method = Method::Controlled(Arc::new(controlled));
+        Self {
+            ctx: protect(&tables(emr), Arc::new(Tables), method),
+            notes,
+            _folder: None,
+        }
+    }
+
+    /// A desk with a budget, whose ledger is in `folder`.
+    pub(super) fn with_budget(rules: Rules, emr: RecordBatch, folder: &std::path::Path) -> Self {
+        let notes = Arc::new(Notes::default());
+        let private = Private {
+            rules,
+            account: AccountKey {
+                dataset: "d".into(),
+                project: "p".into(),
+                principal: "ana".into(),
+            },
+            snapshot: "s".into(),
+            ledger: Arc::new(Ledger::open(&folder.join("ledger.sqlite")).unwrap()),
+            notes: Arc::clone(&notes),
+        };
+        let method = Method::Private(Arc::new(private));
         Self {
             ctx: protect(&tables(emr), Arc::new(Tables), method),
             notes,
