@@ -211,9 +211,10 @@ impl Work<'_> {
             let mut found = self.nearest(print, sizes[at], &earlier, &fresh);
             if let Match::New(print) = &found {
                 // Every unit is asked, so that each knows what was admitted.
-                let admitted = spans
-                    .iter_mut()
-                    .fold(true, |all, span| span.admit(at) && all);
+                let mut admitted = true;
+                for span in &mut spans {
+                    admitted &= span.admit(at);
+                }
                 if admitted {
                     let place = i64::try_from(at).unwrap_or(i64::MAX);
                     fresh.push((-1 - place, print.clone()));

@@ -11,6 +11,9 @@ use super::profile::{Profile, profile};
 use super::releases::{Cell, Outcome, Reader, Releases, Table};
 use super::{PERSONS, ROWS};
 
+/// Where a group stands, and its members.
+type Group<'a> = (&'a [(&'a str, &'a str)], Range<i64>);
+
 struct Desk {
     releases: Releases,
     profile: Profile,
@@ -28,15 +31,11 @@ impl Desk {
     }
 
     /// Asks for the counts of groups of persons of the same rows.
-    fn ask(&self, groups: &[(&[(&str, &str)], Range<i64>)]) -> Vec<Option<f64>> {
+    fn ask(&self, groups: &[Group<'_>]) -> Vec<Option<f64>> {
         self.ask_as("ana", groups)
     }
 
-    fn ask_as(
-        &self,
-        principal: &str,
-        groups: &[(&[(&str, &str)], Range<i64>)],
-    ) -> Vec<Option<f64>> {
+    fn ask_as(&self, principal: &str, groups: &[Group<'_>]) -> Vec<Option<f64>> {
         let cells = groups
             .iter()
             .map(|(dims, members)| {
@@ -115,7 +114,7 @@ fn a_margin_does_not_give_its_small_cell_away() {
 #[test]
 fn earlier_answers_count() {
     let desk = Desk::new("cms");
-    let cells: [(&[(&str, &str)], Range<i64>); 3] = [
+    let cells: [Group<'_>; 3] = [
         (&[("g", "a")], 0..5),
         (&[("g", "b")], 5..40),
         (&[("g", "c")], 40..100),
@@ -133,7 +132,7 @@ fn earlier_answers_count() {
 #[test]
 fn a_total_in_other_words_counts_too() {
     let desk = Desk::new("cms");
-    let cells: [(&[(&str, &str)], Range<i64>); 3] = [
+    let cells: [Group<'_>; 3] = [
         (&[("g", "a")], 0..5),
         (&[("g", "b")], 5..40),
         (&[("g", "c")], 40..100),

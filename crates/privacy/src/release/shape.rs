@@ -48,6 +48,10 @@ pub trait Sources: std::fmt::Debug + Send + Sync {
 }
 
 /// What a relation is.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a query has a handful of these, and they are taken apart at once"
+)]
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
     /// No person stands behind it.
@@ -155,7 +159,7 @@ impl Shaper<'_> {
             | LogicalPlan::Unnest(_)
             | LogicalPlan::EmptyRelation(_)
             | LogicalPlan::Values(_)
-            | LogicalPlan::Repartition(_) => self.above(plan, outer),
+            | LogicalPlan::Repartition(_) => self.above(&plan, outer),
             LogicalPlan::Extension(ref extension) if super::node::is_release(extension) => {
                 // Planned before: nothing but this rule makes such a node.
                 Ok((plan, Kind::Released))
@@ -171,10 +175,10 @@ impl Shaper<'_> {
     /// A relation over released or public ones: the query may do with them as it likes.
     fn above(
         &self,
-        plan: LogicalPlan,
+        plan: &LogicalPlan,
         outer: &mut Option<Outer<'_>>,
     ) -> Result<(LogicalPlan, Kind)> {
-        let name = name_of(&plan);
+        let name = name_of(plan);
         let mut kind = Kind::Public;
         let mut inputs = Vec::new();
         for input in plan.inputs() {
@@ -843,7 +847,7 @@ impl Shaper<'_> {
         outer: &mut Option<Outer<'_>>,
     ) -> Result<(LogicalPlan, Kind)> {
         let Distinct::All(input) = distinct else {
-            return self.above(LogicalPlan::Distinct(distinct), outer);
+            return self.above(&LogicalPlan::Distinct(distinct), outer);
         };
         let width = input.schema().fields().len();
         let (input, kind) = self.relation(Arc::unwrap_or_clone(input), outer)?;

@@ -50,7 +50,7 @@ impl Basis {
     pub(super) fn measure_name(&self) -> String {
         self.measure
             .as_ref()
-            .map_or_else(String::new, |expr| without_tables(expr))
+            .map_or_else(String::new, without_tables)
     }
 }
 
