@@ -1,1 +1,4 @@
 //! Batch studies and their schedule.
+
+#[cfg(unix)]
+pub mod schedule;
