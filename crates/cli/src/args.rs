@@ -61,6 +61,10 @@ pub(crate) enum Command {
     /// Look after a store: compact, erase, verify, vacuum, publish
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Run studies at times, on new snapshots, after other studies
+    #[cfg(unix)]
+    #[command(subcommand)]
+    Schedule(crate::commands::schedule::args::ScheduleCommand),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page
@@ -344,7 +348,7 @@ pub(crate) struct ManArgs {
     pub(crate) out: Option<PathBuf>,
 }
 
-fn parse_threads(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_threads(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(threads @ 1..=1024) => Ok(threads),
         _ => Err(format!(
@@ -379,7 +383,7 @@ pub(crate) fn is_variable_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
     let wrong =
         || format!("`{text}` is not a time; write a number with s, m, h or d, such as `1h`");
     let digits = text

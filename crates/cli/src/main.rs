@@ -40,6 +40,8 @@ fn run(command: Command, settings: &Settings) -> Result<(), CliError> {
         Command::Info(args) => commands::info::run(&args, settings),
         Command::Store(command) => commands::store::run(command),
         Command::Sql(args) => commands::sql::run(&args, settings),
+        #[cfg(unix)]
+        Command::Schedule(command) => commands::schedule::run(command, settings),
         Command::Completions(args) => commands::completions::completions(&args),
         Command::Man(args) => commands::completions::man(&args),
     }

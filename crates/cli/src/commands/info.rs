@@ -242,7 +242,11 @@ fn text(info: &Info, colour: bool) -> String {
 }
 
 /// Lines of aligned columns, indented.
-fn columns<const N: usize>(head: [&str; N], rows: &[[String; N]], right: [bool; N]) -> String {
+pub(crate) fn columns<const N: usize>(
+    head: [&str; N],
+    rows: &[[String; N]],
+    right: [bool; N],
+) -> String {
     let mut widths = head.map(|name| name.chars().count());
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

@@ -4,6 +4,8 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod info;
 pub(crate) mod ingest;
+#[cfg(unix)]
+pub(crate) mod schedule;
 pub(crate) mod sql;
 pub(crate) mod store;
 pub(crate) mod synth;

@@ -134,6 +134,12 @@ impl Definition {
             .transpose()
     }
 
+    /// The zone of its times; none where its name is not known here.
+    #[must_use]
+    pub fn zone(&self) -> Option<chrono_tz::Tz> {
+        self.timezone.parse().ok()
+    }
+
     /// Other schedules' success is what starts a run, not only what it waits for.
     #[must_use]
     pub fn follows(&self) -> bool {
