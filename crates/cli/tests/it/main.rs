@@ -7,6 +7,7 @@ mod demo;
 mod formats;
 mod interrupts;
 mod kill;
+mod schedule;
 mod scripts;
 mod stores;
 mod support;

@@ -182,3 +182,186 @@ fn time_zone(name: &str) -> Result<Tz> {
         )
     })
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may end at the first surprise"
+)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn utc(text: &str) -> DateTime<Utc> {
+        text.parse().expect("a time")
+    }
+
+    /// The next times after a moment, in the zone.
+    fn times(pattern: &str, zone: &str, after: &str, count: usize) -> Vec<String> {
+        let calendar = Calendar::parse(pattern, zone).expect("a pattern");
+        let mut last = utc(after);
+        (0..count)
+            .map(|_| {
+                last = calendar.next_after(last).expect("there is a next one");
+                last.with_timezone(&calendar.zone())
+                    .format("%m-%dT%H:%M%:z")
+                    .to_string()
+            })
+            .collect()
+    }
+
+    // Berlin 2026: 02:00 becomes 03:00 on 29 March, 03:00 becomes 02:00 on 25 October (IANA database).
+
+    #[test]
+    fn a_time_of_day_that_the_clock_skips_comes_right_after_the_gap() {
+        assert_eq!(
+            times("30 2 * * *", "Europe/Berlin", "2026-03-28T00:00:00Z", 3),
+            [
+                "03-28T02:30+01:00",
+                "03-29T03:00+02:00",
+                "03-30T02:30+02:00"
+            ]
+        );
+        // Two times in one gap are two moments at first, and one after it: the day has one run for both.
+        assert_eq!(
+            times("0,30 2 * * *", "Europe/Berlin", "2026-03-28T23:00:00Z", 2),
+            ["03-29T03:00+02:00", "03-30T02:00+02:00"]
+        );
+        // Lord Howe: half an hour.
+        assert_eq!(
+            times(
+                "15 2 * * *",
+                "Australia/Lord_Howe",
+                "2026-10-03T00:00:00Z",
+                2
+            ),
+            ["10-04T02:30+11:00", "10-05T02:15+11:00"]
+        );
+        // Samoa had no 30 December 2011.
+        assert_eq!(
+            times("0 12 * * *", "Pacific/Apia", "2011-12-29T00:00:00Z", 3),
+            [
+                "12-29T12:00-10:00",
+                "12-31T00:00+14:00",
+                "12-31T12:00+14:00"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_time_of_day_that_the_clock_shows_twice_comes_once() {
+        assert_eq!(
+            times("30 2 * * *", "Europe/Berlin", "2026-10-24T00:00:00Z", 3),
+            [
+                "10-24T02:30+02:00",
+                "10-25T02:30+02:00",
+                "10-26T02:30+01:00"
+            ]
+        );
+        // Asked between the two, too.
+        assert_eq!(
+            times("30 2 * * *", "Europe/Berlin", "2026-10-25T00:45:00Z", 1),
+            ["10-26T02:30+01:00"]
+        );
+        assert_eq!(
+            times("30 1 * * *", "America/New_York", "2026-11-01T00:00:00Z", 2),
+            ["11-01T01:30-04:00", "11-02T01:30-05:00"]
+        );
+    }
+
+    #[test]
+    fn an_interval_keeps_its_rhythm() {
+        assert_eq!(
+            times("*/30 * * * *", "Europe/Berlin", "2026-10-25T00:00:00Z", 4),
+            [
+                "10-25T02:30+02:00",
+                "10-25T02:00+01:00",
+                "10-25T02:30+01:00",
+                "10-25T03:00+01:00"
+            ]
+        );
+        assert_eq!(
+            times("*/30 * * * *", "Europe/Berlin", "2026-03-29T00:00:00Z", 3),
+            [
+                "03-29T01:30+01:00",
+                "03-29T03:00+02:00",
+                "03-29T03:30+02:00"
+            ]
+        );
+        for (day, zone) in [
+            ("2026-03-28T12:00:00Z", "Europe/Berlin"),
+            ("2026-10-24T12:00:00Z", "Europe/Berlin"),
+            ("2026-03-08T00:00:00Z", "America/New_York"),
+            ("2026-11-01T00:00:00Z", "America/New_York"),
+        ] {
+            let calendar = Calendar::parse("@hourly", zone).expect("a pattern");
+            let start = utc(day);
+            let (found, more) = calendar.between(start, start + TimeDelta::hours(24), 100);
+            assert_eq!((found.len(), more), (24, false), "{day} {zone}");
+        }
+    }
+
+    #[test]
+    fn zones_days_and_names() {
+        assert_eq!(
+            times("0 2 * * *", "Asia/Seoul", "2026-01-01T00:00:00Z", 1),
+            ["01-02T02:00+09:00"]
+        );
+        assert_eq!(
+            times("0 6 * * MON-FRI", "UTC", "2026-11-27T07:00:00Z", 1),
+            ["11-30T06:00+00:00"]
+        );
+        assert_eq!(
+            times("0 0 L * *", "UTC", "2028-02-01T00:00:00Z", 1),
+            ["02-29T00:00+00:00"]
+        );
+        assert_eq!(
+            times("0 0 29 2 *", "UTC", "2026-03-01T00:00:00Z", 1),
+            ["02-29T00:00+00:00"]
+        );
+        assert_eq!(
+            times("@weekly", "UTC", "2026-11-26T00:00:00Z", 1),
+            ["11-29T00:00+00:00"]
+        );
+    }
+
+    #[test]
+    fn mistakes_say_what_to_do() {
+        for (pattern, zone, says) in [
+            ("0 2 * *", "UTC", "five fields"),
+            ("0 0 2 * * *", "UTC", "five fields"),
+            ("61 2 * * *", "UTC", "not a cron pattern"),
+            ("0 0 30 2 *", "UTC", "no day has such a date"),
+            ("@nightly", "UTC", "five fields"),
+            ("0 2 * * *", "Asia/Soul", "not a time zone"),
+        ] {
+            let Err(error) = Calendar::parse(pattern, zone) else {
+                panic!("`{pattern}` in {zone} must not be read");
+            };
+            assert!(error.to_string().contains(says), "{error}");
+            assert!(error.is_usage() && error.hint().is_some());
+        }
+    }
+
+    proptest! {
+        /// Whatever the pattern and the moment: the next time is later, and there is none between.
+        #[test]
+        fn the_next_time_is_the_first_later_one(
+            minute in 0u32..60, hour in 0u32..24, star in any::<bool>(),
+            zone in prop::sample::select(vec!["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Seoul"]),
+            start in 1_767_225_600i64..1_798_761_600,
+        ) {
+            let pattern = if star { format!("{minute} * * * *") } else { format!("{minute} {hour} * * *") };
+            let calendar = Calendar::parse(&pattern, zone).expect("a pattern");
+            let start = DateTime::from_timestamp(start, 0).expect("a time");
+            let first = calendar.next_after(start).expect("a next time");
+            prop_assert!(first > start);
+            prop_assert!(first - start <= TimeDelta::hours(26));
+            // From any moment before it, it is the next as well.
+            let middle = start + (first - start) / 2;
+            prop_assert_eq!(calendar.next_after(middle), Some(first));
+            prop_assert!(calendar.next_after(first).expect("another") > first);
+        }
+    }
+}

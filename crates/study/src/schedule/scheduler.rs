@@ -309,9 +309,12 @@ impl Scheduler<'_> {
         Ok(true)
     }
 
+    /// Waits until each notice was tried. Those that failed are left to the next scheduler.
     fn drain_notices(&mut self, tell: &(dyn Fn(&Entry) + Sync)) -> Result<()> {
         let started = Instant::now();
-        while self.state.open_notices()? > 0 && started.elapsed() < NOTICES && !self.stop.is_asked()
+        while self.state.untried_notices()? > 0
+            && started.elapsed() < NOTICES
+            && !self.stop.is_asked()
         {
             self.stop.wait(Duration::from_millis(50));
             self.tell(tell);

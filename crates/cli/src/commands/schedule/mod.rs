@@ -147,6 +147,7 @@ pub(crate) fn open(args: &StateArgs) -> Result<State, CliError> {
 }
 
 /// A schedule's error in the binary's words.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(crate) fn failed(error: Error) -> CliError {
     let mut report = Report::from_error(&error);
     if let Some(hint) = error.hint() {

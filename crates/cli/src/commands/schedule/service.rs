@@ -1,7 +1,7 @@
 //! `columna schedule run`, `install` and `runner`: the processes that do the work.
 
 use std::io::{Write, stderr, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use columna_study::schedule::{
@@ -144,7 +144,7 @@ pub(super) fn install(args: &InstallArgs) -> Result<(), CliError> {
     debug_assert!(args.systemd, "the only kind there is, and required");
     // Checked now, not when the machine starts.
     let folder = absolute(folder(&args.state)?);
-    let mut arguments = place(&args.state, folder);
+    let mut arguments = place(&args.state, &folder);
     arguments.extend(service_arguments(&args.service));
     let mut out = stdout().lock();
     writeln!(
@@ -159,7 +159,7 @@ pub(super) fn install(args: &InstallArgs) -> Result<(), CliError> {
     Ok(write!(out, "{}", unit(&program()?, &arguments))?)
 }
 
-fn place(state: &StateArgs, folder: PathBuf) -> Vec<String> {
+fn place(state: &StateArgs, folder: &Path) -> Vec<String> {
     match (&state.state, &state.store) {
         (None, Some(store)) => {
             let store =

@@ -194,6 +194,17 @@ impl State {
         })
     }
 
+    /// Notices that nobody has tried to tell yet, or that are being told for the first time.
+    pub(crate) fn untried_notices(&self) -> Result<i64> {
+        self.read("look for notices", |connection| {
+            let sql =
+                "SELECT count(*) FROM notices WHERE state IN ('pending', 'sending') AND tries = 0";
+            Ok(connection
+                .prepare_cached(sql)?
+                .query_row([], |row| row.get(0))?)
+        })
+    }
+
     /// Notices that were not told yet.
     pub(crate) fn open_notices(&self) -> Result<i64> {
         self.read("look for notices", |connection| {
