@@ -133,6 +133,9 @@ impl Error {
             }
             Self::NoSuchRun { .. } => Some("`columna schedule history` shows the runs".to_owned()),
             Self::Refused { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
+            Self::Io { doing: "make", .. } => {
+                Some("name a folder that you can write with `--state DIR`".to_owned())
+            }
             Self::Io { .. } | Self::Store { .. } | Self::Engine { .. } => None,
         }
     }

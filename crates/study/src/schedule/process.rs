@@ -4,6 +4,7 @@
 //! the machine's start and the name space in which the id counts, it names one process for ever.
 
 use std::fs;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
@@ -14,6 +15,9 @@ use super::error::{Error, Result};
 
 /// The variable in the environment that holds an attempt's token.
 pub(crate) const TOKEN: &str = "COLUMNA_SCHEDULE_TOKEN";
+
+/// The variable in a study's environment that holds its runner's process number.
+pub(crate) const RUNNER: &str = "COLUMNA_SCHEDULE_RUNNER";
 
 /// How long killed processes may take to disappear.
 const GONE: Duration = Duration::from_secs(5);
@@ -229,23 +233,45 @@ pub(crate) fn end_first(pid: u32) {
     let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), "500");
 }
 
-/// Lets the system end this process when its parent ends, so that a study never outlives its runner unseen.
-///
-/// Does nothing outside a schedule, and on systems that cannot.
-pub fn end_with_runner() {
-    let Some(runner) = std::env::var("COLUMNA_SCHEDULE_RUNNER")
-        .ok()
-        .and_then(|pid| pid.parse().ok())
-    else {
-        return;
+/// Whether a child has ended, without taking its exit code: until that is taken, nobody else can get its number, and its
+/// group can be ended without ending a stranger's.
+#[cfg(target_os = "linux")]
+pub(crate) fn has_ended(child: &mut Child) -> bool {
+    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+    let Some(pid) = raw(child.id()) else {
+        return true;
     };
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    !matches!(
+        waitid(Id::Pid(pid), look),
+        Ok(WaitStatus::StillAlive) | Err(nix::errno::Errno::EINTR)
+    )
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn has_ended(child: &mut Child) -> bool {
+    !matches!(child.try_wait(), Ok(None))
+}
+
+/// Lets the system end this process when its runner ends, so that a study never outlives its runner unseen.
+///
+/// Does nothing in a process that no runner started, and on systems that cannot.
+pub fn end_with_runner() {
     #[cfg(target_os = "linux")]
-    if nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).is_ok()
-        && nix::unistd::getppid() != Pid::from_raw(runner)
     {
-        // It ended before the system knew.
-        let _ = kill(Pid::this(), Signal::SIGKILL);
+        let runner = std::env::var(RUNNER).ok().and_then(|pid| pid.parse().ok());
+        let Some(runner) = runner.map(Pid::from_raw) else {
+            return;
+        };
+        // A grandchild of the runner's ends with its own parent, or not; that is the parent's affair.
+        if nix::unistd::getppid() != runner {
+            return;
+        }
+        if nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).is_ok()
+            && nix::unistd::getppid() != runner
+        {
+            // The runner ended before the system knew.
+            let _ = kill(Pid::this(), Signal::SIGKILL);
+        }
     }
-    #[cfg(not(target_os = "linux"))]
-    let _: i32 = runner;
 }

@@ -108,7 +108,7 @@ fn begin(job: &Job, state: &State, run: &Run) -> Result<Child, Ending> {
         .stderr(other)
         // A group of its own: all that it starts can be ended together, and a terminal's Ctrl-C is not for it.
         .process_group(0)
-        .env("COLUMNA_SCHEDULE_RUNNER", std::process::id().to_string())
+        .env(process::RUNNER, std::process::id().to_string())
         .env("COLUMNA_SCHEDULE_RUN", run.run.to_string());
     let child = command
         .spawn()
@@ -161,12 +161,7 @@ fn watch(job: &Job, state: &mut State, run: &Run, mut child: Child, stop: &Stop)
     let (mut asked, mut beat) = (started, started);
     let mut peak = 0;
     let mut why: Option<(Why, Instant)> = None;
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break Some(status),
-            Ok(None) => {}
-            Err(_) => break None,
-        }
+    while !process::has_ended(&mut child) {
         if let Some((_, since)) = &why {
             if since.elapsed() >= job.grace {
                 process::signal_group(group, Signal::SIGKILL);
@@ -183,9 +178,10 @@ fn watch(job: &Job, state: &mut State, run: &Run, mut child: Child, stop: &Stop)
             why = Some((reason, Instant::now()));
         }
         std::thread::sleep(LOOK);
-    };
+    }
     // What it started goes with it.
     process::signal_group(group, Signal::SIGKILL);
+    let status = child.wait().ok();
     let mut ending = match why.map(|(why, _)| why) {
         None => by_status(status),
         Some(Why::Lost) => return None,

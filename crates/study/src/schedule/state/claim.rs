@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::log::{Level, note};
-use super::runs::{self, Run, RunState};
+use super::runs::{self, Cause, Run, RunState};
 use super::schedules::{self, Schedule};
 use super::{State, finish};
 use crate::schedule::clock::seconds;
@@ -123,7 +123,9 @@ impl State {
                 return Ok(format!("the next attempt, in {span} s"));
             }
             for other in &run.definition.after {
-                if let Needs::Wait = need(connection, other, run)? {
+                if run.cause != Cause::Manual
+                    && let Needs::Wait = need(connection, other, run)?
+                {
                     return Ok(format!("`{other}`"));
                 }
             }
@@ -214,6 +216,10 @@ fn fits(definition: &Definition, running: &[Run], capacity: &Capacity) -> bool {
 }
 
 fn needs(connection: &Connection, definition: &Definition, run: &Run) -> Result<Needs> {
+    // Who starts a run by hand knows what it needs.
+    if run.cause == Cause::Manual {
+        return Ok(Needs::Met);
+    }
     let mut waits = false;
     for other in &definition.after {
         match need(connection, other, run)? {

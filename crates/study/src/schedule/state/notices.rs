@@ -13,7 +13,7 @@ use crate::schedule::error::Result;
 use crate::schedule::process::{Life, ProcessId};
 
 /// Times a notice is tried.
-const TRIES: i64 = 5;
+const TRIES: i64 = 6;
 
 /// The pause after the first failure; it grows fourfold.
 const PAUSE_SECONDS: u64 = 5;

@@ -209,7 +209,7 @@ fn a_notice_that_fails_is_given_up_in_the_end_and_the_run_stays_as_it_was() {
     definition.hooks = vec!["false".to_owned()];
     let (mut world, claim) = started(&definition);
     world.finish(&claim, Outcome::Succeeded);
-    for _ in 0..5 {
+    for _ in 0..6 {
         let notice = world
             .state
             .take_notice(&world.me, world.now)
