@@ -10,5 +10,5 @@ mod vocabulary;
 
 pub use error::{Error, Result};
 pub use functions::{FunctionDoc, FunctionKind, functions};
-pub use session::{SessionOptions, session};
+pub use session::{SessionOptions, session, worker_state};
 pub use vocabulary::Vocabulary;

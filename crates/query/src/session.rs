@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use columna_store::Store;
 use columna_store::scan::SnapshotTable;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::Result;
@@ -63,12 +63,7 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
         .with_default_features()
         .build();
     let ctx = SessionContext::new_with_state(state);
-    for function in scalar::functions(&vocabulary) {
-        ctx.register_udf(Arc::unwrap_or_clone(function));
-    }
-    for function in aggregate::functions() {
-        ctx.register_udaf(Arc::unwrap_or_clone(function));
-    }
+    register(&ctx, &vocabulary);
     for function in table::functions(&vocabulary) {
         ctx.register_udtf(function.name, function.function);
     }
@@ -83,6 +78,28 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
     }
     vocabulary.attach(&ctx);
     Ok(ctx)
+}
+
+/// What a process needs that plans or runs parts of other sessions' queries: Columna's functions, and no table.
+#[must_use]
+pub fn worker_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .build();
+    let ctx = SessionContext::new_with_state(state);
+    register(&ctx, &Vocabulary::default());
+    ctx.state()
+}
+
+fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
+    for function in scalar::functions(vocabulary) {
+        ctx.register_udf(Arc::unwrap_or_clone(function));
+    }
+    for function in aggregate::functions() {
+        ctx.register_udaf(Arc::unwrap_or_clone(function));
+    }
 }
 
 fn config(options: &SessionOptions) -> SessionConfig {

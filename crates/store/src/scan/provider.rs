@@ -101,6 +101,12 @@ impl SnapshotTable {
         self
     }
 
+    /// The store that the table lies in.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The version of the table that is scanned.
     #[must_use]
     pub fn version(&self) -> &TableVersion {
@@ -114,15 +120,19 @@ impl SnapshotTable {
     }
 
     /// The name under which the store's files are known to DataFusion: one for each store, and no path in it.
-    fn object_store_url(&self) -> Result<ObjectStoreUrl> {
-        let digest = blake3::hash(self.store.url().as_bytes()).to_hex();
+    fn object_store_url(store: &Store) -> Result<ObjectStoreUrl> {
+        let digest = blake3::hash(store.url().as_bytes()).to_hex();
         ObjectStoreUrl::parse(format!("columna://{}", &digest.as_str()[..16]))
     }
 
-    fn register(&self, runtime: &RuntimeEnv) -> Result<ObjectStoreUrl> {
-        let url = self.object_store_url()?;
+    /// Makes a store's files known to a runtime, for scans that were planned elsewhere.
+    ///
+    /// # Errors
+    /// None that can happen: the name is made from a digest.
+    pub fn register(store: &Store, runtime: &RuntimeEnv) -> Result<ObjectStoreUrl> {
+        let url = Self::object_store_url(store)?;
         if runtime.object_store(&url).is_err() {
-            runtime.register_object_store(url.as_ref(), self.store.object_store());
+            runtime.register_object_store(url.as_ref(), store.object_store());
         }
         Ok(url)
     }
@@ -330,7 +340,7 @@ impl TableProvider for SnapshotTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let runtime = state.runtime_env();
-        let url = self.register(runtime)?;
+        let url = Self::register(&self.store, runtime)?;
         let files = self.files_in_question(state, filters)?;
         let target_partitions = state.config().target_partitions();
 

@@ -1,0 +1,70 @@
+//! What can go wrong with a cluster.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ballista_core::error::BallistaError;
+use datafusion::error::DataFusionError;
+
+/// Why a role could not start or a cluster not be reached.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A role was to listen where other machines could reach it.
+    #[error(
+        "{address} can be reached from other machines, and what roles say to each other is not encrypted: \
+         bind to 127.0.0.1"
+    )]
+    NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// A role's port is taken, or an address is not this machine's.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The folder for shuffle files can't be used.
+    #[error("cannot use {} for shuffle files: {source}", folder.display())]
+    WorkDir {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A token that can't be sent.
+    #[error(
+        "the token must be at least 16 characters, and of letters, digits, `-`, `_` and `.` only"
+    )]
+    Token,
+    /// The cluster's address can't be read.
+    #[error("`{url}` is no scheduler's address: expected one like df://127.0.0.1:{port}", port = crate::SCHEDULER_PORT)]
+    Address {
+        /// What was given.
+        url: String,
+    },
+    /// Nobody answers.
+    #[error("no scheduler answers at {url}: start one with `columna cluster scheduler`")]
+    Unreachable {
+        /// Where it was looked for.
+        url: String,
+    },
+    /// Ballista refused or failed.
+    #[error("the cluster failed: {0}")]
+    Ballista(#[from] BallistaError),
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] columna_store::Error),
+    /// The session could not be made.
+    #[error(transparent)]
+    Session(#[from] columna_query::Error),
+    /// The engine refused.
+    #[error(transparent)]
+    Engine(#[from] DataFusionError),
+}
+
+/// Results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

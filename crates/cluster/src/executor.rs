@@ -1,0 +1,129 @@
+//! An executor: asks the scheduler for work, runs it, and serves what came out to others.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::error::BallistaError;
+use ballista_core::extension::SessionConfigExt;
+use ballista_core::registry::BallistaFunctionRegistry;
+use ballista_core::utils::create_grpc_server;
+use ballista_executor::ArrowFlightServerProvider;
+use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
+use ballista_executor::flight_service::BallistaFlightService;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::SessionConfig;
+use tonic::service::interceptor::InterceptedService;
+
+use crate::scheduler::MESSAGE_BYTES;
+use crate::{Error, Result, Stores, Token, only_loopback};
+
+/// What an executor is started with.
+#[derive(Debug)]
+pub struct ExecutorOptions {
+    /// Where the scheduler listens.
+    pub scheduler: SocketAddr,
+    /// The stores that parts of queries read: the same addresses as the scheduler's.
+    pub stores: Stores,
+    /// What the scheduler asks for, and what others must carry that fetch from here.
+    pub token: Token,
+    /// Where shuffle and spill files go. They are patients' rows: the folder is made private.
+    pub work_dir: PathBuf,
+    /// Parts of queries that run at once.
+    pub vcores: usize,
+    /// Bytes that they may hold together before they spill; most of the machine's memory if not given.
+    pub memory_limit: Option<usize>,
+}
+
+/// Works until the process is told to stop, and leaves no shuffle file behind then.
+///
+/// # Errors
+/// When the scheduler doesn't answer, or the folder can't be used.
+pub async fn run_executor(options: ExecutorOptions) -> Result<()> {
+    only_loopback(options.scheduler)?;
+    let folder = private_folder(&options.work_dir)?;
+    let port = free_port()?;
+    let state = columna_query::worker_state(SessionConfig::new(), Arc::new(RuntimeEnv::default()));
+    let endpoint = options.token.endpoint();
+    let produced = Arc::clone(&endpoint);
+    let (stores, spill) = (options.stores, folder.path().to_path_buf());
+    let config = ExecutorProcessConfig {
+        bind_host: Ipv4Addr::LOCALHOST.to_string(),
+        external_host: Some(Ipv4Addr::LOCALHOST.to_string()),
+        port,
+        scheduler_host: options.scheduler.ip().to_string(),
+        scheduler_port: options.scheduler.port(),
+        scheduler_connect_timeout_seconds: 10,
+        vcores: options.vcores,
+        // The scheduler never calls an executor: only what it is asked for leaves it.
+        task_scheduling_policy: TaskSchedulingPolicy::PullStaged,
+        work_dir: Some(folder.path().display().to_string()),
+        grpc_max_decoding_message_size: MESSAGE_BYTES as u32,
+        grpc_max_encoding_message_size: MESSAGE_BYTES as u32,
+        memory_pool_size: options.memory_limit.map(|bytes| bytes as u64),
+        override_function_registry: Some(Arc::new(BallistaFunctionRegistry::from(&state))),
+        override_runtime_producer: Some(Arc::new(move |_| {
+            let runtime = RuntimeEnvBuilder::new()
+                .with_temp_file_path(&spill)
+                .build()?;
+            stores.register(&runtime)?;
+            Ok(Arc::new(runtime))
+        })),
+        override_config_producer: Some(Arc::new(move || {
+            SessionConfig::new_with_ballista()
+                .with_ballista_override_create_grpc_client_endpoint(Arc::clone(&produced))
+        })),
+        override_arrow_flight_service: Some(flight(options.token)),
+        override_create_grpc_client_endpoint: Some(endpoint),
+        ..ExecutorProcessConfig::default()
+    };
+    start_executor_process(Arc::new(config)).await?;
+    Ok(())
+}
+
+/// A folder inside the given one that only this user can read, removed at the end.
+fn private_folder(parent: &PathBuf) -> Result<tempfile::TempDir> {
+    let failed = |source| Error::WorkDir {
+        folder: parent.clone(),
+        source,
+    };
+    std::fs::create_dir_all(parent).map_err(failed)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("columna-executor-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o700));
+    }
+    builder.tempdir_in(parent).map_err(failed)
+}
+
+/// A port that is free now: Ballista wants to know it before it binds.
+fn free_port() -> Result<u16> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    std::net::TcpListener::bind(address)
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|source| Error::Listen { address, source })
+}
+
+/// Serves shuffle files and results to those who carry the token.
+fn flight(token: Token) -> Arc<ArrowFlightServerProvider> {
+    Arc::new(move |work_dir, address, mut shutdown, config| {
+        let token = token.clone();
+        tokio::spawn(async move {
+            let service = FlightServiceServer::new(BallistaFlightService::new(work_dir))
+                .max_decoding_message_size(MESSAGE_BYTES)
+                .max_encoding_message_size(MESSAGE_BYTES);
+            create_grpc_server(&config)
+                .add_service(InterceptedService::new(service, move |request| {
+                    token.check(request)
+                }))
+                .serve_with_shutdown(address, shutdown.recv())
+                .await
+                .map_err(BallistaError::TonicError)
+        })
+    })
+}
