@@ -39,6 +39,7 @@ fn run(command: Command, settings: &Settings) -> Result<(), CliError> {
         Command::Ingest(args) => commands::ingest::run(&args, settings),
         Command::Info(args) => commands::info::run(&args, settings),
         Command::Store(command) => commands::store::run(command),
+        Command::Cluster(command) => commands::cluster::run(command, settings),
         Command::Sql(args) => commands::sql::run(&args, settings),
         #[cfg(unix)]
         Command::Schedule(command) => commands::schedule::run(command, settings),

@@ -146,7 +146,7 @@ fn write_rows(name: &TableReference, table: &MemTable, bytes: &mut Vec<u8>) -> R
         };
         for batch in batches.iter() {
             size += batch.get_array_memory_size();
-            if size > MESSAGE_BYTES / 2 {
+            if size > MESSAGE_BYTES as usize / 2 {
                 return plan_err!(
                     "`{name}` exists in this session only and is too large to go to the cluster with a query: \
                      write its query where it is used, or leave out `--cluster`"

@@ -52,6 +52,14 @@ pub enum Error {
         /// Where it was looked for.
         url: String,
     },
+    /// The scheduler asks for another token.
+    #[error(
+        "the scheduler at {url} asks for a token: set COLUMNA_CLUSTER_TOKEN to the one its roles were started with"
+    )]
+    Refused {
+        /// Where the scheduler is.
+        url: String,
+    },
     /// Ballista refused or failed.
     #[error("the cluster failed: {0}")]
     Ballista(#[from] BallistaError),

@@ -37,11 +37,11 @@ pub struct ExecutorOptions {
     pub memory_limit: Option<usize>,
 }
 
-/// Works until the process is told to stop, and leaves no shuffle file behind then.
+/// Works until `stop` is done or the process is told to stop, and leaves no shuffle file behind then.
 ///
 /// # Errors
 /// When the scheduler doesn't answer, or the folder can't be used.
-pub async fn run_executor(options: ExecutorOptions) -> Result<()> {
+pub async fn run_executor(options: ExecutorOptions, stop: impl Future<Output = ()>) -> Result<()> {
     only_loopback(options.scheduler)?;
     let folder = private_folder(&options.work_dir)?;
     let port = free_port()?;
@@ -60,8 +60,8 @@ pub async fn run_executor(options: ExecutorOptions) -> Result<()> {
         // The scheduler never calls an executor: only what it is asked for leaves it.
         task_scheduling_policy: TaskSchedulingPolicy::PullStaged,
         work_dir: Some(folder.path().display().to_string()),
-        grpc_max_decoding_message_size: MESSAGE_BYTES as u32,
-        grpc_max_encoding_message_size: MESSAGE_BYTES as u32,
+        grpc_max_decoding_message_size: MESSAGE_BYTES,
+        grpc_max_encoding_message_size: MESSAGE_BYTES,
         memory_pool_size: options.memory_limit.map(|bytes| bytes as u64),
         override_function_registry: Some(Arc::new(BallistaFunctionRegistry::from(&state))),
         override_runtime_producer: Some(Arc::new(move |_| {
@@ -79,8 +79,10 @@ pub async fn run_executor(options: ExecutorOptions) -> Result<()> {
         override_create_grpc_client_endpoint: Some(endpoint),
         ..ExecutorProcessConfig::default()
     };
-    start_executor_process(Arc::new(config)).await?;
-    Ok(())
+    tokio::select! {
+        ended = start_executor_process(Arc::new(config)) => Ok(ended?),
+        () = stop => Ok(()),
+    }
 }
 
 /// A folder inside the given one that only this user can read, removed at the end.
@@ -115,8 +117,8 @@ fn flight(token: Token) -> Arc<ArrowFlightServerProvider> {
         let token = token.clone();
         tokio::spawn(async move {
             let service = FlightServiceServer::new(BallistaFlightService::new(work_dir))
-                .max_decoding_message_size(MESSAGE_BYTES)
-                .max_encoding_message_size(MESSAGE_BYTES);
+                .max_decoding_message_size(MESSAGE_BYTES as usize)
+                .max_encoding_message_size(MESSAGE_BYTES as usize);
             create_grpc_server(&config)
                 .add_service(InterceptedService::new(service, move |request| {
                     token.check(request)

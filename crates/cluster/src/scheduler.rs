@@ -23,7 +23,7 @@ use crate::{Error, Result, Stores, Token, only_loopback};
 /// Seconds after which an executor that said nothing is taken for dead. Executors ask for work many times a second.
 const SILENCE: u64 = 5;
 /// Bytes of the largest message: plans with long lists of concepts are large.
-pub(crate) const MESSAGE_BYTES: usize = 64 << 20;
+pub(crate) const MESSAGE_BYTES: u32 = 64 << 20;
 
 /// What a scheduler is started with.
 #[derive(Debug)]
@@ -65,9 +65,9 @@ pub async fn serve_scheduler(
         executor_timeout_seconds: SILENCE,
         expire_dead_executor_interval_seconds: 1,
         no_executors_grace_period_seconds: 2 * SILENCE,
-        grpc_server_max_decoding_message_size: MESSAGE_BYTES as u32,
-        grpc_server_max_encoding_message_size: MESSAGE_BYTES as u32,
-        grpc_client_max_message_size: MESSAGE_BYTES as u32,
+        grpc_server_max_decoding_message_size: MESSAGE_BYTES,
+        grpc_server_max_encoding_message_size: MESSAGE_BYTES,
+        grpc_client_max_message_size: MESSAGE_BYTES,
         override_logical_codec: Some(Arc::new(Codec::serving(options.stores))),
         override_create_grpc_client_endpoint: Some(endpoint),
         override_config_producer: Some(Arc::new(move || {
@@ -82,8 +82,8 @@ pub async fn serve_scheduler(
     let cluster = BallistaCluster::new_from_config(&config).await?;
     let scheduler = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, config).await?;
     let service = SchedulerGrpcServer::new(scheduler)
-        .max_decoding_message_size(MESSAGE_BYTES)
-        .max_encoding_message_size(MESSAGE_BYTES);
+        .max_decoding_message_size(MESSAGE_BYTES as usize)
+        .max_encoding_message_size(MESSAGE_BYTES as usize);
     let token = options.token;
     let service = InterceptedService::new(service, move |request| token.check(request));
     listening(address);

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use ballista::prelude::SessionContextExt;
 use ballista_core::extension::SessionConfigExt;
+use ballista_core::serde::protobuf::GetJobStatusParams;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use columna_query::SessionOptions;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
-use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
+use tonic::Code;
+use tonic::transport::Endpoint;
 
 use crate::codec::Codec;
 use crate::{Error, Result, SCHEDULER_PORT, Token};
@@ -31,12 +34,7 @@ pub async fn connect(
     mut options: SessionOptions,
 ) -> Result<SessionContext> {
     let (host, port) = address(url)?;
-    let reached = timeout(PATIENCE, TcpStream::connect((host.as_str(), port))).await;
-    if !matches!(reached, Ok(Ok(_))) {
-        return Err(Error::Unreachable {
-            url: url.to_owned(),
-        });
-    }
+    introduce(url, &format!("http://{host}:{port}"), token).await?;
     if let Some(store) = &options.store {
         // Every node reads the snapshot that the client sees, whatever is ingested meanwhile.
         let snapshot = store.snapshot(options.snapshot).await?;
@@ -68,6 +66,33 @@ pub async fn connect(
         there.register_udwf(function.as_ref().clone());
     }
     Ok(there)
+}
+
+/// Finds out whether a scheduler answers, and to this token.
+async fn introduce(url: &str, endpoint: &str, token: &Token) -> Result<()> {
+    let unreachable = || Error::Unreachable {
+        url: url.to_owned(),
+    };
+    let endpoint = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| Error::Address {
+        url: url.to_owned(),
+    })?;
+    let endpoint = token.endpoint()(endpoint).map_err(|_| unreachable())?;
+    let reached = timeout(PATIENCE, endpoint.connect()).await;
+    let Ok(Ok(channel)) = reached else {
+        return Err(unreachable());
+    };
+    // Whatever it says of a job that is not there, it says it to those it serves only.
+    let nothing = GetJobStatusParams::default();
+    match SchedulerGrpcClient::new(channel)
+        .get_job_status(nothing)
+        .await
+    {
+        Err(status) if status.code() == Code::Unauthenticated => Err(Error::Refused {
+            url: url.to_owned(),
+        }),
+        Err(status) if status.code() == Code::Unimplemented => Err(unreachable()),
+        _ => Ok(()),
+    }
 }
 
 /// The host and port of `df://HOST[:PORT]`.

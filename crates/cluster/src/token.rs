@@ -68,9 +68,7 @@ impl Token {
         if same(given.as_bytes(), secret.as_bytes()) {
             Ok(request)
         } else {
-            Err(Status::unauthenticated(
-                "this cluster asks for a token: set COLUMNA_CLUSTER_TOKEN to the one its roles were started with",
-            ))
+            Err(Status::unauthenticated("this cluster asks for a token"))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod info;

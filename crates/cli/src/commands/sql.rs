@@ -97,9 +97,12 @@ fn open(args: &SqlArgs, settings: &Settings) -> Result<Session, CliError> {
             options.store = Some(store);
             snapshot = Some(found);
         }
-        let context = columna_query::session(options)
-            .await
-            .map_err(|error| CliError::engine(&error))?;
+        let context = match &args.cluster {
+            Some(url) => super::cluster::session(url, options).await?,
+            None => columna_query::session(options)
+                .await
+                .map_err(|error| CliError::engine(&error))?,
+        };
         context
             .state_ref()
             .write()

@@ -3,6 +3,8 @@
 #![expect(clippy::expect_used, reason = "a test may end at the first surprise")]
 
 mod arguments;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod demo;
 mod formats;
 mod interrupts;

@@ -47,7 +47,7 @@ impl Cluster {
                 memory_limit: Some(256 << 20),
             };
             roles.push(tokio::spawn(async move {
-                run_executor(options).await.unwrap();
+                run_executor(options, std::future::pending()).await.unwrap();
             }));
         }
         Self {
@@ -62,16 +62,12 @@ impl Cluster {
     }
 
     pub(crate) async fn session(&self) -> SessionContext {
-        self.session_with(Some(TOKEN)).await
-    }
-
-    pub(crate) async fn session_with(&self, token: Option<&str>) -> SessionContext {
         let options = SessionOptions {
             store: Some(self.store.clone()),
             threads: Some(4),
             ..SessionOptions::default()
         };
-        connect(&self.url(), &Token::new(token).unwrap(), options)
+        connect(&self.url(), &Token::new(Some(TOKEN)).unwrap(), options)
             .await
             .unwrap()
     }
