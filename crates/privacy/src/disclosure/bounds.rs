@@ -39,56 +39,77 @@ pub struct Audit {
     pub equations: Vec<Equation>,
 }
 
-/// More unknowns than this are not solved for: margins are withheld instead.
-const LARGEST: usize = 400;
+/// A linear programme has at most about this many variables. What lies beyond is taken as known to the attacker, which
+/// only makes the bounds narrower than they are.
+const LARGEST: usize = 300;
+
+/// Which equations each number is in.
+type Touching = BTreeMap<usize, Vec<usize>>;
+
+/// What can say something of a number.
+struct Neighbourhood {
+    /// The numbers that vary.
+    free: BTreeSet<usize>,
+    equations: BTreeSet<usize>,
+}
 
 impl Audit {
-    /// Equations that touch a number's neighbourhood: everything that can say something of it.
-    fn neighbourhood(&self, from: usize) -> (BTreeSet<usize>, Vec<usize>) {
-        let mut touching: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    fn touching(&self) -> Touching {
+        let mut touching = Touching::new();
         for (at, equation) in self.equations.iter().enumerate() {
             for number in equation.cells.iter().chain([&equation.margin]) {
                 touching.entry(*number).or_default().push(at);
             }
         }
-        let (mut numbers, mut equations) = (BTreeSet::new(), BTreeSet::new());
-        let mut next = vec![from];
-        while let Some(number) = next.pop() {
-            if !numbers.insert(number) {
-                continue;
-            }
-            // What is known exactly passes nothing on.
-            if number != from && self.numbers[number].shown == Some(0.0) {
-                continue;
-            }
+        touching
+    }
+
+    /// Is it known exactly?
+    fn is_exact(&self, number: usize) -> bool {
+        self.numbers[number].shown == Some(0.0)
+    }
+
+    /// The equations around a number, nearest first, until there are enough.
+    fn neighbourhood(&self, from: usize, touching: &Touching) -> Neighbourhood {
+        let mut free = BTreeSet::from([from]);
+        let mut equations = BTreeSet::new();
+        let mut next = std::collections::VecDeque::from([from]);
+        while let Some(number) = next.pop_front() {
             for at in touching.get(&number).into_iter().flatten() {
-                if equations.insert(*at) {
-                    let equation = &self.equations[*at];
-                    next.extend(equation.cells.iter().chain([&equation.margin]));
+                if !equations.insert(*at) {
+                    continue;
+                }
+                let equation = &self.equations[*at];
+                for other in equation.cells.iter().chain([&equation.margin]) {
+                    // What is known exactly passes nothing on.
+                    if !self.is_exact(*other) && free.len() < LARGEST && free.insert(*other) {
+                        next.push_back(*other);
+                    }
                 }
             }
         }
-        (numbers, equations.into_iter().collect())
+        Neighbourhood { free, equations }
     }
 
     /// The least and the greatest value that a number can have, given all that is shown. Nothing where the
-    /// programmes are too large to solve, or can't be.
+    /// programmes can't be solved.
     #[must_use]
     pub fn bounds(&self, target: usize) -> Option<(f64, f64)> {
+        self.bounds_with(target, &self.touching())
+    }
+
+    fn bounds_with(&self, target: usize, touching: &Touching) -> Option<(f64, f64)> {
         if let Some(slack) = self.numbers[target].shown {
             let value = self.numbers[target].value;
             return Some((value - slack, value + slack));
         }
-        let (numbers, equations) = self.neighbourhood(target);
+        let Neighbourhood { free, equations } = self.neighbourhood(target, touching);
         if equations.is_empty() {
             return Some((0.0, f64::INFINITY));
         }
-        if numbers.len() > LARGEST {
-            return None;
-        }
         let solve = |direction: OptimizationDirection| {
             let mut problem = Problem::new(direction);
-            let variables: BTreeMap<usize, _> = numbers
+            let variables: BTreeMap<usize, _> = free
                 .iter()
                 .map(|number| {
                     let known = &self.numbers[*number];
@@ -101,13 +122,16 @@ impl Audit {
                 .collect();
             for at in &equations {
                 let equation = &self.equations[*at];
-                let mut terms: Vec<_> = equation
-                    .cells
-                    .iter()
-                    .map(|cell| (variables[cell], 1.0))
-                    .collect();
-                terms.push((variables[&equation.margin], -1.0));
-                problem.add_constraint(terms, ComparisonOp::Eq, 0.0);
+                let mut terms = Vec::new();
+                let mut rest = 0.0;
+                let signed = equation.cells.iter().map(|cell| (cell, 1.0));
+                for (number, sign) in signed.chain([(&equation.margin, -1.0)]) {
+                    match variables.get(number) {
+                        Some(variable) => terms.push((*variable, sign)),
+                        None => rest -= sign * self.numbers[*number].value,
+                    }
+                }
+                problem.add_constraint(terms, ComparisonOp::Eq, rest);
             }
             problem.solve()
         };
@@ -127,14 +151,15 @@ impl Audit {
         let sensitive: Vec<usize> = (0..self.numbers.len())
             .filter(|at| self.numbers[*at].sensitive)
             .collect();
+        let touching = self.touching();
         let (mut withheld, mut exposed) = (Vec::new(), Vec::new());
         // A number withheld for one target never exposes another one: fewer numbers are shown.
         for target in sensitive {
             loop {
-                if self.is_protected(target, k) {
+                if self.protected_with(target, k, &touching) {
                     break;
                 }
-                let Some(next) = self.candidate(target) else {
+                let Some(next) = self.candidate(target, &touching) else {
                     exposed.push(target);
                     break;
                 };
@@ -148,15 +173,19 @@ impl Audit {
     /// The number can be 0, and can be `k`, by all that is shown.
     #[must_use]
     pub fn is_protected(&self, target: usize, k: u32) -> bool {
-        self.bounds(target)
+        self.protected_with(target, k, &self.touching())
+    }
+
+    fn protected_with(&self, target: usize, k: u32, touching: &Touching) -> bool {
+        self.bounds_with(target, touching)
             .is_some_and(|(low, high)| low < 0.5 && high >= f64::from(k) - 1e-6)
     }
 
     /// The next number to withhold for a target. First from equations with a single gap, which is no gap at all, and
     /// there one that fills two of them; then from those of the target itself, then from its neighbourhood; cells
     /// before margins, small before large.
-    fn candidate(&self, target: usize) -> Option<usize> {
-        let (_, equations) = self.neighbourhood(target);
+    fn candidate(&self, target: usize, touching: &Touching) -> Option<usize> {
+        let Neighbourhood { equations, .. } = self.neighbourhood(target, touching);
         let mut ranks: BTreeMap<usize, (bool, usize, bool, bool)> = BTreeMap::new();
         for at in equations {
             let equation = &self.equations[at];

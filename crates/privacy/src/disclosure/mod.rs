@@ -6,6 +6,8 @@
 pub mod bounds;
 pub mod cube;
 mod error;
+mod margins;
+mod matching;
 pub mod persons;
 pub mod profile;
 pub mod releases;

@@ -207,8 +207,16 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
             .collect();
         let dominated = profile.is_dominated(&weights);
         values.insert(PERSONS.to_owned(), profile.count(count).map(|n| n as f64));
-        let shown = if dominated { None } else { profile.count(rows) };
-        values.insert(ROWS.to_owned(), shown.map(|n| n as f64));
+        // Rows are rounded to the step of persons: as many times it as a person has rows.
+        let shown = profile.count(rows).filter(|_| !dominated).map(|shown| {
+            let step = u64::from(profile.round_to.unwrap_or(1)) * rows.div_ceil(count);
+            if profile.round_to.is_some() && rows > count {
+                ((rows + step / 2) / step * step) as f64
+            } else {
+                shown as f64
+            }
+        });
+        values.insert(ROWS.to_owned(), shown);
     }
     Cell {
         dims,

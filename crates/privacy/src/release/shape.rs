@@ -160,6 +160,8 @@ impl Shaper<'_> {
             | LogicalPlan::EmptyRelation(_)
             | LogicalPlan::Values(_)
             | LogicalPlan::Repartition(_) => self.above(&plan, outer),
+            // The columns of a table that the principal sees anyway.
+            LogicalPlan::DescribeTable(_) => Ok((plan, Kind::Public)),
             LogicalPlan::Extension(ref extension) if super::node::is_release(extension) => {
                 // Planned before: nothing but this rule makes such a node.
                 Ok((plan, Kind::Released))

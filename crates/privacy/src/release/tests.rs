@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod attacker;
 mod attacks;
 mod budgets;
 mod desk;
