@@ -61,6 +61,9 @@ pub(crate) enum Command {
     /// Look after a store: compact, erase, verify, vacuum, publish
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Look after privacy: budgets
+    #[command(subcommand)]
+    Privacy(crate::commands::privacy::args::PrivacyCommand),
     /// Run studies at times, on new snapshots, after other studies
     #[cfg(unix)]
     #[command(subcommand)]

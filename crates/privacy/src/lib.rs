@@ -5,5 +5,7 @@ pub mod dp;
 mod error;
 pub mod ledger;
 pub mod release;
+mod state;
 
 pub use error::Refusal;
+pub use state::{State, StateError};

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod info;
 pub(crate) mod ingest;
+pub(crate) mod privacy;
 #[cfg(unix)]
 pub(crate) mod schedule;
 pub(crate) mod sql;

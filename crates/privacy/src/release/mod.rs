@@ -18,6 +18,7 @@ mod refused;
 mod sample;
 mod shape;
 mod spec;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +38,7 @@ pub use curve::{Declared, Estimator};
 pub use numbers::Withheld;
 pub use private::{Private, Rules};
 pub use shape::{Sources, TableRole};
+pub use tables::Tables;
 
 use shape::{Releaser, Shaper};
 
