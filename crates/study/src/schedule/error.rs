@@ -35,6 +35,12 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// The state was moved or removed under a running scheduler.
+    #[error("the schedule's state `{}` was moved or removed while the scheduler ran", path.display())]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// A file operation failed.
     #[error("cannot {doing} `{}`", path.display())]
     Io {
@@ -126,6 +132,9 @@ impl Error {
             Self::NoState { .. } => Some(
                 "`columna schedule add SPEC.yaml --store STORE --cron \"0 2 * * *\"` makes one; or name its folder with `--state`"
                     .to_owned(),
+            ),
+            Self::Gone { .. } => Some(
+                "start it again with the folder's new place after `--state`; runs under way go on".to_owned(),
             ),
             Self::NoSuchSchedule { near: Some(near), .. } => Some(format!("did you mean `{near}`?")),
             Self::NoSuchSchedule { near: None, .. } => {

@@ -248,6 +248,22 @@ pub(crate) fn has_ended(child: &mut Child) -> bool {
     )
 }
 
+/// Waits for a child's end, without taking its exit code.
+#[cfg(target_os = "linux")]
+pub(crate) fn await_end(pid: u32) {
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+    if let Some(pid) = raw(pid) {
+        while waitid(Id::Pid(pid), look) == Err(nix::errno::Errno::EINTR) {}
+    }
+}
+
+/// Elsewhere the child is looked at from time to time.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn await_end(_pid: u32) {
+    std::thread::sleep(std::time::Duration::from_millis(10));
+}
+
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn has_ended(child: &mut Child) -> bool {
     !matches!(child.try_wait(), Ok(None))

@@ -18,8 +18,8 @@ use super::process::{self, ProcessId};
 use super::state::{Ending, Outcome, Run, Standing, State, make_private};
 use super::stop::Stop;
 
-/// How often the study is looked at.
-const LOOK: Duration = Duration::from_millis(25);
+/// How often limits are looked at; the study's end is seen at once.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How often memory is measured, and the state asked whether the run is cancelled.
 const ASK: Duration = Duration::from_millis(500);
@@ -161,6 +161,13 @@ fn watch(job: &Job, state: &mut State, run: &Run, mut child: Child, stop: &Stop)
     let (mut asked, mut beat) = (started, started);
     let mut peak = 0;
     let mut why: Option<(Why, Instant)> = None;
+    // Between the study's end and the moment at which it is on record nothing may happen to this process: the shorter
+    // the better.
+    let this = std::thread::current();
+    std::thread::spawn(move || {
+        process::await_end(group);
+        this.unpark();
+    });
     while !process::has_ended(&mut child) {
         if let Some((_, since)) = &why {
             if since.elapsed() >= job.grace {
@@ -177,7 +184,7 @@ fn watch(job: &Job, state: &mut State, run: &Run, mut child: Child, stop: &Stop)
             process::signal_group(group, signal);
             why = Some((reason, Instant::now()));
         }
-        std::thread::sleep(LOOK);
+        std::thread::park_timeout(LOOK);
     }
     // What it started goes with it.
     process::signal_group(group, Signal::SIGKILL);

@@ -95,6 +95,7 @@ pub fn run(
 ) -> Result<Summary> {
     let state = State::open(folder)?;
     let me = ProcessId::own()?;
+    let told = state.last_entry()?;
     let newest = Mutex::new(BTreeMap::new());
     let listener = options.metrics.map(metrics::listen).transpose()?;
     // For the threads beside the loop: they end when the loop has.
@@ -115,7 +116,6 @@ pub fn run(
             let poll = options.poll;
             scope.spawn(move || notify::keep(folder, &me, poll, clock, over, tell));
         }
-        let told = state.last_entry()?;
         let mut scheduler = Scheduler {
             state,
             me,
@@ -140,6 +140,11 @@ impl Scheduler<'_> {
         let mut trouble: Option<(Instant, String)> = None;
         self.note("scheduler_started", "the scheduler begins");
         loop {
+            if self.state.is_gone() {
+                return Err(Error::Gone {
+                    path: self.state.file(),
+                });
+            }
             let looked = self.look();
             self.tell(tell);
             match looked {

@@ -48,6 +48,8 @@ const BUSY: Duration = Duration::from_secs(15);
 pub struct State {
     connection: Connection,
     folder: PathBuf,
+    /// The file that was opened, whatever its path names by now.
+    file: Option<(u64, u64)>,
 }
 
 impl State {
@@ -60,7 +62,6 @@ impl State {
         let file = folder.join(FILE);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true);
-        #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         options
             .open(&file)
@@ -87,7 +88,11 @@ impl State {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&file, flags).map_err(failed)?;
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-        let mut state = Self { connection, folder };
+        let mut state = Self {
+            connection,
+            folder,
+            file: identity(&file),
+        };
         state.prepare().map_err(failed)?;
         state.migrate()?;
         Ok(state)
@@ -131,6 +136,11 @@ impl State {
     #[must_use]
     pub fn file(&self) -> PathBuf {
         self.folder.join(FILE)
+    }
+
+    /// Its file was moved or removed, or another one is in its place: what is written now, nobody finds.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.file != identity(&self.file())
     }
 
     /// The folder that holds the database and the logs.
@@ -184,7 +194,6 @@ pub(crate) fn make_private(folder: &Path) -> Result<()> {
         fs::create_dir_all(parent).map_err(|error| Error::io("make", parent, error))?;
     }
     let mut builder = DirBuilder::new();
-    #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
@@ -192,6 +201,13 @@ pub(crate) fn make_private(folder: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// A file's device and number.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Says of an error from SQLite what was being done, and where.

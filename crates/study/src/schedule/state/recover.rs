@@ -111,10 +111,16 @@ fn is_orphan(run: &Run, now: DateTime<Utc>) -> bool {
         return true;
     };
     match holder.life() {
-        // What a scheduler claimed and has not begun, it looks after itself.
-        Life::Alive => false,
+        // A runner that lives has its run, even when it is stopped. A scheduler that claimed one starts its runner at
+        // once; when it does not, it was stopped in between, and a runner that comes later is refused.
+        Life::Alive => run.runner.is_none() && is_over(run, now),
         Life::Dead => true,
         // Elsewhere, or before the machine was started: the lease decides.
-        Life::Unknown => run.lease.is_none_or(|lease| lease < now.timestamp_millis()),
+        Life::Unknown => is_over(run, now),
     }
+}
+
+/// Its lease is over.
+fn is_over(run: &Run, now: DateTime<Utc>) -> bool {
+    run.lease.is_none_or(|lease| lease < now.timestamp_millis())
 }

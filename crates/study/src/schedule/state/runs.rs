@@ -8,7 +8,7 @@ use super::finish::Outcome;
 use super::log::{Level, note};
 use super::texts::texts;
 use super::{State, finish, schedules};
-use crate::schedule::clock::from_millis;
+use crate::schedule::clock::{from_millis, stamp};
 use crate::schedule::definition::Definition;
 use crate::schedule::error::{Error, Result};
 
@@ -442,7 +442,14 @@ pub(super) fn insert(
         .reason
         .as_deref()
         .map_or(String::new(), |r| format!(": {r}"));
-    let message = format!("due by {}{reason}", new.cause.name());
+    let because = match (new.cause, new.snapshot) {
+        (Cause::Time, _) => format!("its time is {}", stamp(new.due)),
+        (Cause::Snapshot, Some(version)) => format!("the store has snapshot {version}"),
+        (Cause::Snapshot, None) => "the store has a new snapshot".to_owned(),
+        (Cause::After, _) => "the studies before it succeeded".to_owned(),
+        (Cause::Manual, _) => "started by hand".to_owned(),
+    };
+    let message = format!("{because}{reason}");
     note(
         connection,
         now,

@@ -223,6 +223,51 @@ fn elsewhere_the_lease_decides() {
 }
 
 #[test]
+fn a_scheduler_that_is_stopped_between_claim_and_start_loses_the_run() {
+    let mut world = due();
+    let claim = world.claim().unwrap();
+    world.now += TimeDelta::seconds(59);
+    assert!(
+        world
+            .second()
+            .orphans(&world.me, world.now)
+            .unwrap()
+            .is_empty()
+    );
+    world.now += TimeDelta::seconds(2);
+    assert_eq!(
+        world.second().orphans(&world.me, world.now).unwrap().len(),
+        1
+    );
+    // It goes on, and its runner begins too late.
+    assert!(
+        !world
+            .state
+            .register(claim.run, claim.fence, &world.me, world.now)
+            .unwrap()
+    );
+}
+
+#[test]
+fn a_state_that_was_moved_is_noticed() {
+    let world = due();
+    assert!(!world.state.is_gone());
+    let moved = world.folder.path().join("moved");
+    std::fs::rename(world.state.folder(), &moved).unwrap();
+    assert!(world.state.is_gone());
+    State::create(world.state.folder()).unwrap();
+    assert!(world.state.is_gone(), "another one is in its place");
+    assert_eq!(
+        State::open(&moved)
+            .unwrap()
+            .runs(&RunFilter::default())
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[test]
 fn a_run_that_is_lost_again_and_again_is_given_up() {
     let mut world = due();
     let mut lost = 0;
