@@ -3,7 +3,7 @@
 //! The study is a shell script in place of `columna study run`: it is told its specification as the third argument, and
 //! the specification is a script itself. What happens is written to a ledger beside it.
 
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -381,6 +381,64 @@ fn schedulers_killed_at_any_moment_lose_no_run_and_do_none_twice() {
     assert_eq!(begun, runs, "{:#?}", place.ledger());
 }
 
+/// Kills the scheduler, its runners and their studies: all that has the place in its environment.
+fn crash(place: &Place, mut scheduler: Child) {
+    let mark = format!("COLUMNA_STORE={}", text(&place.path("store")));
+    let processes = || {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|pid| pid.parse::<u32>().is_ok() && alive(pid))
+            .filter(|pid| {
+                let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+                environment
+                    .split(|byte| *byte == 0)
+                    .any(|entry| entry == mark.as_bytes())
+            })
+            .collect::<Vec<_>>()
+    };
+    loop {
+        let left = processes();
+        if left.is_empty() {
+            break;
+        }
+        for pid in left {
+            signal("-9", &pid);
+        }
+    }
+    scheduler.wait().expect("it ends");
+}
+
+#[test]
+fn a_machine_that_goes_down_again_and_again_loses_no_run() {
+    let place = Place::new();
+    for name in ["a", "b", "c"] {
+        let study = place.specification(name, "sleep 0.3");
+        place.add(&study, &["--cron=0 2 * * *", "--retries=0", "--backoff=0"]);
+        for _ in 0..3 {
+            place.schedule(&["start", name]).ok();
+        }
+    }
+    let mut crashes = 0;
+    for number in 0u64..16 {
+        let scheduler = place.start(&["--max-runs=2"]);
+        std::thread::sleep(Duration::from_millis(40 + number * 29 % 330));
+        crash(&place, scheduler);
+        crashes += 1;
+        if place.states().iter().all(|state| state == "succeeded") {
+            break;
+        }
+    }
+    assert!(crashes >= 4, "only {crashes}");
+    let last = place.start(&["--max-runs=3"]);
+    place.wait("all runs", || {
+        place.states().iter().all(|state| state == "succeeded")
+    });
+    killed(last);
+    // A study that had ended when its runner died with it, before the end was on record, may have ended twice.
+    assert_eq!(place.ends().len(), 9, "{:#?}", place.ledger());
+}
+
 #[test]
 fn a_killed_runner_takes_its_study_along_and_the_run_begins_again() {
     let place = Place::new();
@@ -491,6 +549,30 @@ fn a_scheduler_that_is_asked_to_stop_leaves_runs_alone_or_stops_them() {
     place.once().ok();
     assert_eq!(place.states(), ["succeeded", "succeeded"]);
     assert_eq!(place.ends().get(&2), Some(&1));
+}
+
+#[test]
+fn a_scheduler_whose_state_is_moved_away_stops_and_says_so() {
+    let place = Place::new();
+    let study = place.specification("a", "true");
+    place.add(&study, &["--cron=@daily"]);
+    let scheduler = place
+        .scheduler(&[])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    place.wait("the scheduler", || {
+        !place.schedule(&["list"]).err.contains("no scheduler")
+    });
+    fs::rename(place.path("store.schedule"), place.path("moved")).expect("moved");
+    let ended = scheduler.wait_with_output().expect("it ends");
+    assert_eq!(ended.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(
+        said.contains("was moved or removed") && said.contains("hint:"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use rusqlite::ErrorCode;
+
 /// A result of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -10,14 +12,16 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// SQLite refused.
-    #[error("cannot {doing} in the schedule's state `{}`", path.display())]
+    #[error("cannot {doing} in the schedule's state `{}`: {reason}", path.display())]
     State {
         /// What was being done.
         doing: &'static str,
         /// The state file.
         path: PathBuf,
         /// SQLite's own words.
-        source: rusqlite::Error,
+        reason: String,
+        /// What kind of failure it is.
+        code: Option<ErrorCode>,
     },
     /// The state was written by a newer engine.
     #[error("the schedule's state `{}` has format {found}, and this engine knows formats up to {known}", path.display())]
@@ -125,7 +129,7 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::State { source, .. } => state_hint(source),
+            Self::State { code, .. } => code.and_then(state_hint),
             Self::NewerState { .. } => {
                 Some("use the newer columna, which wrote it, for this schedule".to_owned())
             }
@@ -156,14 +160,14 @@ impl From<rusqlite::Error> for Error {
         Self::State {
             doing: "",
             path: PathBuf::new(),
-            source,
+            code: source.sqlite_error_code(),
+            reason: source.to_string(),
         }
     }
 }
 
-fn state_hint(source: &rusqlite::Error) -> Option<String> {
-    use rusqlite::ErrorCode;
-    match source.sqlite_error_code()? {
+fn state_hint(code: ErrorCode) -> Option<String> {
+    match code {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Some(
             "another process holds it for long; look for a stopped `columna schedule`".to_owned(),
         ),

@@ -316,10 +316,10 @@ fn with_status(outcome: Outcome, reason: Option<String>, status: Option<ExitStat
 
 /// Writes the end, however long the state is locked or the disk full: while this process lives, nobody takes the run.
 fn write_end(state: &mut State, job: &Job, ending: &Ending) -> Result<()> {
-    let started = Instant::now();
+    let (started, ended) = (Instant::now(), SystemClock.now());
     let mut pause = Duration::from_millis(100);
     loop {
-        match state.finish(job.run, job.fence, ending, SystemClock.now()) {
+        match state.finish(job.run, job.fence, ending, ended) {
             Ok(_) => return Ok(()),
             Err(error) if started.elapsed() > PERSEVERE => return Err(error),
             Err(_) => {

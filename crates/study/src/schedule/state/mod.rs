@@ -80,11 +80,7 @@ impl State {
                 path: folder.to_owned(),
             });
         }
-        let failed = |source| Error::State {
-            doing: "open",
-            path: file.clone(),
-            source,
-        };
+        let failed = |source: rusqlite::Error| named(source.into(), "open", file.clone());
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&file, flags).map_err(failed)?;
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
@@ -214,11 +210,15 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 fn named(error: Error, doing: &'static str, path: PathBuf) -> Error {
     match error {
         Error::State {
-            doing: "", source, ..
+            doing: "",
+            reason,
+            code,
+            ..
         } => Error::State {
             doing,
             path,
-            source,
+            reason,
+            code,
         },
         other => other,
     }
