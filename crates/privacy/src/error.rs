@@ -2,6 +2,8 @@
 
 use datafusion::error::DataFusionError;
 
+use crate::policy::PolicyError;
+
 /// A refusal: it depends on the query and the policy alone, never on the data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -48,3 +50,62 @@ impl From<Refusal> for DataFusionError {
         Self::External(Box::new(refusal))
     }
 }
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The policy does not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The policy file is wrong.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A key is missing or its source is not private.
+    #[error("{message}")]
+    Keys {
+        /// What is wrong with it; never the key.
+        message: String,
+    },
+    /// The audit log cannot be written or is damaged.
+    #[error("{message}")]
+    Audit {
+        /// What is wrong.
+        message: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {doing} `{what}`: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] columna_store::Error),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] DataFusionError),
+}
+
+impl Error {
+    pub(crate) fn refused(code: &'static str, message: String, hint: String) -> Self {
+        Self::Refused(Refusal::new(code, message, hint))
+    }
+}
+
+impl From<Error> for DataFusionError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Engine(error) => error,
+            Error::Refused(refusal) => refusal.into(),
+            other => Self::External(Box::new(other)),
+        }
+    }
+}
+
+/// Results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -3,9 +3,15 @@
 pub mod disclosure;
 pub mod dp;
 mod error;
+pub mod guard;
 pub mod ledger;
+pub mod policy;
+mod principal;
+pub mod pseudonym;
 pub mod release;
 mod state;
 
-pub use error::Refusal;
+pub use error::{Error, Refusal, Result};
+pub use policy::Policy;
+pub use principal::Principal;
 pub use state::{State, StateError};

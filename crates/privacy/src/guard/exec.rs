@@ -1,0 +1,275 @@
+//! The plan node of a guard. It keeps every default of `ExecutionPlan` that blocks; overriding one would leak.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DFSchema, DataFusionError, Result, internal_err};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::context::ExecutionProps;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{
+    EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr, PhysicalSortExpr,
+    RangePartitioning,
+};
+use datafusion::physical_plan::execution_plan::{EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildFilterDescription, FilterDescription, FilterPushdownPhase,
+};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+
+use super::stream::{GuardStream, Output, Plan};
+use super::table::Guard;
+
+/// Drops hidden rows and masks columns of its scan, before any expression of the query's.
+#[derive(Debug)]
+pub struct GuardExec {
+    child: Arc<dyn ExecutionPlan>,
+    guard: Arc<Guard>,
+    /// The columns that the query reads, as places in the guarded schema.
+    projection: Vec<usize>,
+    /// Leak-proof predicates of the query, over the guarded schema.
+    filters: Vec<Expr>,
+    plan: Arc<Plan>,
+    properties: Arc<PlanProperties>,
+}
+
+impl GuardExec {
+    /// A guard over a scan, which must have the columns of [`Guard::reads`] in that order.
+    pub(super) fn try_new(
+        child: Arc<dyn ExecutionPlan>,
+        guard: Arc<Guard>,
+        projection: Vec<usize>,
+        filters: Vec<Expr>,
+    ) -> Result<Self> {
+        let reads = guard.reads(&projection, &filters)?;
+        let scanned = child.schema();
+        let matches = scanned.fields().len() == reads.len()
+            && reads.iter().zip(scanned.fields()).all(|(read, field)| {
+                let wanted = guard.stored.field(*read);
+                wanted.name() == field.name() && wanted.data_type() == field.data_type()
+            });
+        if !matches {
+            return internal_err!("a guard and its scan do not fit together");
+        }
+        let place = |stored: usize| -> Result<usize> {
+            reads
+                .binary_search(&stored)
+                .map_err(|_| DataFusionError::Internal("a guard's scan lacks a column".to_owned()))
+        };
+        let mut outputs = Vec::with_capacity(projection.len());
+        for &column in &projection {
+            let column = guard.column(column)?;
+            outputs.push(Output {
+                source: place(column.stored)?,
+                mask: column.mask.clone(),
+            });
+        }
+        let person = guard
+            .person
+            .filter(|_| {
+                let masks = outputs.iter().filter_map(|output| output.mask.as_ref());
+                masks.into_iter().any(|mask| mask.needs_person())
+            })
+            .map(place)
+            .transpose()?;
+        // The policy's filter first. What follows cannot fail, so that the order decides nothing but the work.
+        let all = guard.filter.iter().cloned().chain(filters.iter().cloned());
+        let predicate = conjunction(all)
+            .map(|filter| physical(&filter, &scanned))
+            .transpose()?;
+        let plan = Plan {
+            schema: Arc::new(guard.schema.project(&projection)?),
+            predicate,
+            outputs,
+            person,
+        };
+        let properties = Arc::new(properties(&child, &plan));
+        Ok(Self {
+            child,
+            guard,
+            projection,
+            filters,
+            plan: Arc::new(plan),
+            properties,
+        })
+    }
+
+    pub(super) fn guard(&self) -> &Arc<Guard> {
+        &self.guard
+    }
+
+    pub(super) fn projection(&self) -> &[usize] {
+        &self.projection
+    }
+
+    pub(super) fn filters(&self) -> &[Expr] {
+        &self.filters
+    }
+}
+
+fn physical(filter: &Expr, scanned: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>> {
+    let names = DFSchema::try_from(Arc::clone(scanned))?;
+    datafusion::physical_expr::create_physical_expr(
+        filter,
+        &names,
+        &ExecutionProps::new(),
+        &Default::default(),
+    )
+}
+
+/// What is known of the guard's rows: their order and their partitioning, as far as the columns are shown unmasked.
+fn properties(child: &Arc<dyn ExecutionPlan>, plan: &Plan) -> PlanProperties {
+    let shown = |expr: &Arc<dyn PhysicalExpr>, monotone: bool| -> Option<Arc<dyn PhysicalExpr>> {
+        let column = expr.downcast_ref::<Column>()?;
+        let at = plan.outputs.iter().position(|output| {
+            output.source == column.index()
+                && match &output.mask {
+                    None => true,
+                    Some(mask) => monotone && mask.keeps_order_within_a_person(),
+                }
+        })?;
+        Some(Arc::new(Column::new(plan.schema.field(at).name(), at)))
+    };
+    let masked = |expr: &Arc<dyn PhysicalExpr>| shown(expr, false).is_none();
+    let mut equivalences = EquivalenceProperties::new(Arc::clone(&plan.schema));
+    let inner = child.properties();
+    for ordering in inner.equivalence_properties().oeq_class().iter() {
+        let mut kept: Vec<PhysicalSortExpr> = Vec::new();
+        for sort in ordering.iter() {
+            // A masked column can have ties that the stored one has not: nothing after it is known to be in order.
+            // Dates are in order of a person only, so that the person must stand before them.
+            let Some(expr) = shown(&sort.expr, !kept.is_empty()) else {
+                break;
+            };
+            kept.push(PhysicalSortExpr::new(expr, sort.options));
+            if masked(&sort.expr) {
+                break;
+            }
+        }
+        if let Some(ordering) = LexOrdering::new(kept) {
+            equivalences.add_ordering(ordering);
+        }
+    }
+    PlanProperties::new(
+        equivalences,
+        partitioning(inner.output_partitioning(), |expr| shown(expr, false)),
+        EmissionType::Incremental,
+        inner.boundedness,
+    )
+}
+
+/// Range partitioning survives where its key is shown as stored. By a pseudonym, rows are spread anyhow.
+fn partitioning(
+    inner: &Partitioning,
+    shown: impl Fn(&Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>>,
+) -> Partitioning {
+    let count = inner.partition_count();
+    let Partitioning::Range(range) = inner else {
+        return Partitioning::UnknownPartitioning(count);
+    };
+    let key: Option<Vec<PhysicalSortExpr>> = range
+        .ordering()
+        .iter()
+        .map(|sort| Some(PhysicalSortExpr::new(shown(&sort.expr)?, sort.options)))
+        .collect();
+    let kept = key
+        .and_then(LexOrdering::new)
+        .and_then(|key| RangePartitioning::try_new(key, range.split_points().to_vec()).ok());
+    kept.map_or(
+        Partitioning::UnknownPartitioning(count),
+        Partitioning::Range,
+    )
+}
+
+impl DisplayAs for GuardExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither the rule nor what it hides.
+        write!(f, "GuardExec: table={}", self.guard.spec.table)
+    }
+}
+
+impl ExecutionPlan for GuardExec {
+    fn name(&self) -> &str {
+        "GuardExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.child]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Some(child) = children.pop() else {
+            return internal_err!("a guard without a scan");
+        };
+        Ok(Arc::new(Self::try_new(
+            child,
+            Arc::clone(&self.guard),
+            self.projection.clone(),
+            self.filters.clone(),
+        )?))
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        #[expect(deprecated, reason = "the trait still requires it")]
+        self.with_new_children(children)
+    }
+
+    /// Nothing of the query's passes here; the guard's own predicate goes to the scan, to leave row groups out.
+    fn gather_filters_for_pushdown(
+        &self,
+        phase: FilterPushdownPhase,
+        parent_filters: Vec<Arc<dyn PhysicalExpr>>,
+        _: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        let mut child = ChildFilterDescription::all_unsupported(&parent_filters);
+        if let (FilterPushdownPhase::Pre, Some(predicate)) = (phase, &self.plan.predicate) {
+            child = child.with_self_filter(Arc::clone(predicate));
+        }
+        Ok(FilterDescription::new().with_child(child))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let batch_size = context.session_config().batch_size();
+        let input = self.child.execute(partition, context)?;
+        Ok(Box::pin(GuardStream::new(
+            input,
+            Arc::clone(&self.plan),
+            batch_size,
+        )?))
+    }
+}

@@ -1,0 +1,190 @@
+//! The rows behind a guard: hidden ones dropped, columns masked, batches of a size that tells nothing.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::BatchCoalescer;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::cast::as_boolean_array;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
+use datafusion::physical_expr::PhysicalExpr;
+use futures::{Stream, StreamExt};
+
+use crate::pseudonym::Mask;
+
+/// A column that a guard shows.
+#[derive(Debug, Clone)]
+pub(super) struct Output {
+    /// Its place in the scan's batches.
+    pub(super) source: usize,
+    /// What is done to it.
+    pub(super) mask: Option<Mask>,
+}
+
+/// What a guard does to the batches of its scan.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    /// What is shown.
+    pub(super) schema: SchemaRef,
+    /// Which rows are shown.
+    pub(super) predicate: Option<Arc<dyn PhysicalExpr>>,
+    /// Which columns are shown.
+    pub(super) outputs: Vec<Output>,
+    /// The person's place in the scan's batches, where a mask needs it.
+    pub(super) person: Option<usize>,
+}
+
+/// The rows behind a guard.
+pub(super) struct GuardStream {
+    input: SendableRecordBatchStream,
+    plan: Arc<Plan>,
+    /// Filtered rows are gathered into full batches: how they were spread among hidden ones must not show.
+    gather: Option<Gather>,
+    done: bool,
+}
+
+struct Gather {
+    coalescer: BatchCoalescer,
+    /// The columns that are kept of the scan's: those shown, and the person.
+    kept: Vec<usize>,
+}
+
+impl GuardStream {
+    pub(super) fn new(
+        input: SendableRecordBatchStream,
+        plan: Arc<Plan>,
+        batch_size: usize,
+    ) -> Result<Self> {
+        let mut kept: Vec<usize> = plan.outputs.iter().map(|output| output.source).collect();
+        kept.extend(plan.person);
+        kept.sort_unstable();
+        kept.dedup();
+        let gather = (plan.predicate.is_some() && !kept.is_empty())
+            .then(|| {
+                let schema = Arc::new(input.schema().project(&kept)?);
+                Ok::<_, DataFusionError>(Gather {
+                    coalescer: BatchCoalescer::new(schema, batch_size.max(1)),
+                    kept,
+                })
+            })
+            .transpose()?;
+        Ok(Self {
+            input,
+            plan,
+            gather,
+            done: false,
+        })
+    }
+
+    fn accept(&mut self, batch: &RecordBatch) -> Result<Option<RecordBatch>> {
+        let keep = match &self.plan.predicate {
+            None => return self.show(batch, |at| at).map(Some),
+            Some(predicate) => predicate.evaluate(batch)?.into_array(batch.num_rows())?,
+        };
+        let keep = as_boolean_array(&keep)?;
+        match &mut self.gather {
+            Some(gather) => {
+                let kept = batch.project(&gather.kept)?;
+                gather.coalescer.push_batch_with_filter(kept, keep)?;
+                Ok(None)
+            }
+            // Nothing but the number of rows is asked for.
+            None => counted(&self.plan.schema, shown(keep)).map(Some),
+        }
+    }
+
+    /// The next gathered batch, masked.
+    fn gathered(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(gather) = &mut self.gather else {
+            return Ok(None);
+        };
+        let Some(batch) = gather.coalescer.next_completed_batch() else {
+            return Ok(None);
+        };
+        let kept = gather.kept.clone();
+        let place = move |at: usize| kept.binary_search(&at).unwrap_or(usize::MAX);
+        self.show(&batch, place).map(Some)
+    }
+
+    fn show(&self, batch: &RecordBatch, place: impl Fn(usize) -> usize) -> Result<RecordBatch> {
+        let column = |at: usize| -> Result<&ArrayRef> {
+            batch.columns().get(place(at)).ok_or_else(|| {
+                DataFusionError::Internal("a guard's scan lacks a column".to_owned())
+            })
+        };
+        let person = self.plan.person.map(column).transpose()?;
+        let columns = self
+            .plan
+            .outputs
+            .iter()
+            .map(|output| {
+                let values = column(output.source)?;
+                match &output.mask {
+                    None => Ok(Arc::clone(values)),
+                    Some(mask) => mask.apply(values, person),
+                }
+            })
+            .collect::<Result<Vec<ArrayRef>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(
+            Arc::clone(&self.plan.schema),
+            columns,
+            &options,
+        )?)
+    }
+}
+
+fn shown(keep: &BooleanArray) -> usize {
+    keep.true_count()
+}
+
+fn counted(schema: &SchemaRef, rows: usize) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(
+        Arc::clone(schema),
+        Vec::new(),
+        &options,
+    )?)
+}
+
+impl Stream for GuardStream {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            match self.gathered() {
+                Ok(Some(batch)) => return Poll::Ready(Some(Ok(batch))),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+            if self.done {
+                return Poll::Ready(None);
+            }
+            match ready!(self.input.poll_next_unpin(cx)) {
+                Some(Ok(batch)) => match self.accept(&batch) {
+                    Ok(Some(batch)) if batch.num_rows() > 0 => return Poll::Ready(Some(Ok(batch))),
+                    Ok(_) => {}
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                },
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => {
+                    self.done = true;
+                    if let Some(gather) = &mut self.gather
+                        && let Err(error) = gather.coalescer.finish_buffered_batch()
+                    {
+                        return Poll::Ready(Some(Err(error.into())));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl RecordBatchStream for GuardStream {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.plan.schema)
+    }
+}

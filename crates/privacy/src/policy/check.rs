@@ -1,0 +1,306 @@
+//! Does a policy fit a store? What only the store's own tables can tell.
+
+use std::collections::BTreeSet;
+
+use super::problem::{Findings, Problem};
+use super::view::{Table, identifier_class};
+use super::{Policy, Role, RoleKind, Rule, TablePattern, listed, nearest};
+use crate::pseudonym::Mask;
+use crate::{Error, Principal, guard};
+
+impl Policy {
+    /// Compares a policy with the tables of a store: names that are not there, treatments that a column's type has
+    /// no meaning for, row filters that do not compile, rules that contradict each other, and columns that no rule
+    /// speaks of. Findings stand in the order of the file.
+    #[must_use]
+    pub fn check(&self, tables: &[Table]) -> Vec<Problem> {
+        let mut findings = Findings::new(&self.text);
+        for rule in &self.rules {
+            self.check_rule(rule, tables, &mut findings);
+        }
+        for role in self.roles.values() {
+            self.check_role(role, tables, &mut findings);
+        }
+        findings.finish()
+    }
+
+    fn check_rule(&self, rule: &Rule, tables: &[Table], findings: &mut Findings<'_>) {
+        let names = || tables.iter().map(|table| table.name.as_str());
+        for pattern in &rule.tables {
+            let TablePattern::Name(name) = pattern else {
+                continue;
+            };
+            if !names().any(|known| known.eq_ignore_ascii_case(&name.value)) {
+                let hint = nearest(&name.value, names()).map_or_else(
+                    || format!("its tables are {}", listed(&names().collect::<Vec<_>>())),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                findings.error_with(
+                    &name.span,
+                    format!("the store has no table `{}`", name.value),
+                    hint,
+                );
+            }
+        }
+        let spoken_of: Vec<&Table> = tables
+            .iter()
+            .filter(|table| rule.speaks_of(&table.name))
+            .collect();
+        for (column, treatment) in &rule.columns {
+            let columns = || {
+                spoken_of.iter().flat_map(|table| {
+                    table
+                        .schema
+                        .fields()
+                        .iter()
+                        .map(|field| field.name().as_str())
+                })
+            };
+            if !spoken_of.is_empty() && !columns().any(|known| known.eq_ignore_ascii_case(column)) {
+                let hint = nearest(column, columns()).map_or_else(
+                    || "compare with `columna info` or `\\d TABLE`".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                findings.error_with(
+                    &treatment.span,
+                    format!("none of the rule's tables has a column `{column}`"),
+                    hint,
+                );
+            }
+        }
+        for table in &spoken_of {
+            for field in table.schema.fields() {
+                let Some(spanned) = rule.columns.get(&field.name().to_lowercase()) else {
+                    continue;
+                };
+                let treatment = &spanned.value;
+                let mut wrong = |reason: &str| {
+                    findings.error(
+                        &spanned.span,
+                        format!(
+                            "`{treatment}` of `{}.{}`: {reason}",
+                            table.name,
+                            field.name()
+                        ),
+                    );
+                };
+                if let Some(reason) = Mask::mismatch(treatment, field.data_type()) {
+                    wrong(reason);
+                } else if *treatment == super::ColumnRule::ShiftDate && table.person_key.is_none() {
+                    wrong("dates are shifted by person, and this table has none");
+                }
+            }
+            if let Some(filter) = &rule.filter
+                && let Err(reason) = guard::check_filter(&filter.value, &table.schema)
+            {
+                findings.error(
+                    &filter.span,
+                    format!("the filter does not fit `{}`: {reason}", table.name),
+                );
+            }
+        }
+    }
+
+    fn check_role(&self, role: &Role, tables: &[Table], findings: &mut Findings<'_>) {
+        if role.kind == RoleKind::Steward {
+            return;
+        }
+        self.check_dp(role, tables, findings);
+        let projects: Vec<Option<&str>> = if role.projects.is_empty() {
+            vec![None]
+        } else {
+            role.projects
+                .iter()
+                .map(|name| Some(name.as_str()))
+                .collect()
+        };
+        let mut said = BTreeSet::new();
+        for purpose in &role.purposes {
+            for project in &projects {
+                let mut principal = Principal::new("", &role.name, purpose);
+                principal.project = project.map(str::to_owned);
+                let view = match self.view(&principal, tables) {
+                    Ok(view) => view,
+                    Err(Error::Refused(refusal)) => {
+                        if said.insert(refusal.message.clone()) {
+                            findings.error_with(
+                                &role.span,
+                                format!("for the role `{}`: {}", role.name, refusal.message),
+                                "give the rules different roles, purposes or projects, or make them agree",
+                            );
+                        }
+                        continue;
+                    }
+                    Err(other) => {
+                        findings.error(&role.span, other.to_string());
+                        continue;
+                    }
+                };
+                let keyed = view
+                    .tables
+                    .values()
+                    .flat_map(|table| &table.columns)
+                    .any(|column| column.rule.needs_key());
+                if keyed && project.is_none() && said.insert("project".to_owned()) {
+                    findings.error_with(
+                        &role.span,
+                        format!(
+                            "the role `{}` sees pseudonyms or shifted dates and works in no project, whose key makes them",
+                            role.name
+                        ),
+                        "write `[projects.NAME]`, and `projects = [\"NAME\"]` in the role",
+                    );
+                }
+                self.warn(role, purpose, *project, tables, &mut said, findings);
+            }
+        }
+    }
+
+    /// Columns that no rule speaks of: they are absent, which may be what is meant.
+    fn warn(
+        &self,
+        role: &Role,
+        purpose: &str,
+        project: Option<&str>,
+        tables: &[Table],
+        said: &mut BTreeSet<String>,
+        findings: &mut Findings<'_>,
+    ) {
+        for table in tables {
+            let rules: Vec<&Rule> = self
+                .rules
+                .iter()
+                .filter(|rule| {
+                    rule.applies(&role.name, purpose, project) && rule.speaks_of(&table.name)
+                })
+                .collect();
+            let Some(first) = rules.first() else {
+                continue;
+            };
+            let unspoken: Vec<String> = table
+                .schema
+                .fields()
+                .iter()
+                .filter(|field| {
+                    rules
+                        .iter()
+                        .all(|rule| rule.opinion(table, field.name()).is_none())
+                })
+                .map(|field| {
+                    let class = identifier_class(table, field.name()).unwrap_or("not in OMOP");
+                    format!("`{}` ({class})", field.name())
+                })
+                .collect();
+            if unspoken.is_empty() || !said.insert(format!("unspoken {}", table.name)) {
+                continue;
+            }
+            findings.warning(
+                &first.span,
+                format!(
+                    "no rule speaks of these columns of `{}`, so that the role `{}` does not see them: {}",
+                    table.name,
+                    role.name,
+                    unspoken.join(", ")
+                ),
+            );
+        }
+    }
+
+    fn check_dp(&self, role: &Role, tables: &[Table], findings: &mut Findings<'_>) {
+        let Some(dp) = &role.dp else {
+            return;
+        };
+        for (table, column) in dp.bounds.keys().chain(dp.keys.keys()) {
+            let found = tables
+                .iter()
+                .find(|known| known.name.eq_ignore_ascii_case(table));
+            let has = found.is_some_and(|table| {
+                let mut fields = table.schema.fields().iter();
+                fields.any(|field| field.name().eq_ignore_ascii_case(column))
+            });
+            if !has {
+                findings.error(
+                    &role.span,
+                    format!(
+                        "the role `{}` declares `{table}.{column}`, and the store has no such column",
+                        role.name
+                    ),
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::policy::Severity;
+
+    fn tables() -> Vec<Table> {
+        ["person", "condition_occurrence", "concept"]
+            .into_iter()
+            .map(|name| {
+                let def = columna_model::table(name).unwrap();
+                Table {
+                    name: name.to_owned(),
+                    schema: def.schema(),
+                    person_key: def.person_key.map(str::to_owned),
+                }
+            })
+            .collect()
+    }
+
+    fn found(text: &str) -> Vec<String> {
+        let policy = Policy::parse("p.toml", text).unwrap();
+        policy
+            .check(&tables())
+            .into_iter()
+            .filter(|problem| problem.severity == Severity::Error)
+            .map(|problem| problem.to_string())
+            .collect()
+    }
+
+    #[test]
+    fn what_does_not_fit_the_store_is_named_with_its_place() {
+        let text = r#"version = 1
+[projects.p]
+[roles.r]
+kind = "analyst"
+purposes = ["research"]
+projects = ["p"]
+[[rules]]
+tables = ["persn"]
+classes = { value = "raw" }
+[[rules]]
+tables = ["person"]
+filter = "1 / year_of_birth > 0"
+columns = { person_id = "pseudonym", year_of_birt = "raw", gender_concept_id = "shift_date" }
+[[rules]]
+tables = ["condition_occurrence"]
+columns = { condition_start_date = { generalize_date = "month" } }
+[[rules]]
+tables = ["condition_occurrence"]
+columns = { condition_start_date = "shift_date" }
+"#;
+        let found = found(text);
+        let has =
+            |part: &str| assert!(found.iter().any(|f| f.contains(part)), "{part}: {found:#?}");
+        has("8:11: error: the store has no table `persn`; did you mean `person`?");
+        has(
+            "13:38: error: none of the rule's tables has a column `year_of_birt`; did you mean `year_of_birth`?",
+        );
+        has(
+            "13:60: error: `shift_date` of `person.gender_concept_id`: it is for DATE and TIMESTAMP columns",
+        );
+        has("12:10: error: the filter does not fit `person`");
+        has("contradict each other: `condition_occurrence.condition_start_date`");
+    }
+
+    #[test]
+    fn pseudonyms_need_a_project() {
+        let text = "version = 1\n[roles.r]\nkind = \"analyst\"\npurposes = [\"x\"]\n[[rules]]\ntables = [\"person\"]\nclasses = { person_key = \"pseudonym\" }\n";
+        let found = found(text);
+        assert!(found[0].contains("works in no project"), "{found:?}");
+    }
+}

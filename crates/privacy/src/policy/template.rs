@@ -1,0 +1,278 @@
+//! `columna privacy policy init`: a sensible start, to be read and changed.
+
+use std::fmt::Write;
+
+use super::view::{Table, identifier_class};
+
+/// The named starting points, and what each is about.
+pub const START_PROFILES: [(&str, &str); 3] = [
+    (
+        "safe-harbor",
+        "HIPAA Safe Harbor (45 CFR 164.514(b)(2)): no record numbers, dates cut to years, ages above 89 as one, three-digit ZIP areas",
+    ),
+    (
+        "korea",
+        "Korean pseudonymised information (PIPA articles 28-2 to 28-7): keyed pseudonyms per project, dates shifted by person",
+    ),
+    (
+        "opensafely",
+        "OpenSAFELY output rules: counts below 8 redacted, all others rounded to 5; no rows at all",
+    ),
+];
+
+/// A policy to start from, for the tables of a store. `today` is the day on which ages are reckoned.
+#[must_use]
+pub fn start(profile: &str, tables: &[Table], today: &str) -> Option<String> {
+    let (_, about) = START_PROFILES.iter().find(|(name, _)| *name == profile)?;
+    let mut text = format!(
+        "# A start, made for this store's tables: {about}.\n\
+         # Nothing is visible until a rule allows it, and where several rules speak of a column, the strictest counts.\n\
+         # Check every change with `columna privacy policy check FILE`, and raise the version.\n\n\
+         version = 1\n\n"
+    );
+    text.push_str(match profile {
+        "safe-harbor" => SAFE_HARBOR_ROLES,
+        "korea" => KOREA_ROLES,
+        _ => OPENSAFELY_ROLES,
+    });
+    let _ = write!(
+        text,
+        "\n# Whoever is older than this on that day shows as somebody of this age. The day must not be before the last of\n\
+         # the data: raise it when data are added.\n[ages]\nover = 89\non = {today}\n"
+    );
+    text.push_str(match profile {
+        "safe-harbor" => SAFE_HARBOR_RULES,
+        "korea" => KOREA_RULES,
+        _ => OPENSAFELY_RULES,
+    });
+    text.push_str(&zip(tables, profile));
+    text.push_str(&unknown(tables));
+    Some(text)
+}
+
+const SAFE_HARBOR_ROLES: &str = r#"# Everything, on record.
+[roles.steward]
+kind = "steward"
+purposes = ["administration"]
+
+# Rows without identifiers.
+[roles.researcher]
+kind = "analyst"
+purposes = ["research"]
+"#;
+
+const KOREA_ROLES: &str = r#"# A project is a domain of pseudonyms: the same patient has another one in every project. Make a key with
+#   columna privacy key new study > keys; chmod 600 keys
+# and give it to sessions with `--keys keys`.
+[projects.study]
+date_shift_days = 364
+keep_weekday = true
+
+# Everything, on record.
+[roles.steward]
+kind = "steward"
+purposes = ["administration"]
+
+# Rows with pseudonyms and shifted dates.
+[roles.researcher]
+kind = "analyst"
+purposes = ["research", "statistics"]
+projects = ["study"]
+"#;
+
+const OPENSAFELY_ROLES: &str = r#"# Everything, on record.
+[roles.steward]
+kind = "steward"
+purposes = ["administration"]
+
+# Numbers about groups of persons.
+[roles.researcher]
+kind = "aggregate"
+purposes = ["research"]
+disclosure = { profile = "opensafely" }
+"#;
+
+const SAFE_HARBOR_RULES: &str = r#"
+[[rules]]
+name = "clinical data without identifiers"
+roles = ["researcher"]
+tables = ["@clinical", "@derived", "@economic"]
+[rules.classes]
+person_key = "absent"
+direct = "absent"
+free_text = "absent"
+key = "absent"
+date = { generalize_date = "year" }
+quasi = "raw"
+code = "raw"
+value = "raw"
+
+[[rules]]
+name = "birth"
+roles = ["researcher"]
+tables = ["person"]
+columns = { year_of_birth = "birth_year", month_of_birth = "absent", day_of_birth = "absent", birth_datetime = "absent" }
+
+[[rules]]
+name = "vocabulary"
+roles = ["researcher"]
+tables = ["@vocabulary"]
+classes = { direct = "raw", key = "raw", code = "raw", value = "raw", date = "raw", free_text = "raw", quasi = "raw" }
+"#;
+
+const KOREA_RULES: &str = r#"
+[[rules]]
+name = "clinical data under pseudonyms"
+roles = ["researcher"]
+tables = ["@clinical", "@derived", "@economic"]
+[rules.classes]
+person_key = "pseudonym"
+direct = "absent"
+free_text = "absent"
+key = "pseudonym"
+date = "shift_date"
+quasi = "raw"
+code = "raw"
+value = "raw"
+
+[[rules]]
+name = "birth"
+roles = ["researcher"]
+tables = ["person"]
+columns = { year_of_birth = "birth_year", month_of_birth = "absent", day_of_birth = "absent", birth_datetime = "absent" }
+
+[[rules]]
+name = "vocabulary"
+roles = ["researcher"]
+tables = ["@vocabulary"]
+classes = { direct = "raw", key = "raw", code = "raw", value = "raw", date = "raw", free_text = "raw", quasi = "raw" }
+"#;
+
+const OPENSAFELY_RULES: &str = r#"
+# What questions may be asked about: the columns are not shown, only numbers made from them.
+[[rules]]
+name = "clinical data"
+roles = ["researcher"]
+tables = ["@clinical", "@derived", "@economic"]
+[rules.classes]
+person_key = "raw"
+direct = "absent"
+free_text = "absent"
+key = "raw"
+date = "raw"
+quasi = "raw"
+code = "raw"
+value = "raw"
+
+[[rules]]
+name = "vocabulary"
+roles = ["researcher"]
+tables = ["@vocabulary"]
+classes = { direct = "raw", key = "raw", code = "raw", value = "raw", date = "raw", free_text = "raw", quasi = "raw" }
+"#;
+
+/// Places, where the store has them: postal codes are cut, streets never show.
+fn zip(tables: &[Table], profile: &str) -> String {
+    let Some(location) = tables.iter().find(|table| table.name == "location") else {
+        return String::new();
+    };
+    let has = |column: &str| location.schema.index_of(column).is_ok();
+    let mut columns = Vec::new();
+    for (column, rule) in [
+        ("location_id", "\"raw\""),
+        ("state", "\"raw\""),
+        ("zip", "\"zip3\""),
+    ] {
+        // Three digits are an area in the United States only.
+        if has(column) && (column != "zip" || profile == "safe-harbor") {
+            columns.push(format!("{column} = {rule}"));
+        }
+    }
+    format!(
+        "\n[[rules]]\nname = \"places\"\nroles = [\"researcher\"]\ntables = [\"location\"]\ncolumns = {{ {} }}\n",
+        columns.join(", ")
+    )
+}
+
+/// Columns that OMOP does not know: nobody but the hospital can say what they hold.
+fn unknown(tables: &[Table]) -> String {
+    let mut text = String::new();
+    for table in tables {
+        let unknown: Vec<&str> = table
+            .schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .filter(|column| identifier_class(table, column).is_none())
+            .collect();
+        if unknown.is_empty() || table.name == "ingest_rejects" {
+            continue;
+        }
+        let _ = write!(
+            text,
+            "\n# OMOP does not know these columns of `{}`, so that nobody sees them until a rule says how:\n#   {}\n",
+            table.name,
+            unknown.join(", ")
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use columna_model::TableKind;
+
+    use crate::policy::{ColumnRule, Severity};
+    use crate::{Policy, Principal};
+
+    fn omop() -> Vec<Table> {
+        columna_model::tables(columna_model::CdmVersion::V5_4)
+            .iter()
+            .map(|def| Table {
+                name: def.name.to_owned(),
+                schema: def.schema(),
+                person_key: def.person_key.map(str::to_owned),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_start_fits_a_store_with_all_of_omop_and_shows_no_direct_identifier() {
+        let tables = omop();
+        for (profile, _) in START_PROFILES {
+            let text = start(profile, &tables, "2026-12-31").unwrap();
+            let policy = Policy::parse(profile, &text).unwrap();
+            let errors: Vec<_> = policy
+                .check(&tables)
+                .into_iter()
+                .filter(|problem| problem.severity == Severity::Error)
+                .map(|problem| problem.to_string())
+                .collect();
+            assert!(errors.is_empty(), "{profile}: {errors:#?}");
+            let view = policy
+                .view(&Principal::new("x", "researcher", "research"), &tables)
+                .unwrap();
+            assert!(view.tables.contains_key("condition_occurrence"));
+            for (name, seen) in &view.tables {
+                let table = tables.iter().find(|table| table.name == *name).unwrap();
+                let clinical = columna_model::table(name).is_some_and(|def| {
+                    matches!(def.kind, TableKind::Clinical | TableKind::Derived)
+                });
+                for column in &seen.columns {
+                    let class = identifier_class(table, &column.name).unwrap();
+                    let direct = clinical && matches!(class, "direct" | "free_text");
+                    assert!(!direct, "{profile}: {name}.{}", column.name);
+                    let dated = clinical && class == "date" && profile != "opensafely";
+                    assert!(
+                        !dated || column.rule != ColumnRule::Raw,
+                        "{name}.{}",
+                        column.name
+                    );
+                }
+            }
+        }
+        assert!(start("other", &tables, "2026-12-31").is_none());
+    }
+}
