@@ -58,6 +58,7 @@ impl Desk {
             .collect();
         let mut tables = [Table {
             measure: String::new(),
+            asked: true,
             cells,
         }];
         let reader = Reader {
@@ -146,6 +147,7 @@ fn a_total_in_other_words_counts_too() {
     let shown = BTreeMap::from([(PERSONS.to_owned(), Some(99.0))]);
     let mut tables = [Table {
         measure: String::new(),
+        asked: true,
         cells: vec![Cell {
             dims: Dims::new(),
             persons,

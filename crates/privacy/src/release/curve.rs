@@ -1,37 +1,28 @@
-//! Statistics of ours: what of their results are counts, and how they are shown.
+//! Curves over time: computed from rounded counts of steps that each hold enough persons.
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, ListArray, StructArray, new_null_array,
-};
+use arrow::array::{Array, Float64Array, ListArray, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use arrow::datatypes::DataType;
+use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Expr;
 
 use super::refused::refuse;
 use crate::disclosure::Profile;
 
-/// How a statistic's result may be disclosed.
+/// How a statistic's result may be disclosed. A statistic that declares nothing is not released.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Declared {
-    /// A survival curve: a list of `time`, `n_risk`, `n_event`, `n_censor` and an estimate, with its standard error
-    /// and interval. Shown with rounded counts, steps merged until each holds enough events.
-    Survival {
+    /// A curve over time, of the arguments time and event: a list of records with `time`, `n_risk`, `n_event`,
+    /// `n_censor`, an estimate, and `cause` where causes compete. Shown with rounded counts and steps merged until each
+    /// holds enough events.
+    Curve {
         /// The estimate's field.
         estimate: &'static str,
         /// How it follows from the counts.
         estimator: Estimator,
-    },
-    /// One number that needs at least this many distinct persons for each of which it is an average, such as a
-    /// restricted mean: shown with three digits.
-    Number,
-    /// A record of numbers, such as a test: those named are counts, the others are shown with three digits.
-    Record {
-        /// The fields that are counts.
-        counts: &'static [&'static str],
     },
 }
 
@@ -42,56 +33,23 @@ pub enum Estimator {
     KaplanMeier,
     /// The sum of d/n.
     NelsonAalen,
+    /// The sum of S · d/n of each cause.
+    AalenJohansen,
 }
 
 impl Declared {
-    /// A call of it can be made safe.
-    pub(super) fn check(&self, args: &[Expr]) -> Result<()> {
-        let Self::Survival { .. } = self else {
-            return Ok(());
-        };
-        // time, event; options are literals. Weights and starts would make counts that are none of persons.
-        let columns = args.iter().filter(|arg| !arg.column_refs().is_empty());
-        if columns.count() > 2 {
-            return refuse(
+    /// The time and the event of a call.
+    pub(super) fn columns<'a>(&self, name: &str, args: &'a [Expr]) -> Result<(&'a Expr, &'a Expr)> {
+        let given = |arg: &&Expr| !matches!(arg, Expr::Literal(value, _) if value.is_null());
+        match args {
+            [time, event, rest @ ..] if !rest.iter().any(|arg| given(&arg)) => Ok((time, event)),
+            _ => refuse(
                 "statistic",
-                "a curve with weights or delayed entry has counts that are not persons",
-                "leave `weights` and `start` out",
-            );
-        }
-        let options = args.iter().any(|arg| {
-            super::expression::is_literal(arg)
-                && !matches!(arg, Expr::Literal(value, _) if value.is_null())
-        });
-        if options {
-            return refuse(
-                "statistic",
-                "a released curve is computed from rounded counts, with plain intervals at 95 %",
-                "leave the options out",
-            );
-        }
-        Ok(())
-    }
-
-    /// One group's result, made safe; NULL where it can't be.
-    pub(super) fn shown(
-        &self,
-        value: &ScalarValue,
-        profile: &Profile,
-        kind: &DataType,
-    ) -> Result<ScalarValue> {
-        match self {
-            Self::Survival {
-                estimate,
-                estimator,
-            } => survival(value, profile, kind, estimate, *estimator),
-            Self::Number => {
-                let ScalarValue::Float64(number) = value.cast_to(&DataType::Float64)? else {
-                    return ScalarValue::try_from(kind);
-                };
-                ScalarValue::Float64(number.map(|number| digits(number, 3))).cast_to(kind)
-            }
-            Self::Record { counts } => record(value, profile, kind, counts),
+                format!(
+                    "a released `{name}` is computed from rounded counts of persons, with plain intervals at 95 %: weights, delayed entry and options have no place in it"
+                ),
+                format!("write {name}(time, event), and use GROUP BY for strata"),
+            ),
         }
     }
 }
@@ -126,120 +84,159 @@ pub(super) fn exponent(number: f64) -> i32 {
     exponent
 }
 
-fn record(
-    value: &ScalarValue,
-    profile: &Profile,
-    kind: &DataType,
-    counts: &[&str],
-) -> Result<ScalarValue> {
-    let array = value.to_array()?;
-    let DataType::Struct(fields) = kind else {
-        return ScalarValue::try_from(kind);
-    };
-    if array.is_null(0) {
-        return ScalarValue::try_from(kind);
+/// A person's time, and what happened then: 0 if nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Follow {
+    pub(super) person: i64,
+    pub(super) time: f64,
+    pub(super) cause: i64,
+}
+
+/// A step of a curve: who had an event of each cause in it, who was censored, and how many were at risk before.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Step {
+    pub(super) time: f64,
+    pub(super) at_risk: u64,
+    pub(super) events: Vec<Vec<i64>>,
+    pub(super) censored: Vec<i64>,
+}
+
+impl Step {
+    fn all_events(&self) -> u64 {
+        self.events.iter().map(|events| events.len() as u64).sum()
     }
-    let array: &StructArray = array.as_struct();
-    let mut columns: Vec<ArrayRef> = Vec::new();
-    for (field, column) in fields.iter().zip(array.columns()) {
-        if !column.data_type().is_numeric() {
-            // Words name the method; lists are of values, and are not shown.
-            let word = matches!(column.data_type(), DataType::Utf8 | DataType::Boolean);
-            columns.push(if word {
-                Arc::clone(column)
-            } else {
-                new_null_array(field.data_type(), 1)
-            });
+
+    fn persons(&self) -> u64 {
+        self.all_events() + self.censored.len() as u64
+    }
+}
+
+/// The causes that happened, in order.
+pub(super) fn causes(follows: &[Follow]) -> Vec<i64> {
+    let mut causes: Vec<i64> = follows
+        .iter()
+        .map(|follow| follow.cause)
+        .filter(|cause| *cause > 0)
+        .collect();
+    causes.sort_unstable();
+    causes.dedup();
+    causes
+}
+
+/// Steps of at least `least` events, none or at least `k` of each cause and of those censored, and with none or at least
+/// `k` left at risk. What remains at the end is not shown. Times are raised to a grid of a hundredth of their range, or a
+/// day: no step ends at a single person's time.
+pub(super) fn steps(follows: &[Follow], causes: &[i64], k: u64, least: u64) -> Vec<Step> {
+    let last = follows.iter().map(|follow| follow.time).fold(0.0, f64::max);
+    let grid = if last > 100.0 {
+        10_f64.powi(exponent(last / 100.0))
+    } else {
+        1.0
+    };
+    let raised = |time: f64| (time / grid).ceil() * grid;
+    let mut ordered = follows.to_vec();
+    ordered.sort_by(|a, b| a.time.total_cmp(&b.time));
+    let mut left = follows.len() as u64;
+    let few = |number: u64| number > 0 && number < k;
+    let empty = |at_risk: u64| Step {
+        time: 0.0,
+        at_risk,
+        events: vec![Vec::new(); causes.len()],
+        censored: Vec::new(),
+    };
+    let mut open = empty(left);
+    let mut steps = Vec::new();
+    for together in ordered.chunk_by(|a, b| raised(a.time) == raised(b.time)) {
+        for follow in together {
+            match causes.binary_search(&follow.cause) {
+                Ok(at) => open.events[at].push(follow.person),
+                Err(_) => open.censored.push(follow.person),
+            }
+        }
+        left -= together.len() as u64;
+        open.time = raised(together[0].time);
+        let rare = open.events.iter().any(|events| few(events.len() as u64));
+        if open.all_events() < least || rare || few(open.censored.len() as u64) || few(left) {
             continue;
         }
-        let numbers = cast(column, &DataType::Float64)?;
-        let number = numbers.as_primitive::<Float64Type>();
-        let shown = number
-            .is_valid(0)
-            .then(|| number.value(0))
-            .and_then(|number| {
-                if counts.contains(&field.name().as_str()) {
-                    count(number, profile)
-                } else {
-                    Some(digits(number, 3))
-                }
-            });
-        let shown: ArrayRef = Arc::new(Float64Array::from(vec![shown]));
-        columns.push(cast(&shown, field.data_type())?);
+        steps.push(std::mem::replace(&mut open, empty(left)));
     }
-    let record = StructArray::try_new(fields.clone(), columns, None)?;
-    Ok(ScalarValue::Struct(Arc::new(record)))
+    steps
 }
 
-/// A count within a result, shown or not.
-fn count(number: f64, profile: &Profile) -> Option<f64> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a count"
-    )]
-    let whole = number.round() as u64;
-    profile.count(whole).map(|count| count as f64)
-}
-
-/// A step of a curve.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Step {
+/// A row of a released curve.
+struct Row {
+    cause: i64,
     time: f64,
     at_risk: f64,
     events: f64,
     censored: f64,
+    estimate: f64,
+    error: Option<f64>,
 }
 
-/// Steps merged until each holds at least `k` events, the last ones left out until as many persons remain at risk;
-/// counts rounded.
-fn merged(steps: &[Step], profile: &Profile) -> Vec<Step> {
-    let k = f64::from(profile.k);
-    let rounded = |number: f64| {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a count"
-        )]
-        let whole = number.round() as u64;
-        profile.rounded(whole) as f64
-    };
-    let mut merged = Vec::new();
-    let mut open: Option<Step> = None;
-    for step in steps {
-        let sum = match open.take() {
-            None => *step,
-            Some(before) => Step {
+/// The curve of steps, cause by cause, from rounded counts.
+fn estimated(causes: &[i64], steps: &[Step], profile: &Profile, estimator: Estimator) -> Vec<Row> {
+    let round = |number: u64| profile.rounded(number) as f64;
+    let mut rows = Vec::new();
+    for (at, cause) in causes.iter().enumerate() {
+        let (mut survival, mut sum, mut greenwood, mut variance) = (1.0_f64, 0.0, 0.0, 0.0_f64);
+        for step in steps {
+            let n = round(step.at_risk).max(1.0);
+            let events = round(step.events[at].len() as u64);
+            let d = events.min(n);
+            let all: f64 = step
+                .events
+                .iter()
+                .map(|events| round(events.len() as u64))
+                .sum();
+            let (estimate, error) = match estimator {
+                Estimator::KaplanMeier => {
+                    survival *= 1.0 - d / n;
+                    greenwood += if n > d {
+                        d / (n * (n - d))
+                    } else {
+                        f64::INFINITY
+                    };
+                    (survival, Some(survival * f64::sqrt(greenwood)))
+                }
+                Estimator::NelsonAalen => {
+                    sum += d / n;
+                    variance += d / (n * n);
+                    (sum, Some(variance.sqrt()))
+                }
+                Estimator::AalenJohansen => {
+                    sum += survival * d / n;
+                    survival *= 1.0 - all.min(n) / n;
+                    (sum, None)
+                }
+            };
+            rows.push(Row {
+                cause: *cause,
                 time: step.time,
-                at_risk: before.at_risk,
-                events: before.events + step.events,
-                censored: before.censored + step.censored,
-            },
-        };
-        // Censored persons count like events: a step of few of either gives them away.
-        let few = |number: f64| number > 0.0 && number < k;
-        let left = step.at_risk - step.events - step.censored;
-        if sum.events < k || few(sum.censored) || few(left) {
-            open = Some(sum);
-            continue;
+                at_risk: n,
+                events,
+                censored: round(step.censored.len() as u64),
+                estimate,
+                error: error.filter(|error| error.is_finite()),
+            });
         }
-        merged.push(Step {
-            time: sum.time,
-            at_risk: rounded(sum.at_risk),
-            events: rounded(sum.events),
-            censored: rounded(sum.censored),
-        });
     }
-    merged
+    rows
 }
 
-fn survival(
-    value: &ScalarValue,
+/// A curve's result, of the type that its function gives.
+pub(super) fn result(
+    causes: &[i64],
+    steps: &[Step],
     profile: &Profile,
+    declared: &Declared,
     kind: &DataType,
-    estimate: &str,
-    estimator: Estimator,
 ) -> Result<ScalarValue> {
+    let Declared::Curve {
+        estimate,
+        estimator,
+    } = declared;
     let null = ScalarValue::try_from(kind)?;
     let DataType::List(item) = kind else {
         return Ok(null);
@@ -247,84 +244,35 @@ fn survival(
     let DataType::Struct(fields) = item.data_type() else {
         return Ok(null);
     };
-    let array = value.to_array()?;
-    let list: &ListArray = array.as_list();
-    if list.is_null(0) {
-        return Ok(null);
-    }
-    let rows = list.value(0);
-    let rows: &StructArray = rows.as_struct();
-    let column = |name: &str| -> Result<Float64Array> {
-        let column = rows.column_by_name(name).ok_or_else(|| {
-            DataFusionError::Internal(format!("a curve without `{name}` was declared as one"))
-        })?;
-        Ok(cast(column, &DataType::Float64)?
-            .as_primitive::<Float64Type>()
-            .clone())
-    };
-    let (time, at_risk, events, censored) = (
-        column("time")?,
-        column("n_risk")?,
-        column("n_event")?,
-        column("n_censor")?,
-    );
-    let steps: Vec<Step> = (0..rows.len())
-        .map(|row| Step {
-            time: time.value(row),
-            at_risk: at_risk.value(row),
-            events: events.value(row),
-            censored: censored.value(row),
-        })
-        .collect();
-    let steps = merged(&steps, profile);
-    let (mut estimates, mut errors) = (Vec::new(), Vec::new());
-    let (mut product, mut sum, mut greenwood, mut variance) = (1.0, 0.0, 0.0, 0.0);
-    for step in &steps {
-        let (d, n) = (step.events.min(step.at_risk), step.at_risk.max(1.0));
-        product *= 1.0 - d / n;
-        sum += d / n;
-        greenwood += if n > d {
-            d / (n * (n - d))
-        } else {
-            f64::INFINITY
-        };
-        variance += d / (n * n);
-        let (number, error) = match estimator {
-            Estimator::KaplanMeier => (product, product * f64::sqrt(greenwood)),
-            Estimator::NelsonAalen => (sum, f64::sqrt(variance)),
-        };
-        estimates.push(number);
-        errors.push(if error.is_finite() { Some(error) } else { None });
-    }
-    let z = 1.959_963_984_540_054;
+    let rows = estimated(causes, steps, profile, *estimator);
     let bound = |sign: f64| -> Float64Array {
-        estimates
-            .iter()
-            .zip(&errors)
-            .map(|(number, error)| {
-                let error = error.as_ref()?;
-                let value = number + sign * z * error;
+        // The normal quantile of 95 %.
+        const Z: f64 = 1.959_963_984_540_054;
+        rows.iter()
+            .map(|row| {
+                let bound = row.estimate + sign * Z * row.error?;
                 Some(match estimator {
-                    Estimator::KaplanMeier => value.clamp(0.0, 1.0),
-                    Estimator::NelsonAalen => value.max(0.0),
+                    Estimator::NelsonAalen => bound.max(0.0),
+                    _ => bound.clamp(0.0, 1.0),
                 })
             })
             .collect()
     };
-    let of = |get: fn(&Step) -> f64| -> Float64Array { steps.iter().map(get).map(Some).collect() };
+    let of = |get: fn(&Row) -> f64| -> Float64Array { rows.iter().map(get).map(Some).collect() };
     let columns = fields
         .iter()
         .map(|field| {
             let numbers = match field.name().as_str() {
-                "time" => of(|step| step.time),
-                "n_risk" => of(|step| step.at_risk),
-                "n_event" => of(|step| step.events),
-                "n_censor" => of(|step| step.censored),
-                "std_err" => errors.iter().copied().collect(),
+                "cause" => of(|row| row.cause as f64),
+                "time" => of(|row| row.time),
+                "n_risk" => of(|row| row.at_risk),
+                "n_event" => of(|row| row.events),
+                "n_censor" => of(|row| row.censored),
+                "std_err" => rows.iter().map(|row| row.error).collect(),
                 "lower" => bound(-1.0),
                 "upper" => bound(1.0),
-                name if name == estimate => estimates.iter().map(|e| Some(*e)).collect(),
-                _ => Float64Array::new_null(steps.len()),
+                name if name == *estimate => of(|row| row.estimate),
+                _ => Float64Array::new_null(rows.len()),
             };
             Ok(cast(&numbers, field.data_type())?)
         })
@@ -339,6 +287,30 @@ fn survival(
     Ok(ScalarValue::List(Arc::new(list)))
 }
 
+/// The groups of persons whose numbers a curve shows, and those that are left: together they are all persons.
+pub(super) fn groups(steps: &[Step], follows: &[Follow]) -> Vec<(String, Vec<i64>)> {
+    let mut groups = Vec::new();
+    for (at, step) in steps.iter().enumerate() {
+        for (cause, events) in step.events.iter().enumerate() {
+            groups.push((format!("{at}:{cause}"), events.clone()));
+        }
+        groups.push((format!("{at}:censored"), step.censored.clone()));
+    }
+    let shown: std::collections::HashSet<i64> = groups
+        .iter()
+        .flat_map(|(_, persons)| persons)
+        .copied()
+        .collect();
+    let rest = follows
+        .iter()
+        .map(|follow| follow.person)
+        .filter(|person| !shown.contains(person))
+        .collect();
+    groups.push(("rest".to_owned(), rest));
+    groups.retain(|(_, persons)| !persons.is_empty());
+    groups
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -346,41 +318,59 @@ mod tests {
     use super::*;
     use crate::disclosure::profile;
 
+    fn follows(rows: &[(i64, f64, i64)]) -> Vec<Follow> {
+        rows.iter()
+            .map(|(person, time, cause)| Follow {
+                person: *person,
+                time: *time,
+                cause: *cause,
+            })
+            .collect()
+    }
+
     #[test]
     fn steps_hold_enough_events_and_leave_enough_at_risk() {
-        let mut steps = Vec::new();
-        let mut at_risk = 100.0;
-        for day in 1..=50 {
-            steps.push(Step {
-                time: f64::from(day),
-                at_risk,
-                events: 2.0,
-                censored: 0.0,
-            });
-            at_risk -= 2.0;
-        }
+        // Two events a day.
+        let all = follows(
+            &(0..100)
+                .map(|n| (n, 1.0 + (n / 2) as f64, 1))
+                .collect::<Vec<_>>(),
+        );
+        let shown = steps(&all, &[1], 11, 11);
+        assert!(shown.iter().all(|step| step.all_events() >= 11));
+        let left = 100 - shown.iter().map(Step::persons).sum::<u64>();
+        assert!(left == 0 || left >= 11, "{left} are left");
+        assert_eq!(shown[1].at_risk, 100 - shown[0].persons());
+        // Few censored do not show, nor a cause of few.
+        let mut few = follows(
+            &(0..60)
+                .map(|n| (n, 1.0 + (n / 20) as f64, 1))
+                .collect::<Vec<_>>(),
+        );
+        few[0].cause = 0;
+        assert!(steps(&few, &[1], 11, 11).is_empty());
+        few[0].cause = 2;
+        assert!(steps(&few, &[1, 2], 11, 11).is_empty());
+    }
+
+    #[test]
+    fn estimates_follow_from_what_is_shown() {
+        let step = |time: f64, at_risk: u64, events: &[usize]| Step {
+            time,
+            at_risk,
+            events: events.iter().map(|n| vec![0; *n]).collect(),
+            censored: Vec::new(),
+        };
         let cms = profile("cms").unwrap();
-        let merged = merged(&steps, &cms);
-        assert!(merged.iter().all(|step| step.events >= 11.0));
-        let shown: f64 = merged.iter().map(|step| step.events).sum();
-        let left = 100.0 - shown;
-        assert!(left == 0.0 || left >= 11.0, "{left} are left");
-        // Few censored at the end do not show either.
-        let tail = [
-            Step {
-                time: 1.0,
-                at_risk: 100.0,
-                events: 20.0,
-                censored: 0.0,
-            },
-            Step {
-                time: 2.0,
-                at_risk: 80.0,
-                events: 20.0,
-                censored: 3.0,
-            },
-        ];
-        assert_eq!(super::merged(&tail, &cms).len(), 1);
+        // By hand: S = (1 - 20/100)(1 - 40/80); F1 = 20/100 + 0.8·20/80, F2 = 0 + 0.8·20/80.
+        let two = [step(1.0, 100, &[20]), step(2.0, 80, &[40])];
+        let rows = estimated(&[1], &two, &cms, Estimator::KaplanMeier);
+        assert!((rows[1].estimate - 0.4).abs() < 1e-12);
+        let competing = [step(1.0, 100, &[20, 0]), step(2.0, 80, &[20, 20])];
+        let rows = estimated(&[1, 2], &competing, &cms, Estimator::AalenJohansen);
+        assert!((rows[1].estimate - 0.4).abs() < 1e-12 && (rows[3].estimate - 0.2).abs() < 1e-12);
+        let rows = estimated(&[1], &two, &cms, Estimator::NelsonAalen);
+        assert!((rows[1].estimate - 0.7).abs() < 1e-12);
     }
 
     #[test]

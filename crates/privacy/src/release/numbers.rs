@@ -8,7 +8,7 @@ use arrow::compute::{SortColumn, lexsort_to_indices, take};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 
-use super::curve::{decimals, digits, exponent};
+use super::curve::{Declared, Follow, causes, decimals, digits, exponent, groups, result, steps};
 use super::spec::{Basis, Function, Number, Spec};
 use crate::disclosure::cube::Dims;
 use crate::disclosure::persons::{Contribution, Persons};
@@ -38,16 +38,9 @@ pub(super) fn released(
         .iter_mut()
         .map(|cell| cell.persons.contributions().len() as u64)
         .collect();
-    // The first basis decides which groups are listed; it is released only if a number of it is shown.
-    let asked: Vec<bool> = spec.bases.iter().map(|basis| basis.asked).collect();
-    let skipped = if asked[0] { 0 } else { 1 };
-    let mut outcomes = releases
-        .release(reader, profile, &mut tables[skipped..])
+    let outcomes = releases
+        .release(reader, profile, &mut tables)
         .map_err(|error| DataFusionError::External(Box::new(error)))?;
-    if skipped == 1 {
-        let all = vec![Outcome::Shown(BTreeMap::new()); places.len()];
-        outcomes.insert(0, all);
-    }
     let enough = |row: usize| persons[row] >= u64::from(profile.k);
     // A group of few persons is not listed: its key would show that somebody has it. A result without groups has one row.
     let listed: Vec<usize> = (0..places.len())
@@ -59,13 +52,19 @@ pub(super) fn released(
         columns.push(take(input.column(key), &indices, None)?);
     }
     let mut withheld = 0;
+    let mut desk = Desk {
+        tables: &mut tables,
+        profile,
+        reader,
+        releases,
+    };
     for (number, field) in spec.numbers.iter().zip(schema.fields().iter().skip(first)) {
         let values = listed
             .iter()
             .map(|row| {
                 let group_shown = enough(*row) && outcomes[0][*row] != Outcome::Withheld;
                 let shown = if group_shown {
-                    value(number, *row, &outcomes, &mut tables, input, spec, profile)?
+                    value(number, *row, &outcomes, &mut desk)?
                 } else {
                     None
                 };
@@ -177,6 +176,7 @@ fn table(column: &ArrayRef, basis: &Basis, places: &[Dims], profile: &Profile) -
         .collect();
     Ok(Table {
         measure: basis.measure_name(),
+        asked: basis.asked,
         cells,
     })
 }
@@ -286,16 +286,120 @@ fn number_of(outcome: &Outcome, name: &str) -> Option<f64> {
     }
 }
 
+/// What numbers are made of.
+struct Desk<'a> {
+    tables: &'a mut [Table],
+    profile: &'a Profile,
+    reader: &'a Reader,
+    releases: &'a Releases,
+}
+
+/// A curve: each of its steps is a group of persons, and is released like one.
+fn curve_of(
+    desk: &mut Desk<'_>,
+    declared: &Declared,
+    times: usize,
+    events: usize,
+    row: usize,
+    kind: &DataType,
+) -> Result<Option<ScalarValue>> {
+    let events: Vec<Contribution> = desk.tables[events].cells[row]
+        .persons
+        .contributions()
+        .to_vec();
+    let times = desk.tables[times].cells[row].persons.contributions();
+    // The same persons, by the same filter, once each.
+    let once = times.iter().chain(&events).all(|entry| entry.rows == 1);
+    if !once || times.len() != events.len() {
+        return Ok(None);
+    }
+    let follows: Vec<Follow> = times
+        .iter()
+        .zip(&events)
+        .filter(|(time, event)| time.sum >= 0.0 && (0.0..=9.0).contains(&event.sum))
+        .map(|(time, event)| Follow {
+            person: time.person,
+            time: time.sum,
+            #[expect(clippy::cast_possible_truncation, reason = "from 0 to 9")]
+            cause: event.sum.round() as i64,
+        })
+        .collect();
+    let causes = causes(&follows);
+    let k = u64::from(desk.profile.k);
+    // Where a step is too near to something that is known, longer steps may do.
+    for least in [k, 2 * k, 4 * k] {
+        let steps = steps(&follows, &causes, k, least);
+        let groups = groups(&steps, &follows);
+        if steps.is_empty() {
+            return Ok(None);
+        }
+        let mut cells: Vec<Cell> = groups
+            .iter()
+            .map(|(name, members)| group_cell(members, Some(name), desk.profile))
+            .collect();
+        let all: Vec<i64> = follows.iter().map(|follow| follow.person).collect();
+        cells.push(group_cell(&all, None, desk.profile));
+        let own: Vec<_> = cells
+            .iter()
+            .map(|cell| cell.values.get(IDENTITY).copied())
+            .collect();
+        let mut tables = [Table {
+            measure: String::new(),
+            asked: true,
+            cells,
+        }];
+        let outcomes = desk
+            .releases
+            .release(desk.reader, desk.profile, &mut tables)
+            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let shown = outcomes[0]
+            .iter()
+            .zip(own)
+            .all(|(outcome, own)| match outcome {
+                // The very persons, not those of a similar group.
+                Outcome::Shown(values) => values.get(IDENTITY).copied() == own,
+                Outcome::Withheld => false,
+            });
+        if shown {
+            return result(&causes, &steps, desk.profile, declared, kind).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+fn group_cell(members: &[i64], name: Option<&str>, profile: &Profile) -> Cell {
+    let mut members = members.to_vec();
+    members.sort_unstable();
+    let mut persons = Persons::default();
+    for person in members {
+        persons.push(person, 0.0);
+    }
+    let count = persons.contributions().len() as u64;
+    let shown = profile.count(count).map(|n| n as f64);
+    let identity = identity(persons.contributions());
+    Cell {
+        dims: name
+            .map(|name| ("step".to_owned(), name.to_owned()))
+            .into_iter()
+            .collect(),
+        safe: shown.is_some(),
+        persons,
+        values: BTreeMap::from([
+            (PERSONS.to_owned(), shown),
+            (ROWS.to_owned(), shown),
+            (IDENTITY.to_owned(), Some(identity)),
+        ]),
+    }
+}
+
 /// A number of a listed group.
 fn value(
     number: &Number,
     row: usize,
     outcomes: &[Vec<Outcome>],
-    tables: &mut [Table],
-    input: &RecordBatch,
-    spec: &Spec,
-    profile: &Profile,
+    desk: &mut Desk<'_>,
 ) -> Result<Option<ScalarValue>> {
+    let profile = desk.profile;
     let of = |basis: usize, name: &str| number_of(&outcomes[basis][row], name);
     let own = number.basis;
     let shown = match &number.function {
@@ -313,31 +417,12 @@ fn value(
             own,
             *whole,
             row,
-            tables,
+            desk.tables,
             profile,
         ),
-        Function::Statistic(declared, place) => {
-            let rows = spec.bases[own].measure.as_ref().map(|_| IDENTITY);
-            let same = match rows {
-                // The very persons that the statistic was computed from, not those of a similar group.
-                Some(name) => {
-                    let mine = identity(tables[own].cells[row].persons.contributions());
-                    of(own, name) == Some(mine)
-                }
-                None => of(own, ROWS).is_some(),
-            };
-            let once = tables[own].cells[row]
-                .persons
-                .contributions()
-                .iter()
-                .all(|entry| entry.rows == 1);
-            if !same || !once {
-                return Ok(None);
-            }
-            let column = spec.keys.len() + usize::from(spec.levels) + spec.bases.len() + place;
-            let value = ScalarValue::try_from_array(input.column(column), row)?;
-            let shown = declared.shown(&value, profile, &number.kind)?;
-            return Ok((!shown.is_null()).then_some(shown));
+        Function::Curve(declared, events) => {
+            let shown = curve_of(desk, declared, own, *events, row, &number.kind)?;
+            return Ok(shown.filter(|shown| !shown.is_null()));
         }
     };
     Ok(shown.map(|number| ScalarValue::Float64(Some(number))))

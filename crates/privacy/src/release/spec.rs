@@ -31,8 +31,8 @@ pub(super) enum Function {
     Variance,
     /// The share of another basis' rows.
     Share(usize),
-    /// A statistic of ours, computed by itself and made safe by what it declares.
-    Statistic(Declared, usize),
+    /// A curve over the measure, which is time; the other basis has the same persons' events.
+    Curve(Declared, usize),
 }
 
 /// Rows that numbers are computed from.
@@ -94,8 +94,6 @@ struct Builder<'a> {
     schema: &'a DFSchema,
     declared: &'a BTreeMap<String, Declared>,
     bases: Vec<Basis>,
-    /// Statistics of ours that are computed beside the bases.
-    statistics: Vec<Expr>,
 }
 
 /// The release of a grouping, and the grouping that is computed for it.
@@ -116,7 +114,6 @@ pub(super) fn spec(
             measure: None,
             asked: false,
         }],
-        statistics: Vec::new(),
     };
     let levels = aggregate
         .schema
@@ -145,7 +142,7 @@ pub(super) fn spec(
         });
     }
     let person = cast(Expr::Column(rows.person.clone()), DataType::Int64);
-    let mut functions: Vec<Expr> = builder
+    let functions: Vec<Expr> = builder
         .bases
         .iter()
         .map(|basis| {
@@ -163,7 +160,6 @@ pub(super) fn spec(
             ))
         })
         .collect();
-    functions.extend(builder.statistics);
     // A function's name leaves out its filter.
     let functions = functions
         .into_iter()
@@ -202,17 +198,23 @@ pub(super) fn total_group(expr: &Expr, scope: &super::expression::Scope<'_>) -> 
 
 impl Builder<'_> {
     fn basis(&mut self, filter: Option<Expr>, measure: Option<Expr>) -> usize {
+        let at = self.collected(filter, measure);
+        self.bases[at].asked = true;
+        at
+    }
+
+    /// Rows that are needed, and that nothing is shown of by themselves.
+    fn collected(&mut self, filter: Option<Expr>, measure: Option<Expr>) -> usize {
         let wanted = Basis {
             filter,
             measure,
-            asked: true,
+            asked: false,
         };
         let found = self
             .bases
             .iter()
             .position(|basis| basis.filter == wanted.filter && basis.measure == wanted.measure);
         if let Some(at) = found {
-            self.bases[at].asked = true;
             return at;
         }
         self.bases.push(wanted);
@@ -255,7 +257,7 @@ impl Builder<'_> {
                 [arg],
             ) => self.spread(name, arg, filter),
             _ => match self.declared.get(name) {
-                Some(declared) => self.statistic(expr, declared.clone(), &params.args, filter),
+                Some(declared) => self.curve(name, declared.clone(), &params.args, filter),
                 None => Err(not_released(name)),
             },
         }
@@ -378,53 +380,34 @@ impl Builder<'_> {
         Ok((total, basis))
     }
 
-    fn statistic(
+    /// A curve: both its columns are kept by person, and everything else follows from them.
+    fn curve(
         &mut self,
-        expr: &Expr,
+        name: &str,
         declared: Declared,
         args: &[Expr],
         filter: Option<Expr>,
     ) -> Result<(Function, usize)> {
-        declared.check(args)?;
-        let scope = self.rows.scope(self.schema);
-        let args = args
-            .iter()
-            .map(|arg| scope.total(arg.clone()))
-            .collect::<Result<Vec<_>>>()?;
-        // The rows that the statistic is of: its columns are known.
-        let mut known = filter.clone();
-        let mut time = None;
-        for arg in args.iter().filter(|arg| !arg.column_refs().is_empty()) {
-            if arg.get_type(self.schema)?.is_numeric() && time.is_none() {
-                time = Some(arg.clone());
-            }
-            let present = arg.clone().is_not_null();
-            known = Some(match known {
-                Some(filter) => filter.and(present),
-                None => present,
-            });
+        let (time, event) = declared.columns(name, args)?;
+        if !is_measure(number(time, self.schema)?, &self.rows.measured) {
+            return refuse(
+                "measure",
+                format!(
+                    "the time of `{name}` is a column of numbers or arithmetic on them, so that no condition on single persons hides in it"
+                ),
+                "put conditions into WHERE, FILTER or GROUP BY",
+            );
         }
-        let basis = self.basis(known.clone(), time);
-        let _rows = self.basis(known, None);
-        let Expr::AggregateFunction(call) = plain(expr) else {
-            return Err(not_released("this"));
-        };
-        let call = Expr::AggregateFunction(AggregateFunction::new_udf(
-            Arc::clone(&call.func),
-            args,
-            false,
-            filter.map(Box::new),
-            vec![],
-            call.params.null_treatment,
-        ));
-        let place = match self.statistics.iter().position(|known| *known == call) {
-            Some(place) => place,
-            None => {
-                self.statistics.push(call);
-                self.statistics.len() - 1
-            }
-        };
-        Ok((Function::Statistic(declared, place), basis))
+        let scope = self.rows.scope(self.schema);
+        let (time, event) = (scope.total(time.clone())?, scope.total(event.clone())?);
+        let known = time.clone().is_not_null().and(event.clone().is_not_null());
+        let known = Some(match filter {
+            Some(filter) => filter.and(known),
+            None => known,
+        });
+        let events = self.collected(known.clone(), Some(cast(event, DataType::Float64)));
+        let times = self.collected(known, Some(time));
+        Ok((Function::Curve(declared, events), times))
     }
 }
 
