@@ -410,6 +410,20 @@ fn crash(place: &Place, mut scheduler: Child) {
 }
 
 #[test]
+fn one_pass_waits_for_what_a_killed_scheduler_left_running() {
+    let place = Place::new();
+    let study = place.specification("a", "sleep 1");
+    place.add(&study, &["--cron=0 2 * * *"]);
+    place.schedule(&["start", "a"]).ok();
+    place.schedule(&["start", "a"]).ok();
+    let scheduler = place.start(&[]);
+    place.wait("the begin", || !place.ledger().is_empty());
+    killed(scheduler);
+    place.once().ok();
+    assert_eq!(place.states(), ["succeeded", "succeeded"]);
+}
+
+#[test]
 fn a_machine_that_goes_down_again_and_again_loses_no_run() {
     let place = Place::new();
     for name in ["a", "b", "c"] {

@@ -310,8 +310,8 @@ impl Scheduler<'_> {
                 return Ok(false);
             }
         }
-        // Claimed by nobody and ready: full of other schedulers' runs. Theirs is the room, and theirs is the run.
-        Ok(true)
+        // What a killed scheduler left running may keep a run that is due from starting: it is waited for.
+        Ok(!self.state.waits_behind_others(self.clock.now())?)
     }
 
     /// Waits until each notice was tried. Those that failed are left to the next scheduler.

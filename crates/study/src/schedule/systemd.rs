@@ -18,7 +18,6 @@ pub fn unit(program: &Path, arguments: &[String]) -> String {
         "\
 [Unit]
 Description=Columna: scheduled studies
-Documentation=man:columna-schedule(1)
 Wants=network-online.target
 After=network-online.target time-sync.target
 
@@ -32,7 +31,6 @@ KillMode=process
 # Nothing that a study writes is for other users.
 UMask=0077
 NoNewPrivileges=true
-PrivateTmp=true
 
 [Install]
 WantedBy=default.target

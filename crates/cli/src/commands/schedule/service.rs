@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use columna_study::schedule::{
-    self as schedule, Capacity, Entry, GRACE, Job, Options, State, Stop, SystemClock, unit,
+    self as schedule, Capacity, Entry, GRACE, Job, Options, Stop, SystemClock, unit,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -16,13 +16,8 @@ use crate::settings::Settings;
 use crate::size::plural;
 
 pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
-    let folder = absolute(folder(&args.state)?);
-    // A scheduler may be there before its first schedule.
-    let state = if args.once {
-        open(&args.state)?
-    } else {
-        State::create(&folder).map_err(failed)?
-    };
+    // Not made here: a mistyped store would be served for ever, with nothing to do.
+    let state = open(&args.state)?;
     let options = Options {
         capacity: Capacity {
             runs: usize::from(args.service.max_runs),
@@ -154,7 +149,7 @@ pub(super) fn install(args: &InstallArgs) -> Result<(), CliError> {
          #   systemctl --user enable --now columna-schedule\n\
          #   loginctl enable-linger    (so that it runs while nobody is logged in)\n\
          # or as /etc/systemd/system/columna-schedule.service with `User=` under [Service] and\n\
-         # `WantedBy=multi-user.target`. It reads its log with: journalctl --user -u columna-schedule"
+         # `WantedBy=multi-user.target`. Its log: journalctl --user -u columna-schedule"
     )?;
     Ok(write!(out, "{}", unit(&program()?, &arguments))?)
 }

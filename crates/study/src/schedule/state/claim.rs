@@ -109,6 +109,25 @@ impl State {
         })
     }
 
+    /// Whether a run could start if those that run now were finished.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub(crate) fn waits_behind_others(&self, now: DateTime<Utc>) -> Result<bool> {
+        self.read("look for waiting runs", |connection| {
+            if runs::select(connection, "WHERE state = 'running'", &[])?.is_empty() {
+                return Ok(false);
+            }
+            for run in runs::select(connection, "WHERE state = 'waiting'", &[])? {
+                let paused = schedules::find(connection, &run.schedule)?.is_none_or(|s| s.paused);
+                if !paused && ready(&run, now) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
     /// What a waiting run waits for, in words.
     ///
     /// # Errors
