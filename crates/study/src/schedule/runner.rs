@@ -189,6 +189,10 @@ fn watch(job: &Job, state: &mut State, run: &Run, mut child: Child, stop: &Stop)
     // What it started goes with it.
     process::signal_group(group, Signal::SIGKILL);
     let status = child.wait().ok();
+    // Also what left the group: it has the token in its environment, as this process has.
+    if let Ok(token) = std::env::var(process::TOKEN) {
+        process::clear(&token);
+    }
     let mut ending = match why.map(|(why, _)| why) {
         None => by_status(status),
         Some(Why::Lost) => return None,

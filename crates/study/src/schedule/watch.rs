@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use columna_store::Store;
+use columna_store::{Operation, Store};
 
 use super::clock::Clock;
 use super::error::{Error, Result};
@@ -16,7 +16,8 @@ use super::stop::Stop;
 /// How long a store may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The newest snapshot of a store; none where it has none yet.
+/// The newest snapshot of a store that changed its data; none where nothing was delivered yet. What only orders files
+/// anew is no news for a study.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -29,19 +30,40 @@ pub fn newest(url: &str) -> Result<Option<Newest>> {
         .enable_all()
         .build()
         .map_err(|error| failed(Box::new(error)))?;
-    let asked = async {
-        let store = Store::open(url).await?;
-        store.snapshot(None).await
-    };
-    let answer = runtime
+    let asked = async { Ok::<_, columna_store::Error>(data(&Store::open(url).await?).await?) };
+    runtime
         .block_on(async { tokio::time::timeout(TIMEOUT, asked).await })
-        .map_err(|_| failed("it does not answer".into()))?;
-    let snapshot = answer.map_err(|error| failed(Box::new(error)))?;
-    Ok(Some(Newest {
-        version: snapshot.version(),
-        hash: snapshot.hash().to_owned(),
-        time: snapshot.time(),
-    }))
+        .map_err(|_| failed("it does not answer".into()))?
+        .map_err(|error| failed(Box::new(error)))
+}
+
+async fn data(store: &Store) -> Result<Option<Newest>, columna_store::Error> {
+    let mut snapshot = store.snapshot(None).await?;
+    loop {
+        let parent = match snapshot.operation() {
+            Operation::Create => return Ok(None),
+            Operation::Compact { .. } => snapshot.parent().cloned(),
+            _ => None,
+        };
+        let Some(parent) = parent else {
+            return Ok(Some(Newest {
+                version: snapshot.version(),
+                hash: snapshot.hash().to_owned(),
+                time: snapshot.time(),
+            }));
+        };
+        match store.snapshot(Some(parent.version)).await {
+            Ok(before) => snapshot = before,
+            // Its parent is not kept any more, but its name is.
+            Err(_) => {
+                return Ok(Some(Newest {
+                    version: parent.version,
+                    hash: parent.blake3,
+                    time: snapshot.time(),
+                }));
+            }
+        }
+    }
 }
 
 /// Looks at all stores once. `said` holds each store's trouble that was told.

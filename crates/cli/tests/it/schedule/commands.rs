@@ -1,0 +1,177 @@
+//! What schedules do when all goes well, and what mistakes are told.
+
+use std::fs;
+use std::time::Duration;
+
+use super::{Place, killed};
+use crate::support::{PATIENTS, columna, text};
+
+#[test]
+fn schedules_are_added_looked_at_run_and_removed() {
+    let place = Place::new();
+    let study = place.specification("nightly", "echo 'done in the study'");
+    place.schedule(&["list"]).fails(1, "there is no schedule");
+    place
+        .schedule(&["add", &study])
+        .fails(2, "nothing says when the study runs");
+    place
+        .schedule(&["add", &study, "--cron=0 2 * * *", "--timezone=Asia/Soul"])
+        .fails(2, "`Asia/Soul` is not a time zone");
+    place
+        .schedule(&["add", "none.yaml", "--cron=@daily"])
+        .fails(1, "there is no specification `none.yaml`");
+    place
+        .schedule(&[
+            "add",
+            &study,
+            "--cron=@daily",
+            "--webhook=http://hospital.example/x",
+        ])
+        .fails(2, "over the network");
+    place
+        .schedule(&["add", &study, "--cron=@daily", "--", "--out=elsewhere"])
+        .fails(2, "`--out` cannot stand after `--`");
+    let added = place.schedule(&["add", &study, "--cron=0 2 * * *", "--timezone=Asia/Seoul"]);
+    assert!(
+        added.err.contains("no scheduler is at work"),
+        "{}",
+        added.err
+    );
+    assert!(added.ok().contains("02:00 KST"));
+    place
+        .schedule(&["add", &study, "--cron=@daily"])
+        .fails(2, "there is a schedule named `nightly` already");
+    let list = place.schedule(&["list"]).ok();
+    assert!(list.contains("0 2 * * * Asia/Seoul"), "{list}");
+    place
+        .schedule(&["start", "nigtly"])
+        .fails(2, "did you mean `nightly`?");
+    place.schedule(&["start", "nightly"]).ok();
+    place.once().ok();
+    let history = place.schedule(&["history"]).ok();
+    assert!(history.contains("succeeded"), "{history}");
+    let show = place.schedule(&["show", "1"]).ok();
+    assert!(
+        show.contains("attempt 1 begins") && show.contains("done in the study"),
+        "{show}"
+    );
+    assert_eq!(
+        place.schedule(&["show", "1", "--output"]).ok(),
+        "done in the study\n"
+    );
+    place.schedule(&["show", "7"]).fails(2, "there is no run 7");
+    place.schedule(&["retry", "1"]).fails(2, "run 1 succeeded");
+    place.schedule(&["pause", "nightly"]).ok();
+    assert!(place.schedule(&["list"]).ok().contains("paused"));
+    place.schedule(&["resume", "nightly"]).ok();
+    place.schedule(&["remove", "nightly"]).ok();
+    assert_eq!(place.schedule(&["list", "--json"]).ok(), "[]\n");
+    assert_eq!(place.states(), ["succeeded"], "what was stays on record");
+}
+
+#[test]
+fn the_study_is_told_what_the_schedule_says() {
+    let place = Place::new();
+    let study = place.specification("a", "echo \"$@\"");
+    place.add(
+        &study,
+        &[
+            "--cron=@daily",
+            "--memory-limit=2GB",
+            "--threads=3",
+            "--out=res",
+            "--retries=1",
+            "--backoff=0",
+            "--",
+            "--fresh",
+        ],
+    );
+    place.schedule(&["start", "a"]).ok();
+    place.once().ok();
+    let said = place.schedule(&["show", "1", "--output"]).ok();
+    let store = text(&place.path("store").canonicalize().expect("a folder"));
+    assert!(
+        said.starts_with(&format!("study run {study} --store {store} --out /")),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("/res --memory-limit=2000000000 --threads=3 --fresh\n"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_new_snapshot_starts_a_study_and_its_success_the_next() {
+    let place = Place::new();
+    let first = place.specification("first", "true");
+    let second = place.specification("second", "true");
+    place.add(&first, &["--on-snapshot", "--settle=0"]);
+    place.add(&second, &["--after=first"]);
+    let scheduler = place.start(&[]);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(place.runs().is_empty(), "no snapshot is new yet");
+    let delta = text(&place.path("delta"));
+    let first_person = (PATIENTS + 1).to_string();
+    columna(&[
+        "synth",
+        "--patients=20",
+        "--seed=8",
+        "--first-person-id",
+        &first_person,
+        "--out",
+        &delta,
+    ])
+    .ok();
+    columna(&["ingest", &delta, "--store", &text(&place.path("store"))]).ok();
+    place.wait("both", || place.states() == ["succeeded", "succeeded"]);
+    let runs = place.runs();
+    assert_eq!(
+        [
+            &runs[0]["schedule"],
+            &runs[0]["cause"],
+            &runs[1]["schedule"],
+            &runs[1]["cause"]
+        ],
+        ["first", "snapshot", "second", "after"]
+    );
+    assert_eq!(runs[0]["snapshot"], 2);
+    killed(scheduler);
+}
+
+#[test]
+fn a_run_is_cancelled_by_hand() {
+    let place = Place::new();
+    let study = place.specification("a", "sleep 600");
+    place.add(&study, &["--cron=0 2 * * *", "--retries=5"]);
+    place.schedule(&["start", "a"]).ok();
+    place.schedule(&["start", "a"]).ok();
+    let scheduler = place.start(&[]);
+    place.wait("the begin", || !place.ledger().is_empty());
+    assert!(
+        place
+            .schedule(&["cancel", "2"])
+            .ok()
+            .contains("is cancelled")
+    );
+    assert!(
+        place
+            .schedule(&["cancel", "1"])
+            .ok()
+            .contains("is asked to end")
+    );
+    place.wait("the end", || place.states() == ["cancelled", "cancelled"]);
+    killed(scheduler);
+    assert!(place.ends().is_empty());
+}
+
+#[test]
+fn a_specification_that_is_gone_ends_the_run_at_once() {
+    let place = Place::new();
+    let study = place.specification("a", "true");
+    place.add(&study, &["--cron=@daily", "--retries=5"]);
+    place.schedule(&["start", "a"]).ok();
+    fs::remove_file(&study).expect("removed");
+    place.once().fails(1, "did not succeed");
+    let show = place.schedule(&["show", "1"]).ok();
+    assert!(show.contains("is not there"), "{show}");
+}
