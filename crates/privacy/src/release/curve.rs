@@ -106,6 +106,7 @@ impl Step {
         self.events.iter().map(|events| events.len() as u64).sum()
     }
 
+    #[cfg(test)]
     fn persons(&self) -> u64 {
         self.all_events() + self.censored.len() as u64
     }
