@@ -86,6 +86,15 @@ pub enum Error {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] columna_store::Error),
+    /// The record of releases could not be used.
+    #[error(transparent)]
+    Releases(#[from] crate::disclosure::Error),
+    /// The budget ledger could not be used.
+    #[error(transparent)]
+    Ledger(#[from] crate::ledger::Error),
+    /// There is no place for budgets and releases.
+    #[error(transparent)]
+    State(#[from] crate::StateError),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] DataFusionError),

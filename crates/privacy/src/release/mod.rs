@@ -12,12 +12,14 @@ mod expression;
 mod node;
 mod noise;
 mod numbers;
+mod principal;
 mod private;
 mod question;
 mod refused;
 mod sample;
 mod shape;
 mod spec;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -35,8 +37,10 @@ use datafusion::prelude::SessionContext;
 pub use aggregate::{Controlled, OnRelease};
 pub use curve::{Declared, Estimator};
 pub use numbers::Withheld;
+pub use principal::{Restriction, named, restrict};
 pub use private::{Private, Rules};
 pub use shape::{Sources, TableRole};
+pub use tables::Tables;
 
 use shape::{Releaser, Shaper};
 

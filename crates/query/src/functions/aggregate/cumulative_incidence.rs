@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use columna_privacy::release::{Declared, Estimator};
 use columna_stats::survival::EventTimes;
 use columna_stats::survival::cumulative_incidence::{Options as CurvesOptions, Variance, curves};
 use datafusion::common::{Result, exec_datafusion_err, plan_err};
@@ -63,6 +64,11 @@ impl Statistic for CumulativeIncidence {
         Parameter::optional("start", Role::Start),
         Parameter::optional("variance", Role::Word),
     ];
+
+    const DISCLOSURE: Option<Declared> = Some(Declared::Curve {
+        estimate: "incidence",
+        estimator: Estimator::AalenJohansen,
+    });
 
     fn documentation() -> &'static Documentation {
         &DOCUMENTATION

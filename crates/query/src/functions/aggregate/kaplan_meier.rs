@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use columna_privacy::release::{Declared, Estimator};
 use columna_stats::survival::kaplan_meier::{Options as CurveOptions, curve};
 use columna_stats::survival::{ConfType, EventTimes};
 use datafusion::common::{Result, plan_err};
@@ -63,6 +64,11 @@ impl Statistic for KaplanMeier {
         Parameter::optional("weights", Role::Weights),
         Parameter::optional("start", Role::Start),
     ];
+
+    const DISCLOSURE: Option<Declared> = Some(Declared::Curve {
+        estimate: "survival",
+        estimator: Estimator::KaplanMeier,
+    });
 
     fn documentation() -> &'static Documentation {
         &DOCUMENTATION

@@ -9,9 +9,11 @@ mod nelson_aalen;
 mod rmst;
 mod survival_quantile;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use adapter::Registered;
+use columna_privacy::release::Declared;
 use datafusion::logical_expr::AggregateUDF;
 
 /// The statistics, a line each.
@@ -31,6 +33,15 @@ pub fn functions() -> Vec<Arc<AggregateUDF>> {
     STATISTICS
         .iter()
         .map(|statistic| Arc::new((statistic.udaf)()))
+        .collect()
+}
+
+/// How the results of our aggregates may be disclosed, by function.
+#[must_use]
+pub fn disclosures() -> BTreeMap<String, Declared> {
+    STATISTICS
+        .iter()
+        .filter_map(|statistic| Some((statistic.name.to_owned(), statistic.disclosure.clone()?)))
         .collect()
 }
 

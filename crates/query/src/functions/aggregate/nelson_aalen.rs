@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use columna_privacy::release::{Declared, Estimator};
 use columna_stats::survival::EventTimes;
 use columna_stats::survival::nelson_aalen::{Options as HazardOptions, Ties, cumulative_hazard};
 use datafusion::common::{Result, plan_err};
@@ -63,6 +64,11 @@ impl Statistic for NelsonAalen {
         Parameter::optional("start", Role::Start),
         Parameter::optional("ties", Role::Word),
     ];
+
+    const DISCLOSURE: Option<Declared> = Some(Declared::Curve {
+        estimate: "cumulative_hazard",
+        estimator: Estimator::NelsonAalen,
+    });
 
     fn documentation() -> &'static Documentation {
         &DOCUMENTATION

@@ -5,6 +5,7 @@ use std::hash::Hash;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, FieldRef};
+use columna_privacy::release::Declared;
 use columna_stats::Summary;
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -34,6 +35,9 @@ pub(crate) trait Statistic:
     /// Its parameters: required ones first, then the others in the order in which they are most used.
     const PARAMETERS: &'static [Parameter];
 
+    /// How its result may be disclosed to those who see numbers about groups only; not at all, if it says nothing.
+    const DISCLOSURE: Option<Declared> = None;
+
     /// Its documentation.
     fn documentation() -> &'static Documentation;
     /// The type of its result, given the types of its arguments.
@@ -62,6 +66,7 @@ pub(crate) trait Statistic:
 pub(crate) struct Registered {
     pub(crate) name: &'static str,
     pub(crate) parameters: &'static [Parameter],
+    pub(crate) disclosure: Option<Declared>,
     pub(crate) udaf: fn() -> AggregateUDF,
 }
 
@@ -70,6 +75,7 @@ impl Registered {
         Self {
             name: S::NAME,
             parameters: S::PARAMETERS,
+            disclosure: S::DISCLOSURE,
             udaf: udaf::<S>,
         }
     }
