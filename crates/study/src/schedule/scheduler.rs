@@ -24,6 +24,9 @@ const BEAT: Duration = Duration::from_secs(10);
 /// How often old entries are forgotten.
 const PRUNE: Duration = Duration::from_secs(24 * 3_600);
 
+/// How long what studies printed is kept.
+const OUTPUT_KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
+
 /// How long `once` bears a state that cannot be written.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -199,6 +202,7 @@ impl Scheduler<'_> {
         }
         if self.pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNE) {
             self.state.prune(now)?;
+            prune_output(&self.state.folder().join("logs"));
             self.pruned = Some(Instant::now());
         }
         self.reap();
@@ -370,6 +374,22 @@ impl Scheduler<'_> {
     }
 }
 
+/// Removes what studies printed long ago. What became of their runs stays on record.
+fn prune_output(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let old = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > OUTPUT_KEPT));
+        let ours = entry.path().extension().is_some_and(|end| end == "log");
+        if old && ours {
+            // One that cannot be removed is in nobody's way.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// An entry that cannot go into the log.
 pub(crate) fn spoken(clock: &dyn Clock, event: &str, message: &str) -> Entry {
     Entry {
@@ -404,4 +424,29 @@ pub fn token() -> Result<String> {
     getrandom::fill(&mut bytes)
         .map_err(|error| Error::engine(format!("the system gives no random numbers: {error}")))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_output_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = std::time::SystemTime::now() - OUTPUT_KEPT - Duration::from_secs(60);
+        for (name, time) in [
+            ("1-1.log", Some(old)),
+            ("2-1.log", None),
+            ("mine.txt", Some(old)),
+        ] {
+            let file = std::fs::File::create(folder.path().join(name)).unwrap();
+            if let Some(time) = time {
+                file.set_modified(time).unwrap();
+            }
+        }
+        prune_output(folder.path());
+        let left = |name: &str| folder.path().join(name).exists();
+        assert!(!left("1-1.log") && left("2-1.log") && left("mine.txt"));
+    }
 }

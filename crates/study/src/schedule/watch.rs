@@ -30,7 +30,7 @@ pub fn newest(url: &str) -> Result<Option<Newest>> {
         .enable_all()
         .build()
         .map_err(|error| failed(Box::new(error)))?;
-    let asked = async { Ok::<_, columna_store::Error>(data(&Store::open(url).await?).await?) };
+    let asked = async { data(&Store::open(url).await?).await };
     runtime
         .block_on(async { tokio::time::timeout(TIMEOUT, asked).await })
         .map_err(|_| failed("it does not answer".into()))?

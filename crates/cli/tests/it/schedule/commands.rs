@@ -4,6 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use super::{Place, killed};
+use columna_store::{Layout, Store};
+
 use crate::support::{PATIENTS, columna, text};
 
 #[test]
@@ -174,4 +176,49 @@ fn a_specification_that_is_gone_ends_the_run_at_once() {
     place.once().fails(1, "did not succeed");
     let show = place.schedule(&["show", "1"]).ok();
     assert!(show.contains("is not there"), "{show}");
+}
+
+#[test]
+fn a_store_whose_files_are_ordered_anew_is_no_news() {
+    let place = Place::new();
+    let store = place.path("store");
+    fs::remove_dir_all(&store).expect("removed");
+    let store = text(&store);
+    let layout = Layout {
+        persons_per_bucket: 20,
+        ..Layout::default()
+    };
+    tokio::runtime::Runtime::new()
+        .expect("threads")
+        .block_on(Store::create(&store, layout))
+        .expect("an empty store");
+    let deliver = |first_person: u64, patients: u64| {
+        let delivery = text(&place.path(&format!("delivery{first_person}")));
+        let (first_person, patients) = (first_person.to_string(), patients.to_string());
+        columna(&[
+            "synth",
+            "--patients",
+            &patients,
+            "--first-person-id",
+            &first_person,
+            "--out",
+            &delivery,
+        ])
+        .ok();
+        columna(&["ingest", &delivery, "--store", &store]).ok();
+    };
+    // Many between two that are known: one bucket grows too large.
+    deliver(1, 3);
+    deliver(10_001, 3);
+    deliver(2_001, 60);
+    let study = place.specification("a", "true");
+    place.add(&study, &["--on-snapshot", "--settle=0"]);
+    let compacted = columna(&["store", "compact", "--store", &store]).ok();
+    assert!(compacted.contains("snapshot 4"), "{compacted}");
+    place.once().ok();
+    assert!(place.runs().is_empty());
+    deliver(20_001, 3);
+    place.once().ok();
+    assert_eq!(place.states(), ["succeeded"]);
+    assert_eq!(place.runs()[0]["snapshot"], 5);
 }
