@@ -1,5 +1,7 @@
 //! Policies, guarded tables, disclosure control, budget, pseudonyms and audit.
 
+mod access;
+pub mod audit;
 pub mod disclosure;
 pub mod dp;
 mod error;
@@ -11,6 +13,7 @@ pub mod pseudonym;
 pub mod release;
 mod state;
 
+pub use access::{Access, Gate};
 pub use error::{Error, Refusal, Result};
 pub use policy::Policy;
 pub use principal::Principal;

@@ -70,6 +70,18 @@ impl State {
         self.folder.join("releases.sqlite")
     }
 
+    /// The audit log's file.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.folder.join("audit.jsonl")
+    }
+
+    /// The policy that the store's sessions are under, where one is kept here.
+    #[must_use]
+    pub fn policy(&self) -> PathBuf {
+        self.folder.join("policy.toml")
+    }
+
     /// Names the data set: the name that was kept here, or `first`, which is kept from now on. No new snapshot and no
     /// new name of the store changes it.
     ///

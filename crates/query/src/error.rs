@@ -14,6 +14,12 @@ pub enum Error {
     /// The engine refused a statement or failed in it.
     #[error(transparent)]
     Engine(#[from] DataFusionError),
+    /// The policy refuses, or what it needs is not there.
+    #[error(transparent)]
+    Privacy(#[from] columna_privacy::Error),
+    /// A role without a store.
+    #[error("a role sees the tables of a store: give one with `--store`")]
+    NoStore,
     /// There is no place to spill to.
     #[error("cannot make a folder for temporary files in {}: {source}", folder.display())]
     Spill {

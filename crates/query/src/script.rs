@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use columna_model::Day;
+use columna_privacy::Gate;
 use datafusion::common::{Result, plan_err};
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::SendableRecordBatchStream;
@@ -135,10 +136,48 @@ pub async fn plan(
     parameters: &Parameters,
 ) -> Result<LogicalPlan> {
     let state = ctx.state();
+    let gate = state.config().get_extension::<Gate>();
     let dialect = state.config_options().sql_parser.dialect;
-    let mut statement = state.sql_to_statement(text, &dialect)?;
-    prepare(&mut statement, parameters)?;
-    state.statement_to_plan(statement).await
+    let mut without_values = String::new();
+    let planned = async {
+        let mut statement = state.sql_to_statement(text, &dialect)?;
+        if gate.is_some() {
+            without_values = shape(&statement);
+        }
+        prepare(&mut statement, parameters)?;
+        state.statement_to_plan(statement).await
+    };
+    let planned = planned.await;
+    if let Some(gate) = gate {
+        match &planned {
+            Ok(plan) => gate.admit(&without_values, plan)?,
+            Err(error) => gate.reject(&without_values, error)?,
+        }
+    }
+    planned
+}
+
+/// A statement with `?` in place of its values, and without its comments: both may hold a patient's.
+fn shape(statement: &Statement) -> String {
+    let Statement::Statement(statement) = statement else {
+        return match statement {
+            Statement::Explain(explain) => format!("EXPLAIN {}", shape(&explain.statement)),
+            Statement::CreateExternalTable(_) => "CREATE EXTERNAL TABLE".to_owned(),
+            Statement::CopyTo(_) => "COPY".to_owned(),
+            _ => "a statement of the engine's own".to_owned(),
+        };
+    };
+    let mut statement = statement.as_ref().clone();
+    let _: ControlFlow<()> = visit_expressions_mut(&mut statement, |expr| {
+        if matches!(
+            expr,
+            Expr::Value(_) | Expr::TypedString(_) | Expr::Interval(_)
+        ) {
+            *expr = Expr::value(Value::Placeholder("?".to_owned()));
+        }
+        ControlFlow::Continue(())
+    });
+    statement.to_string()
 }
 
 /// Fills in parameters and the gaps between optional arguments.

@@ -1,21 +1,25 @@
 //! THE session factory: the same configuration, catalogue and functions wherever SQL runs.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use columna_privacy::Access;
+use columna_privacy::release::{Declared, Estimator};
 use columna_store::Store;
 use columna_store::scan::SnapshotTable;
+use datafusion::catalog::TableProvider;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use crate::Result;
 use crate::functions::{aggregate, scalar, table};
 use crate::spill::SpillFolder;
 use crate::vocabulary::Vocabulary;
+use crate::{Error, Result};
 
 /// The catalogue and schema that unqualified tables are looked up in.
 pub(crate) const CATALOG: &str = "columna";
@@ -35,6 +39,8 @@ pub struct SessionOptions {
     pub memory_limit: Option<usize>,
     /// Threads that a query may keep busy; all cores if not given.
     pub threads: Option<usize>,
+    /// Who asks, under which policy; everything is open if not given.
+    pub access: Option<Access>,
     /// Where to spill; the system's folder for temporary files if not given.
     pub temp_dir: Option<PathBuf>,
 }
@@ -56,9 +62,22 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
         let pool = TrackConsumersPool::new(FairSpillPool::new(limit), CONSUMERS_NAMED);
         runtime = runtime.with_memory_pool(Arc::new(pool));
     }
+    let snapshot = match &options.store {
+        Some(store) => Some(store.snapshot(options.snapshot).await?),
+        None => None,
+    };
+    let access = match (&options.access, &snapshot) {
+        (Some(access), Some(snapshot)) => Some((access, snapshot)),
+        (Some(_), None) => return Err(Error::NoStore),
+        (None, _) => None,
+    };
+    let mut config = config(&options).with_extension(spill);
+    if let Some((access, snapshot)) = access {
+        config = access.configure(snapshot, config)?;
+    }
     let vocabulary = Vocabulary::default();
     let state = SessionStateBuilder::new()
-        .with_config(config(&options).with_extension(spill))
+        .with_config(config)
         .with_runtime_env(runtime.build_arc()?)
         .with_default_features()
         .build();
@@ -67,17 +86,53 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
     for function in table::functions(&vocabulary) {
         ctx.register_udtf(function.name, function.function);
     }
-    if let Some(store) = &options.store {
-        let snapshot = store.snapshot(options.snapshot).await?;
-        for (name, provider) in SnapshotTable::all(store, &snapshot) {
-            ctx.register_table(
-                datafusion::common::TableReference::bare(name),
-                Arc::new(provider),
-            )?;
+    if let (Some(store), Some(snapshot)) = (&options.store, &snapshot) {
+        let tables = match access {
+            Some((access, _)) => access.tables(store, snapshot)?,
+            None => SnapshotTable::all(store, snapshot)
+                .into_iter()
+                .map(|(name, table)| (name, Arc::new(table) as Arc<dyn TableProvider>))
+                .collect(),
+        };
+        for (name, provider) in tables {
+            ctx.register_table(datafusion::common::TableReference::bare(name), provider)?;
         }
     }
     vocabulary.attach(&ctx);
-    Ok(ctx)
+    Ok(match access {
+        Some((access, snapshot)) => access.protect(ctx, snapshot, disclosed())?,
+        None => ctx,
+    })
+}
+
+/// How the results of our statistics may be shown to roles that see groups of persons only.
+fn disclosed() -> BTreeMap<String, Declared> {
+    let curve = |estimate, estimator| Declared::Curve {
+        estimate,
+        estimator,
+    };
+    [
+        ("kaplan_meier", curve("survival", Estimator::KaplanMeier)),
+        (
+            "nelson_aalen",
+            curve("cumulative_hazard", Estimator::NelsonAalen),
+        ),
+        (
+            "cumulative_incidence",
+            curve("incidence", Estimator::AalenJohansen),
+        ),
+        (
+            "logrank_test",
+            Declared::Comparison {
+                groups: "groups",
+                counts: &["n", "observed"],
+                columns: 3,
+            },
+        ),
+    ]
+    .into_iter()
+    .map(|(name, declared)| (name.to_owned(), declared))
+    .collect()
 }
 
 /// What a process needs that plans or runs parts of other sessions' queries: Columna's functions, and no table.

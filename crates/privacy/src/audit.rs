@@ -1,0 +1,390 @@
+//! The audit log: every statement of every principal, in a chain of hashes.
+//!
+//! Each line is a JSON object with the hash of the line before it, so that a line that was changed, removed, added or
+//! moved breaks the chain there. The newest hash is also kept in a file of its own, which shows where lines
+//! were cut off the end. Whoever can write both files can forge both: `verify` prints the newest hash, to be noted
+//! elsewhere. Lines hold no values: every literal of a statement is replaced by `?`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Principal, Result};
+
+/// The hash before the first line.
+const START: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// A statement is kept up to so many characters.
+const LONGEST: usize = 4_000;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A statement was let through.
+    Asked,
+    /// A statement was refused, by this rule.
+    Refused(String),
+    /// Its answer was given.
+    Answered,
+    /// It ended without an answer.
+    Failed,
+    /// Its answer was made safe: groups and numbers that were withheld.
+    Withheld {
+        /// Groups that are not listed.
+        groups: usize,
+        /// Numbers of listed groups.
+        numbers: usize,
+    },
+}
+
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its number, from 1.
+    pub number: u64,
+    /// When, in UTC.
+    pub time: String,
+    /// Who.
+    pub principal: String,
+    /// In which role.
+    pub role: String,
+    /// What for.
+    pub purpose: String,
+    /// In which project.
+    pub project: Option<String>,
+    /// Under which policy: its version and the start of its hash.
+    pub policy: String,
+    /// On which snapshot: its version and the start of its hash.
+    pub snapshot: String,
+    /// What happened.
+    pub event: Event,
+    /// The statement without its values.
+    pub statement: String,
+    /// The hash of the line before.
+    pub before: String,
+}
+
+/// What stays the same in the lines of a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub(crate) principal: Principal,
+    pub(crate) policy: String,
+    pub(crate) snapshot: String,
+}
+
+/// What `verify` found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Whole lines.
+    pub entries: u64,
+    /// The newest hash.
+    pub hash: String,
+    /// What is wrong, and in which line; nothing if the log is whole.
+    pub problem: Option<(u64, String)>,
+}
+
+/// An audit log, appended to by many processes.
+#[derive(Debug, Clone)]
+pub struct AuditLog {
+    path: PathBuf,
+}
+
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Head {
+    number: u64,
+    hash: String,
+    /// Bytes of the log up to here.
+    bytes: u64,
+}
+
+impl AuditLog {
+    /// The log at this path, whether or not it is there yet.
+    #[must_use]
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    fn head_path(&self) -> PathBuf {
+        self.path.with_extension("head")
+    }
+
+    fn failed(&self, error: &std::io::Error) -> Error {
+        Error::Audit {
+            message: format!(
+                "the audit log `{}` cannot be written, so that nothing is answered: {error}",
+                self.path.display()
+            ),
+        }
+    }
+
+    fn damaged(&self, why: &str) -> Error {
+        Error::Audit {
+            message: format!(
+                "the audit log `{}` is damaged, so that nothing is answered: {why}; \
+                 see `columna privacy audit verify`",
+                self.path.display()
+            ),
+        }
+    }
+
+    /// Appends a line; it is on disk when this returns.
+    pub(crate) fn append(&self, subject: &Subject, event: Event, statement: &str) -> Result<()> {
+        let failed = |error: std::io::Error| self.failed(&error);
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let mut log = private(&self.path).map_err(failed)?;
+        // Other processes wait here; the lock goes with the file.
+        log.lock().map_err(failed)?;
+        let mut head_file = private(&self.head_path()).map_err(failed)?;
+        let mut text = String::new();
+        head_file.read_to_string(&mut text).map_err(failed)?;
+        let end = log.seek(SeekFrom::End(0)).map_err(failed)?;
+        let head: Head = if text.is_empty() {
+            Head {
+                hash: START.to_owned(),
+                ..Head::default()
+            }
+        } else {
+            serde_json::from_str(&text).map_err(|_| self.damaged("its head cannot be read"))?
+        };
+        let head = self.caught_up(head, end, &mut log)?;
+        let entry = Entry {
+            number: head.number + 1,
+            time: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+            principal: subject.principal.name.clone(),
+            role: subject.principal.role.clone(),
+            purpose: subject.principal.purpose.clone(),
+            project: subject.principal.project.clone(),
+            policy: subject.policy.clone(),
+            snapshot: subject.snapshot.clone(),
+            event,
+            statement: statement.chars().take(LONGEST).collect(),
+            before: head.hash,
+        };
+        let mut line =
+            serde_json::to_vec(&entry).map_err(|error| self.damaged(&error.to_string()))?;
+        let hash = blake3::hash(&line).to_hex().to_string();
+        line.push(b'\n');
+        log.write_all(&line).map_err(failed)?;
+        log.sync_data().map_err(failed)?;
+        let head = Head {
+            number: entry.number,
+            hash,
+            bytes: end + line.len() as u64,
+        };
+        let text =
+            serde_json::to_string(&head).map_err(|error| self.damaged(&error.to_string()))?;
+        head_file.set_len(0).map_err(failed)?;
+        head_file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        head_file.write_all(text.as_bytes()).map_err(failed)?;
+        head_file.sync_data().map_err(failed)
+    }
+
+    /// A process that died between the line and the head leaves lines beyond it; fewer than it knows were cut off.
+    fn caught_up(&self, head: Head, end: u64, log: &mut File) -> Result<Head> {
+        if head.bytes == end {
+            return Ok(head);
+        }
+        if end < head.bytes {
+            return Err(self.damaged("lines are missing at its end"));
+        }
+        let failed = |error: std::io::Error| self.failed(&error);
+        log.seek(SeekFrom::Start(head.bytes)).map_err(failed)?;
+        let mut head = head;
+        let mut rest = Vec::new();
+        log.read_to_end(&mut rest).map_err(failed)?;
+        let mut whole = head.bytes;
+        for line in rest.split_inclusive(|byte| *byte == b'\n') {
+            let Some(line) = line.strip_suffix(b"\n") else {
+                break;
+            };
+            let entry: Entry = serde_json::from_slice(line)
+                .map_err(|_| self.damaged("its last line cannot be read"))?;
+            if entry.before != head.hash {
+                return Err(self.damaged("its last lines do not follow from those before"));
+            }
+            whole += line.len() as u64 + 1;
+            head = Head {
+                number: entry.number,
+                hash: blake3::hash(line).to_hex().to_string(),
+                bytes: whole,
+            };
+        }
+        // A line that was cut short by a crash said nothing yet.
+        log.set_len(whole).map_err(failed)?;
+        log.seek(SeekFrom::End(0)).map_err(failed)?;
+        Ok(head)
+    }
+
+    /// Goes through the whole log.
+    ///
+    /// # Errors
+    /// When a file can't be read. What is wrong with the log is no error, but what was asked.
+    pub fn verify(&self) -> Result<Verified> {
+        let unread = |source| Error::Io {
+            doing: "read the audit log",
+            what: self.path.display().to_string(),
+            source,
+        };
+        let mut found = Verified {
+            entries: 0,
+            hash: START.to_owned(),
+            problem: None,
+        };
+        let log = match File::open(&self.path) {
+            Ok(log) => Some(log),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(unread(error)),
+        };
+        let mut bytes = 0;
+        let mut reader = log.map(BufReader::new);
+        let mut line = Vec::new();
+        while let Some(reader) = &mut reader {
+            line.clear();
+            if reader.read_until(b'\n', &mut line).map_err(unread)? == 0 {
+                break;
+            }
+            bytes += line.len() as u64;
+            let number = found.entries + 1;
+            let text = line.strip_suffix(b"\n").unwrap_or(&line);
+            let problem = match serde_json::from_slice::<Entry>(text) {
+                Err(_) => Some("the line cannot be read"),
+                Ok(entry) if entry.number != number => Some("the line has another number"),
+                Ok(entry) if entry.before != found.hash => {
+                    Some("the line does not follow from the one before")
+                }
+                Ok(_) => None,
+            };
+            if let Some(problem) = problem {
+                found.problem = Some((number, problem.to_owned()));
+                return Ok(found);
+            }
+            found.entries = number;
+            found.hash = blake3::hash(text).to_hex().to_string();
+        }
+        let head = match std::fs::read_to_string(self.head_path()) {
+            Ok(text) => serde_json::from_str::<Head>(&text).ok(),
+            Err(_) => None,
+        };
+        let missing = |what: &str| Some((found.entries + 1, what.to_owned()));
+        found.problem = match head {
+            None if found.entries == 0 => None,
+            None => missing("the head file is missing or cannot be read"),
+            Some(head) if head.number > found.entries => missing("lines are missing at the end"),
+            Some(head) if head.bytes == bytes && head.hash != found.hash => {
+                Some((found.entries, "the last line was changed".to_owned()))
+            }
+            Some(head) if head.bytes > bytes => missing("lines are missing at the end"),
+            Some(_) => None,
+        };
+        Ok(found)
+    }
+}
+
+fn private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn log(lines: usize) -> (tempfile::TempDir, AuditLog) {
+        let folder = tempfile::tempdir().unwrap();
+        let log = AuditLog::at(folder.path().join("audit.jsonl"));
+        for _ in 0..lines {
+            log.append(&subject(), Event::Asked, "SELECT ?").unwrap();
+        }
+        (folder, log)
+    }
+
+    fn subject() -> Subject {
+        Subject {
+            principal: Principal::new("kim", "researcher", "research"),
+            policy: "1 abc".to_owned(),
+            snapshot: "1 def".to_owned(),
+        }
+    }
+
+    fn lines(log: &AuditLog) -> Vec<String> {
+        let text = std::fs::read_to_string(&log.path).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn rewritten(change: impl Fn(&mut Vec<String>)) -> Option<(u64, String)> {
+        let (_folder, log) = log(5);
+        let mut lines = lines(&log);
+        change(&mut lines);
+        std::fs::write(&log.path, lines.join("\n") + "\n").unwrap();
+        log.verify().unwrap().problem
+    }
+
+    #[test]
+    fn a_log_that_nobody_touched_is_whole() {
+        let (_folder, log) = log(5);
+        let found = log.verify().unwrap();
+        assert_eq!((found.entries, found.problem), (5, None));
+        // Known answer: each line names the hash of the one before.
+        let lines = lines(&log);
+        assert!(lines[0].contains(START));
+        let hash = blake3::hash(lines[3].as_bytes()).to_hex().to_string();
+        assert!(lines[4].contains(&hash));
+        assert_eq!(
+            found.hash,
+            blake3::hash(lines[4].as_bytes()).to_hex().to_string()
+        );
+    }
+
+    #[test]
+    fn every_change_is_found() {
+        assert_eq!(rewritten(|_| ()), None);
+        let line = |change: fn(&mut Vec<String>)| rewritten(change).unwrap().0;
+        assert_eq!(line(|l| l[2] = l[2].replace("kim", "lee")), 4);
+        assert_eq!(line(|l| drop(l.remove(2))), 3);
+        assert_eq!(line(|l| l.swap(1, 2)), 2);
+        assert_eq!(line(|l| l.insert(2, l[1].clone())), 3);
+        assert_eq!(line(|l| drop(l.pop())), 5);
+        assert_eq!(line(|l| l[4] = l[4].replace("kim", "lee")), 5);
+        assert_eq!(line(Vec::clear), 1);
+    }
+
+    #[test]
+    fn a_line_cut_short_by_a_crash_is_taken_back_and_one_before_its_head_is_kept() {
+        let (_folder, log) = log(2);
+        let head = std::fs::read(log.head_path()).unwrap();
+        log.append(&subject(), Event::Answered, "SELECT ?").unwrap();
+        std::fs::write(log.head_path(), head).unwrap();
+        let mut file = OpenOptions::new().append(true).open(&log.path).unwrap();
+        file.write_all(b"{\"number\":4,").unwrap();
+        log.append(&subject(), Event::Asked, "SELECT ?").unwrap();
+        let found = log.verify().unwrap();
+        assert_eq!((found.entries, found.problem), (4, None));
+    }
+
+    #[test]
+    fn many_writers_make_one_chain() {
+        let (_folder, log) = log(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        log.append(&subject(), Event::Asked, "SELECT ?").unwrap();
+                    }
+                });
+            }
+        });
+        let found = log.verify().unwrap();
+        assert_eq!((found.entries, found.problem), (40, None));
+    }
+}
