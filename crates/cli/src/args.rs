@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// Look after a store: compact, erase, verify, vacuum, publish
     #[command(subcommand)]
     Store(StoreCommand),
-    /// Look after privacy: budgets
+    /// Look after privacy: policies, keys, budgets, the audit log
     #[command(subcommand)]
     Privacy(crate::commands::privacy::args::PrivacyCommand),
     /// Run studies at times, on new snapshots, after other studies
@@ -280,12 +280,8 @@ pub(crate) struct SqlArgs {
     /// Neither read nor write the history file
     #[arg(long)]
     pub(crate) no_history: bool,
-    /// Reserved for access policies, which this version does not have: refused
-    #[arg(long, value_name = "ROLE")]
-    pub(crate) role: Option<String>,
-    /// Reserved for access policies, which this version does not have: refused
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) purpose: Option<String>,
+    #[command(flatten)]
+    pub(crate) access: crate::commands::privacy::args::AccessArgs,
 }
 
 /// The commands of `columna cluster`. All roles, and `columna sql`, take the token that they share from

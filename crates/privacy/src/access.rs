@@ -2,29 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use columna_model::TableKind;
 use columna_store::{Snapshot, Store};
 use datafusion::catalog::TableProvider;
+use datafusion::common::Result as EngineResult;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result as EngineResult, ScalarValue, TableReference};
-use datafusion::datasource::source_as_provider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::logical_expr::{ExplainFormat, LogicalPlan, TableScan};
+use datafusion::logical_expr::{ExplainFormat, LogicalPlan};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::audit::{AuditLog, Event, Subject};
-use crate::disclosure::releases::{Reader, Releases};
-use crate::disclosure::{self, Profile};
-use crate::guard::{GuardedTable, guard};
-use crate::ledger::{AccountKey, Ledger};
-use crate::policy::{Disclosure, Dp, KeyValue, RoleKind};
+use crate::guard::guard;
+use crate::policy::{RoleKind, Table};
 use crate::pseudonym::ProjectKeys;
-use crate::release::{
-    Controlled, Declared, Method, Notes, Private, Rules, Sources, TableRole, protect,
-};
+use crate::release::{Declared, Notes, Restriction, restrict};
 use crate::{Error, Policy, Principal, Refusal, Result, State};
 
 /// Who enters, under which policy.
@@ -36,6 +30,8 @@ pub struct Access {
     pub principal: Principal,
     /// The keys of its project, where its role sees pseudonyms or shifted dates.
     pub keys: Option<Arc<ProjectKeys>>,
+    /// What each question may spend of a budget, where less is wanted than the policy gives.
+    pub epsilon: Option<String>,
     /// Where budgets, releases and the audit log are kept.
     pub state: State,
 }
@@ -46,7 +42,9 @@ pub struct Gate {
     kind: RoleKind,
     audit: AuditLog,
     subject: Subject,
-    notes: Arc<Notes>,
+    notes: OnceLock<Arc<Notes>>,
+    /// A statement was let in and has not ended.
+    open: AtomicBool,
 }
 
 impl fmt::Debug for Gate {
@@ -72,15 +70,24 @@ impl Access {
     /// When the policy does not allow the role, purpose or project.
     pub fn configure(&self, snapshot: &Snapshot, config: SessionConfig) -> Result<SessionConfig> {
         let kind = self.kind()?;
+        self.state.create().map_err(|source| Error::Io {
+            doing: "make the folder",
+            what: self.state.folder().display().to_string(),
+            source,
+        })?;
+        let mut principal = self.principal.clone();
+        let project = self.policy.project(&principal);
+        principal.project = project.map(|project| project.name.clone());
         let gate = Gate {
             kind,
             audit: AuditLog::at(self.state.audit()),
             subject: Subject {
-                principal: self.principal.clone(),
+                principal,
                 policy: format!("{} {}", self.policy.version, short(&self.policy.hash)),
                 snapshot: format!("{} {}", snapshot.version(), short(snapshot.hash())),
             },
-            notes: Arc::new(Notes::default()),
+            notes: OnceLock::new(),
+            open: AtomicBool::new(false),
         };
         let mut config = config.with_extension(Arc::new(gate));
         if kind != RoleKind::Steward {
@@ -119,7 +126,6 @@ impl Access {
         snapshot: &Snapshot,
         declared: BTreeMap<String, Declared>,
     ) -> Result<SessionContext> {
-        let role = self.policy.role(&self.principal)?;
         let Some(gate) = ctx.state().config().get_extension::<Gate>() else {
             return Err(Error::refused(
                 "session",
@@ -127,75 +133,37 @@ impl Access {
                 "make it with `columna_query::session`".to_owned(),
             ));
         };
-        let project = self
-            .policy
-            .project(&self.principal)
-            .map_or_else(String::new, |project| project.name.clone());
-        let records = |error: &dyn std::error::Error| Error::Records {
-            message: error.to_string(),
-        };
-        let method = match role.kind {
-            RoleKind::Steward => return Ok(ctx),
-            RoleKind::Analyst => {
-                let state = SessionStateBuilder::new_from_existing(ctx.state())
-                    .with_config(fixed_catalogue(&ctx))
-                    .build();
-                return Ok(SessionContext::new_with_state(state));
-            }
-            RoleKind::Aggregate => {
-                self.state
-                    .dataset(&snapshot_name(snapshot))
-                    .map_err(|e| records(&e))?;
-                let releases = Releases::open(&self.state.releases()).map_err(|e| records(&e))?;
-                let teller = Arc::clone(&gate);
-                Method::Controlled(Arc::new(Controlled {
-                    profile: profile(role.disclosure.as_ref())?,
-                    reader: Reader {
-                        snapshot: snapshot.hash().to_owned(),
-                        principal: self.principal.name.clone(),
-                    },
-                    releases: Arc::new(releases),
-                    declared,
-                    notes: Arc::clone(&gate.notes),
-                    on_release: Some(Arc::new(move |withheld| {
-                        teller.note(Event::Withheld {
-                            groups: withheld.groups,
-                            numbers: withheld.numbers,
-                        });
-                    })),
-                }))
-            }
-            RoleKind::Dp => {
-                let Some(dp) = &role.dp else {
-                    return Err(no_rules(&role.name));
-                };
-                let dataset = self
-                    .state
-                    .dataset(&snapshot_name(snapshot))
-                    .map_err(|e| records(&e))?;
-                let ledger = Ledger::open(&self.state.ledger()).map_err(|e| records(&e))?;
-                Method::Private(Arc::new(Private {
-                    rules: rules(dp),
-                    account: AccountKey {
-                        dataset,
-                        project,
-                        principal: self.principal.name.clone(),
-                    },
-                    snapshot: snapshot.hash().to_owned(),
-                    ledger: Arc::new(ledger),
-                    notes: Arc::clone(&gate.notes),
-                }))
-            }
-        };
-        let bounds = role.dp.as_ref().map(|dp| dp.bounds.clone());
-        let sources = Guarded {
-            bounds: bounds.unwrap_or_default(),
-        };
+        if !gate.restricts() {
+            return Ok(ctx);
+        }
         let state = SessionStateBuilder::new_from_existing(ctx.state())
             .with_config(fixed_catalogue(&ctx))
             .build();
         let ctx = SessionContext::new_with_state(state);
-        Ok(protect(&ctx, Arc::new(sources), method))
+        let teller = Arc::clone(&gate);
+        let (ctx, notes) = restrict(
+            &ctx,
+            Restriction {
+                policy: &self.policy,
+                principal: &self.principal,
+                tables: &Table::all(snapshot),
+                snapshot: snapshot.hash(),
+                state: &self.state,
+                declared,
+                epsilon: self.epsilon.as_deref(),
+                on_release: Some(Arc::new(move |withheld| {
+                    teller.note(Event::Withheld {
+                        groups: withheld.groups,
+                        numbers: withheld.numbers,
+                    });
+                })),
+            },
+        )?;
+        if let Some(notes) = notes {
+            // A session has one gate, which is told its notes once.
+            let _ = gate.notes.set(notes);
+        }
+        Ok(ctx)
     }
 }
 
@@ -205,107 +173,8 @@ fn fixed_catalogue(ctx: &SessionContext) -> SessionConfig {
         .with_create_default_catalog_and_schema(false)
 }
 
-/// The first snapshot names the data set; its name is kept from then on.
-fn snapshot_name(snapshot: &Snapshot) -> String {
-    short(snapshot.hash()).to_owned()
-}
-
 fn short(hash: &str) -> &str {
     hash.get(..16).unwrap_or(hash)
-}
-
-fn no_rules(role: &str) -> Error {
-    Error::refused(
-        "policy",
-        format!("the policy does not say how answers of the role `{role}` are made safe"),
-        "ask the policy's author; `columna privacy policy check` shows it".to_owned(),
-    )
-}
-
-/// The named profile, with what the policy sets otherwise.
-fn profile(wanted: Option<&Disclosure>) -> Result<Profile> {
-    let Some(wanted) = wanted else {
-        return Err(no_rules(""));
-    };
-    let Some(mut profile) = disclosure::profile(&wanted.profile) else {
-        return Err(no_rules(&wanted.profile));
-    };
-    if let Some(k) = wanted.k {
-        profile.k = k;
-    }
-    profile.round_to = wanted.round_to.or(profile.round_to);
-    if let Some(share) = wanted.dominance_share {
-        profile.dominance.1 = share;
-    }
-    if let Some(n) = wanted.dominance_n {
-        profile.dominance.0 = n;
-    }
-    if let Some(p) = wanted.p_ratio {
-        profile.p_ratio = p;
-    }
-    if let Some(events) = wanted.events_per_coefficient {
-        profile.events_per_coefficient = events;
-    }
-    Ok(profile)
-}
-
-fn rules(dp: &Dp) -> Rules {
-    let value = |key: &KeyValue| match key {
-        KeyValue::Integer(number) => ScalarValue::Int64(Some(*number)),
-        KeyValue::Text(text) => ScalarValue::Utf8(Some(text.clone())),
-        KeyValue::Boolean(truth) => ScalarValue::Boolean(Some(*truth)),
-    };
-    Rules {
-        epsilon: dp.epsilon,
-        delta: dp.delta,
-        epsilon_per_query: dp.epsilon_per_query,
-        max_groups: dp.max_groups as usize,
-        max_rows: dp.max_rows as usize,
-        keys: dp
-            .keys
-            .iter()
-            .map(|(column, keys)| (column.clone(), keys.iter().map(value).collect()))
-            .collect(),
-    }
-}
-
-/// What guarded tables hold, by what their guards know.
-#[derive(Debug)]
-struct Guarded {
-    bounds: BTreeMap<(String, String), (f64, f64)>,
-}
-
-impl Sources for Guarded {
-    fn role(&self, scan: &TableScan) -> Option<TableRole> {
-        if is_catalogue(&scan.table_name) {
-            return Some(TableRole::Public(None));
-        }
-        let provider = source_as_provider(&scan.source).ok()?;
-        let Some(table) = provider.downcast_ref::<GuardedTable>() else {
-            // The only table function whose rows are no person's: it reads the vocabulary that the principal sees.
-            return (scan.table_name.table() == "concept_set()")
-                .then(|| TableRole::Public(Some("concept_id".to_owned())));
-        };
-        if let Some((person, _)) = table.person_column() {
-            return Some(TableRole::Persons(person.to_owned()));
-        }
-        let def = columna_model::table(&table.spec().table)?;
-        let key = def.primary_key().map(str::to_owned);
-        match def.kind {
-            TableKind::Vocabulary => Some(TableRole::Public(key)),
-            TableKind::HealthSystem => Some(TableRole::Linked(key)),
-            _ => None,
-        }
-    }
-
-    fn bounds(&self, table: &str, column: &str) -> Option<(f64, f64)> {
-        let key = (table.to_lowercase(), column.to_lowercase());
-        self.bounds.get(&key).copied()
-    }
-}
-
-fn is_catalogue(table: &TableReference) -> bool {
-    table.schema() == Some("information_schema")
 }
 
 impl Gate {
@@ -324,7 +193,10 @@ impl Gate {
     /// What the principal is told beside its answers, since the last time.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        self.notes.take()
+        self.notes
+            .get()
+            .map(|notes| notes.take())
+            .unwrap_or_default()
     }
 
     /// Lets a statement in, or refuses it; both are on record before this returns. `statement` is its text without
@@ -339,7 +211,11 @@ impl Gate {
             Ok(())
         };
         match admitted {
-            Ok(()) => Ok(self.record(Event::Asked, statement)?),
+            Ok(()) => {
+                self.record(Event::Asked, statement)?;
+                self.open.store(true, Ordering::Relaxed);
+                Ok(())
+            }
             Err(error) => {
                 let code = Refusal::within(&error).map_or("error", |refusal| refusal.code);
                 self.record(Event::Refused(code.to_owned()), statement)?;
@@ -357,11 +233,14 @@ impl Gate {
         Ok(self.record(Event::Refused(code.to_owned()), statement)?)
     }
 
-    /// Puts on record how a statement ended.
+    /// Puts on record how a statement that was let in ended.
     ///
     /// # Errors
     /// When the audit log can't be written.
     pub fn ended(&self, error: Option<&DataFusionError>) -> Result<()> {
+        if !self.open.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
         let event = match error {
             None => Event::Answered,
             Some(error) => match Refusal::within(error) {

@@ -73,12 +73,6 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
-    /// Budgets or earlier releases cannot be read.
-    #[error("{message}")]
-    Records {
-        /// What is wrong.
-        message: String,
-    },
     /// A file could not be read or written.
     #[error("cannot {doing} `{what}`: {source}")]
     Io {

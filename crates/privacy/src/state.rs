@@ -119,7 +119,8 @@ impl State {
         }
     }
 
-    fn create(&self) -> std::io::Result<()> {
+    /// Makes the folder, for its owner alone.
+    pub(crate) fn create(&self) -> std::io::Result<()> {
         if self.folder.is_dir() {
             return Ok(());
         }

@@ -121,14 +121,6 @@ fn disclosed() -> BTreeMap<String, Declared> {
             "cumulative_incidence",
             curve("incidence", Estimator::AalenJohansen),
         ),
-        (
-            "logrank_test",
-            Declared::Comparison {
-                groups: "groups",
-                counts: &["n", "observed"],
-                columns: 3,
-            },
-        ),
     ]
     .into_iter()
     .map(|(name, declared)| (name.to_owned(), declared))

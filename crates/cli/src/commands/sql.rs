@@ -7,6 +7,7 @@ use columna_query::SessionOptions;
 use columna_store::Snapshot;
 
 use crate::args::SqlArgs;
+use crate::commands::privacy::access::access;
 use crate::error::CliError;
 use crate::settings::{Settings, state_folder};
 use crate::shell::history::History;
@@ -19,7 +20,6 @@ use crate::sql::script::Script;
 
 /// Runs `columna sql`.
 pub(crate) fn run(args: &SqlArgs, settings: &Settings) -> Result<(), CliError> {
-    refuse_policies(args)?;
     // Scripts are read before anything is opened: a wrong file name should not cost a wait.
     let scripts = scripts(args, settings)?;
     let mut session = open(args, settings)?;
@@ -29,21 +29,6 @@ pub(crate) fn run(args: &SqlArgs, settings: &Settings) -> Result<(), CliError> {
     };
     session.close();
     outcome
-}
-
-/// A role without a policy behind it would promise protection that is not there.
-fn refuse_policies(args: &SqlArgs) -> Result<(), CliError> {
-    let given = [
-        ("--role", args.role.is_some()),
-        ("--purpose", args.purpose.is_some()),
-    ];
-    match given.iter().find(|(_, given)| *given) {
-        None => Ok(()),
-        Some((option, _)) => Err(CliError::usage(format!(
-            "`{option}` is reserved: this version has no access policies, so that a role would protect nothing"
-        ))
-        .hint("give the store only to people who may see all of it")),
-    }
 }
 
 /// The scripts to run, each with the name that its positions carry; none for the prompt.
@@ -81,6 +66,7 @@ fn open(args: &SqlArgs, settings: &Settings) -> Result<Session, CliError> {
     let runtime = super::runtime(args.threads)?;
     let (context, snapshot) = runtime.block_on(async {
         let mut options = SessionOptions {
+            access: access(&args.access, args.store.as_deref())?,
             memory_limit: args.memory_limit,
             threads: args.threads,
             ..SessionOptions::default()
@@ -141,13 +127,14 @@ fn run_scripts(session: &mut Session, scripts: &[(String, String)]) -> Result<()
 
 fn prompt(session: &mut Session, args: &SqlArgs) -> Result<(), CliError> {
     session.interactive = true;
-    let history = match state_folder().filter(|_| !args.no_history) {
-        None => History::off(),
-        Some(folder) => History::open(&folder).unwrap_or_else(|error| {
-            error.print(&mut std::io::stderr(), session.settings.colour_err);
-            History::off()
-        }),
-    };
+    let history =
+        match state_folder().filter(|_| !args.no_history && !session.engine.is_restricted()) {
+            None => History::off(),
+            Some(folder) => History::open(&folder).unwrap_or_else(|error| {
+                error.print(&mut std::io::stderr(), session.settings.colour_err);
+                History::off()
+            }),
+        };
     let store = match (&args.store, &session.snapshot) {
         (Some(url), Some(snapshot)) => format!("{url}, snapshot {}", snapshot.version()),
         _ => "no store".to_owned(),

@@ -132,6 +132,14 @@ impl Session {
             &mut printer,
         )?;
         self.say_time(&ran);
+        for note in self
+            .engine
+            .gate()
+            .map(|gate| gate.notes())
+            .unwrap_or_default()
+        {
+            self.say(&note);
+        }
         Ok(())
     }
 

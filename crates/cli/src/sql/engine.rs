@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use columna_privacy::Gate;
 use columna_query::script::{Parameters, plan};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
@@ -119,11 +120,29 @@ impl Engine {
             .block_on(self.stream(query, receiver, &mut spinner));
         let elapsed = spinner.elapsed();
         spinner.clear();
+        if let Some(gate) = self.gate() {
+            let error = match &outcome {
+                Err(Stopped::Engine(error)) => Some(error),
+                _ => None,
+            };
+            gate.ended(error)
+                .map_err(|error| CliError::failed(error.to_string()))?;
+        }
         match outcome {
             Ok(rows) => Ok(Ran { rows, elapsed }),
             Err(Stopped::Engine(error)) => Err(self.failed(&error, script, item)),
             Err(Stopped::Printer(error)) => Err(error),
         }
+    }
+
+    /// What stands at the session's entrance, where it is under a policy.
+    pub(crate) fn gate(&self) -> Option<Arc<Gate>> {
+        self.context.state_ref().read().config().get_extension()
+    }
+
+    /// Whether the session shows less than everything.
+    pub(crate) fn is_restricted(&self) -> bool {
+        self.gate().is_some_and(|gate| gate.restricts())
     }
 
     /// A DataFusion error in our words, at its place in the script.
@@ -255,7 +274,11 @@ async fn send_rows(
 ) -> Result<(), DataFusionError> {
     let task = Arc::new(frame.task_ctx());
     let physical = frame.create_physical_plan().await?;
-    *shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&physical));
+    let gate = task.session_config().get_extension::<Gate>();
+    if !gate.is_some_and(|gate| gate.restricts()) {
+        // A progress bar counts rows as they are read, hidden ones too.
+        *shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&physical));
+    }
     let mut stream = execute_stream(physical, task)?;
     if sender.send(Message::Schema(stream.schema())).await.is_err() {
         return Ok(());

@@ -1,5 +1,6 @@
 //! DataFusion's errors in our words: what, where in the script, what to do, and no cell's value.
 
+use columna_privacy::Refusal;
 use datafusion::common::SchemaError;
 use datafusion::common::utils::datafusion_strsim::levenshtein;
 use datafusion::error::DataFusionError;
@@ -20,6 +21,13 @@ pub(crate) struct Explained {
 
 /// Explains an error of the statement `sql`; `tables` are the names that exist.
 pub(crate) fn explain(error: &DataFusionError, sql: &str, tables: &[String]) -> Explained {
+    if let Some(refusal) = Refusal::within(error) {
+        let message = format!("{} [{}]", refusal.message, refusal.code);
+        return Explained {
+            report: Report::new(message).hint(refusal.hint.clone()),
+            at: None,
+        };
+    }
     let root = root(error);
     let span = error
         .diagnostic()

@@ -18,14 +18,6 @@ fn a_wrong_size_says_what_to_write() {
 }
 
 #[test]
-fn roles_are_refused_rather_than_pretended() {
-    for option in ["--role", "--purpose"] {
-        let ran = columna(&["sql", "-c", "SELECT 1", option, "researcher"]).fails(2, "is reserved");
-        assert_eq!(ran.out, "");
-    }
-}
-
-#[test]
 fn help_names_every_command() {
     let help = columna(&["--help"]).ok();
     for name in [

@@ -7,6 +7,15 @@ use clap::{Args, Subcommand};
 /// The commands of `columna privacy`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PrivacyCommand {
+    /// Policies: start one, check one, show what a role sees
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// The audit log: is it whole?
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Keys of pseudonyms and shifted dates
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Budgets of differentially private answers: show, grant, freeze
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -94,4 +103,100 @@ pub(crate) struct FreezeArgs {
     /// Let it ask again
     #[arg(long)]
     pub(crate) off: bool,
+}
+
+/// Who asks, and under which policy.
+#[derive(Debug, Default, Args)]
+pub(crate) struct AccessArgs {
+    /// The role to work in, by the policy
+    #[arg(long, value_name = "ROLE", env = "COLUMNA_ROLE", requires = "store")]
+    pub(crate) role: Option<String>,
+    /// What for, by the policy
+    #[arg(long, value_name = "TEXT", env = "COLUMNA_PURPOSE", requires = "role")]
+    pub(crate) purpose: Option<String>,
+    /// In which project; may be left out where the role has only one
+    #[arg(long, value_name = "NAME", env = "COLUMNA_PROJECT", requires = "role")]
+    pub(crate) project: Option<String>,
+    /// Who asks, for the audit log and budgets; the user of this system unless told
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "COLUMNA_PRINCIPAL",
+        requires = "role"
+    )]
+    pub(crate) principal: Option<String>,
+    /// The policy; `STORE.privacy/policy.toml` unless told
+    #[arg(long, value_name = "FILE", env = "COLUMNA_POLICY", requires = "role")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Where the project's key is: a private FILE, `env:NAME` or `command:PROGRAM ARGUMENTS`
+    #[arg(long, value_name = "SOURCE", env = "COLUMNA_KEYS", requires = "role")]
+    pub(crate) keys: Option<String>,
+    /// What each question of a differentially private role may spend, where it is to be less than the policy gives
+    #[arg(long, value_name = "E", requires = "role")]
+    pub(crate) epsilon: Option<String>,
+    /// The folder of budgets, releases and the audit log, in place of `STORE.privacy`
+    #[arg(long = "state", value_name = "DIR", env = "COLUMNA_PRIVACY")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+/// The commands of `columna privacy policy`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Compare a policy with a store's tables; exit code 1 when something is wrong
+    Check {
+        /// The policy
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        store: crate::args::StoreArg,
+    },
+    /// Show what a role sees
+    Show {
+        /// The policy
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        store: crate::args::StoreArg,
+        /// The role
+        #[arg(long, value_name = "ROLE")]
+        role: String,
+        /// The purpose; the role's first unless told
+        #[arg(long, value_name = "TEXT")]
+        purpose: Option<String>,
+        /// The project; the role's first unless told
+        #[arg(long, value_name = "NAME")]
+        project: Option<String>,
+    },
+    /// Print a policy to start from, made for a store's tables
+    Init {
+        #[command(flatten)]
+        store: crate::args::StoreArg,
+        /// What to start from
+        #[arg(long, value_name = "NAME", default_value = "korea", value_parser = ["safe-harbor", "korea", "opensafely"])]
+        profile: String,
+    },
+}
+
+/// The commands of `columna privacy audit`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Go through the log; exit code 1 when a line was changed, removed, added or moved
+    Verify {
+        #[command(flatten)]
+        state: StateArgs,
+    },
+}
+
+/// The commands of `columna privacy key`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Print a new random key, as a line of a key file
+    New {
+        /// The key's name: that of its project, unless the policy says otherwise
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Its version: 2 and more replace an older key
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        version: u32,
+    },
 }

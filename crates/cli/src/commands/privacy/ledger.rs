@@ -20,15 +20,18 @@ pub(super) fn run(command: &LedgerCommand) -> Result<(), CliError> {
     }
 }
 
-fn open(args: &StateArgs) -> Result<Ledger, CliError> {
+/// The folder of a store's records.
+pub(super) fn state(args: &StateArgs) -> Result<State, CliError> {
     if args.store.is_none() && args.state.is_none() {
-        return Err(CliError::usage("whose ledger is not said").hint(
-            "give the store with `--store STORE`, or the ledger's folder with `--state DIR`",
-        ));
+        return Err(CliError::usage("whose records is not said")
+            .hint("give the store with `--store STORE`, or their folder with `--state DIR`"));
     }
     let store = args.store.as_deref().unwrap_or_default();
-    let state =
-        State::of(store, args.state.as_deref()).map_err(|error| CliError::engine(&error))?;
+    State::of(store, args.state.as_deref()).map_err(|error| CliError::engine(&error))
+}
+
+fn open(args: &StateArgs) -> Result<Ledger, CliError> {
+    let state = state(args)?;
     if !state.ledger().is_file() {
         return Err(CliError::failed(format!(
             "there is no ledger in `{}`",

@@ -1,7 +1,10 @@
 //! `columna privacy`: what a privacy officer looks after.
 
+pub(crate) mod access;
 pub(crate) mod args;
+mod audit;
 mod ledger;
+mod policy;
 
 use crate::error::CliError;
 use args::PrivacyCommand;
@@ -10,5 +13,8 @@ use args::PrivacyCommand;
 pub(crate) fn run(command: &PrivacyCommand) -> Result<(), CliError> {
     match command {
         PrivacyCommand::Ledger(command) => ledger::run(command),
+        PrivacyCommand::Policy(command) => policy::run(command),
+        PrivacyCommand::Audit(command) => audit::run(command),
+        PrivacyCommand::Key(command) => policy::key(command),
     }
 }

@@ -1,0 +1,90 @@
+//! Who a session is for: from options to a principal under a policy.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use columna_privacy::pseudonym::{KeySource, ProjectKeys};
+use columna_privacy::{Access, Policy, Principal, State};
+
+use super::args::AccessArgs;
+use crate::error::CliError;
+
+/// The access that options ask for; none where neither they nor the store speak of a policy.
+pub(crate) fn access(args: &AccessArgs, store: Option<&str>) -> Result<Option<Access>, CliError> {
+    let Some(store) = store else {
+        return Ok(None);
+    };
+    let engine = |error: &dyn std::error::Error| CliError::failed(error.to_string());
+    let state = State::of(store, args.state.as_deref());
+    let Some(role) = &args.role else {
+        // The way around a policy must not be to leave the role out.
+        let kept = state.map(|state| state.policy()).ok();
+        return match kept.filter(|policy| policy.is_file()) {
+            None => Ok(None),
+            Some(policy) => Err(CliError::usage(format!(
+                "this store is under the policy `{}`: say who asks with `--role` and `--purpose`",
+                policy.display()
+            ))
+            .hint("`columna privacy policy show` prints what a role sees")),
+        };
+    };
+    let state = state.map_err(|error| engine(&error))?;
+    let file = args.policy.clone().unwrap_or_else(|| state.policy());
+    if !file.is_file() {
+        return Err(CliError::usage(format!(
+            "the role `{role}` needs a policy, and there is no `{}`",
+            file.display()
+        ))
+        .hint("give one with `--policy FILE`; `columna privacy policy init` prints a start"));
+    }
+    let policy = load(&file)?;
+    let principal = Principal {
+        name: args.principal.clone().or_else(user).ok_or_else(|| {
+            CliError::usage("nobody knows who asks".to_owned())
+                .hint("give a name with `--principal`")
+        })?,
+        role: role.clone(),
+        purpose: args.purpose.clone().unwrap_or_default(),
+        project: args.project.clone(),
+    };
+    policy.role(&principal).map_err(|error| refused(&error))?;
+    let keys = match (&args.keys, policy.project(&principal)) {
+        (Some(source), Some(project)) => {
+            let source: KeySource = source.parse::<KeySource>().map_err(CliError::usage)?;
+            let keys = source.load().map_err(|error| engine(&error))?;
+            let keys = ProjectKeys::new(project, &keys).map_err(|error| engine(&error))?;
+            Some(Arc::new(keys))
+        }
+        _ => None,
+    };
+    Ok(Some(Access {
+        policy: Arc::new(policy),
+        principal,
+        keys,
+        epsilon: args.epsilon.clone(),
+        state,
+    }))
+}
+
+/// Reads a policy; what is wrong in it is said line by line.
+pub(crate) fn load(file: &Path) -> Result<Policy, CliError> {
+    Policy::load(file).map_err(|error| CliError::failed(error.to_string()))
+}
+
+/// A refusal with what to do instead.
+pub(crate) fn refused(error: &columna_privacy::Error) -> CliError {
+    match error {
+        columna_privacy::Error::Refused(refusal) => {
+            CliError::failed(format!("{} [{}]", refusal.message, refusal.code))
+                .hint(refusal.hint.clone())
+        }
+        other => CliError::failed(other.to_string()),
+    }
+}
+
+fn user() -> Option<String> {
+    ["USER", "LOGNAME", "USERNAME"]
+        .into_iter()
+        .find_map(crate::settings::variable)
+        .and_then(|name| name.into_string().ok())
+}

@@ -1,0 +1,36 @@
+//! `columna privacy audit`: is the log whole?
+
+use std::io::{Write, stdout};
+
+use columna_privacy::audit::AuditLog;
+
+use super::args::AuditCommand;
+use crate::error::CliError;
+
+pub(super) fn run(command: &AuditCommand) -> Result<(), CliError> {
+    let AuditCommand::Verify { state } = command;
+    let state = super::ledger::state(state)?;
+    let log = AuditLog::at(state.audit());
+    let found = log
+        .verify()
+        .map_err(|error| CliError::failed(error.to_string()))?;
+    let mut out = stdout().lock();
+    match &found.problem {
+        None => {
+            writeln!(
+                out,
+                "{} entries, all in place; the newest hash is {}",
+                found.entries, found.hash
+            )?;
+            Ok(())
+        }
+        Some((line, problem)) => {
+            writeln!(
+                out,
+                "line {line}: {problem}; the {} entries before it are in place",
+                found.entries
+            )?;
+            Err(CliError::Unsound)
+        }
+    }
+}
