@@ -57,7 +57,7 @@ pub(crate) enum Command {
     /// What a store holds: tables, rows, bytes, buckets, snapshots, deliveries
     Info(InfoArgs),
     /// Ask a store in SQL, in a shell or from a script
-    Sql(SqlArgs),
+    Sql(Box<SqlArgs>),
     /// Look after a store: compact, erase, verify, vacuum, publish
     #[command(subcommand)]
     Store(StoreCommand),
