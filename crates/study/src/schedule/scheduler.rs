@@ -141,7 +141,12 @@ pub fn run(
 impl Scheduler<'_> {
     fn keep(&mut self, tell: &(dyn Fn(&Entry) + Sync)) -> Result<Summary> {
         let mut trouble: Option<(Instant, String)> = None;
-        self.note("scheduler_started", "the scheduler begins");
+        let count = self.state.schedules()?.len();
+        let plural = if count == 1 { "" } else { "s" };
+        self.note(
+            "scheduler_started",
+            &format!("the scheduler begins: {count} schedule{plural}"),
+        );
         loop {
             if self.state.is_gone() {
                 return Err(Error::Gone {

@@ -5,6 +5,7 @@ mod due;
 mod ends;
 mod holders;
 mod order;
+mod simulation;
 
 use std::collections::BTreeMap;
 
