@@ -21,6 +21,9 @@ use error::CliError;
 use settings::Settings;
 
 fn main() -> ExitCode {
+    // A study that a schedule runs does not outlive who writes its end.
+    #[cfg(unix)]
+    columna_study::schedule::end_with_runner();
     let cli = Cli::parse();
     let settings = Settings::detect(cli.colour, cli.quiet);
     match run(cli.command, &settings) {

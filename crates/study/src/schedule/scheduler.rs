@@ -30,6 +30,9 @@ const OUTPUT_KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
 /// How long `once` bears a state that cannot be written.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long `once` waits for runs whose process cannot be seen from here: a little longer than a lease.
+const ELSEWHERE: Duration = Duration::from_secs(70);
+
 /// How long `once` waits for notices.
 const NOTICES: Duration = Duration::from_secs(60);
 
@@ -78,6 +81,7 @@ struct Scheduler<'a> {
     children: BTreeMap<i64, (Claim, Child)>,
     /// Runs that this process started.
     mine: BTreeSet<i64>,
+    began: Instant,
     beat: Option<Instant>,
     pruned: Option<Instant>,
     /// The newest log entry that was told.
@@ -128,6 +132,7 @@ pub fn run(
             newest: &newest,
             children: BTreeMap::new(),
             mine: BTreeSet::new(),
+            began: Instant::now(),
             beat: None,
             pruned: None,
             told,
@@ -318,6 +323,10 @@ impl Scheduler<'_> {
             if !run.state.is_final() && !paused() {
                 return Ok(false);
             }
+        }
+        // In a new container the run of the old one is known to be lost when its lease is over.
+        if self.began.elapsed() < ELSEWHERE && self.state.is_done_elsewhere()? {
+            return Ok(false);
         }
         // What a killed scheduler left running may keep a run that is due from starting: it is waited for.
         Ok(!self.state.waits_behind_others(self.clock.now())?)

@@ -160,6 +160,34 @@ fn a_killed_runner_takes_its_study_along_and_the_run_begins_again() {
 }
 
 #[test]
+fn a_columna_ends_with_its_runner_although_no_scheduler_is_there_to_see_it() {
+    let place = Place::new();
+    let binary = env!("CARGO_BIN_EXE_columna");
+    let rows = "generate_series(1, 1000000)";
+    let query = format!("SELECT count(*) FROM {rows} a, {rows} b WHERE a.value % 7 = b.value % 5");
+    let study = place.specification("a", &format!("exec {binary} sql -c '{query}'"));
+    place.add(&study, &["--cron=0 2 * * *"]);
+    place.schedule(&["start", "a"]).ok();
+    let scheduler = place.start(&[]);
+    place.wait("the begin", || !place.ledger().is_empty());
+    killed(scheduler);
+    let begun = place.ledger()[0].clone();
+    let (study, runner) = begun
+        .trim_start_matches("begin 1 ")
+        .split_once(' ')
+        .expect("two processes");
+    // It has become the query by now.
+    place.wait("the query", || {
+        let command = fs::read_to_string(format!("/proc/{study}/cmdline")).unwrap_or_default();
+        command.contains("generate_series")
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(alive(study));
+    signal("-9", runner);
+    place.wait("its end", || !alive(study));
+}
+
+#[test]
 fn a_study_that_hangs_is_ended_with_all_that_it_started() {
     let place = Place::new();
     // It does not listen to SIGTERM, and neither does what it started.

@@ -89,6 +89,20 @@ impl State {
         })
     }
 
+    /// Whether a run is done by a process that cannot be seen from here, so that only its lease will tell if it lives.
+    pub(crate) fn is_done_elsewhere(&self) -> Result<bool> {
+        self.read("look for running runs", |connection| {
+            let running = runs::select(connection, "WHERE state = 'running'", &[])?;
+            let unknown = |run: &Run| {
+                let holder = run.runner.as_deref().or(run.claimant.as_deref());
+                holder
+                    .and_then(ProcessId::decode)
+                    .is_some_and(|holder| holder.life() == Life::Unknown)
+            };
+            Ok(running.iter().any(unknown))
+        })
+    }
+
     /// Runs that a process holds.
     ///
     /// # Errors
