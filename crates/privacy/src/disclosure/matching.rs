@@ -137,7 +137,7 @@ impl Work<'_> {
             .collect();
         let several = all
             .iter()
-            .any(|print| print.max().is_some_and(|last| last >> 40 > 1));
+            .any(|print| print.max().is_some_and(|last| last >> 32 > 1));
         let mut spans = vec![Span::new(&all, Unit::Person, self.profile.k)];
         if several {
             spans.push(Span::new(&all, Unit::Rows, self.profile.k));

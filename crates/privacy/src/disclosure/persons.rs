@@ -133,9 +133,9 @@ fn read(entry: &[u8]) -> Contribution {
 /// What tells two numbers' persons apart: each person with a mark of what it contributes. Two numbers whose
 /// footprints differ in few persons give those persons away by subtraction.
 ///
-/// The mark is the number of rows, and eight bits of the measure's sum; the person's number is folded to 32 bits
-/// where it is larger. Both can hide a difference with a small probability (1/256, and 2⁻³²) that nobody can steer,
-/// and keep a million persons within some hundred kilobytes.
+/// The mark is the number of rows; the person's number is folded to 32 bits where it is larger. That can hide a
+/// difference with a probability of 2⁻³² that nobody can steer, and keeps a million persons within some hundred
+/// kilobytes.
 #[must_use]
 pub fn footprint(contributions: &[Contribution]) -> RoaringTreemap {
     let mut all: Vec<u64> = contributions
@@ -143,9 +143,8 @@ pub fn footprint(contributions: &[Contribution]) -> RoaringTreemap {
         .map(|entry| {
             let rows = u32::try_from(entry.rows)
                 .unwrap_or(u32::MAX)
-                .min((1 << 24) - 1);
-            let mark = (rows << 8) | u32::from(hashed(&entry.sum.to_bits().to_le_bytes()));
-            (u64::from(mark) << 32) | u64::from(folded(entry.person))
+                .min((1 << 31) - 1);
+            (u64::from(rows) << 32) | u64::from(folded(entry.person))
         })
         .collect();
     all.sort_unstable();
@@ -187,18 +186,6 @@ fn folded(person: i64) -> u32 {
         bytes.copy_from_slice(&hash.as_bytes()[..4]);
         u32::from_le_bytes(bytes)
     })
-}
-
-fn hashed(bytes: &[u8; 8]) -> u8 {
-    // Counts have no measure: their footprint stays one compact set.
-    if *bytes == [0; 8] {
-        return 0;
-    }
-    let mut number = u64::from_le_bytes(*bytes);
-    // The finaliser of SplitMix64.
-    number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (number >> 56).to_le_bytes()[0]
 }
 
 #[cfg(test)]

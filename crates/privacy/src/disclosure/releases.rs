@@ -89,13 +89,6 @@ CREATE TABLE IF NOT EXISTS cell (
   PRIMARY KEY (snapshot, principal, rows, measure, dims)
 );";
 
-/// A set of persons whose numbers were shown.
-#[derive(Debug)]
-struct Known {
-    id: i64,
-    shown: BTreeMap<String, Option<f64>>,
-}
-
 impl Releases {
     /// Opens the record at `path`, and makes it if there is none, readable by its owner alone.
     ///
@@ -211,40 +204,24 @@ impl Work<'_> {
         Ok(self.transaction.last_insert_rowid())
     }
 
-    /// The numbers of a group as those of an earlier one: what was not asked of it then is added to it now.
+    /// The numbers of a group as those of an earlier one. What was not asked of that one is withheld: it would have to
+    /// be computed from other persons.
     fn shown_as(&self, id: i64, cell: &Cell) -> Result<BTreeMap<String, Option<f64>>, Error> {
-        let mut known = self.known(id)?;
-        let mut added = false;
-        let shown = cell
-            .values
-            .iter()
-            .map(|(name, value)| {
-                let before = known.shown.entry(name.clone()).or_insert_with(|| {
-                    added = true;
-                    *value
-                });
-                (name.clone(), *before)
-            })
-            .collect();
-        if added {
-            self.transaction.execute(
-                "UPDATE number_set SET shown = ?2 WHERE id = ?1",
-                params![known.id, json(&known.shown)?],
-            )?;
-        }
-        Ok(shown)
+        let known = self.known(id)?;
+        let shown = cell.values.keys().map(|name| {
+            let before = known.get(name).copied().flatten();
+            (name.clone(), before)
+        });
+        Ok(shown.collect())
     }
 
-    fn known(&self, id: i64) -> Result<Known, Error> {
+    fn known(&self, id: i64) -> Result<BTreeMap<String, Option<f64>>, Error> {
         let shown: String = self.transaction.query_row(
             "SELECT shown FROM number_set WHERE id = ?1",
             [id],
             |row| row.get(0),
         )?;
-        Ok(Known {
-            id,
-            shown: serde_json::from_str(&shown).map_err(|_| Error::Damaged)?,
-        })
+        serde_json::from_str(&shown).map_err(|_| Error::Damaged)
     }
 }
 

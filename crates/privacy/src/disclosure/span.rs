@@ -46,7 +46,7 @@ impl Span {
         let mut histories: HashMap<u32, u64> = HashMap::new();
         let weight = |element: u64| match unit {
             Unit::Person => 1,
-            Unit::Rows => element >> 40,
+            Unit::Rows => element >> 32,
         };
         for (at, print) in footprints.iter().enumerate() {
             for element in *print {

@@ -1,5 +1,6 @@
 //! Curves over time: computed from rounded counts of steps that each hold enough persons.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, Float64Array, ListArray, StructArray};
@@ -10,7 +11,6 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Expr;
 
 use super::refused::refuse;
-use crate::disclosure::Profile;
 
 /// How a statistic's result may be disclosed. A statistic that declares nothing is not released.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,21 +176,28 @@ struct Row {
     error: Option<f64>,
 }
 
-/// The curve of steps, cause by cause, from rounded counts.
-fn estimated(causes: &[i64], steps: &[Step], profile: &Profile, estimator: Estimator) -> Vec<Row> {
-    let round = |number: u64| profile.rounded(number) as f64;
+/// The curve of steps, cause by cause, from counts as they are shown: of all persons, and of each group of
+/// [`groups`]. Groups of nobody are not among them.
+fn estimated(
+    causes: &[i64],
+    steps: &[Step],
+    all: f64,
+    counts: &BTreeMap<String, f64>,
+    estimator: Estimator,
+) -> Vec<Row> {
+    let count = |name: String| counts.get(&name).copied().unwrap_or(0.0);
     let mut rows = Vec::new();
     for (at, cause) in causes.iter().enumerate() {
         let (mut survival, mut sum, mut greenwood, mut variance) = (1.0_f64, 0.0, 0.0, 0.0_f64);
-        for step in steps {
-            let n = round(step.at_risk).max(1.0);
-            let events = round(step.events[at].len() as u64);
+        let mut at_risk = all;
+        for (place, step) in steps.iter().enumerate() {
+            let n = at_risk.max(1.0);
+            let events = count(format!("{place}:{at}"));
             let d = events.min(n);
-            let all: f64 = step
-                .events
-                .iter()
-                .map(|events| round(events.len() as u64))
+            let together: f64 = (0..causes.len())
+                .map(|at| count(format!("{place}:{at}")))
                 .sum();
+            let censored = count(format!("{place}:censored"));
             let (estimate, error) = match estimator {
                 Estimator::KaplanMeier => {
                     survival *= 1.0 - d / n;
@@ -208,7 +215,7 @@ fn estimated(causes: &[i64], steps: &[Step], profile: &Profile, estimator: Estim
                 }
                 Estimator::AalenJohansen => {
                     sum += survival * d / n;
-                    survival *= 1.0 - all.min(n) / n;
+                    survival *= 1.0 - together.min(n) / n;
                     (sum, None)
                 }
             };
@@ -217,10 +224,11 @@ fn estimated(causes: &[i64], steps: &[Step], profile: &Profile, estimator: Estim
                 time: step.time,
                 at_risk: n,
                 events,
-                censored: round(step.censored.len() as u64),
+                censored,
                 estimate,
                 error: error.filter(|error| error.is_finite()),
             });
+            at_risk -= together + censored;
         }
     }
     rows
@@ -230,7 +238,8 @@ fn estimated(causes: &[i64], steps: &[Step], profile: &Profile, estimator: Estim
 pub(super) fn result(
     causes: &[i64],
     steps: &[Step],
-    profile: &Profile,
+    all: f64,
+    counts: &BTreeMap<String, f64>,
     declared: &Declared,
     kind: &DataType,
 ) -> Result<ScalarValue> {
@@ -245,7 +254,7 @@ pub(super) fn result(
     let DataType::Struct(fields) = item.data_type() else {
         return Ok(null);
     };
-    let rows = estimated(causes, steps, profile, *estimator);
+    let rows = estimated(causes, steps, all, counts, *estimator);
     let bound = |sign: f64| -> Float64Array {
         // The normal quantile of 95 %.
         const Z: f64 = 1.959_963_984_540_054;
@@ -314,10 +323,7 @@ pub(super) fn groups(steps: &[Step], follows: &[Follow]) -> Vec<(String, Vec<i64
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use super::*;
-    use crate::disclosure::profile;
 
     fn follows(rows: &[(i64, f64, i64)]) -> Vec<Follow> {
         rows.iter()
@@ -362,15 +368,21 @@ mod tests {
             events: events.iter().map(|n| vec![0; *n]).collect(),
             censored: Vec::new(),
         };
-        let cms = profile("cms").unwrap();
+        let run = |causes: &[i64], steps: &[Step], estimator: Estimator| {
+            let counts = groups(steps, &[])
+                .into_iter()
+                .map(|(name, members)| (name, members.len() as f64))
+                .collect();
+            estimated(causes, steps, 100.0, &counts, estimator)
+        };
         // By hand: S = (1 - 20/100)(1 - 40/80); F1 = 20/100 + 0.8·20/80, F2 = 0 + 0.8·20/80.
         let two = [step(1.0, 100, &[20]), step(2.0, 80, &[40])];
-        let rows = estimated(&[1], &two, &cms, Estimator::KaplanMeier);
-        assert!((rows[1].estimate - 0.4).abs() < 1e-12);
+        let rows = run(&[1], &two, Estimator::KaplanMeier);
+        assert!((rows[1].estimate - 0.4).abs() < 1e-12 && rows[1].at_risk == 80.0);
         let competing = [step(1.0, 100, &[20, 0]), step(2.0, 80, &[20, 20])];
-        let rows = estimated(&[1, 2], &competing, &cms, Estimator::AalenJohansen);
+        let rows = run(&[1, 2], &competing, Estimator::AalenJohansen);
         assert!((rows[1].estimate - 0.4).abs() < 1e-12 && (rows[3].estimate - 0.2).abs() < 1e-12);
-        let rows = estimated(&[1], &two, &cms, Estimator::NelsonAalen);
+        let rows = run(&[1], &two, Estimator::NelsonAalen);
         assert!((rows[1].estimate - 0.7).abs() < 1e-12);
     }
 

@@ -55,15 +55,6 @@ const TOTAL: &[(&str, usize)] = &[
 /// Functions whose first argument is a literal and whose second comes from rows.
 const BY_UNIT: &[&str] = &["date_part", "date_trunc", "datepart", "datetrunc"];
 
-/// Functions of dates and numbers that a sum or a mean may be taken of.
-const MEASURED: &[&str] = &[
-    "age_at",
-    "days_between",
-    "person_time",
-    "date_part",
-    "datepart",
-];
-
 /// What is known of the columns that an expression is over.
 #[derive(Debug)]
 pub(super) struct Scope<'a> {
@@ -339,34 +330,6 @@ fn unless(expr: Expr, values: &[Expr]) -> Result<Expr> {
     }))
 }
 
-/// A sum or a mean may be taken of this: columns that are measured, and arithmetic on them. No condition may hide in
-/// it: what distinguishes single persons would show in the sum.
-pub(super) fn is_measure(expr: &Expr, measured: &HashSet<Column>) -> bool {
-    match expr {
-        Expr::Column(column) => measured.contains(column),
-        Expr::Literal(value, _) => {
-            value.data_type().is_numeric() || value.data_type().is_temporal()
-        }
-        Expr::Alias(alias) => is_measure(&alias.expr, measured),
-        Expr::Cast(Cast { expr, .. }) | Expr::TryCast(TryCast { expr, .. }) => {
-            is_measure(expr, measured)
-        }
-        Expr::Negative(inner) => is_measure(inner, measured),
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            matches!(
-                op,
-                Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide
-            ) && is_measure(left, measured)
-                && is_measure(right, measured)
-        }
-        Expr::ScalarFunction(call) if MEASURED.contains(&call.func.name()) => call
-            .args
-            .iter()
-            .all(|arg| is_literal(arg) || is_measure(arg, measured)),
-        _ => false,
-    }
-}
-
 /// The range of an expression, from those of its columns; nothing if one of them has none. Values are clamped to it
 /// after the expression is computed.
 pub(super) fn range(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option<(f64, f64)> {
@@ -407,11 +370,6 @@ pub(super) fn range(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option
         _ => return None,
     };
     (found.0.is_finite() && found.1.is_finite() && found.0 <= found.1).then_some(found)
-}
-
-/// Whether a column of this type can be measured.
-pub(super) fn is_measured_type(kind: &DataType) -> bool {
-    kind.is_numeric() || matches!(kind, DataType::Date32 | DataType::Timestamp(..))
 }
 
 /// `CASE WHEN condition THEN 1 ELSE 0 END`, and a boolean made a number: the condition counted.

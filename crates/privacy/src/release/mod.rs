@@ -9,6 +9,7 @@ mod aggregate;
 mod collect;
 mod curve;
 mod expression;
+mod measure;
 mod node;
 mod noise;
 mod numbers;

@@ -15,9 +15,6 @@ use crate::disclosure::persons::{Contribution, Persons};
 use crate::disclosure::releases::{Cell, Outcome, Reader, Releases, Table};
 use crate::disclosure::{DEVIATION, MEAN, PERSONS, Profile, ROWS};
 
-/// The key under which a statistic's group is told from nearly the same.
-const IDENTITY: &str = "identity";
-
 /// Makes the result of a grouping safe.
 pub(super) fn released(
     input: &RecordBatch,
@@ -53,6 +50,7 @@ pub(super) fn released(
     }
     let mut withheld = 0;
     let mut desk = Desk {
+        bases: &spec.bases,
         tables: &mut tables,
         profile,
         reader,
@@ -175,7 +173,7 @@ fn table(column: &ArrayRef, basis: &Basis, places: &[Dims], profile: &Profile) -
         })
         .collect();
     Ok(Table {
-        measure: basis.measure_name(),
+        measure: basis.columns(),
         asked: basis.asked,
         cells,
     })
@@ -196,9 +194,8 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
             let error = deviation / (rows as f64).sqrt();
             // A mean is shown as exactly as it is known: to the first digit of its standard error.
             let shown = decimals(mean, -exponent(error));
-            values.insert(MEAN.to_owned(), Some(shown));
-            values.insert(DEVIATION.to_owned(), Some(digits(deviation, 3)));
-            values.insert(IDENTITY.to_owned(), Some(identity(contributions)));
+            values.insert(keyed(MEAN, basis), Some(shown));
+            values.insert(keyed(DEVIATION, basis), Some(digits(deviation, 3)));
         }
     } else if enough {
         let weights: Vec<f64> = contributions
@@ -266,17 +263,9 @@ fn moments(contributions: &[Contribution]) -> (f64, f64) {
     (mean, variance.sqrt().max(floor).max(f64::MIN_POSITIVE))
 }
 
-/// Tells the persons and sums of one group from those of another.
-fn identity(contributions: &[Contribution]) -> f64 {
-    let mut hasher = blake3::Hasher::new();
-    for entry in contributions {
-        hasher.update(&entry.person.to_le_bytes());
-        hasher.update(&entry.rows.to_le_bytes());
-        hasher.update(&entry.sum.to_le_bytes());
-    }
-    let mut bytes = [0; 4];
-    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..4]);
-    f64::from(u32::from_le_bytes(bytes))
+/// The name of a measure's number in the record.
+fn keyed(function: &str, basis: &Basis) -> String {
+    format!("{function} {}", basis.atom())
 }
 
 fn number_of(outcome: &Outcome, name: &str) -> Option<f64> {
@@ -288,6 +277,7 @@ fn number_of(outcome: &Outcome, name: &str) -> Option<f64> {
 
 /// What numbers are made of.
 struct Desk<'a> {
+    bases: &'a [Basis],
     tables: &'a mut [Table],
     profile: &'a Profile,
     reader: &'a Reader,
@@ -339,10 +329,6 @@ fn curve_of(
             .collect();
         let all: Vec<i64> = follows.iter().map(|follow| follow.person).collect();
         cells.push(group_cell(&all, None, desk.profile));
-        let own: Vec<_> = cells
-            .iter()
-            .map(|cell| cell.values.get(IDENTITY).copied())
-            .collect();
         let mut tables = [Table {
             measure: String::new(),
             asked: true,
@@ -352,16 +338,16 @@ fn curve_of(
             .releases
             .release(desk.reader, desk.profile, &mut tables)
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
-        let shown = outcomes[0]
+        // Counts as they are shown, be it as those of nearly the same persons.
+        let shown: Option<Vec<f64>> = outcomes[0]
             .iter()
-            .zip(own)
-            .all(|(outcome, own)| match outcome {
-                // The very persons, not those of a similar group.
-                Outcome::Shown(values) => values.get(IDENTITY).copied() == own,
-                Outcome::Withheld => false,
-            });
-        if shown {
-            return result(&causes, &steps, desk.profile, declared, kind).map(Some);
+            .map(|outcome| number_of(outcome, PERSONS))
+            .collect();
+        if let Some(mut shown) = shown {
+            let all = shown.pop().unwrap_or(0.0);
+            let names = groups.iter().map(|(name, _)| name.clone());
+            let counts: BTreeMap<String, f64> = names.zip(shown).collect();
+            return result(&causes, &steps, all, &counts, declared, kind).map(Some);
         }
     }
     Ok(None)
@@ -376,7 +362,6 @@ fn group_cell(members: &[i64], name: Option<&str>, profile: &Profile) -> Cell {
     }
     let count = persons.contributions().len() as u64;
     let shown = profile.count(count).map(|n| n as f64);
-    let identity = identity(persons.contributions());
     Cell {
         dims: name
             .map(|name| ("step".to_owned(), name.to_owned()))
@@ -384,11 +369,7 @@ fn group_cell(members: &[i64], name: Option<&str>, profile: &Profile) -> Cell {
             .collect(),
         safe: shown.is_some(),
         persons,
-        values: BTreeMap::from([
-            (PERSONS.to_owned(), shown),
-            (ROWS.to_owned(), shown),
-            (IDENTITY.to_owned(), Some(identity)),
-        ]),
+        values: BTreeMap::from([(PERSONS.to_owned(), shown), (ROWS.to_owned(), shown)]),
     }
 }
 
@@ -402,15 +383,24 @@ fn value(
     let profile = desk.profile;
     let of = |basis: usize, name: &str| number_of(&outcomes[basis][row], name);
     let own = number.basis;
+    let (scale, offset) = number.scale;
+    // Twelve digits: what a scale does to the last ones is no news.
+    let scaled = |mean: f64| digits(scale * mean + offset, 12);
+    let mean = keyed(MEAN, &desk.bases[own]);
+    let deviation = keyed(DEVIATION, &desk.bases[own]);
     let shown = match &number.function {
         Function::Rows => of(own, ROWS),
         Function::Persons => of(own, PERSONS),
-        Function::Mean => of(own, MEAN),
-        Function::Sum(rows) => of(own, MEAN)
+        Function::Mean => of(own, &mean).map(scaled),
+        Function::Sum(rows) => of(own, &mean)
             .zip(of(*rows, ROWS))
-            .map(|(mean, rows)| mean * rows),
-        Function::Deviation => of(own, DEVIATION),
-        Function::Variance => of(own, DEVIATION).map(|deviation| digits(deviation * deviation, 3)),
+            .map(|(mean, rows)| scaled(mean) * rows),
+        Function::Deviation => {
+            of(own, &deviation).map(|deviation| digits(deviation * scale.abs(), 3))
+        }
+        Function::Variance => {
+            of(own, &deviation).map(|deviation| digits((deviation * scale).powi(2), 3))
+        }
         Function::Share(whole) => share(
             of(own, ROWS),
             of(*whole, ROWS),

@@ -6,7 +6,7 @@
 //! to begin with, is the query's own affair: ordering, limits, conditions and quotients of released numbers tell
 //! nothing that the numbers don't.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -19,7 +19,8 @@ use datafusion::logical_expr::{
     Subquery, SubqueryAlias, TableScan,
 };
 
-use super::expression::{Scope, is_measure, is_measured_type, range};
+use super::expression::{Scope, range};
+use super::measure::{Measure, Measures, is_measured_type, measure};
 use super::refused::refuse;
 
 /// The name under which the person is carried where a query does not select it.
@@ -72,7 +73,7 @@ pub(super) struct Rows {
     /// All columns that hold it, NULL where an outer join found nothing.
     pub(super) persons: HashSet<Column>,
     /// The columns that sums and means may be taken of.
-    pub(super) measured: HashSet<Column>,
+    pub(super) measured: Measures,
     /// A join may have multiplied a person's rows by something that the query chose.
     pub(super) multiplied: bool,
     /// The stored columns that columns are, by table and name.
@@ -277,6 +278,10 @@ impl Shaper<'_> {
                     .filter(|(_, field)| is_measured_type(field.data_type()))
                     .map(Column::from)
                     .filter(|column| *column != person)
+                    .map(|column| {
+                        let name = format!("{}.{}", scan.table_name.table(), column.name);
+                        (column, Measure::column(&name))
+                    })
                     .collect();
                 let table = scan.table_name.table();
                 let origins: HashMap<_, _> = scan
@@ -321,7 +326,11 @@ impl Shaper<'_> {
             Kind::Rows(rows) => Kind::Rows(Rows {
                 person: renamed(&rows.person),
                 persons: rows.persons.iter().map(renamed).collect(),
-                measured: rows.measured.iter().map(renamed).collect(),
+                measured: rows
+                    .measured
+                    .iter()
+                    .map(|(column, of)| (renamed(column), of.clone()))
+                    .collect(),
                 multiplied: rows.multiplied,
                 origins: rows
                     .origins
@@ -369,7 +378,7 @@ impl Shaper<'_> {
         };
         let schema = Arc::clone(input.schema());
         let names = NamePreserver::new_for_projection();
-        let (mut exprs, mut persons, mut measured) = (Vec::new(), HashSet::new(), HashSet::new());
+        let (mut exprs, mut persons, mut measured) = (Vec::new(), HashSet::new(), Measures::new());
         let (mut origins, mut bounds) = (HashMap::new(), HashMap::new());
         let mut person = None;
         for (expr, output) in projection.expr.into_iter().zip(projection.schema.iter()) {
@@ -402,8 +411,8 @@ impl Shaper<'_> {
                 bounds.insert(output.clone(), range);
             }
             let saved = names.save(&expr);
-            if is_measure(&expr, &rows.measured) {
-                measured.insert(output);
+            if let Some(of) = measure(&expr, &rows.measured, &schema)? {
+                measured.insert(output, of);
             }
             exprs.push(saved.restore(rows.scope(&schema).total(expr)?));
         }
@@ -679,7 +688,7 @@ impl Shaper<'_> {
         // A join may show one side only.
         let shown: HashSet<Column> = plan.schema().iter().map(Column::from).collect();
         kind.persons.retain(|column| shown.contains(column));
-        kind.measured.retain(|column| shown.contains(column));
+        kind.measured.retain(|column, _| shown.contains(column));
         Ok((plan, Kind::Rows(kind)))
     }
 
@@ -788,7 +797,7 @@ impl Shaper<'_> {
         let scope = rows.scope(&schema);
         let names = NamePreserver::new_for_projection();
         let mut persons = HashSet::new();
-        let mut measured = HashSet::new();
+        let mut measured = Measures::new();
         let (mut origins, mut bounds) = (HashMap::new(), HashMap::new());
         let mut outputs = aggregate.schema.iter().map(Column::from);
         let mut groups = Vec::new();
@@ -808,8 +817,8 @@ impl Shaper<'_> {
                     bounds.insert(output.clone(), *range);
                 }
             }
-            if is_measure(expr, &rows.measured) {
-                measured.extend(output);
+            if let (Some(output), Some(of)) = (output, measure(expr, &rows.measured, &schema)?) {
+                measured.insert(output, of);
             }
             groups.push(saved.restore(scope.total(expr.clone())?));
         }
@@ -817,17 +826,17 @@ impl Shaper<'_> {
         for expr in &aggregate.aggr_expr {
             let output = outputs.next();
             let saved = names.save(expr);
-            let (call, measure) = per_person(expr, &scope, rows)?;
+            let (call, of_rows) = per_person(expr, &scope, rows)?;
             if let (Some(output), Some(range)) = (&output, of_one(expr, &rows.bounds)) {
                 bounds.insert(output.clone(), range);
             }
-            if measure {
-                measured.extend(output.filter(|column| {
-                    aggregate
-                        .schema
-                        .field_from_column(column)
-                        .is_ok_and(|field| is_measured_type(field.data_type()))
-                }));
+            if let (Some(output), Some(of)) = (output, of_rows)
+                && aggregate
+                    .schema
+                    .field_from_column(&output)
+                    .is_ok_and(|field| is_measured_type(field.data_type()))
+            {
+                measured.insert(output, of);
             }
             functions.push(saved.restore(call));
         }
@@ -971,7 +980,7 @@ fn persons_joined(join: &Join, a: Rows, b: Rows) -> Result<Rows> {
     Ok(Rows {
         person: person.clone(),
         persons: a.persons.union(&b.persons).cloned().collect(),
-        measured: a.measured.union(&b.measured).cloned().collect(),
+        measured: a.measured.into_iter().chain(b.measured).collect(),
         multiplied: a.multiplied || b.multiplied,
         origins: a.origins.into_iter().chain(b.origins).collect(),
         bounds: a.bounds.into_iter().chain(b.bounds).collect(),
@@ -1007,7 +1016,7 @@ fn rejoined(
 }
 
 /// An aggregate of one person's rows, and whether its result may be summed up.
-fn per_person(expr: &Expr, scope: &Scope<'_>, rows: &Rows) -> Result<(Expr, bool)> {
+fn per_person(expr: &Expr, scope: &Scope<'_>, rows: &Rows) -> Result<(Expr, Option<Measure>)> {
     let Expr::AggregateFunction(AggregateFunction { func, params }) = plain(expr) else {
         return refuse(
             "function",
@@ -1026,14 +1035,18 @@ fn per_person(expr: &Expr, scope: &Scope<'_>, rows: &Rows) -> Result<(Expr, bool
         );
     }
     let counts = func.name() == "count";
-    let mut measure = counts;
+    let mut columns = BTreeSet::new();
+    let mut measured = counts;
     let mut args = Vec::new();
     for arg in &params.args {
         if counts && rows.is_person(arg) {
             args.push(arg.clone());
             continue;
         }
-        measure |= is_measure(arg, &rows.measured);
+        if let Some(of) = measure(arg, &rows.measured, scope.schema)? {
+            measured = true;
+            columns.extend(of.columns);
+        }
         args.push(scope.total(arg.clone())?);
     }
     let filter = params
@@ -1049,7 +1062,12 @@ fn per_person(expr: &Expr, scope: &Scope<'_>, rows: &Rows) -> Result<(Expr, bool
         vec![],
         params.null_treatment,
     );
-    Ok((Expr::AggregateFunction(call), measure))
+    let call = Expr::AggregateFunction(call);
+    if counts {
+        columns.insert("count".to_owned());
+    }
+    let of = measured.then(|| Measure::atom(without_tables(&call), columns));
+    Ok((call, of))
 }
 
 /// The range of an aggregate of one person's rows: the lowest, highest and mean value are within the column's.
@@ -1061,6 +1079,19 @@ fn of_one(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option<(f64, f64
         ("min" | "max" | "avg", [arg]) => range(arg, bounds),
         _ => None,
     }
+}
+
+/// An expression's text without the aliases that a query gives its tables.
+pub(super) fn without_tables(expr: &Expr) -> String {
+    let bare = expr.clone().transform(|expr| {
+        Ok(match expr {
+            Expr::Column(column) => {
+                Transformed::yes(Expr::Column(Column::new_unqualified(column.name)))
+            }
+            other => Transformed::no(other),
+        })
+    });
+    bare.map_or_else(|_| expr.to_string(), |bare| bare.data.to_string())
 }
 
 /// The aggregate of an expression of a grouping.

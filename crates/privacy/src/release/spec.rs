@@ -6,13 +6,14 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, TryCast, cast, lit};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, cast, lit};
 
 use super::collect::persons;
 use super::curve::Declared;
-use super::expression::{counts_all, indicator, is_measure};
+use super::expression::{counts_all, indicator};
+use super::measure::{Measure, measure};
 use super::refused::{refusal, refuse};
-use super::shape::{Rows, plain};
+use super::shape::{Rows, plain, without_tables};
 
 /// A number, and what it is computed from.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,32 +41,32 @@ pub(super) enum Function {
 pub(super) struct Basis {
     /// Which rows; all if none.
     pub(super) filter: Option<Expr>,
-    /// What is measured; nothing for counts.
-    pub(super) measure: Option<Expr>,
+    /// What is measured, and how it is computed; nothing for counts.
+    pub(super) measure: Option<(Measure, Expr)>,
     /// A number of it is shown, or one is computed from it.
     pub(super) asked: bool,
 }
 
 impl Basis {
-    pub(super) fn measure_name(&self) -> String {
+    /// Numbers of the same columns are held against each other.
+    pub(super) fn columns(&self) -> String {
         self.measure
             .as_ref()
-            .map_or_else(String::new, without_tables)
+            .map_or_else(String::new, |(measure, _)| {
+                measure
+                    .columns
+                    .iter()
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            })
     }
-}
 
-/// An expression's text without the aliases that a query gives its tables.
-fn without_tables(expr: &Expr) -> String {
-    use datafusion::common::tree_node::{Transformed, TreeNode};
-    let bare = expr.clone().transform(|expr| {
-        Ok(match expr {
-            Expr::Column(column) => Transformed::yes(Expr::Column(
-                datafusion::common::Column::new_unqualified(column.name),
-            )),
-            other => Transformed::no(other),
-        })
-    });
-    bare.map_or_else(|_| expr.to_string(), |bare| bare.data.to_string())
+    pub(super) fn atom(&self) -> &str {
+        self.measure
+            .as_ref()
+            .map_or("", |(measure, _)| measure.atom.as_str())
+    }
 }
 
 /// A number of the result.
@@ -74,6 +75,8 @@ pub(super) struct Number {
     pub(super) function: Function,
     pub(super) basis: usize,
     pub(super) kind: DataType,
+    /// What is asked for is so many times what is measured, and so much more.
+    pub(super) scale: (f64, f64),
 }
 
 /// All that a release shows.
@@ -94,6 +97,8 @@ struct Builder<'a> {
     schema: &'a DFSchema,
     declared: &'a BTreeMap<String, Declared>,
     bases: Vec<Basis>,
+    /// That of the number at hand.
+    scale: (f64, f64),
 }
 
 /// The release of a grouping, and the grouping that is computed for it.
@@ -114,6 +119,7 @@ pub(super) fn spec(
             measure: None,
             asked: false,
         }],
+        scale: (1.0, 0.0),
     };
     let levels = aggregate
         .schema
@@ -134,11 +140,13 @@ pub(super) fn spec(
         .collect();
     let mut numbers = Vec::new();
     for (expr, output) in aggregate.aggr_expr.iter().zip(outputs.iter().skip(first)) {
+        builder.scale = (1.0, 0.0);
         let (function, basis) = builder.number(expr)?;
         numbers.push(Number {
             function,
             basis,
             kind: output.data_type().clone(),
+            scale: builder.scale,
         });
     }
     let person = cast(Expr::Column(rows.person.clone()), DataType::Int64);
@@ -146,10 +154,10 @@ pub(super) fn spec(
         .bases
         .iter()
         .map(|basis| {
-            let value = basis.measure.clone().map_or_else(
-                || lit(0.0_f64),
-                |measure| Expr::TryCast(TryCast::new(Box::new(measure), DataType::Float64)),
-            );
+            let value = basis
+                .measure
+                .clone()
+                .map_or_else(|| lit(0.0_f64), |(measure, expr)| measure.unscaled(expr));
             Expr::AggregateFunction(AggregateFunction::new_udf(
                 persons(),
                 vec![person.clone(), value],
@@ -197,14 +205,14 @@ pub(super) fn total_group(expr: &Expr, scope: &super::expression::Scope<'_>) -> 
 }
 
 impl Builder<'_> {
-    fn basis(&mut self, filter: Option<Expr>, measure: Option<Expr>) -> usize {
+    fn basis(&mut self, filter: Option<Expr>, measure: Option<(Measure, Expr)>) -> usize {
         let at = self.collected(filter, measure);
         self.bases[at].asked = true;
         at
     }
 
     /// Rows that are needed, and that nothing is shown of by themselves.
-    fn collected(&mut self, filter: Option<Expr>, measure: Option<Expr>) -> usize {
+    fn collected(&mut self, filter: Option<Expr>, measure: Option<(Measure, Expr)>) -> usize {
         let wanted = Basis {
             filter,
             measure,
@@ -213,7 +221,7 @@ impl Builder<'_> {
         let found = self
             .bases
             .iter()
-            .position(|basis| basis.filter == wanted.filter && basis.measure == wanted.measure);
+            .position(|basis| basis.filter == wanted.filter && basis.atom() == wanted.atom());
         if let Some(at) = found {
             return at;
         }
@@ -363,21 +371,25 @@ impl Builder<'_> {
     }
 
     fn measure(&mut self, name: &str, arg: &Expr, filter: Option<Expr>) -> Result<(Expr, usize)> {
-        let arg = number(arg, self.schema)?;
+        let of = self.measured(name, arg)?;
         let total = self.rows.scope(self.schema).total(arg.clone())?;
-        let column = !arg.column_refs().is_empty();
+        self.scale = (of.scale, of.offset);
+        let basis = self.basis(filter, Some((of, total.clone())));
+        Ok((total, basis))
+    }
+
+    fn measured(&self, name: &str, arg: &Expr) -> Result<Measure> {
         let numeric = arg.get_type(self.schema)?.is_numeric();
-        if !(column && numeric && is_measure(arg, &self.rows.measured)) {
-            return refuse(
+        match measure(arg, &self.rows.measured, self.schema)?.filter(|_| numeric) {
+            Some(of) => Ok(of),
+            None => refuse(
                 "measure",
                 format!(
                     "`{name}` takes columns of numbers and arithmetic on them, so that no condition on single persons hides in it"
                 ),
                 "put conditions into FILTER (WHERE ...) or GROUP BY; count with count(*)",
-            );
+            ),
         }
-        let basis = self.basis(filter, Some(total.clone()));
-        Ok((total, basis))
     }
 
     /// A curve: both its columns are kept by person, and everything else follows from them.
@@ -389,15 +401,7 @@ impl Builder<'_> {
         filter: Option<Expr>,
     ) -> Result<(Function, usize)> {
         let (time, event) = declared.columns(name, args)?;
-        if !is_measure(number(time, self.schema)?, &self.rows.measured) {
-            return refuse(
-                "measure",
-                format!(
-                    "the time of `{name}` is a column of numbers or arithmetic on them, so that no condition on single persons hides in it"
-                ),
-                "put conditions into WHERE, FILTER or GROUP BY",
-            );
-        }
+        let of = self.measured(name, time)?;
         let scope = self.rows.scope(self.schema);
         let (time, event) = (scope.total(time.clone())?, scope.total(event.clone())?);
         let known = time.clone().is_not_null().and(event.clone().is_not_null());
@@ -405,21 +409,13 @@ impl Builder<'_> {
             Some(filter) => filter.and(known),
             None => known,
         });
-        let events = self.collected(known.clone(), Some(cast(event, DataType::Float64)));
-        let times = self.collected(known, Some(time));
+        let of_event = Measure::atom(format!("event {event}"), std::collections::BTreeSet::new());
+        let events = self.collected(known.clone(), Some((of_event, event)));
+        // Time as it is asked for, not as it is stored.
+        let of_time = Measure::atom(format!("time {time}"), of.columns);
+        let times = self.collected(known, Some((of_time, time)));
         Ok((Function::Curve(declared, events), times))
     }
-}
-
-/// A number without the casts around it: of another type it is the same number.
-fn number<'a>(expr: &'a Expr, schema: &DFSchema) -> Result<&'a Expr> {
-    Ok(match expr {
-        Expr::Cast(cast) if cast.expr.get_type(schema)?.is_numeric() => number(&cast.expr, schema)?,
-        Expr::TryCast(cast) if cast.expr.get_type(schema)?.is_numeric() => {
-            number(&cast.expr, schema)?
-        }
-        other => other,
-    })
 }
 
 fn not_released(name: &str) -> datafusion::error::DataFusionError {

@@ -10,3 +10,4 @@ mod attacker;
 mod attacks;
 mod budgets;
 mod desk;
+mod unlisted;

@@ -209,15 +209,15 @@ async fn attack_20_digits_packed_into_a_sum() {
     let desk = Desk::new("cms");
     assert_eq!(
         desk.refused("SELECT sum(power(1000, pid)) FROM emr").await,
-        "function"
+        "measure"
     );
     assert_eq!(
         desk.refused("SELECT sum(power(1000, age)) FROM emr").await,
-        "function"
+        "measure"
     );
     assert_eq!(
         desk.refused("SELECT sum(exp(age)) FROM emr").await,
-        "function"
+        "measure"
     );
     // Polynomials pack digits as well: the sum keeps its leading ones only, or nothing.
     let packed = desk
