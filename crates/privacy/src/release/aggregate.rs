@@ -111,6 +111,18 @@ impl Release for Answer {
              are empty{rounding}, means are shown to the first digit of their standard error",
             profile.name, profile.k
         ));
+        if self
+            .spec
+            .bases
+            .iter()
+            .any(|basis| basis.asked && basis.is_computed())
+        {
+            control.notes.add(
+                "a column's mean and spread are shown for one expression of it: others, for the same or nearly the same \
+                 persons, are empty (a multiple of the column is no other)"
+                    .to_owned(),
+            );
+        }
         if let Some(tell) = &control.on_release {
             tell(withheld);
         }

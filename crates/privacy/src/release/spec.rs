@@ -62,6 +62,13 @@ impl Basis {
             })
     }
 
+    /// It measures more than a stored column.
+    pub(super) fn is_computed(&self) -> bool {
+        self.measure
+            .as_ref()
+            .is_some_and(|(measure, _)| !measure.columns.contains(&measure.atom))
+    }
+
     pub(super) fn atom(&self) -> &str {
         self.measure
             .as_ref()
