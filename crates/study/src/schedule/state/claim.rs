@@ -222,6 +222,12 @@ pub(super) fn ready(run: &Run, now: DateTime<Utc>) -> bool {
     run.not_before <= now || run.not_before - now > longest
 }
 
+/// A lease is over. One that is far longer than it can be comes from a clock that was ahead.
+pub(super) fn is_over(lease: Option<i64>, length: TimeDelta, now: DateTime<Utc>) -> bool {
+    let longest = (now + length * 10).timestamp_millis();
+    lease.is_none_or(|lease| lease < now.timestamp_millis() || lease > longest)
+}
+
 fn fits(definition: &Definition, running: &[Run], capacity: &Capacity) -> bool {
     let running = || running.iter().map(|run| &run.definition);
     let memory: u64 = running().filter_map(|d| d.memory_limit).sum();

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::json;
 
 use super::State;
+use super::claim::is_over;
 use super::log::{Level, note};
 use super::runs::{Run, RunState};
 use crate::schedule::clock::{from_millis, seconds, stamp};
@@ -102,7 +103,6 @@ impl State {
             return Ok(None);
         }
         self.write("take a notice", |tx| {
-            let millis = now.timestamp_millis();
             let mut statement = tx.prepare_cached(
                 "SELECT notice, run, kind, target, body, state, not_before, holder, lease FROM notices \
                  WHERE state IN ('pending', 'sending') ORDER BY notice",
@@ -114,7 +114,7 @@ impl State {
                     let holder: Option<String> = row.get(7)?;
                     let lease: Option<i64> = row.get(8)?;
                     match holder.as_deref().and_then(ProcessId::decode).map(|p| p.life()) {
-                        Some(Life::Alive) | Some(Life::Unknown) => lease.is_none_or(|l| l < millis),
+                        Some(Life::Alive | Life::Unknown) => is_over(lease, LEASE, now),
                         Some(Life::Dead) | None => true,
                     }
                 } else {

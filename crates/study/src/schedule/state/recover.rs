@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::params;
 
 use super::State;
-use super::claim::LEASE;
+use super::claim::{LEASE, is_over};
 use super::finish::{Ending, settle};
 use super::runs::{self, Run, RunState};
 use crate::schedule::error::Result;
@@ -127,14 +127,9 @@ fn is_orphan(run: &Run, now: DateTime<Utc>) -> bool {
     match holder.life() {
         // A runner that lives has its run, even when it is stopped. A scheduler that claimed one starts its runner at
         // once; when it does not, it was stopped in between, and a runner that comes later is refused.
-        Life::Alive => run.runner.is_none() && is_over(run, now),
+        Life::Alive => run.runner.is_none() && is_over(run.lease, LEASE, now),
         Life::Dead => true,
         // Elsewhere, or before the machine was started: the lease decides.
-        Life::Unknown => is_over(run, now),
+        Life::Unknown => is_over(run.lease, LEASE, now),
     }
-}
-
-/// Its lease is over.
-fn is_over(run: &Run, now: DateTime<Utc>) -> bool {
-    run.lease.is_none_or(|lease| lease < now.timestamp_millis())
 }

@@ -268,6 +268,19 @@ fn a_state_that_was_moved_is_noticed() {
 }
 
 #[test]
+fn a_lease_from_a_clock_that_was_ahead_holds_nothing_up() {
+    let mut world = due();
+    world.now += TimeDelta::days(400);
+    let claim = claim_as(&mut world, &elsewhere());
+    world
+        .state
+        .register(claim.run, claim.fence, &elsewhere(), world.now)
+        .unwrap();
+    world.now -= TimeDelta::days(400);
+    assert_eq!(world.state.orphans(&world.me, world.now).unwrap().len(), 1);
+}
+
+#[test]
 fn a_run_that_is_lost_again_and_again_is_given_up() {
     let mut world = due();
     let mut lost = 0;
