@@ -18,6 +18,7 @@ use crate::audit::{AuditLog, Event, Subject};
 use crate::guard::guard;
 use crate::policy::{RoleKind, Table};
 use crate::pseudonym::ProjectKeys;
+use crate::quiet::QuietPlanner;
 use crate::release::{Declared, Notes, Restriction, restrict};
 use crate::{Error, Policy, Principal, Refusal, Result, State};
 
@@ -163,7 +164,11 @@ impl Access {
             // A session has one gate, which is told its notes once.
             let _ = gate.notes.set(notes);
         }
-        Ok(ctx)
+        let planner = Arc::clone(ctx.state().query_planner());
+        let state = SessionStateBuilder::new_from_existing(ctx.state())
+            .with_query_planner(Arc::new(QuietPlanner::new(planner)))
+            .build();
+        Ok(SessionContext::new_with_state(state))
     }
 }
 

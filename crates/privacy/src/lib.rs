@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod policy;
 mod principal;
 pub mod pseudonym;
+mod quiet;
 pub mod release;
 mod state;
 

@@ -8,6 +8,8 @@
 
 mod aggregates;
 mod fixture;
+mod hospital;
 mod lung;
+mod row_attacks;
 mod sessions;
 mod slt;

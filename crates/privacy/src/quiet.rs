@@ -1,0 +1,135 @@
+//! Errors that tell nothing: for restricted roles, every failure while a query runs says the same.
+//!
+//! Which of two rows fails first follows from how rows lie in files, hidden ones among them, and an engine's own
+//! error names files and values. So the last node of a restricted plan says of all of them that the query failed on
+//! something it sees, and how to write it so that it cannot. Refusals pass: they are independent of the data.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::common::Result;
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::QueryPlanner;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::StreamExt;
+
+use crate::Refusal;
+
+/// Plans like another planner, and lets no error through that tells more than a refusal does.
+#[derive(Debug)]
+pub(crate) struct QuietPlanner {
+    inner: Arc<dyn QueryPlanner + Send + Sync>,
+}
+
+impl QuietPlanner {
+    pub(crate) fn new(inner: Arc<dyn QueryPlanner + Send + Sync>) -> Self {
+        Self { inner }
+    }
+}
+
+#[async_trait]
+impl QueryPlanner for QuietPlanner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let planned = self.inner.create_physical_plan(plan, session).await;
+        Ok(Arc::new(QuietExec {
+            child: planned.map_err(quiet)?,
+        }))
+    }
+}
+
+fn quiet(error: DataFusionError) -> DataFusionError {
+    if Refusal::within(&error).is_some() || ours(&error) {
+        return error;
+    }
+    if let DataFusionError::ResourcesExhausted(_) = error.find_root() {
+        return Refusal::new(
+            "memory",
+            "this query needs more memory or temporary space than it may use",
+            "raise `--memory-limit`, use fewer `--threads`, or ask for less at once",
+        )
+        .into();
+    }
+    Refusal::new(
+        "failed",
+        "the query failed on a value or a number of rows that it came upon",
+        "divide by nullif(x, 0), use TRY_CAST in place of CAST, mind overflows, and give a scalar subquery one row",
+    )
+    .into()
+}
+
+/// Whether the budget, the record of releases or the noise refuses: none of them says anything of the data.
+fn ours(error: &DataFusionError) -> bool {
+    match error {
+        DataFusionError::External(inner) => {
+            inner.is::<crate::Error>()
+                || inner.is::<crate::ledger::Error>()
+                || inner.is::<crate::disclosure::Error>()
+                || inner.is::<crate::dp::Error>()
+        }
+        DataFusionError::Context(_, inner) => ours(inner),
+        DataFusionError::Shared(inner) => ours(inner),
+        _ => false,
+    }
+}
+
+#[derive(Debug)]
+struct QuietExec {
+    child: Arc<dyn ExecutionPlan>,
+}
+
+impl DisplayAs for QuietExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("QuietExec")
+    }
+}
+
+impl ExecutionPlan for QuietExec {
+    fn name(&self) -> &str {
+        "QuietExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.child.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.child]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(
+            &Arc<dyn datafusion::physical_expr::PhysicalExpr>,
+        ) -> Result<datafusion::common::tree_node::TreeNodeRecursion>,
+    ) -> Result<datafusion::common::tree_node::TreeNodeRecursion> {
+        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let child = children.pop().unwrap_or_else(|| Arc::clone(&self.child));
+        Ok(Arc::new(Self { child }))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let rows = self.child.execute(partition, context).map_err(quiet)?;
+        let schema = rows.schema();
+        let rows = rows.map(|batch| batch.map_err(quiet));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+    }
+}
