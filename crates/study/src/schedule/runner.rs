@@ -131,7 +131,13 @@ fn study_command(program: &Path, definition: &Definition, again: bool) -> Comman
     if let Some(threads) = definition.threads {
         command.arg(format!("--threads={threads}"));
     }
-    if again {
+    // Who wants every step or one snapshot has said so.
+    let told = |option: &str| {
+        let with_value = format!("{option}=");
+        let is = |argument: &String| argument == option || argument.starts_with(&with_value);
+        definition.arguments.iter().any(is)
+    };
+    if again && !["--fresh", "--resume", "--snapshot"].into_iter().any(told) {
         command.arg("--resume");
     }
     command.args(&definition.arguments);

@@ -74,31 +74,38 @@ fn schedules_are_added_looked_at_run_and_removed() {
 #[test]
 fn the_study_is_told_what_the_schedule_says() {
     let place = Place::new();
-    let study = place.specification("a", "echo \"$@\"");
-    place.add(
-        &study,
-        &[
-            "--cron=@daily",
-            "--memory-limit=2GB",
-            "--threads=3",
-            "--out=res",
-            "--retries=1",
-            "--backoff=0",
-            "--",
-            "--fresh",
-        ],
-    );
+    let study = place.specification("a", "echo \"$@\"; exit 1");
+    let limits = [
+        "--cron=@daily",
+        "--memory-limit=2GB",
+        "--threads=3",
+        "--retries=1",
+        "--backoff=0",
+    ];
+    let fresh = [&limits[..], &["--out=res", "--", "--fresh"]].concat();
+    place.add(&study, &fresh);
+    place.add(&study, &[&limits[..], &["--name=b"]].concat());
     place.schedule(&["start", "a"]).ok();
-    place.once().ok();
-    let said = place.schedule(&["show", "1", "--output"]).ok();
+    place.schedule(&["start", "b"]).ok();
+    place.once().fails(1, "2 runs did not succeed");
+    let said = |run: &str| place.schedule(&["show", run, "--output"]).ok();
     let store = text(&place.path("store").canonicalize().expect("a folder"));
+    let fresh = said("1");
     assert!(
-        said.starts_with(&format!("study run {study} --store {store} --out /")),
-        "{said}"
+        fresh.starts_with(&format!("study run {study} --store {store} --out /")),
+        "{fresh}"
     );
     assert!(
-        said.ends_with("/res --memory-limit=2000000000 --threads=3 --fresh\n"),
-        "{said}"
+        fresh.ends_with("/res --memory-limit=2000000000 --threads=3 --fresh\n"),
+        "{fresh}"
+    );
+    // The second attempt goes on where the first one ended, unless it was told otherwise.
+    let again = said("2");
+    assert!(
+        again.ends_with(
+            "/store.schedule/results/b --memory-limit=2000000000 --threads=3 --resume\n"
+        ),
+        "{again}"
     );
 }
 

@@ -140,6 +140,15 @@ impl State {
                     "leave one `--after` out",
                 ));
             }
+            let same_folder = schedules
+                .iter()
+                .find(|s| s.name != name && s.definition.out == definition.out);
+            if let Some(other) = same_folder {
+                return Err(Error::refused(
+                    format!("the results of `{}` are in the same folder", other.name),
+                    "give another folder after `--out`",
+                ));
+            }
             let old = schedules.iter().find(|s| s.name == name);
             if old.is_some() && !replace {
                 return Err(Error::refused(

@@ -57,8 +57,12 @@ impl World {
 
     fn add(&mut self, name: &str, definition: &Definition) {
         let newest = self.newest.get(&definition.store).cloned();
+        let definition = Definition {
+            out: format!("/out/{name}").into(),
+            ..definition.clone()
+        };
         self.state
-            .add(name, definition, newest.as_ref(), false, self.now)
+            .add(name, &definition, newest.as_ref(), false, self.now)
             .unwrap();
     }
 

@@ -179,6 +179,13 @@ fn circles_and_unknown_names_are_refused() {
         .add("c", &a, None, false, world.now)
         .unwrap_err();
     assert_eq!(refused.hint().unwrap(), "did you mean `b`?");
+    let mut c = at_two(0);
+    c.out = "/out/a".into();
+    let refused = world
+        .state
+        .add("c", &c, None, false, world.now)
+        .unwrap_err();
+    assert!(refused.to_string().contains("the same folder"), "{refused}");
     let refused = world.state.remove("a", world.now).unwrap_err();
     assert!(
         refused.to_string().contains("`b` waits for `a`"),
