@@ -171,7 +171,7 @@ struct Row {
     time: f64,
     at_risk: f64,
     events: f64,
-    censored: f64,
+    censored: Option<f64>,
     estimate: f64,
     error: Option<f64>,
 }
@@ -186,18 +186,28 @@ fn estimated(
     estimator: Estimator,
 ) -> Vec<Row> {
     let count = |name: String| counts.get(&name).copied().unwrap_or(0.0);
+    let at_risk = |place: usize| {
+        if place == 0 {
+            all
+        } else {
+            count(format!("risk:{place}"))
+        }
+    };
+    // Up to the end of a step, less those before it.
+    let events = |place: usize, at: usize| {
+        let before = match place.checked_sub(1) {
+            Some(before) => count(format!("events:{before}:{at}")),
+            None => 0.0,
+        };
+        (count(format!("events:{place}:{at}")) - before).max(0.0)
+    };
     let mut rows = Vec::new();
     for (at, cause) in causes.iter().enumerate() {
         let (mut survival, mut sum, mut greenwood, mut variance) = (1.0_f64, 0.0, 0.0, 0.0_f64);
-        let mut at_risk = all;
         for (place, step) in steps.iter().enumerate() {
-            let n = at_risk.max(1.0);
-            let events = count(format!("{place}:{at}"));
-            let d = events.min(n);
-            let together: f64 = (0..causes.len())
-                .map(|at| count(format!("{place}:{at}")))
-                .sum();
-            let censored = count(format!("{place}:censored"));
+            let n = at_risk(place).max(1.0);
+            let d = events(place, at).min(n);
+            let together: f64 = (0..causes.len()).map(|at| events(place, at)).sum();
             let (estimate, error) = match estimator {
                 Estimator::KaplanMeier => {
                     survival *= 1.0 - d / n;
@@ -219,16 +229,21 @@ fn estimated(
                     (sum, None)
                 }
             };
+            // Nobody is known to be at risk after the last step: what is left is not shown.
+            let censored = if place + 1 < steps.len() {
+                Some((n - together - at_risk(place + 1)).max(0.0))
+            } else {
+                None
+            };
             rows.push(Row {
                 cause: *cause,
                 time: step.time,
                 at_risk: n,
-                events,
+                events: d,
                 censored,
                 estimate,
                 error: error.filter(|error| error.is_finite()),
             });
-            at_risk -= together + censored;
         }
     }
     rows
@@ -277,7 +292,7 @@ pub(super) fn result(
                 "time" => of(|row| row.time),
                 "n_risk" => of(|row| row.at_risk),
                 "n_event" => of(|row| row.events),
-                "n_censor" => of(|row| row.censored),
+                "n_censor" => rows.iter().map(|row| row.censored).collect(),
                 "std_err" => rows.iter().map(|row| row.error).collect(),
                 "lower" => bound(-1.0),
                 "upper" => bound(1.0),
@@ -297,26 +312,27 @@ pub(super) fn result(
     Ok(ScalarValue::List(Arc::new(list)))
 }
 
-/// The groups of persons whose numbers a curve shows, and those that are left: together they are all persons.
+/// The groups of persons whose numbers a curve shows: those with an event up to the end of each step, by cause, and those
+/// at risk at the start of each but the first. Rounded, sums of events keep their distance from the truth; rounded
+/// steps would drift away from it.
 pub(super) fn groups(steps: &[Step], follows: &[Follow]) -> Vec<(String, Vec<i64>)> {
     let mut groups = Vec::new();
+    let mut had: Vec<Vec<i64>> =
+        vec![Vec::new(); steps.first().map_or(0, |step| step.events.len())];
+    let mut left: std::collections::HashSet<i64> =
+        follows.iter().map(|follow| follow.person).collect();
     for (at, step) in steps.iter().enumerate() {
-        for (cause, events) in step.events.iter().enumerate() {
-            groups.push((format!("{at}:{cause}"), events.clone()));
+        if at > 0 {
+            groups.push((format!("risk:{at}"), left.iter().copied().collect()));
         }
-        groups.push((format!("{at}:censored"), step.censored.clone()));
+        for (cause, events) in step.events.iter().enumerate() {
+            had[cause].extend(events);
+            groups.push((format!("events:{at}:{cause}"), had[cause].clone()));
+        }
+        for person in step.events.iter().flatten().chain(&step.censored) {
+            left.remove(person);
+        }
     }
-    let shown: std::collections::HashSet<i64> = groups
-        .iter()
-        .flat_map(|(_, persons)| persons)
-        .copied()
-        .collect();
-    let rest = follows
-        .iter()
-        .map(|follow| follow.person)
-        .filter(|person| !shown.contains(person))
-        .collect();
-    groups.push(("rest".to_owned(), rest));
     groups.retain(|(_, persons)| !persons.is_empty());
     groups
 }
@@ -365,11 +381,19 @@ mod tests {
         let step = |time: f64, at_risk: u64, events: &[usize]| Step {
             time,
             at_risk,
-            events: events.iter().map(|n| vec![0; *n]).collect(),
+            events: events
+                .iter()
+                .enumerate()
+                .map(|(cause, n)| {
+                    let first = 100 - at_risk as i64 + cause as i64 * 20;
+                    (first..first + *n as i64).collect()
+                })
+                .collect(),
             censored: Vec::new(),
         };
         let run = |causes: &[i64], steps: &[Step], estimator: Estimator| {
-            let counts = groups(steps, &[])
+            let follows: Vec<Follow> = follows(&(0..100).map(|n| (n, 1.0, 1)).collect::<Vec<_>>());
+            let counts = groups(steps, &follows)
                 .into_iter()
                 .map(|(name, members)| (name, members.len() as f64))
                 .collect();

@@ -325,10 +325,10 @@ fn curve_of(
         }
         let mut cells: Vec<Cell> = groups
             .iter()
-            .map(|(name, members)| group_cell(members, Some(name), desk.profile))
+            .map(|(name, members)| group_cell(members, name, desk.profile))
             .collect();
         let all: Vec<i64> = follows.iter().map(|follow| follow.person).collect();
-        cells.push(group_cell(&all, None, desk.profile));
+        cells.push(group_cell(&all, "all", desk.profile));
         let mut tables = [Table {
             measure: String::new(),
             asked: true,
@@ -353,7 +353,7 @@ fn curve_of(
     Ok(None)
 }
 
-fn group_cell(members: &[i64], name: Option<&str>, profile: &Profile) -> Cell {
+fn group_cell(members: &[i64], name: &str, profile: &Profile) -> Cell {
     let mut members = members.to_vec();
     members.sort_unstable();
     let mut persons = Persons::default();
@@ -363,10 +363,8 @@ fn group_cell(members: &[i64], name: Option<&str>, profile: &Profile) -> Cell {
     let count = persons.contributions().len() as u64;
     let shown = profile.count(count).map(|n| n as f64);
     Cell {
-        dims: name
-            .map(|name| ("step".to_owned(), name.to_owned()))
-            .into_iter()
-            .collect(),
+        // All on one level: none is the sum of others.
+        dims: Dims::from([("curve".to_owned(), name.to_owned())]),
         safe: shown.is_some(),
         persons,
         values: BTreeMap::from([(PERSONS.to_owned(), shown), (ROWS.to_owned(), shown)]),
