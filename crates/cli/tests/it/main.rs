@@ -9,6 +9,7 @@ mod demo;
 mod formats;
 mod interrupts;
 mod kill;
+mod releases;
 mod schedule;
 mod scripts;
 mod stores;

@@ -7,8 +7,11 @@
 
 mod aggregate;
 mod collect;
+mod condition;
 mod curve;
 mod expression;
+mod group;
+mod join;
 mod measure;
 mod node;
 mod noise;

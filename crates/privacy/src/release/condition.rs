@@ -1,0 +1,152 @@
+//! Conditions on persons' rows, and the subqueries within them.
+
+use std::sync::Arc;
+
+use datafusion::common::{Column, DFSchema, Result};
+use datafusion::logical_expr::expr::InSubquery;
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, Projection, Subquery};
+
+use super::refused::refuse;
+use super::shape::{Kind, Outer, Rows, Shaper};
+
+impl Shaper<'_> {
+    /// A condition on persons' rows.
+    pub(super) fn condition(
+        &self,
+        expr: Expr,
+        rows: &Rows,
+        schema: &DFSchema,
+        outer: &Option<Outer<'_>>,
+    ) -> Result<Expr> {
+        match expr {
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: op @ (Operator::And | Operator::Or),
+                right,
+            }) => Ok(Expr::BinaryExpr(BinaryExpr::new(
+                Box::new(self.condition(*left, rows, schema, outer)?),
+                op,
+                Box::new(self.condition(*right, rows, schema, outer)?),
+            ))),
+            Expr::Not(inner) => Ok(Expr::Not(Box::new(
+                self.condition(*inner, rows, schema, outer)?,
+            ))),
+            Expr::InSubquery(inner) => self.in_subquery(inner, rows, schema),
+            Expr::Exists(mut exists) => {
+                exists.subquery = self.exists(exists.subquery, rows)?;
+                Ok(Expr::Exists(exists))
+            }
+            // The rows around a linked subquery are of the same person: their other columns may be compared.
+            other => match outer {
+                Some(outer) => self.with_outer(other, rows, schema, outer),
+                None => rows.scope(schema).total(other),
+            },
+        }
+    }
+
+    fn with_outer(
+        &self,
+        expr: Expr,
+        rows: &Rows,
+        schema: &DFSchema,
+        outer: &Outer<'_>,
+    ) -> Result<Expr> {
+        let BinaryExpr { left, op, right } = match expr {
+            Expr::BinaryExpr(binary) if is_comparison(binary.op) => binary,
+            other => return rows.scope(schema).total(other),
+        };
+        let side = |side: Expr| match side {
+            Expr::OuterReferenceColumn(_, ref column) if !outer.rows.persons.contains(column) => {
+                Ok(side)
+            }
+            other => rows.scope(schema).total(other),
+        };
+        Ok(Expr::BinaryExpr(BinaryExpr::new(
+            Box::new(side(*left)?),
+            op,
+            Box::new(side(*right)?),
+        )))
+    }
+
+    fn in_subquery(&self, inner: InSubquery, rows: &Rows, schema: &DFSchema) -> Result<Expr> {
+        let by_person = rows.is_person(&inner.expr);
+        let (plan, kind) =
+            self.relation(Arc::unwrap_or_clone(inner.subquery.subquery), &mut None)?;
+        let first = plan.schema().iter().next().map(Column::from);
+        let plan = match (kind, first) {
+            (Kind::Public, _) if !by_person => plan,
+            (Kind::Rows(of), Some(first)) if by_person && of.persons.contains(&first) => {
+                LogicalPlan::Projection(Projection::try_new(
+                    vec![Expr::Column(first)],
+                    Arc::new(plan),
+                )?)
+            }
+            _ => {
+                return refuse(
+                    "subquery",
+                    "IN (SELECT ...) on persons' rows must compare the person with persons, or a value with a public table",
+                    "write `person_id IN (SELECT person_id FROM ...)`",
+                );
+            }
+        };
+        let expr = if by_person {
+            inner.expr
+        } else {
+            Box::new(rows.scope(schema).total(*inner.expr)?)
+        };
+        Ok(Expr::InSubquery(InSubquery {
+            expr,
+            subquery: Subquery {
+                subquery: Arc::new(plan),
+                ..inner.subquery
+            },
+            negated: inner.negated,
+        }))
+    }
+
+    fn exists(&self, subquery: Subquery, rows: &Rows) -> Result<Subquery> {
+        let mut outer = Some(Outer {
+            rows,
+            linked: false,
+        });
+        let (plan, _) = self.relation(Arc::unwrap_or_clone(subquery.subquery), &mut outer)?;
+        if !outer.is_some_and(|outer| outer.linked) {
+            return refuse(
+                "subquery",
+                "EXISTS must be linked to the row by the person, or it would tell of another one",
+                "write `EXISTS (SELECT 1 FROM b WHERE b.person_id = a.person_id AND ...)`",
+            );
+        }
+        Ok(Subquery {
+            subquery: Arc::new(plan),
+            ..subquery
+        })
+    }
+}
+
+fn is_comparison(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+    )
+}
+
+/// Whether a condition says that a row is of the person of the row around it.
+pub(super) fn is_link(condition: &Expr, rows: &Rows, outer: &Rows) -> bool {
+    let Expr::BinaryExpr(BinaryExpr {
+        left,
+        op: Operator::Eq,
+        right,
+    }) = condition
+    else {
+        return false;
+    };
+    let outside = |expr: &Expr| matches!(expr, Expr::OuterReferenceColumn(_, column) if *column == outer.person);
+    let inside = |expr: &Expr| matches!(expr, Expr::Column(column) if *column == rows.person);
+    (inside(left) && outside(right)) || (outside(left) && inside(right))
+}

@@ -1,0 +1,240 @@
+//! Groupings: those that leave each row with one person, and those where a release stands.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use datafusion::common::{Column, ExprSchema, Result};
+use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{Aggregate, Distinct, Expr, LogicalPlan};
+
+use super::expression::{Scope, range};
+use super::measure::{Measure, Measures, is_measured_type, measure};
+use super::refused::refuse;
+use super::shape::{Kind, Outer, Rows, Shaper, plain, without_tables};
+
+/// Aggregates that may be taken of one person's rows, before anything is released.
+const PER_PERSON: &[&str] = &["avg", "bool_and", "bool_or", "count", "max", "min", "sum"];
+
+impl Shaper<'_> {
+    pub(super) fn aggregate(
+        &self,
+        aggregate: Aggregate,
+        outer: &mut Option<Outer<'_>>,
+    ) -> Result<(LogicalPlan, Kind)> {
+        let (input, kind) = self.relation((*aggregate.input).clone(), outer)?;
+        let rows = match kind {
+            Kind::Rows(rows) => rows,
+            Kind::Linked => {
+                return refuse(
+                    "rows",
+                    "this role sees such a table only joined to persons' rows",
+                    "join it to a table of persons by its key, and aggregate",
+                );
+            }
+            kind => {
+                let free = |exprs: Vec<Expr>| {
+                    exprs
+                        .into_iter()
+                        .map(|expr| self.free(expr))
+                        .collect::<Result<Vec<_>>>()
+                };
+                let plan = LogicalPlan::Aggregate(Aggregate::try_new(
+                    Arc::new(input),
+                    free(aggregate.group_expr)?,
+                    free(aggregate.aggr_expr)?,
+                )?);
+                return Ok((plan, kind));
+            }
+        };
+        if outer.is_some() && !aggregate.group_expr.iter().any(|expr| rows.is_person(expr)) {
+            return refuse(
+                "subquery",
+                "a subquery in a condition on persons' rows cannot aggregate over several persons",
+                "group it by the person",
+            );
+        }
+        if aggregate
+            .group_expr
+            .iter()
+            .any(|expr| matches!(expr, Expr::Column(column) if *column == rows.person))
+        {
+            return self.by_person(&aggregate, input, &rows);
+        }
+        let plan = self.releaser.release(&aggregate, input, &rows)?;
+        Ok((plan, Kind::Released))
+    }
+
+    /// A grouping that leaves each row with one person: still rows.
+    fn by_person(
+        &self,
+        aggregate: &Aggregate,
+        input: LogicalPlan,
+        rows: &Rows,
+    ) -> Result<(LogicalPlan, Kind)> {
+        let schema = Arc::clone(input.schema());
+        let scope = rows.scope(&schema);
+        let names = NamePreserver::new_for_projection();
+        let mut persons = HashSet::new();
+        let mut measured = Measures::new();
+        let (mut origins, mut bounds) = (HashMap::new(), HashMap::new());
+        let mut outputs = aggregate.schema.iter().map(Column::from);
+        let mut groups = Vec::new();
+        for expr in &aggregate.group_expr {
+            let output = outputs.next();
+            if rows.is_person(expr) {
+                persons.extend(output);
+                groups.push(expr.clone());
+                continue;
+            }
+            let saved = names.save(expr);
+            if let (Expr::Column(column), Some(output)) = (expr, &output) {
+                if let Some(origin) = rows.origins.get(column) {
+                    origins.insert(output.clone(), origin.clone());
+                }
+                if let Some(range) = rows.bounds.get(column) {
+                    bounds.insert(output.clone(), *range);
+                }
+            }
+            if let (Some(output), Some(of)) = (output, measure(expr, &rows.measured, &schema)?) {
+                measured.insert(output, of);
+            }
+            groups.push(saved.restore(scope.total(expr.clone())?));
+        }
+        let mut functions = Vec::new();
+        for expr in &aggregate.aggr_expr {
+            let output = outputs.next();
+            let saved = names.save(expr);
+            let (call, of_rows) = per_person(expr, &scope, rows)?;
+            if let (Some(output), Some(range)) = (&output, of_one(expr, &rows.bounds)) {
+                bounds.insert(output.clone(), range);
+            }
+            if let (Some(output), Some(of)) = (output, of_rows)
+                && aggregate
+                    .schema
+                    .field_from_column(&output)
+                    .is_ok_and(|field| is_measured_type(field.data_type()))
+            {
+                measured.insert(output, of);
+            }
+            functions.push(saved.restore(call));
+        }
+        let plan = LogicalPlan::Aggregate(Aggregate::try_new(Arc::new(input), groups, functions)?);
+        let rows = Rows {
+            person: rows.person.clone(),
+            persons,
+            measured,
+            multiplied: false,
+            origins,
+            bounds,
+        };
+        Ok((plan, Kind::Rows(rows)))
+    }
+
+    pub(super) fn distinct(
+        &self,
+        distinct: Distinct,
+        outer: &mut Option<Outer<'_>>,
+    ) -> Result<(LogicalPlan, Kind)> {
+        let Distinct::All(input) = distinct else {
+            return self.above(&LogicalPlan::Distinct(distinct), outer);
+        };
+        let width = input.schema().fields().len();
+        let (input, kind) = self.relation(Arc::unwrap_or_clone(input), outer)?;
+        if let Kind::Rows(rows) = &kind {
+            let selected = input
+                .schema()
+                .iter()
+                .take(width)
+                .any(|column| Column::from(column) == rows.person);
+            if !selected || input.schema().fields().len() != width {
+                return refuse(
+                    "distinct",
+                    "DISTINCT over several persons lists values that single persons may have",
+                    "use GROUP BY with count(*): values of enough persons are listed",
+                );
+            }
+        }
+        if matches!(kind, Kind::Linked) {
+            return refuse(
+                "rows",
+                "this role sees such a table only joined to persons' rows",
+                "join it to a table of persons by its key, and aggregate",
+            );
+        }
+        let kind = match kind {
+            Kind::Rows(rows) => Kind::Rows(Rows {
+                multiplied: false,
+                ..rows
+            }),
+            other => other,
+        };
+        Ok((LogicalPlan::Distinct(Distinct::All(Arc::new(input))), kind))
+    }
+}
+
+/// An aggregate of one person's rows, and whether its result may be summed up.
+fn per_person(expr: &Expr, scope: &Scope<'_>, rows: &Rows) -> Result<(Expr, Option<Measure>)> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = plain(expr) else {
+        return refuse(
+            "function",
+            "this aggregate is not known to be safe on one person's rows",
+            "use count, sum, avg, min, max, bool_and or bool_or",
+        );
+    };
+    if !PER_PERSON.contains(&func.name()) || !params.order_by.is_empty() {
+        return refuse(
+            "function",
+            format!(
+                "`{}` is not known to be safe on one person's rows",
+                func.name()
+            ),
+            "use count, sum, avg, min, max, bool_and or bool_or, without ORDER BY",
+        );
+    }
+    let counts = func.name() == "count";
+    let mut columns = BTreeSet::new();
+    let mut measured = counts;
+    let mut args = Vec::new();
+    for arg in &params.args {
+        if counts && rows.is_person(arg) {
+            args.push(arg.clone());
+            continue;
+        }
+        if let Some(of) = measure(arg, &rows.measured, scope.schema)? {
+            measured = true;
+            columns.extend(of.columns);
+        }
+        args.push(scope.total(arg.clone())?);
+    }
+    let filter = params
+        .filter
+        .as_ref()
+        .map(|filter| scope.total(filter.as_ref().clone()).map(Box::new))
+        .transpose()?;
+    let call = AggregateFunction::new_udf(
+        Arc::clone(func),
+        args,
+        params.distinct,
+        filter,
+        vec![],
+        params.null_treatment,
+    );
+    let call = Expr::AggregateFunction(call);
+    if counts {
+        columns.insert("count".to_owned());
+    }
+    let of = measured.then(|| Measure::atom(without_tables(&call), columns));
+    Ok((call, of))
+}
+
+/// The range of an aggregate of one person's rows: the lowest, highest and mean value are within the column's.
+fn of_one(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option<(f64, f64)> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = plain(expr) else {
+        return None;
+    };
+    match (func.name(), params.args.as_slice()) {
+        ("min" | "max" | "avg", [arg]) => range(arg, bounds),
+        _ => None,
+    }
+}

@@ -1,0 +1,237 @@
+//! Joins: of persons by the person, and of look-ups.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::common::{Column, JoinType, Result};
+use datafusion::logical_expr::utils::split_conjunction_owned;
+use datafusion::logical_expr::{BinaryExpr, Expr, Join, LogicalPlan, Operator};
+
+use super::expression::Scope;
+use super::refused::refuse;
+use super::shape::{Kind, Outer, Rows, Shaper, TableRole};
+
+impl Shaper<'_> {
+    pub(super) fn join(
+        &self,
+        join: Join,
+        outer: &mut Option<Outer<'_>>,
+    ) -> Result<(LogicalPlan, Kind)> {
+        let (left, left_kind) = self.relation((*join.left).clone(), outer)?;
+        let (right, right_kind) = self.relation((*join.right).clone(), outer)?;
+        let public = matches!((&left_kind, &right_kind), (Kind::Public, Kind::Public));
+        let kind = match (left_kind, right_kind) {
+            (Kind::Public | Kind::Released, Kind::Public | Kind::Released) => {
+                let filter = join.filter.map(|filter| self.free(filter)).transpose()?;
+                let released = if public { Kind::Public } else { Kind::Released };
+                let plan = rejoined(
+                    left,
+                    right,
+                    join.on,
+                    filter,
+                    join.join_type,
+                    join.null_equality,
+                )?;
+                return Ok((plan, released));
+            }
+            (Kind::Rows(a), Kind::Rows(b)) => persons_joined(&join, a, b)?,
+            (Kind::Rows(rows), Kind::Public | Kind::Linked) => {
+                let left_rows = matches!(
+                    join.join_type,
+                    JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti
+                );
+                if !left_rows {
+                    return no_person(&join);
+                }
+                self.looked_up(&join, rows, &right)
+            }
+            (Kind::Public | Kind::Linked, Kind::Rows(rows)) => {
+                let right_rows = matches!(
+                    join.join_type,
+                    JoinType::Inner | JoinType::Right | JoinType::RightSemi | JoinType::RightAnti
+                );
+                if !right_rows {
+                    return no_person(&join);
+                }
+                self.looked_up(&join, rows, &left)
+            }
+            (Kind::Linked, Kind::Public | Kind::Linked) | (Kind::Public, Kind::Linked) => {
+                let both = left.schema().join(right.schema())?;
+                let scope = Scope {
+                    schema: &both,
+                    persons: &HashSet::new(),
+                };
+                let on = join
+                    .on
+                    .into_iter()
+                    .map(|(a, b)| Ok((scope.total(a)?, scope.total(b)?)))
+                    .collect::<Result<Vec<_>>>()?;
+                let filter = join.filter.map(|filter| scope.total(filter)).transpose()?;
+                let plan = rejoined(left, right, on, filter, join.join_type, join.null_equality)?;
+                return Ok((plan, Kind::Linked));
+            }
+            (Kind::Rows(_) | Kind::Linked, Kind::Released)
+            | (Kind::Released, Kind::Rows(_) | Kind::Linked) => {
+                return refuse(
+                    "join",
+                    "released numbers cannot be joined to persons' rows",
+                    "aggregate both sides first, then join them by their groups",
+                );
+            }
+        };
+        let both = left.schema().join(right.schema())?;
+        let scope = Scope {
+            schema: &both,
+            persons: &kind.persons,
+        };
+        let mut on = Vec::new();
+        for (a, b) in join.on {
+            let by_person = kind_of_pair(&kind, &a, &b);
+            on.push(if by_person {
+                (a, b)
+            } else {
+                (scope.total(a)?, scope.total(b)?)
+            });
+        }
+        // The person columns of both sides are compared here and nowhere else.
+        let filter = join
+            .filter
+            .map(|filter| {
+                let parts = split_conjunction_owned(filter)
+                    .into_iter()
+                    .map(|part| match &part {
+                        Expr::BinaryExpr(BinaryExpr {
+                            left,
+                            op: Operator::Eq,
+                            right,
+                        }) if kind_of_pair(&kind, left, right) => Ok(part),
+                        _ => scope.total(part),
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                Ok::<_, datafusion::error::DataFusionError>(
+                    datafusion::logical_expr::utils::conjunction(parts)
+                        .unwrap_or_else(super::expression::always),
+                )
+            })
+            .transpose()?;
+        let plan = rejoined(left, right, on, filter, join.join_type, join.null_equality)?;
+        let mut kind = kind;
+        // A join may show one side only.
+        let shown: HashSet<Column> = plan.schema().iter().map(Column::from).collect();
+        kind.persons.retain(|column| shown.contains(column));
+        kind.measured.retain(|column, _| shown.contains(column));
+        Ok((plan, Kind::Rows(kind)))
+    }
+
+    /// A table of no person joined to persons' rows. Unless each row finds at most one, by the other's key, rows are
+    /// multiplied.
+    fn looked_up(&self, join: &Join, mut rows: Rows, other: &LogicalPlan) -> Rows {
+        let semi = matches!(
+            join.join_type,
+            JoinType::LeftSemi | JoinType::LeftAnti | JoinType::RightSemi | JoinType::RightAnti
+        );
+        let key = self.key(other);
+        let by_key = key.is_some_and(|key| {
+            // The other side of the comparison is a column of the persons' rows.
+            let found = |a: &Expr, b: &Expr| {
+                let is_key = |expr: &Expr| matches!(expr, Expr::Column(column) if *column == key);
+                let is_theirs = |expr: &Expr| {
+                    matches!(expr, Expr::Column(column) if !other.schema().has_column(column))
+                };
+                (is_key(a) && is_theirs(b)) || (is_key(b) && is_theirs(a))
+            };
+            join.on.iter().any(|(left, right)| found(left, right))
+                || join.filter.as_ref().is_some_and(|filter| {
+                    split_conjunction_owned(filter.clone()).iter().any(|part| {
+                        matches!(part, Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) if found(left, right))
+                    })
+                })
+        });
+        rows.multiplied |= !(semi || by_key);
+        rows
+    }
+
+    /// The key of a table that is scanned without anything that repeats its rows.
+    fn key(&self, plan: &LogicalPlan) -> Option<Column> {
+        match plan {
+            LogicalPlan::TableScan(scan) => match self.sources.role(scan)? {
+                TableRole::Public(key) | TableRole::Linked(key) => {
+                    Some(Column::new(Some(scan.table_name.clone()), key?))
+                }
+                TableRole::Persons(_) => None,
+            },
+            LogicalPlan::Filter(filter) => self.key(&filter.input),
+            LogicalPlan::SubqueryAlias(alias) => {
+                let key = self.key(&alias.input)?;
+                Some(Column::new(Some(alias.alias.clone()), key.name))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether two join keys are the persons of both sides.
+fn kind_of_pair(rows: &Rows, a: &Expr, b: &Expr) -> bool {
+    rows.is_person(a) && rows.is_person(b)
+}
+
+fn persons_joined(join: &Join, a: Rows, b: Rows) -> Result<Rows> {
+    let pair = |left: &Expr, right: &Expr| {
+        let of = |expr: &Expr, rows: &Rows| matches!(expr, Expr::Column(column) if *column == rows.person);
+        (of(left, &a) && of(right, &b)) || (of(left, &b) && of(right, &a))
+    };
+    let in_filter = join.filter.as_ref().is_some_and(|filter| {
+        split_conjunction_owned(filter.clone()).iter().any(|part| {
+            matches!(part, Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) if pair(left, right))
+        })
+    });
+    if !(in_filter || join.on.iter().any(|(left, right)| pair(left, right))) {
+        return refuse(
+            "join",
+            "tables of persons must be joined by the person, so that every row belongs to one",
+            "add `a.person_id = b.person_id` to the join's condition",
+        );
+    }
+    let person = match join.join_type {
+        JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti => &a.person,
+        JoinType::Right | JoinType::RightSemi | JoinType::RightAnti => &b.person,
+        _ => return no_person(join),
+    };
+    // Rows multiply within a person only, and rows of a person are counted as they are.
+    Ok(Rows {
+        person: person.clone(),
+        persons: a.persons.union(&b.persons).cloned().collect(),
+        measured: a.measured.into_iter().chain(b.measured).collect(),
+        multiplied: a.multiplied || b.multiplied,
+        origins: a.origins.into_iter().chain(b.origins).collect(),
+        bounds: a.bounds.into_iter().chain(b.bounds).collect(),
+    })
+}
+
+fn no_person<T>(join: &Join) -> Result<T> {
+    refuse(
+        "join",
+        format!("a {} JOIN here makes rows without a person", join.join_type),
+        "use an inner join, or a left join with persons' rows on the left",
+    )
+}
+
+fn rejoined(
+    left: LogicalPlan,
+    right: LogicalPlan,
+    on: Vec<(Expr, Expr)>,
+    filter: Option<Expr>,
+    join_type: JoinType,
+    null_equality: datafusion::common::NullEquality,
+) -> Result<LogicalPlan> {
+    Ok(LogicalPlan::Join(Join::try_new(
+        Arc::new(left),
+        Arc::new(right),
+        on,
+        filter,
+        join_type,
+        datafusion::common::JoinConstraint::On,
+        null_equality,
+        false,
+    )?))
+}
