@@ -254,6 +254,20 @@ impl Store {
         self.inner.backend.location(&file.path)
     }
 
+    /// Opens a data file for reading, on its own position. Blocking; a file of an object store is fetched first.
+    ///
+    /// # Errors
+    /// When the file is missing or cannot be read.
+    pub fn open_file(&self, file: &FileEntry) -> Result<fs::File> {
+        crate::run_reader::open(self.backend(), &file.path)
+    }
+
+    /// Whether the store is a folder of this machine, where opening a file costs next to nothing.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.backend().folder().is_some()
+    }
+
     pub(crate) fn backend(&self) -> &Backend {
         &self.inner.backend
     }

@@ -1,0 +1,74 @@
+//! Stores to run definitions on, and the runs.
+
+use std::path::{Path, PathBuf};
+
+use columna_cohort::definition::Definition;
+use columna_cohort::exec::{Member, Outcome, run};
+use columna_cohort::plan::compile;
+use columna_ingest::{IngestOptions, ingest};
+use columna_store::{Layout, Snapshot, Store};
+
+/// The folder of shared data, or `None` where a machine does not have it.
+pub fn shared(part: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("COLUMNA_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        PathBuf::from,
+    );
+    let path = root.join(part);
+    if path.is_dir() {
+        return Some(path);
+    }
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "../shared not found, and CI=true needs it"
+    );
+    #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+    {
+        eprintln!("skipped: ../shared not found");
+    }
+    None
+}
+
+/// A store with the tables of a folder.
+pub async fn ingested(source: &Path, persons_per_bucket: u64) -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout {
+        persons_per_bucket,
+        ..Layout::default()
+    };
+    let url = folder.path().join("store");
+    let store = Store::create(url.to_str().unwrap(), layout).await.unwrap();
+    ingest(source, &store, &IngestOptions::default())
+        .await
+        .unwrap();
+    (folder, store)
+}
+
+/// Runs definitions over a snapshot.
+pub async fn rows(
+    store: &Store,
+    definitions: &[Definition],
+    threads: usize,
+) -> (Vec<Member>, Outcome) {
+    let snapshot = store.snapshot(None).await.unwrap();
+    let (store, definitions) = (store.clone(), definitions.to_vec());
+    tokio::task::spawn_blocking(move || rows_of(&store, &snapshot, &definitions, threads))
+        .await
+        .unwrap()
+}
+
+fn rows_of(
+    store: &Store,
+    snapshot: &Snapshot,
+    definitions: &[Definition],
+    threads: usize,
+) -> (Vec<Member>, Outcome) {
+    let plan = compile(store, snapshot, definitions).unwrap();
+    let mut members = Vec::new();
+    let outcome = run(store, snapshot, &plan, Some(threads), &mut |_, found| {
+        members.extend(found);
+        Ok(())
+    })
+    .unwrap();
+    (members, outcome)
+}

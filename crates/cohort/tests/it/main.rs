@@ -1,0 +1,4 @@
+//! Cohorts over stores.
+
+mod fixture;
+mod oracle;
