@@ -61,6 +61,9 @@ pub(crate) enum Command {
     /// Look after a store: compact, erase, verify, vacuum, publish
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Build cohorts from OHDSI definitions, explain and check them
+    #[command(subcommand)]
+    Cohort(crate::commands::cohort::args::CohortCommand),
     /// Look after privacy: policies, keys, budgets, the audit log
     #[command(subcommand)]
     Privacy(crate::commands::privacy::args::PrivacyCommand),

@@ -44,6 +44,7 @@ fn run(command: Command, settings: &Settings) -> Result<(), CliError> {
         Command::Store(command) => commands::store::run(command),
         Command::Cluster(command) => commands::cluster::run(command, settings),
         Command::Sql(args) => commands::sql::run(&args, settings),
+        Command::Cohort(command) => commands::cohort::run(&command, settings),
         Command::Privacy(command) => commands::privacy::run(&command),
         #[cfg(unix)]
         Command::Schedule(command) => commands::schedule::run(command, settings),

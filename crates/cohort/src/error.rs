@@ -42,6 +42,17 @@ pub enum Error {
         /// The other.
         second: String,
     },
+    /// A cohort can only be kept beside the data it was made from.
+    #[error(
+        "the run reads snapshot {asked} and the store is at {newest}: a cohort is only kept in the store beside the \
+         data that it was made from; run it on the newest snapshot, or write it to a folder"
+    )]
+    NotNewest {
+        /// The snapshot that the run reads.
+        asked: u64,
+        /// The newest.
+        newest: u64,
+    },
     /// A column holds another type than the OMOP CDM says.
     #[error("column `{column}` of table `{table}` holds {found}, and {needed} is needed")]
     ColumnType {

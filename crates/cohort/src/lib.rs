@@ -12,11 +12,13 @@ mod domain_table;
 mod error;
 mod read;
 
-pub mod library;
-
 pub mod definition;
 pub mod exec;
+pub mod explain;
+pub mod library;
 pub mod plan;
+pub mod report;
+pub mod sql;
 
 pub use domain::{Attribute, Domain, DomainDef, End, Field, Kind, Operand};
 pub use error::{Error, Result};

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub(crate) mod cluster;
+pub(crate) mod cohort;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod info;

@@ -72,6 +72,7 @@ fn open(args: &SqlArgs, settings: &Settings) -> Result<Session, CliError> {
             ..SessionOptions::default()
         };
         let mut snapshot: Option<Snapshot> = None;
+        let mut store_of_cohorts = None;
         if let Some(url) = &args.store {
             let store = super::open(url).await?;
             let found = store
@@ -80,6 +81,7 @@ fn open(args: &SqlArgs, settings: &Settings) -> Result<Session, CliError> {
                 .map_err(|error| CliError::engine(&error))?;
             // From here on the session stays with this snapshot, whatever is ingested meanwhile.
             options.snapshot = Some(found.version());
+            store_of_cohorts = Some(store.clone());
             options.store = Some(store);
             snapshot = Some(found);
         }
@@ -89,6 +91,12 @@ fn open(args: &SqlArgs, settings: &Settings) -> Result<Session, CliError> {
                 .await
                 .map_err(|error| CliError::engine(&error))?,
         };
+        // It reads the store past every guard, so that only a session without a role has it.
+        if let (Some(store), Some(snapshot), None, None) =
+            (&store_of_cohorts, &snapshot, &args.role, &args.cluster)
+        {
+            columna_cohort::sql::register(&context, store, snapshot);
+        }
         context
             .state_ref()
             .write()

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::locate::Place;
 use super::problem::{Problem, Severity};
 
 /// Collects what is wrong while a definition is read.
@@ -17,6 +18,8 @@ impl Notes {
         self.problems.push(Problem {
             severity,
             path: path.to_owned(),
+            // Found once the whole text is read.
+            place: Place { line: 1, column: 1 },
             message: message.into(),
         });
     }
@@ -207,6 +210,11 @@ impl<'a> Object<'a> {
             .iter()
             .filter(|(key, value)| !value.is_null() && !self.asked.contains(key.as_str()))
             .map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// The keys that were asked for.
+    pub(crate) fn asked(&self) -> impl Iterator<Item = &'static str> {
+        self.asked.iter().copied()
     }
 
     /// Refuses every key that was never asked for: what it asks of the data would be missed.

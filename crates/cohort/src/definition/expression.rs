@@ -6,6 +6,7 @@ use super::concept_set::concept_set;
 use super::criteria::{criteria, period};
 use super::cursor::{Node, Notes, Object, kind};
 use super::group::group;
+use super::locate::{Place, locate};
 use super::model::{DateField, Definition, EndStrategy, Limit, Period, Primary, Rule};
 use super::problem::Problem;
 use super::review::review;
@@ -36,27 +37,28 @@ impl ParsedDefinition {
 #[must_use]
 pub fn parse(text: &str, id: i64, name: &str) -> ParsedDefinition {
     let mut notes = Notes::default();
+    let mut broken_at = None;
     let definition = match serde_json::from_str::<Value>(text) {
         Ok(value) => read(&value, id, name, &mut notes),
         Err(error) => {
             let what = error.to_string();
-            // serde_json ends its message with the place, which is said here in front.
+            // serde_json ends its message with the place, which the problem has of its own.
             let what = what.split(" at line ").next().unwrap_or(&what);
-            notes.invalid(
-                "$",
-                format!(
-                    "not JSON: line {}, column {}: {what}",
-                    error.line(),
-                    error.column()
-                ),
-            );
+            notes.invalid("$", format!("not JSON: {what}"));
+            broken_at = Some(Place {
+                line: error.line(),
+                column: error.column(),
+            });
             None
         }
     };
-    let refused = notes.problems.iter().any(|p| p.severity.refuses());
-    let definition = definition.filter(|_| !refused);
-    if let Some(definition) = &definition {
+    let is_refused = |notes: &Notes| notes.problems.iter().any(|p| p.severity.refuses());
+    if let Some(definition) = definition.as_ref().filter(|_| !is_refused(&notes)) {
         review(definition, &mut notes);
+    }
+    let definition = definition.filter(|_| !is_refused(&notes));
+    for problem in &mut notes.problems {
+        problem.place = broken_at.unwrap_or_else(|| locate(text, &problem.path));
     }
     ParsedDefinition {
         definition,
@@ -118,12 +120,7 @@ fn expression(node: &Node<'_>, id: i64, name: &str, notes: &mut Notes) -> Option
     let censoring: Vec<_> = list.iter().map(|n| criteria(n, notes)).collect();
     let era_pad = object.get("CollapseSettings").map(|n| collapse(&n, notes));
     let censor_window = object.get("CensorWindow").map(|n| period(&n, notes));
-    for (key, _) in object.unknown() {
-        notes.warn(
-            &object.path_of(key),
-            format!("`{key}` is unknown, and ignored"),
-        );
-    }
+    unknown_keys(&object, notes);
     Some(Definition {
         id,
         name: title.filter(|t| !t.is_empty()).unwrap_or(name).to_owned(),
@@ -144,6 +141,23 @@ fn expression(node: &Node<'_>, id: i64, name: &str, notes: &mut Notes) -> Option
         era_pad: era_pad.flatten().unwrap_or(0),
         censor_window: censor_window.unwrap_or_else(Period::default),
     })
+}
+
+/// Warns of keys that are not Circe's, and refuses those that may have been meant as one of Circe's.
+fn unknown_keys(object: &Object<'_>, notes: &mut Notes) {
+    for (key, _) in object.unknown() {
+        let path = object.path_of(key);
+        // Circe's keys begin with a capital; what tools add around a definition (names, dates, authors) does not.
+        let meant = object.asked().any(|known| known.eq_ignore_ascii_case(key));
+        if meant || key.starts_with(|c: char| c.is_uppercase()) {
+            notes.unsupported(
+                &path,
+                format!("`{key}` is no part of a definition that this engine knows"),
+            );
+        } else {
+            notes.warn(&path, format!("`{key}` is unknown, and ignored"));
+        }
+    }
 }
 
 fn all<T>(list: Vec<Option<T>>) -> Option<Vec<T>> {

@@ -5,12 +5,14 @@ mod criteria;
 mod cursor;
 mod expression;
 mod group;
+mod locate;
 mod model;
 mod problem;
 mod range;
 mod review;
 
 pub use expression::{ParsedDefinition, parse};
+pub use locate::Place;
 pub use model::{
     ConceptItem, ConceptSet, Correlated, CountColumn, Criteria, DateAdjustment, DateField,
     Definition, Demographic, EndStrategy, Endpoint, Filter, Group, GroupKind, Limit, NamedConcept,

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::locate::Place;
+
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -41,6 +43,9 @@ pub struct Problem {
     pub severity: Severity,
     /// Where it is, as a JSON path that begins with `$`.
     pub path: String,
+    /// Where that is in the text.
+    #[serde(flatten)]
+    pub place: Place,
     /// What it is, and what to do.
     pub message: String,
 }
@@ -49,8 +54,10 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}: {}: {}",
+            "{}: line {}, column {}: {}: {}",
             self.severity.word(),
+            self.place.line,
+            self.place.column,
             self.path,
             self.message
         )

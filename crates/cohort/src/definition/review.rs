@@ -37,10 +37,10 @@ pub(crate) fn review(definition: &Definition, notes: &mut Notes) {
     for (at, set) in definition.concept_sets.iter().enumerate() {
         let path = format!("$.ConceptSets[{at}]");
         if !known.insert(set.id) {
-            notes.warn(
+            notes.unsupported(
                 &path,
                 format!(
-                    "a second concept set has the id {}: events of both count twice",
+                    "a second concept set has the id {}: Circe would count events of both twice; give it another id",
                     set.id
                 ),
             );

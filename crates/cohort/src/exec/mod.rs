@@ -10,6 +10,12 @@ mod run;
 mod table;
 mod tests_of_records;
 
+pub(crate) mod table_parts {
+    //! What other readers of tables share.
+
+    pub(crate) use super::table::{days, integers};
+}
+
 pub use counts::{Attrition, MaskCount, RuleCount};
 pub use run::{Member, Outcome, run};
 

@@ -9,7 +9,7 @@ use columna_ingest::{IngestOptions, ingest};
 use columna_store::{Layout, Snapshot, Store};
 
 /// The folder of shared data, or `None` where a machine does not have it.
-pub fn shared(part: &str) -> Option<PathBuf> {
+pub(crate) fn shared(part: &str) -> Option<PathBuf> {
     let root = std::env::var_os("COLUMNA_SHARED").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
         PathBuf::from,
@@ -30,7 +30,7 @@ pub fn shared(part: &str) -> Option<PathBuf> {
 }
 
 /// A store with the tables of a folder.
-pub async fn ingested(source: &Path, persons_per_bucket: u64) -> (tempfile::TempDir, Store) {
+pub(crate) async fn ingested(source: &Path, persons_per_bucket: u64) -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout {
         persons_per_bucket,
@@ -45,7 +45,7 @@ pub async fn ingested(source: &Path, persons_per_bucket: u64) -> (tempfile::Temp
 }
 
 /// Runs definitions over a snapshot.
-pub async fn rows(
+pub(crate) async fn rows(
     store: &Store,
     definitions: &[Definition],
     threads: usize,
