@@ -7,7 +7,7 @@ use columna_query::SessionOptions;
 use columna_store::Snapshot;
 
 use crate::args::SqlArgs;
-use crate::commands::privacy::access::access;
+use crate::commands::privacy::access::{access, is_restricted};
 use crate::error::CliError;
 use crate::settings::{Settings, state_folder};
 use crate::shell::history::History;
@@ -91,9 +91,9 @@ fn open(args: &SqlArgs, settings: &Settings) -> Result<Session, CliError> {
                 .await
                 .map_err(|error| CliError::engine(&error))?,
         };
-        // It reads the store past every guard, so that only a session without a role has it.
-        if let (Some(store), Some(snapshot), None, None) =
-            (&store_of_cohorts, &snapshot, &args.role, &args.cluster)
+        // It reads the store past every guard, so that only a session that sees everything has it.
+        if let (Some(store), Some(snapshot), None) = (&store_of_cohorts, &snapshot, &args.cluster)
+            && !is_restricted(&context)
         {
             columna_cohort::sql::register(&context, store, snapshot);
         }

@@ -142,7 +142,7 @@ impl Engine {
 
     /// Whether the session shows less than everything.
     pub(crate) fn is_restricted(&self) -> bool {
-        self.gate().is_some_and(|gate| gate.restricts())
+        crate::commands::privacy::access::is_restricted(&self.context)
     }
 
     /// A DataFusion error in our words, at its place in the script.

@@ -1,4 +1,5 @@
 //! Cohorts over stores.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod fixture;
 mod oracle;

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::args::{Format, StoreArg, parse_threads};
+use crate::commands::privacy::args::AccessArgs;
 
 /// The commands of `columna cohort`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CohortCommand {
     /// Build cohorts from OHDSI definitions (Circe JSON, as ATLAS exports them), all of them in one pass
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Print definitions in plain words
     Explain(DefinitionsArg),
     /// Name what is unsupported or suspicious in definitions; exit code 1 when one cannot run
@@ -32,6 +33,8 @@ pub(crate) struct RunArgs {
     pub(crate) definitions: DefinitionsArg,
     #[command(flatten)]
     pub(crate) store: StoreArg,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
     /// Write `cohort.parquet`, attrition as CSV and JSON, and a diagram of each definition's attrition
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -14,9 +14,11 @@ use columna_cohort::library::{self, DefinitionFile};
 use columna_cohort::plan::compile;
 use columna_cohort::report::{CohortFile, StoreTable, attrition_csv, diagram};
 use columna_model::BucketId;
+use columna_query::SessionOptions;
 use columna_store::{Snapshot, Store};
 
 use super::args::RunArgs;
+use crate::commands::privacy::access::{access, is_restricted};
 use crate::error::CliError;
 use crate::output::{Style, printer};
 use crate::settings::Settings;
@@ -36,6 +38,7 @@ pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
         let store = crate::commands::open(&args.store.store).await?;
         let snapshot = store.snapshot(args.snapshot).await;
         let snapshot = snapshot.map_err(|error| CliError::engine(&error))?;
+        refuse_restricted(args, &store, &snapshot).await?;
         Ok::<_, CliError>((store, snapshot))
     })?;
     let table = if args.into_store {
@@ -70,6 +73,32 @@ pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
     } else {
         Ok(())
     }
+}
+
+/// Cohorts name persons and are built past every guard: only a role that sees everything may build them.
+async fn refuse_restricted(
+    args: &RunArgs,
+    store: &Store,
+    snapshot: &Snapshot,
+) -> Result<(), CliError> {
+    let Some(access) = access(&args.access, Some(&args.store.store))? else {
+        return Ok(());
+    };
+    let options = SessionOptions {
+        access: Some(access),
+        store: Some(store.clone()),
+        snapshot: Some(snapshot.version()),
+        ..SessionOptions::default()
+    };
+    let session = columna_query::session(options).await;
+    let session = session.map_err(|error| CliError::engine(&error))?;
+    if is_restricted(&session) {
+        return Err(CliError::failed(
+            "this role sees less than the whole store, and cohorts are built from all of it",
+        )
+        .hint("ask for a role without guards, or for the cohort as a table of the store"));
+    }
+    Ok(())
 }
 
 /// Names the definitions that cannot run, before anything runs. Says whether there are any.

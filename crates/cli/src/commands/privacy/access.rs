@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use columna_privacy::pseudonym::{KeySource, ProjectKeys};
-use columna_privacy::{Access, Policy, Principal, State};
+use columna_privacy::{Access, Gate, Policy, Principal, State};
+use datafusion::prelude::SessionContext;
 
 use super::args::AccessArgs;
 use crate::error::CliError;
@@ -64,6 +65,12 @@ pub(crate) fn access(args: &AccessArgs, store: Option<&str>) -> Result<Option<Ac
         epsilon: args.epsilon.clone(),
         state,
     }))
+}
+
+/// Whether a session shows less than everything.
+pub(crate) fn is_restricted(context: &SessionContext) -> bool {
+    let gate: Option<Arc<Gate>> = context.state_ref().read().config().get_extension();
+    gate.is_some_and(|gate| gate.restricts())
 }
 
 /// Reads a policy; what is wrong in it is said line by line.
