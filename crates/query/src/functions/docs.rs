@@ -40,6 +40,28 @@ pub(crate) const SURVIVAL: DocSection = DocSection {
     ),
 };
 
+/// Regressions.
+pub(crate) const MODELS: DocSection = DocSection {
+    include: true,
+    label: "Models",
+    description: Some(
+        "Aggregates with the conventions of R's `glm`. `covariates` is a struct whose fields are the terms: \
+         `named_struct('age', age, 'sex', sex)`. Words are factors whose first level in sort order is the reference. \
+         Rows in which an argument or a covariate is NULL are ignored, as R's `na.omit` does. `unnest` turns the list \
+         into rows.",
+    ),
+};
+
+/// Comparisons of treatments.
+pub(crate) const CAUSAL: DocSection = DocSection {
+    include: true,
+    label: "Causal",
+    description: Some(
+        "Aggregates for comparisons of treatments that nobody assigned at random: scores, weights, pairs, and whether \
+         they balance. Lists come in order of the ids; `unnest` turns them into rows.",
+    ),
+};
+
 /// What a function is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FunctionKind {

@@ -2,11 +2,16 @@
 
 mod adapter;
 mod cumulative_incidence;
+mod effective_sample_size;
+mod gray_test;
 mod kaplan_meier;
 mod logrank_test;
+mod match_nearest;
 mod median_survival;
+mod models;
 mod nelson_aalen;
 mod rmst;
+mod smd;
 mod survival_quantile;
 
 use std::collections::BTreeMap;
@@ -16,14 +21,33 @@ use adapter::Registered;
 use columna_privacy::release::Declared;
 use datafusion::logical_expr::AggregateUDF;
 
+use gray_test::failcode;
+use kaplan_meier::conf_level;
+
 /// The statistics, a line each.
 const STATISTICS: &[Registered] = &[
+    Registered::of::<models::ConcordanceIndex>(),
+    Registered::of::<models::CoxBaseline>(),
+    Registered::of::<models::CoxPh>(),
+    Registered::of::<models::CoxPhTests>(),
+    Registered::of::<models::CoxResiduals>(),
+    Registered::of::<models::CoxZph>(),
     Registered::of::<cumulative_incidence::CumulativeIncidence>(),
+    Registered::of::<effective_sample_size::EffectiveSampleSize>(),
+    Registered::of::<models::FineGray>(),
+    Registered::of::<gray_test::GrayTest>(),
     Registered::of::<kaplan_meier::KaplanMeier>(),
+    Registered::of::<models::LogisticRegression>(),
+    Registered::of::<models::LogisticSummary>(),
     Registered::of::<logrank_test::LogRankTest>(),
+    Registered::of::<match_nearest::MatchNearest>(),
     Registered::of::<median_survival::MedianSurvival>(),
     Registered::of::<nelson_aalen::NelsonAalen>(),
+    Registered::of::<models::PoissonRegression>(),
+    Registered::of::<models::PoissonSummary>(),
+    Registered::of::<models::PropensityScore>(),
     Registered::of::<rmst::Rmst>(),
+    Registered::of::<smd::Smd>(),
     Registered::of::<survival_quantile::SurvivalQuantile>(),
 ];
 

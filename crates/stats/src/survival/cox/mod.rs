@@ -8,6 +8,7 @@
 //! Source: Cox, JRSS B 1972; Therneau and Grambsch, Modeling Survival Data (2000); R survival, `coxph`.
 
 mod baseline;
+mod columns;
 mod fit;
 mod layout;
 mod likelihood;
@@ -18,6 +19,7 @@ mod zph;
 use likelihood::Model;
 
 pub use baseline::{Baseline, BaselineRow, PredictedRow};
+pub use columns::RowColumns;
 pub use fit::Fit;
 pub use rows::{Row, Rows};
 

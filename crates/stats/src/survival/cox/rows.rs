@@ -63,6 +63,12 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// Whether each row has the event.
+    #[must_use]
+    pub fn events(&self) -> &[bool] {
+        &self.event
+    }
+
     /// No rows.
     pub fn new() -> Self {
         Self::default()

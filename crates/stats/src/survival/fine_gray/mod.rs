@@ -43,6 +43,30 @@ impl CompetingRows {
         Ok(())
     }
 
+    /// Takes whole columns: times, the codes of what happened, and a column per term.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rows::from_columns`].
+    pub fn from_columns(
+        time: Vec<f64>,
+        status: &[u32],
+        cause: u32,
+        covariates: Vec<Vec<f64>>,
+    ) -> Result<Self> {
+        let rows = Rows::from_columns(super::cox::RowColumns {
+            time,
+            event: status.iter().map(|status| *status == cause).collect(),
+            covariates,
+            ..Default::default()
+        })?;
+        let competing = status.iter().map(|status| *status != 0 && *status != cause);
+        Ok(Self {
+            rows,
+            competing: competing.collect(),
+        })
+    }
+
     /// Rows held.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -6,7 +6,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
 
-use super::parameters::{Columns, Role};
+use super::parameters::{Columns, Parameter, Role};
 
 /// The arguments of a batch of rows, by parameter.
 pub(crate) struct Batch<'a> {
@@ -38,6 +38,15 @@ impl<'a> Batch<'a> {
     /// Rows, whether they count or not.
     pub(crate) fn rows(&self) -> usize {
         self.values.first().map_or(0, |values| values.len())
+    }
+
+    /// The columns that were given, in the order of the parameters.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (Parameter, &'a ArrayRef)> {
+        let values = self.values;
+        self.columns
+            .given()
+            .iter()
+            .filter_map(|(parameter, index)| Some((*parameter, values.get(*index)?)))
     }
 
     /// The argument of a role, if it was given.

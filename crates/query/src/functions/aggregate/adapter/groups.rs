@@ -128,7 +128,7 @@ impl<S: Statistic> GroupsAccumulator for Groups<S> {
         for summary in &summaries {
             summary.write(&mut state);
         }
-        Ok(state.finish())
+        state.finish()
     }
 
     fn convert_to_state(
@@ -146,7 +146,7 @@ impl<S: Statistic> GroupsAccumulator for Groups<S> {
                 state.append_null();
             }
         }
-        Ok(state.finish())
+        state.finish()
     }
 
     fn size(&self) -> usize {

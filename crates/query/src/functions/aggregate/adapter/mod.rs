@@ -17,6 +17,7 @@ mod batch;
 mod by_group;
 mod event_rows;
 mod groups;
+mod model_rows;
 pub(crate) mod output;
 mod parameters;
 mod rows;
@@ -26,6 +27,7 @@ mod udaf;
 
 pub(crate) use batch::{Batch, Counted, days, flags, labels, numbers, statuses};
 pub(crate) use by_group::{GroupedTimes, Label};
+pub(crate) use model_rows::{Kind, Layout, ModelRows, Slot, Words};
 pub(crate) use parameters::{Options, Parameter, Role, TermKind, term_kind};
 pub(crate) use rows::{BatchRows, RowSummary, refused};
 pub(crate) use state::{State, StateBuilder};

@@ -88,3 +88,55 @@ impl<const N: usize> Table<N> {
         Ok(Arc::new(lists))
     }
 }
+
+/// Columns of any types as one list for each group, of as many rows as `lengths` says; NULL where it says none.
+pub(crate) fn lists(
+    output: &DataType,
+    lengths: &[Option<usize>],
+    columns: Vec<ArrayRef>,
+) -> Result<ArrayRef> {
+    let DataType::List(item) = output else {
+        return internal_err!("a statistic's result is a list, not {output}");
+    };
+    let rows = lengths.iter().flatten().sum();
+    let structs = structs(item.data_type(), vec![true; rows], columns)?;
+    let offsets = OffsetBuffer::from_lengths(lengths.iter().map(|length| length.unwrap_or(0)));
+    let nulls = NullBuffer::from(lengths.iter().map(Option::is_some).collect::<Vec<_>>());
+    Ok(Arc::new(ListArray::try_new(
+        Arc::clone(item),
+        offsets,
+        structs,
+        Some(nulls),
+    )?))
+}
+
+/// Columns of any types as one struct for each row; `present` says which are not NULL.
+pub(crate) fn structs(
+    output: &DataType,
+    present: Vec<bool>,
+    columns: Vec<ArrayRef>,
+) -> Result<ArrayRef> {
+    let DataType::Struct(fields) = output else {
+        return internal_err!("a statistic's result is a struct, not {output}");
+    };
+    let columns = columns
+        .iter()
+        .zip(fields)
+        .map(|(column, field)| Ok(cast(column, field.data_type())?))
+        .collect::<Result<Vec<_>>>()?;
+    let nulls = Some(NullBuffer::from(present));
+    Ok(Arc::new(StructArray::try_new(
+        fields.clone(),
+        columns,
+        nulls,
+    )?))
+}
+
+/// Numbers as a column; one that is not defined becomes NULL.
+pub(crate) fn numbers(values: impl IntoIterator<Item = f64>) -> ArrayRef {
+    let column: Float64Array = values
+        .into_iter()
+        .map(|number| (!number.is_nan()).then_some(number))
+        .collect();
+    Arc::new(column)
+}

@@ -302,6 +302,11 @@ impl Options {
         self.function
     }
 
+    /// The columns that were given, and their types.
+    pub(crate) fn columns(&self) -> &[(Parameter, DataType)] {
+        &self.columns
+    }
+
     /// The type of a column that was given.
     pub(crate) fn column(&self, name: &str) -> Option<&DataType> {
         self.columns
@@ -385,6 +390,10 @@ impl Columns {
             .map(|(index, (parameter, _))| (*parameter, index))
             .collect();
         Self { given }
+    }
+
+    pub(super) fn given(&self) -> &[(Parameter, usize)] {
+        &self.given
     }
 
     /// The first argument of a role.

@@ -52,7 +52,7 @@ impl<S: Statistic> Accumulator for Single<S> {
         let mut state = StateBuilder::with_capacity(1);
         self.summary.write(&mut state);
         state
-            .finish()
+            .finish()?
             .iter()
             .map(|array| ScalarValue::try_from_array(array, 0))
             .collect()

@@ -1,0 +1,209 @@
+//! `cox_residuals(time, event, covariates, id)`: residuals of a Cox model, as R's `residuals(coxph)`.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{ArrayRef, StringArray};
+use arrow::datatypes::DataType;
+use columna_stats::Error;
+use columna_stats::survival::cox::Cox;
+use datafusion::common::{Result, plan_err};
+use datafusion::logical_expr::Documentation;
+
+use super::survival_rows::{CoxOptions, START, STRATA, TIES, cox_rows};
+use crate::functions::aggregate::adapter::output::{list_of, lists, numbers, struct_of};
+use crate::functions::aggregate::adapter::{
+    Kind, ModelRows, Options, Parameter, Role, Statistic, refused,
+};
+use crate::functions::docs::SURVIVAL;
+
+static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
+    Documentation::builder(
+        SURVIVAL,
+        "Residuals of Cox's model, as R's `residuals(coxph)`: a list of `id`, `time`, `term` and `residual`. With \
+         `type => 'martingale'` (the default) or 'deviance' there is one for each row, and `term` is NULL; with \
+         'schoenfeld' there is one for each event and term. NULL where no row has the event.",
+        "cox_residuals(time, event, covariates, id[, type => 'martingale'][, strata => s][, start => t0][, ties => 'efron'])",
+    )
+    .with_argument("time", "Days to the event or to censoring")
+    .with_argument("event", "Whether the event happened: a boolean, or 0 and 1")
+    .with_argument("covariates", "The terms, as in `cox_ph`")
+    .with_argument("id", "What names the row, such as `person_id`")
+    .with_argument("type", "'martingale', 'deviance' or 'schoenfeld'")
+    .with_argument("strata", "Each stratum has a baseline hazard of its own")
+    .with_argument("start", "The left end of (start, time]")
+    .with_argument("ties", "'efron' or 'breslow'")
+    .with_sql_example(
+        "> SELECT t.id, round(t.residual, 4) AS residual FROM (
+    SELECT unnest(cox_residuals(time, event, named_struct('x', x), id)) AS t
+    FROM (VALUES (1, 4, 1, 0), (2, 3, 1, 2), (3, 1, 1, 1), (4, 1, 0, 1)) AS d(id, time, event, x)) ORDER BY 1;
++----+----------+
+| id | residual |
++----+----------+
+| 1  | -0.4805  |
+| 2  | 0.0648   |
+| 3  | 0.7079   |
+| 4  | -0.2921  |
++----+----------+",
+    )
+    .build()
+});
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Residual {
+    Martingale,
+    Deviance,
+    Schoenfeld,
+}
+
+#[derive(Debug)]
+pub(crate) struct ResidualOptions {
+    cox: CoxOptions,
+    residual: Residual,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) struct CoxResiduals;
+
+impl Statistic for CoxResiduals {
+    type Summary = ModelRows;
+    type Options = ResidualOptions;
+
+    const NAME: &'static str = "cox_residuals";
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::required("time", Role::Time),
+        Parameter::required("event", Role::Event),
+        Parameter::required("covariates", Role::Covariates),
+        Parameter::required("id", Role::Id),
+        Parameter::optional("type", Role::Word),
+        STRATA,
+        START,
+        TIES,
+    ];
+
+    fn documentation() -> &'static Documentation {
+        &DOCUMENTATION
+    }
+
+    fn output(_arguments: &[DataType]) -> DataType {
+        list_of(struct_of(&[
+            ("id", DataType::Utf8),
+            ("time", DataType::Float64),
+            ("term", DataType::Utf8),
+            ("residual", DataType::Float64),
+        ]))
+    }
+
+    fn options(given: &Options) -> Result<ResidualOptions> {
+        let word = given.word("type").map(|word| word.to_ascii_lowercase());
+        let residual = match word.as_deref() {
+            None | Some("martingale") => Residual::Martingale,
+            Some("deviance") => Residual::Deviance,
+            Some("schoenfeld") => Residual::Schoenfeld,
+            Some(_) => {
+                return plan_err!("`type` can be 'martingale', 'deviance' or 'schoenfeld'");
+            }
+        };
+        Ok(ResidualOptions {
+            cox: CoxOptions::read(given)?,
+            residual,
+        })
+    }
+
+    fn evaluate(
+        summaries: &[Option<&ModelRows>],
+        options: &ResidualOptions,
+        output: &DataType,
+    ) -> Result<ArrayRef> {
+        Self::finish(
+            summaries.iter().map(|rows| rows.cloned()).collect(),
+            options,
+            output,
+        )
+    }
+
+    fn finish(
+        summaries: Vec<Option<ModelRows>>,
+        options: &ResidualOptions,
+        output: &DataType,
+    ) -> Result<ArrayRef> {
+        let (mut ids, mut terms) = (Vec::new(), Vec::new());
+        let (mut times, mut residuals) = (Vec::new(), Vec::new());
+        let mut lengths = Vec::with_capacity(summaries.len());
+        for summary in summaries {
+            let Some(kept) = summary else {
+                lengths.push(None);
+                continue;
+            };
+            let names = row_names(&kept, options);
+            let time = options
+                .cox
+                .layout
+                .slot("time")
+                .and_then(|slot| kept.numbers.get(slot.place))
+                .cloned()
+                .unwrap_or_default();
+            let given = cox_rows(kept, &options.cox.layout)?;
+            let cox = match Cox::fit(&given.rows, &options.cox.fit) {
+                Err(Error::NoEvents) => {
+                    lengths.push(None);
+                    continue;
+                }
+                fitted => fitted.map_err(|error| refused(&error))?,
+            };
+            let before = ids.len();
+            if options.residual == Residual::Schoenfeld {
+                for (row, at, values) in cox.schoenfeld_residuals() {
+                    for (term, value) in given.design.names.iter().zip(values) {
+                        ids.push(names[row].clone());
+                        terms.push(Some(term.clone()));
+                        times.push(at);
+                        residuals.push(value);
+                    }
+                }
+            } else {
+                let events = given.rows.events();
+                for (row, martingale) in cox.martingale_residuals().into_iter().enumerate() {
+                    ids.push(names[row].clone());
+                    terms.push(None);
+                    times.push(time[row]);
+                    residuals.push(match options.residual {
+                        Residual::Deviance => deviance(martingale, events[row]),
+                        _ => martingale,
+                    });
+                }
+            }
+            lengths.push(Some(ids.len() - before));
+        }
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(ids)),
+            numbers(times),
+            Arc::new(StringArray::from(terms)),
+            numbers(residuals),
+        ];
+        lists(output, &lengths, columns)
+    }
+}
+
+/// sign(m) √(−2 (m + δ log(δ − m))). Source: Therneau, Grambsch and Fleming, Biometrika 1990.
+fn deviance(martingale: f64, event: bool) -> f64 {
+    let log = if event { (1.0 - martingale).ln() } else { 0.0 };
+    martingale.signum() * (-2.0 * (martingale + log)).max(0.0).sqrt()
+}
+
+fn row_names(kept: &ModelRows, options: &ResidualOptions) -> Vec<String> {
+    match options.cox.layout.slot("id") {
+        Some(slot) if slot.kind == Kind::Word => {
+            kept.words.get(slot.place).map_or_else(Vec::new, |words| {
+                let names = words.codes().iter();
+                names
+                    .map(|code| words.levels()[*code as usize].clone())
+                    .collect()
+            })
+        }
+        slot => kept
+            .codes_of(slot)
+            .iter()
+            .map(|code| code.cast_signed().to_string())
+            .collect(),
+    }
+}

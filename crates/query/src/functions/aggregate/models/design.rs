@@ -1,0 +1,109 @@
+//! From the rows of a model to its design: one column for each number, and for each level of a factor but the first.
+
+use arrow::array::{Array, AsArray, StructArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::{Result, exec_err};
+
+use crate::functions::aggregate::adapter::{Kind, Label, Layout, ModelRows};
+
+/// A term as it was written.
+#[derive(Debug)]
+enum Term {
+    Number(String),
+    Factor { name: String, levels: Vec<String> },
+}
+
+/// The columns of a model.
+#[derive(Debug, Default)]
+pub(super) struct Design {
+    terms: Vec<Term>,
+    /// The name of each column.
+    pub(super) names: Vec<String>,
+    /// The values of each column.
+    pub(super) columns: Vec<Vec<f64>>,
+    /// The term that each column belongs to.
+    pub(super) term_of: Vec<usize>,
+}
+
+impl Design {
+    /// Takes the covariates out of the rows.
+    pub(super) fn take(rows: &mut ModelRows, layout: &Layout) -> Self {
+        let mut design = Self::default();
+        for (name, slot) in layout.terms() {
+            let place = design.terms.len();
+            if slot.kind != Kind::Word {
+                design.names.push(name.clone());
+                design.columns.push(rows.take_numbers(Some(*slot)));
+                design.term_of.push(place);
+                design.terms.push(Term::Number(name.clone()));
+                continue;
+            }
+            let Some(words) = rows.words.get(slot.place) else {
+                continue;
+            };
+            let (levels, codes) = words.sorted_by(|word| Label(word.to_owned()));
+            for (at, level) in levels.iter().enumerate().skip(1) {
+                design.names.push(format!("{name}{level}"));
+                design.columns.push(
+                    codes
+                        .iter()
+                        .map(|code| f64::from(u8::from(*code as usize == at)))
+                        .collect(),
+                );
+                design.term_of.push(place);
+            }
+            design.terms.push(Term::Factor {
+                name: name.clone(),
+                levels: levels.into_iter().map(str::to_owned).collect(),
+            });
+        }
+        design
+    }
+
+    /// The terms' names, in their order.
+    pub(super) fn terms(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().map(|term| match term {
+            Term::Number(name) | Term::Factor { name, .. } => name.as_str(),
+        })
+    }
+
+    /// Factors with one level: a term of theirs says nothing.
+    pub(super) fn constant_factors(&self) -> Vec<String> {
+        let constant = self.terms.iter().filter_map(|term| match term {
+            Term::Factor { name, levels } if levels.len() < 2 => Some(name.clone()),
+            _ => None,
+        });
+        constant.collect()
+    }
+
+    /// The columns of a person with these values, one for each term by its name.
+    pub(super) fn of_person(&self, person: &StructArray) -> Result<Vec<f64>> {
+        let mut columns = Vec::with_capacity(self.names.len());
+        for term in &self.terms {
+            let (Term::Number(name) | Term::Factor { name, .. }) = term;
+            let Some(value) = person.column_by_name(name) else {
+                return exec_err!("`at` has no `{name}`, which is a term of the model");
+            };
+            if value.is_null(0) {
+                return exec_err!("`at` has NULL for `{name}`");
+            }
+            match term {
+                Term::Number(_) => {
+                    let value = cast(value, &DataType::Float64)?;
+                    columns.push(value.as_primitive::<Float64Type>().value(0));
+                }
+                Term::Factor { levels, .. } => {
+                    let value = cast(value, &DataType::Utf8)?;
+                    let value = value.as_string::<i32>().value(0);
+                    if !levels.iter().any(|level| level == value) {
+                        return exec_err!("`at` has a level of `{name}` that no row has");
+                    }
+                    let others = levels.iter().skip(1);
+                    columns.extend(others.map(|level| f64::from(u8::from(level == value))));
+                }
+            }
+        }
+        Ok(columns)
+    }
+}

@@ -1,0 +1,210 @@
+//! `propensity_score(treated, covariates, id)`: everybody's chance of the treatment, and weights that balance by it.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{ArrayRef, BooleanArray, StringArray};
+use arrow::datatypes::DataType;
+use columna_stats::causal::propensity::propensity_scores;
+use columna_stats::causal::weighting::{Estimand, Trim, weights};
+use columna_stats::models::Options as FitOptions;
+use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::logical_expr::Documentation;
+
+use super::Regression;
+use crate::functions::aggregate::adapter::output::{list_of, lists, numbers, struct_of};
+use crate::functions::aggregate::adapter::{
+    Kind, Layout, ModelRows, Options, Parameter, Role, Statistic, refused,
+};
+use crate::functions::docs::CAUSAL;
+
+static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
+    Documentation::builder(
+        CAUSAL,
+        "Propensity scores by logistic regression, and the weights that balance the groups by them: a list of `id`, \
+         `treated`, `score` and `weight`, in order of the ids. Join it to the outcomes by `id`, and give `weight` to \
+         `kaplan_meier` or `cox_ph` (which then has a robust variance). Where covariates determine the treatment \
+         there is nothing to compare, and the call is refused.",
+        "propensity_score(treated, covariates, id[, estimand => 'ate'][, trim => [0.05, 0.95]][, trim_quantile => 0.99])",
+    )
+    .with_argument("treated", "Whether the person was treated: a boolean, or 0 and 1")
+    .with_argument("covariates", "The terms, as in `logistic_regression`")
+    .with_argument("id", "What names the person, such as `person_id`")
+    .with_argument("estimand", "Whose effect is asked for: 'ate' (everybody's), 'stabilized' (the same, with weights around 1), 'att' (the treated's), 'atc', 'overlap', or 'matching'")
+    .with_argument("trim", "Scores outside this range weigh 0")
+    .with_argument("trim_quantile", "Weights above this quantile are lowered to it")
+    .with_sql_example(
+        "> SELECT t.id, round(t.score, 4) AS score, round(t.weight, 4) AS weight FROM (
+    SELECT unnest(propensity_score(treated, named_struct('x', x), id)) AS t
+    FROM (VALUES (1, 1, 2), (2, 0, 1), (3, 1, 3), (4, 0, 2), (5, 1, 4), (6, 0, 3)) AS d(id, treated, x));
++----+--------+--------+
+| id | score  | weight |
++----+--------+--------+
+| 1  | 0.3571 | 2.8003 |
+| 2  | 0.1464 | 1.1716 |
+| 3  | 0.6429 | 1.5555 |
+| 4  | 0.3571 | 1.5555 |
+| 5  | 0.8536 | 1.1716 |
+| 6  | 0.6429 | 2.8003 |
++----+--------+--------+",
+    )
+    .build()
+});
+
+#[derive(Debug)]
+pub(crate) struct ScoreOptions {
+    layout: Layout,
+    estimand: Estimand,
+    trim: Trim,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) struct PropensityScore;
+
+impl Statistic for PropensityScore {
+    type Summary = ModelRows;
+    type Options = ScoreOptions;
+
+    const NAME: &'static str = "propensity_score";
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::required("treated", Role::Value),
+        Parameter::required("covariates", Role::Covariates),
+        Parameter::required("id", Role::Id),
+        Parameter::optional("estimand", Role::Word),
+        Parameter::optional("trim", Role::Numbers),
+        Parameter::optional("trim_quantile", Role::Number),
+    ];
+
+    fn documentation() -> &'static Documentation {
+        &DOCUMENTATION
+    }
+
+    fn output(_arguments: &[DataType]) -> DataType {
+        list_of(struct_of(&[
+            ("id", DataType::Utf8),
+            ("treated", DataType::Boolean),
+            ("score", DataType::Float64),
+            ("weight", DataType::Float64),
+        ]))
+    }
+
+    fn options(given: &Options) -> Result<ScoreOptions> {
+        let word = given.word("estimand").map(|word| word.to_ascii_lowercase());
+        let estimand = match word.as_deref() {
+            None | Some("ate") => Estimand::Everybody,
+            Some("stabilized" | "stabilised") => Estimand::Stabilized,
+            Some("att") => Estimand::Treated,
+            Some("atc") => Estimand::Untreated,
+            Some("overlap" | "ato") => Estimand::Overlap,
+            Some("matching") => Estimand::Matching,
+            Some(_) => {
+                return plan_err!(
+                    "`estimand` can be 'ate', 'stabilized', 'att', 'atc', 'overlap' or 'matching'"
+                );
+            }
+        };
+        let trim = match (
+            given.numbers("trim")?.as_deref(),
+            given.number("trim_quantile")?,
+        ) {
+            (None, None) => Trim::None,
+            (Some([lower, upper]), None) if 0.0 <= *lower && lower < upper && *upper <= 1.0 => {
+                Trim::Score {
+                    lower: *lower,
+                    upper: *upper,
+                }
+            }
+            (None, Some(quantile)) if (0.0..=1.0).contains(&quantile) => Trim::Quantile(quantile),
+            _ => {
+                return plan_err!(
+                    "give either `trim => [lower, upper]`, scores between 0 and 1, or `trim_quantile` between 0 and 1"
+                );
+            }
+        };
+        Ok(ScoreOptions {
+            layout: Layout::new(given.columns().iter().map(|(p, t)| (p, t))),
+            estimand,
+            trim,
+        })
+    }
+
+    fn evaluate(
+        summaries: &[Option<&ModelRows>],
+        options: &ScoreOptions,
+        output: &DataType,
+    ) -> Result<ArrayRef> {
+        Self::finish(
+            summaries.iter().map(|rows| rows.cloned()).collect(),
+            options,
+            output,
+        )
+    }
+
+    fn finish(
+        summaries: Vec<Option<ModelRows>>,
+        options: &ScoreOptions,
+        output: &DataType,
+    ) -> Result<ArrayRef> {
+        let (mut ids, mut treated) = (Vec::new(), Vec::new());
+        let (mut scores, mut all_weights) = (Vec::new(), Vec::new());
+        let mut lengths = Vec::with_capacity(summaries.len());
+        for summary in summaries {
+            let Some(kept) = summary else {
+                lengths.push(None);
+                continue;
+            };
+            let (names, order) = ids_in_order(&kept, &options.layout);
+            let given = Regression::take(kept, &options.layout, "treated");
+            let found = given
+                .with_frame(|frame| propensity_scores(frame, &FitOptions::default()))
+                .map_err(|error| refused(&error))?;
+            if found.model.separation.is_some() {
+                return exec_err!(
+                    "the covariates determine the treatment of some rows, so that nobody can be compared with them; \
+                     leave out a term, or restrict the population"
+                );
+            }
+            let flags: Vec<bool> = given.outcome.iter().map(|flag| *flag > 0.5).collect();
+            let found_weights = weights(&found.scores, &flags, options.estimand, options.trim)
+                .map_err(|error| refused(&error))?;
+            lengths.push(Some(order.len()));
+            for row in order {
+                ids.push(names[row].clone());
+                treated.push(flags[row]);
+                scores.push(found.scores[row]);
+                all_weights.push(found_weights[row]);
+            }
+        }
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(ids)),
+            Arc::new(BooleanArray::from(treated)),
+            numbers(scores),
+            numbers(all_weights),
+        ];
+        lists(output, &lengths, columns)
+    }
+}
+
+/// The rows' ids as text, and the rows in order of them: numbers by size, words in theirs.
+pub(crate) fn ids_in_order(kept: &ModelRows, layout: &Layout) -> (Vec<String>, Vec<usize>) {
+    let slot = layout.slot("id");
+    let mut order: Vec<usize> = (0..kept.rows()).collect();
+    match slot {
+        Some(slot) if slot.kind == Kind::Word => {
+            let words = kept.words.get(slot.place);
+            let names: Vec<String> = words.map_or_else(Vec::new, |words| {
+                let codes = words.codes().iter();
+                codes
+                    .map(|code| words.levels()[*code as usize].clone())
+                    .collect()
+            });
+            order.sort_by(|a, b| names[*a].cmp(&names[*b]));
+            (names, order)
+        }
+        slot => {
+            let codes = kept.codes_of(slot);
+            order.sort_by_key(|row| codes.get(*row).map(|code| code.cast_signed()));
+            let names = codes.iter().map(|code| code.cast_signed().to_string());
+            (names.collect(), order)
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The rows of models of time to event, from the columns of a call.
+
+use columna_stats::survival::cox::{self, RowColumns, Rows, Ties};
+use datafusion::common::{Result, exec_err, plan_err};
+
+use super::design::Design;
+use crate::functions::aggregate::adapter::{
+    Kind, Layout, ModelRows, Options, Parameter, Role, refused,
+};
+
+/// The parameters that all Cox functions share, after time, event and covariates.
+pub(super) const STRATA: Parameter = Parameter::optional("strata", Role::Strata);
+pub(super) const START: Parameter = Parameter::optional("start", Role::Start);
+pub(super) const WEIGHTS: Parameter = Parameter::optional("weights", Role::Weights);
+pub(super) const CLUSTER: Parameter = Parameter::optional("cluster", Role::Cluster);
+pub(super) const TIES: Parameter = Parameter::optional("ties", Role::Word);
+
+/// What a Cox model is fitted with.
+#[derive(Debug)]
+pub(crate) struct CoxOptions {
+    pub(super) layout: Layout,
+    pub(super) fit: cox::Options,
+    pub(super) conf_level: f64,
+    /// The levels' kind: strata that are words have names.
+    pub(super) has_strata: bool,
+}
+
+impl CoxOptions {
+    pub(super) fn read(given: &Options) -> Result<Self> {
+        let ties = match given
+            .word("ties")
+            .map(|word| word.to_ascii_lowercase())
+            .as_deref()
+        {
+            None | Some("efron") => Ties::Efron,
+            Some("breslow") => Ties::Breslow,
+            Some(_) => return plan_err!("`ties` can be 'efron' or 'breslow'"),
+        };
+        let layout = Layout::new(given.columns().iter().map(|(p, t)| (p, t)));
+        Ok(Self {
+            fit: cox::Options {
+                ties,
+                robust: given.switch("robust"),
+                ..cox::Options::default()
+            },
+            conf_level: crate::functions::aggregate::conf_level(given)?,
+            has_strata: layout.slot("strata").is_some(),
+            layout,
+        })
+    }
+}
+
+/// The design, the rows, and the names of the strata by their codes.
+pub(super) struct CoxRows {
+    pub(super) design: Design,
+    pub(super) rows: Rows,
+    pub(super) strata: Vec<String>,
+}
+
+/// The rows of a Cox model.
+pub(super) fn cox_rows(mut kept: ModelRows, layout: &Layout) -> Result<CoxRows> {
+    let mut design = Design::take(&mut kept, layout);
+    let codes = kept.codes_of(layout.slot("event"));
+    if codes.iter().any(|code| *code > 1) {
+        return exec_err!(
+            "`event` is 0 or 1 here, and there are other codes: write `event => status = 1` for the hazard of one cause"
+        );
+    }
+    let event = codes.iter().map(|code| *code == 1).collect();
+    let strata = layout
+        .slot("strata")
+        .filter(|slot| slot.kind == Kind::Word)
+        .and_then(|slot| kept.words.get(slot.place))
+        .map_or_else(Vec::new, |words| words.levels().to_vec());
+    let columns = RowColumns {
+        event,
+        stratum: kept.keys_of(layout.slot("strata")),
+        cluster: kept.keys_of(layout.slot("cluster")),
+        time: kept.take_numbers(layout.slot("time")),
+        start: kept.take_numbers(layout.slot("start")),
+        weight: kept.take_numbers(layout.slot("weights")),
+        covariates: std::mem::take(&mut design.columns),
+        offset: Vec::new(),
+    };
+    let rows = Rows::from_columns(columns).map_err(|error| refused(&error))?;
+    Ok(CoxRows {
+        design,
+        rows,
+        strata,
+    })
+}
