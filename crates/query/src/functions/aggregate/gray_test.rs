@@ -28,11 +28,11 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_sql_example(
         "> SELECT round(gray_test(time, cause, arm)['chisq'], 4) AS chisq
   FROM (VALUES (1, 1, 'a'), (3, 2, 'a'), (4, 1, 'a'), (5, 0, 'a'), (2, 1, 'b'), (6, 2, 'b'), (7, 0, 'b'), (8, 1, 'b')) AS d(time, cause, arm);
-+--------+
-| chisq  |
-+--------+
-| 0.0889 |
-+--------+",
++-------+
+| chisq |
++-------+
+| 0.428 |
++-------+",
     )
     .build()
 });

@@ -28,17 +28,17 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("ratio", "How many untreated for each treated, 1 by default")
     .with_argument("replace", "Whether an untreated person may be matched more than once")
     .with_sql_example(
-        "> SELECT t.\"set\", t.id, t.treated FROM (
+        "> SELECT t['set'] AS pair, t['id'] AS id, t['treated'] AS treated FROM (
     SELECT unnest(match_nearest(score, treated, id)) AS t
     FROM (VALUES (1, 0.5, true), (2, 0.4, false), (3, 0.9, false), (4, 0.8, true)) AS d(id, score, treated));
-+-----+----+---------+
-| set | id | treated |
-+-----+----+---------+
-| 1   | 4  | true    |
-| 1   | 3  | false   |
-| 2   | 1  | true    |
-| 2   | 2  | false   |
-+-----+----+---------+",
++------+----+---------+
+| pair | id | treated |
++------+----+---------+
+| 1    | 1  | true    |
+| 1    | 2  | false   |
+| 2    | 4  | true    |
+| 2    | 3  | false   |
++------+----+---------+",
     )
     .build()
 });
@@ -150,6 +150,6 @@ impl Statistic for MatchNearest {
             Arc::new(BooleanArray::from(treated)),
             numbers(weights),
         ];
-        lists(output, &lengths, columns)
+        lists(output, &lengths, &columns)
     }
 }

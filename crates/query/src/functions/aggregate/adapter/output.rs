@@ -93,7 +93,7 @@ impl<const N: usize> Table<N> {
 pub(crate) fn lists(
     output: &DataType,
     lengths: &[Option<usize>],
-    columns: Vec<ArrayRef>,
+    columns: &[ArrayRef],
 ) -> Result<ArrayRef> {
     let DataType::List(item) = output else {
         return internal_err!("a statistic's result is a list, not {output}");
@@ -114,7 +114,7 @@ pub(crate) fn lists(
 pub(crate) fn structs(
     output: &DataType,
     present: Vec<bool>,
-    columns: Vec<ArrayRef>,
+    columns: &[ArrayRef],
 ) -> Result<ArrayRef> {
     let DataType::Struct(fields) = output else {
         return internal_err!("a statistic's result is a struct, not {output}");

@@ -34,11 +34,11 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_sql_example(
         "> SELECT round(concordance_index(time, event, x)['concordance'], 4) AS c
   FROM (VALUES (4, 1, 0), (3, 1, 2), (1, 1, 1), (1, 0, 1), (2, 1, 1), (2, 1, 0), (3, 0, 0)) AS d(time, event, x);
-+-------+
-| c     |
-+-------+
-| 0.625 |
-+-------+",
++--------+
+| c      |
++--------+
+| 0.6429 |
++--------+",
     )
     .build()
 });

@@ -39,16 +39,16 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("conf_type", "The interval: 'log', 'log-log', 'plain', 'logit' or 'arcsin'")
     .with_argument("conf_level", "The level of the interval, 0.95 by default")
     .with_sql_example(
-        "> SELECT t.time, round(t.survival, 4) AS survival FROM (
+        "> SELECT t.time AS time, round(t.survival, 4) AS survival FROM (
     SELECT unnest(cox_baseline(time, event, named_struct('x', x), at => named_struct('x', 1))) AS t
     FROM (VALUES (4, 1, 0), (3, 1, 2), (1, 1, 1), (1, 0, 1), (2, 1, 1), (2, 1, 0), (3, 0, 0)) AS d(time, event, x));
 +------+----------+
 | time | survival |
 +------+----------+
-| 1.0  | 0.8541   |
-| 2.0  | 0.5404   |
-| 3.0  | 0.3411   |
-| 4.0  | 0.0723   |
+| 1.0  | 0.8569   |
+| 2.0  | 0.5216   |
+| 3.0  | 0.3671   |
+| 4.0  | 0.0752   |
 +------+----------+",
     )
     .build()
@@ -176,6 +176,6 @@ impl Statistic for CoxBaseline {
         }
         let mut fields: Vec<ArrayRef> = vec![Arc::new(StringArray::from(strata))];
         fields.extend(columns.into_iter().map(numbers));
-        lists(output, &lengths, fields)
+        lists(output, &lengths, &fields)
     }
 }

@@ -37,13 +37,13 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("robust", "Whether the variance is robust; by default with clusters and fractional weights")
     .with_argument("conf_level", "The level of the intervals, 0.95 by default")
     .with_sql_example(
-        "> SELECT t.term, round(t.coefficient, 4) AS coefficient, round(t.std_err, 4) AS std_err FROM (
+        "> SELECT t.term AS term, round(t.coefficient, 4) AS coefficient, round(t.std_err, 4) AS std_err FROM (
     SELECT unnest(cox_ph(time, event, named_struct('x', x))) AS t
     FROM (VALUES (4, 1, 0), (3, 1, 2), (1, 1, 1), (1, 0, 1), (2, 1, 1), (2, 1, 0), (3, 0, 0)) AS d(time, event, x));
 +------+-------------+---------+
 | term | coefficient | std_err |
 +------+-------------+---------+
-| x    | 0.4603      | 0.5628  |
+| x    | 0.4608      | 0.5628  |
 +------+-------------+---------+",
     )
     .build()

@@ -41,7 +41,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
 +----------+--------+
 | lr_chisq | lr_p   |
 +----------+--------+
-| 0.6595   | 0.4167 |
+| 0.6569   | 0.4176 |
 +----------+--------+",
     )
     .build()

@@ -33,16 +33,16 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("start", "The left end of (start, time]")
     .with_argument("ties", "'efron' or 'breslow'")
     .with_sql_example(
-        "> SELECT t.id, round(t.residual, 4) AS residual FROM (
+        "> SELECT t.id AS id, round(t.residual, 4) AS residual FROM (
     SELECT unnest(cox_residuals(time, event, named_struct('x', x), id)) AS t
     FROM (VALUES (1, 4, 1, 0), (2, 3, 1, 2), (3, 1, 1, 1), (4, 1, 0, 1)) AS d(id, time, event, x)) ORDER BY 1;
 +----+----------+
 | id | residual |
 +----+----------+
-| 1  | -0.4805  |
-| 2  | 0.0648   |
-| 3  | 0.7079   |
-| 4  | -0.2921  |
+| 1  | -0.2826  |
+| 2  | -0.2826  |
+| 3  | 0.7826   |
+| 4  | -0.2174  |
 +----+----------+",
     )
     .build()
@@ -180,7 +180,7 @@ impl Statistic for CoxResiduals {
             Arc::new(StringArray::from(terms)),
             numbers(residuals),
         ];
-        lists(output, &lengths, columns)
+        lists(output, &lengths, &columns)
     }
 }
 

@@ -33,14 +33,14 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("ties", "'efron' or 'breslow'")
     .with_argument("transform", "The function of time: 'km', 'rank', 'identity' or 'log'")
     .with_sql_example(
-        "> SELECT t.term, round(t.chisq, 4) AS chisq, t.df AS df FROM (
+        "> SELECT t.term AS term, round(t.chisq, 4) AS chisq, t.df AS df FROM (
     SELECT unnest(cox_zph(time, event, named_struct('x', x))) AS t
     FROM (VALUES (4, 1, 0), (3, 1, 2), (1, 1, 1), (1, 0, 1), (2, 1, 1), (2, 1, 0), (3, 0, 0)) AS d(time, event, x));
 +--------+--------+-----+
 | term   | chisq  | df  |
 +--------+--------+-----+
-| x      | 0.0144 | 1.0 |
-| GLOBAL | 0.0144 | 1.0 |
+| x      | 0.8391 | 1.0 |
+| GLOBAL | 0.8391 | 1.0 |
 +--------+--------+-----+",
     )
     .build()

@@ -31,13 +31,13 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("failcode", "The code of the cause of interest, 1 by default; all others compete")
     .with_argument("conf_level", "The level of the intervals, 0.95 by default")
     .with_sql_example(
-        "> SELECT t.term, round(t.coefficient, 4) AS coefficient FROM (
+        "> SELECT t.term AS term, round(t.coefficient, 4) AS coefficient FROM (
     SELECT unnest(fine_gray(time, cause, named_struct('x', x))) AS t
     FROM (VALUES (4, 1, 0), (3, 2, 2), (1, 1, 1), (5, 0, 1), (2, 1, 1), (2, 2, 0), (3, 0, 0)) AS d(time, cause, x));
 +------+-------------+
 | term | coefficient |
 +------+-------------+
-| x    | 0.1443      |
+| x    | -0.0575     |
 +------+-------------+",
     )
     .build()

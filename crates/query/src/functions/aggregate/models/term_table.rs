@@ -67,6 +67,6 @@ impl<const N: usize> TermTable<N> {
         let mut columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(self.terms))];
         columns.extend(self.numbers.into_iter().map(numbers));
         columns.push(Arc::new(StringArray::from(self.notes)));
-        lists(output, &self.lengths, columns)
+        lists(output, &self.lengths, &columns)
     }
 }

@@ -33,18 +33,18 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("trim", "Scores outside this range weigh 0")
     .with_argument("trim_quantile", "Weights above this quantile are lowered to it")
     .with_sql_example(
-        "> SELECT t.id, round(t.score, 4) AS score, round(t.weight, 4) AS weight FROM (
+        "> SELECT t.id AS id, round(t.score, 4) AS score, round(t.weight, 4) AS weight FROM (
     SELECT unnest(propensity_score(treated, named_struct('x', x), id)) AS t
     FROM (VALUES (1, 1, 2), (2, 0, 1), (3, 1, 3), (4, 0, 2), (5, 1, 4), (6, 0, 3)) AS d(id, treated, x));
 +----+--------+--------+
 | id | score  | weight |
 +----+--------+--------+
-| 1  | 0.3571 | 2.8003 |
-| 2  | 0.1464 | 1.1716 |
-| 3  | 0.6429 | 1.5555 |
-| 4  | 0.3571 | 1.5555 |
-| 5  | 0.8536 | 1.1716 |
-| 6  | 0.6429 | 2.8003 |
+| 1  | 0.3333 | 3.0    |
+| 2  | 0.1111 | 1.125  |
+| 3  | 0.6667 | 1.5    |
+| 4  | 0.3333 | 1.5    |
+| 5  | 0.8889 | 1.125  |
+| 6  | 0.6667 | 3.0    |
 +----+--------+--------+",
     )
     .build()
@@ -180,7 +180,7 @@ impl Statistic for PropensityScore {
             numbers(scores),
             numbers(all_weights),
         ];
-        lists(output, &lengths, columns)
+        lists(output, &lengths, &columns)
     }
 }
 

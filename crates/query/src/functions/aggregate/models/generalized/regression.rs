@@ -46,14 +46,14 @@ static LOGISTIC: LazyLock<Documentation> = LazyLock::new(|| {
         "logistic_regression(outcome, covariates[, weights => w][, offset => o][, cluster => id][, robust => true][, intercept => true][, conf_level => 0.95])",
         "Whether it happened: a boolean, or 0 and 1",
         "A term whose coefficient is 1",
-        "> SELECT t.term, round(t.coefficient, 4) AS coefficient FROM (
+        "> SELECT t.term AS term, round(t.coefficient, 4) AS coefficient FROM (
     SELECT unnest(logistic_regression(y, named_struct('x', x))) AS t
     FROM (VALUES (1, 2), (0, 1), (1, 3), (0, 2), (1, 4), (0, 3)) AS d(y, x));
 +-------------+-------------+
 | term        | coefficient |
 +-------------+-------------+
-| (Intercept) | -2.9375     |
-| x           | 1.175       |
+| (Intercept) | -3.4657     |
+| x           | 1.3863      |
 +-------------+-------------+",
     )
 });
@@ -66,7 +66,7 @@ static POISSON: LazyLock<Documentation> = LazyLock::new(|| {
         "poisson_regression(outcome, covariates[, weights => w][, offset => ln(t)][, cluster => id][, robust => true][, intercept => true][, conf_level => 0.95])",
         "How many events",
         "A term whose coefficient is 1, such as the logarithm of person-time",
-        "> SELECT t.term, round(t.rate_ratio, 4) AS rate_ratio FROM (
+        "> SELECT t.term AS term, round(t.rate_ratio, 4) AS rate_ratio FROM (
     SELECT unnest(poisson_regression(y, named_struct('x', x))) AS t
     FROM (VALUES (1, 0), (3, 0), (4, 1), (8, 1)) AS d(y, x));
 +-------------+------------+
