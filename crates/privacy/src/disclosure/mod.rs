@@ -32,4 +32,6 @@ pub(crate) const ROWS: &str = "rows";
 pub(crate) const PERSONS: &str = "persons";
 pub(crate) const SUM: &str = "sum";
 pub(crate) const MEAN: &str = "mean";
+/// Rows as they stand in a share.
+pub(crate) const IN_SHARE: &str = "in share";
 pub(crate) const DEVIATION: &str = "deviation";

@@ -13,7 +13,7 @@ use super::spec::{Basis, Function, Number, Spec};
 use crate::disclosure::cube::Dims;
 use crate::disclosure::persons::{Contribution, Persons};
 use crate::disclosure::releases::{Cell, Outcome, Reader, Releases, Table};
-use crate::disclosure::{DEVIATION, MEAN, PERSONS, Profile, ROWS};
+use crate::disclosure::{DEVIATION, IN_SHARE, MEAN, PERSONS, Profile, ROWS};
 
 /// Makes the result of a grouping safe.
 pub(super) fn released(
@@ -213,7 +213,9 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
                 shown as f64
             }
         });
+        let in_share = shown.map(|_| profile.in_share(rows) as f64);
         values.insert(ROWS.to_owned(), shown);
+        values.insert(IN_SHARE.to_owned(), in_share);
     }
     Cell {
         dims,
@@ -378,7 +380,6 @@ fn value(
     outcomes: &[Vec<Outcome>],
     desk: &mut Desk<'_>,
 ) -> Result<Option<ScalarValue>> {
-    let profile = desk.profile;
     let of = |basis: usize, name: &str| number_of(&outcomes[basis][row], name);
     let own = number.basis;
     let (scale, offset) = number.scale;
@@ -399,57 +400,17 @@ fn value(
         Function::Variance => {
             of(own, &deviation).map(|deviation| digits((deviation * scale).powi(2), 3))
         }
-        Function::Share(whole) => share(
-            of(own, ROWS),
-            of(*whole, ROWS),
-            own,
-            *whole,
-            row,
-            desk.tables,
-            profile,
-        ),
+        // Of counts as they are shown: a part that lacks a person is its whole.
+        Function::Share(whole) => of(own, IN_SHARE)
+            .zip(of(*whole, IN_SHARE))
+            .filter(|(_, whole)| *whole > 0.0)
+            .map(|(part, whole)| digits((part / whole).min(1.0), 3)),
         Function::Curve(declared, events) => {
             let shown = curve_of(desk, declared, own, *events, row, &number.kind)?;
             return Ok(shown.filter(|shown| !shown.is_null()));
         }
     };
     Ok(shown.map(|number| ScalarValue::Float64(Some(number))))
-}
-
-/// A share of rows: both counts must be shown, and are rounded as the profile rounds counts within rates.
-fn share(
-    part: Option<f64>,
-    whole: Option<f64>,
-    part_at: usize,
-    whole_at: usize,
-    row: usize,
-    tables: &mut [Table],
-    profile: &Profile,
-) -> Option<f64> {
-    let (part, whole) = (part?, whole?);
-    let rows = |tables: &mut [Table], at: usize| -> u64 {
-        let entries = tables[at].cells[row].persons.contributions();
-        entries.iter().map(|entry| entry.rows).sum()
-    };
-    let in_rate = |tables: &mut [Table], at: usize, shown: f64| {
-        let count = rows(tables, at);
-        // Shown as another group's, it stays that group's.
-        if profile.rounded(count) as f64 == shown {
-            profile.in_share(count) as f64
-        } else {
-            shown
-        }
-    };
-    let (part, whole) = (
-        in_rate(tables, part_at, part),
-        in_rate(tables, whole_at, whole),
-    );
-    // The rest of the whole is a count as well.
-    let rest = rows(tables, whole_at).saturating_sub(rows(tables, part_at));
-    if rest > 0 && profile.count(rest).is_none() {
-        return None;
-    }
-    (whole > 0.0).then(|| digits((part / whole).min(1.0), 3))
 }
 
 /// What stands for a number that is not shown.

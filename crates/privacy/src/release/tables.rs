@@ -44,6 +44,10 @@ impl Sources for Tables {
         match scan.table_name.schema() {
             // It lists the session's own tables and columns, all of which the principal sees.
             Some("information_schema") => Some(TableRole::Public(None)),
+            // The one table function: it reads the vocabulary that the principal sees.
+            _ if scan.table_name.table() == "concept_set()" => {
+                Some(TableRole::Public(Some("concept_id".to_owned())))
+            }
             _ => self.roles.get(scan.table_name.table()).cloned(),
         }
     }

@@ -409,7 +409,11 @@ async fn attack_27_quotients_that_give_counts_back() {
         .await;
     // Midpoints 39 and 399.
     assert_eq!(share, ["0.0977"]);
-    // The share of a few, and of all but a few.
+    // The share of a few, and of all but a few; that of all but one is that of all.
+    let sql = "SELECT avg(CASE WHEN name <> 'name 7' THEN 1.0 ELSE 0.0 END) FROM emr";
+    assert_eq!(desk.ask(sql).await, ["1.0"]);
+    let sql = "SELECT avg(CASE WHEN name <> 'nobody' THEN 1.0 ELSE 0.0 END) FROM emr";
+    assert_eq!(desk.ask(sql).await, ["1.0"]);
     assert_eq!(
         desk.ask("SELECT avg(CASE WHEN dx = 'rare' THEN 1.0 ELSE 0.0 END) FROM emr")
             .await,
@@ -418,7 +422,7 @@ async fn attack_27_quotients_that_give_counts_back() {
     assert_eq!(
         desk.ask("SELECT avg(CASE WHEN dx <> 'rare' THEN 1.0 ELSE 0.0 END) FROM emr")
             .await,
-        [""]
+        ["1.0"]
     );
     // A sum over a mean is no exact count either.
     let quotient = desk
