@@ -6,6 +6,7 @@ pub mod names;
 pub mod script;
 mod session;
 mod spill;
+mod unnested;
 mod vocabulary;
 
 pub use error::{Error, Result};

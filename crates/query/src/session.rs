@@ -18,6 +18,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::functions::{aggregate, scalar, table};
 use crate::spill::SpillFolder;
+use crate::unnested::optimizer_rules;
 use crate::vocabulary::Vocabulary;
 use crate::{Error, Result};
 
@@ -80,6 +81,7 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
         .with_config(config)
         .with_runtime_env(runtime.build_arc()?)
         .with_default_features()
+        .with_optimizer_rules(optimizer_rules())
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &vocabulary);
@@ -134,6 +136,7 @@ pub fn worker_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionS
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
+        .with_optimizer_rules(optimizer_rules())
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &Vocabulary::default());

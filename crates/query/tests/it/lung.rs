@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::fixture::rows;
 
 /// The folder of reference results; a run without it says so, and may not be without it in CI.
-fn shared() -> Option<PathBuf> {
+pub(crate) fn shared() -> Option<PathBuf> {
     let folder = std::env::var_os("COLUMNA_SHARED").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
         PathBuf::from,
