@@ -2,79 +2,112 @@
 //!
 //! DataFusion 55 hands the dependencies of a grouping through `unnest` unchanged: after
 //! `SELECT g, unnest(a) AS u FROM (SELECT g, array_agg(x) AS a … GROUP BY g)` it takes `g` for a key, drops `u` from
-//! `ORDER BY g, u`, and leaves `DISTINCT g` out. Every curve and table of terms by group is such a query. This
-//! rule forgets the dependencies before each rule that uses them, because every rule that rebuilds a plan brings them
-//! back. A plan without `unnest` is left alone.
+//! `ORDER BY g, u`, and leaves `DISTINCT g` out. Every curve and table of terms by group is such a query. So the rules
+//! that would do this see a plan without those dependencies. They are put back afterwards, because the planner has
+//! added `u` to a `GROUP BY g` by them, and another rule must take it out again.
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{FunctionalDependencies, Result};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::optimizer::Optimizer;
+use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
-/// The rules that use what depends on what.
-const USERS: [&str; 4] = [
+/// The rules that use what depends on what, but for the one that takes columns out of GROUP BY.
+const USERS: [&str; 3] = [
     "eliminate_duplicated_expr",
     "replace_distinct_aggregate",
-    "optimize_projections",
     "eliminate_join",
 ];
 
-type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
+type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
-/// The engine's own rules, with this one before each that needs it.
-pub(crate) fn optimizer_rules() -> Rules {
-    let forget: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(ForgetUnnested);
-    let mut rules: Rules = Vec::new();
-    for rule in Optimizer::new().rules {
+/// The engine's own rules, some of which are told less.
+pub(crate) fn optimizer_rules() -> Vec<Rule> {
+    let told_less = |rule: Rule| -> Rule {
         if USERS.contains(&rule.name()) {
-            rules.push(Arc::clone(&forget));
+            Arc::new(ToldLess { rule })
+        } else {
+            rule
         }
-        rules.push(rule);
-    }
-    rules
+    };
+    Optimizer::new().rules.into_iter().map(told_less).collect()
 }
 
+/// A rule that does not hear of dependencies after `unnest`.
 #[derive(Debug)]
-struct ForgetUnnested;
+struct ToldLess {
+    rule: Rule,
+}
 
-impl OptimizerRule for ForgetUnnested {
+impl OptimizerRule for ToldLess {
     fn name(&self) -> &str {
-        "forget_unnested_dependencies"
+        self.rule.name()
     }
 
     fn rewrite(
         &self,
         plan: LogicalPlan,
-        _: &dyn OptimizerConfig,
+        config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        let mut found = false;
-        plan.apply_with_subqueries(|node| {
-            found |= matches!(node, LogicalPlan::Unnest(_));
-            Ok(if found {
-                TreeNodeRecursion::Stop
-            } else {
-                TreeNodeRecursion::Continue
-            })
-        })?;
-        if !found {
-            return Ok(Transformed::no(plan));
+        if !unnests(&plan)? {
+            return self.apply(plan, config);
         }
-        // The plan is the same to the optimizer, which would go on for ever if it were told of a change.
-        let forgotten = plan.transform_up_with_subqueries(|node| {
-            Ok(match node {
-                LogicalPlan::Unnest(mut unnest) => {
-                    let schema = unnest.schema.as_ref().clone();
-                    let schema =
-                        schema.with_functional_dependencies(FunctionalDependencies::empty())?;
-                    unnest.schema = Arc::new(schema);
-                    Transformed::yes(LogicalPlan::Unnest(unnest))
-                }
-                other => Transformed::yes(other.recompute_schema()?),
-            })
+        let plan = with_dependencies(plan, |_| FunctionalDependencies::empty())?;
+        let done = self.apply(plan, config)?;
+        let changed = done.transformed;
+        let plan = with_dependencies(done.data, |input| {
+            input.schema().functional_dependencies().clone()
         })?;
-        Ok(Transformed::no(forgotten.data))
+        Ok(Transformed::new_transformed(plan, changed))
     }
+}
+
+impl ToldLess {
+    /// What the optimizer itself does with a rule.
+    fn apply(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        let rewrite = |node| self.rule.rewrite(node, config);
+        match self.rule.apply_order() {
+            None => self.rule.rewrite(plan, config),
+            Some(ApplyOrder::TopDown) => plan.transform_down_with_subqueries(rewrite),
+            Some(ApplyOrder::BottomUp) => plan.transform_up_with_subqueries(rewrite),
+        }
+    }
+}
+
+fn unnests(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found |= matches!(node, LogicalPlan::Unnest(_));
+        Ok(if found {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
+    })?;
+    Ok(found)
+}
+
+/// The plan with other dependencies after each `unnest`, and what follows from them.
+fn with_dependencies(
+    plan: LogicalPlan,
+    after: impl Fn(&LogicalPlan) -> FunctionalDependencies,
+) -> Result<LogicalPlan> {
+    let plan = plan.transform_up_with_subqueries(|node| {
+        Ok(Transformed::yes(match node {
+            LogicalPlan::Unnest(mut unnest) => {
+                let schema = unnest.schema.as_ref().clone();
+                let dependencies = after(&unnest.input);
+                unnest.schema = Arc::new(schema.with_functional_dependencies(dependencies)?);
+                LogicalPlan::Unnest(unnest)
+            }
+            other => other.recompute_schema()?,
+        }))
+    })?;
+    Ok(plan.data)
 }
