@@ -72,3 +72,21 @@ fn rows_of(
     .unwrap();
     (members, outcome)
 }
+
+/// A folder of CSV files, a table each.
+pub(crate) fn source(tables: &[(&str, String)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (table, text) in tables {
+        std::fs::write(folder.path().join(format!("{table}.csv")), text).unwrap();
+    }
+    folder
+}
+
+/// A definition that can run.
+pub(crate) fn definition(json: &serde_json::Value, id: i64) -> Definition {
+    let parsed = columna_cohort::definition::parse(&json.to_string(), id, "test");
+    let problems: Vec<String> = parsed.problems.iter().map(ToString::to_string).collect();
+    parsed
+        .definition
+        .unwrap_or_else(|| unreachable!("{}", problems.join("\n")))
+}

@@ -3,3 +3,6 @@
 
 mod fixture;
 mod oracle;
+mod properties;
+mod refusals;
+mod rules;
