@@ -171,6 +171,17 @@ fn an_analyst_of_groups_can_work() {
             .collect();
         assert!(numbers[1] % 5.0 == 0.0 && numbers[2] % 5.0 == 0.0, "{row}");
     }
+    // A regression of stored columns, with enough persons on both sides of each.
+    let model = desk.rows(
+        "counter",
+        "SELECT t.term AS term, t.coefficient AS coefficient, t.odds_ratio AS odds_ratio FROM (
+           SELECT unnest(logistic_regression(CASE WHEN gender_concept_id = 8532 THEN 1 ELSE 0 END,
+                                             named_struct('year', year_of_birth))) AS t FROM person)",
+    );
+    assert!(
+        model.iter().any(|row| row.starts_with("year,")),
+        "{model:?}"
+    );
     let cohort = desk.rows(
         "counter",
         "WITH first AS (SELECT person_id, min(condition_start_date) AS day FROM condition_occurrence GROUP BY person_id)
@@ -219,6 +230,15 @@ fn attacks_17_to_32_on_an_omop_store() {
             "corr",
         ),
         ("SELECT * FROM person", "no person's rows"),
+        (
+            "SELECT logistic_regression(CASE WHEN gender_concept_id = 8532 THEN 1 ELSE 0 END,
+               named_struct('x', CASE WHEN year_of_birth = 1950 AND month_of_birth = 3 THEN 1 ELSE 0 END)) FROM person",
+            "a term could be made for a single person",
+        ),
+        (
+            "SELECT cox_ph(year_of_birth, true, named_struct('x', month_of_birth), weights => day_of_birth) FROM person",
+            "no strata, weights",
+        ),
     ] {
         let ran = desk.ask("counter", sql).fails(1, says);
         assert!(ran.err.contains("hint"), "what to do instead: {}", ran.err);

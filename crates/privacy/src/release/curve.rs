@@ -24,6 +24,14 @@ pub enum Declared {
         /// How it follows from the counts.
         estimator: Estimator,
     },
+    /// A regression: a list of records with `term`, `coefficient` and `std_err`, of the arguments time and event, or outcome,
+    /// and a `named_struct` of covariates.
+    Regression {
+        /// Time comes before the event.
+        time: bool,
+        /// Those without the event count like those with it.
+        both: bool,
+    },
 }
 
 /// How a curve follows from events and persons at risk.
@@ -261,7 +269,10 @@ pub(super) fn result(
     let Declared::Curve {
         estimate,
         estimator,
-    } = declared;
+    } = declared
+    else {
+        return ScalarValue::try_from(kind);
+    };
     let null = ScalarValue::try_from(kind)?;
     let DataType::List(item) = kind else {
         return Ok(null);

@@ -9,7 +9,8 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 
 use super::curve::{Declared, Follow, causes, decimals, digits, exponent, groups, result, steps};
-use super::spec::{Basis, Function, Number, Spec};
+use super::model;
+use super::spec::{Basis, Function, Model, Number, Spec};
 use crate::disclosure::cube::Dims;
 use crate::disclosure::persons::{Contribution, Persons};
 use crate::disclosure::releases::{Cell, Outcome, Reader, Releases, Table};
@@ -50,6 +51,8 @@ pub(super) fn released(
     }
     let mut withheld = 0;
     let mut desk = Desk {
+        input,
+        statistics: first + spec.bases.len(),
         bases: &spec.bases,
         tables: &mut tables,
         profile,
@@ -279,6 +282,9 @@ fn number_of(outcome: &Outcome, name: &str) -> Option<f64> {
 
 /// What numbers are made of.
 struct Desk<'a> {
+    input: &'a RecordBatch,
+    /// Where statistics begin among the input's columns.
+    statistics: usize,
     bases: &'a [Basis],
     tables: &'a mut [Table],
     profile: &'a Profile,
@@ -355,6 +361,67 @@ fn curve_of(
     Ok(None)
 }
 
+/// A regression: shown where enough stands behind each of its terms, once for nearly the same persons.
+fn model_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Result<Option<ScalarValue>> {
+    let k = u64::from(desk.profile.k);
+    let events = desk.tables[model.event].cells[row].persons.contributions();
+    let persons = events.len() as u64;
+    if persons < k || events.iter().any(|entry| entry.rows != 1) {
+        return Ok(None);
+    }
+    let with = events.iter().filter(|entry| entry.sum > 0.0).count() as u64;
+    let fewest = if model.both {
+        with.min(persons - with)
+    } else {
+        with
+    };
+    let terms = model.covariates.len() as u64;
+    let wanted = (u64::from(desk.profile.events_per_coefficient) * terms).max(k);
+    if fewest < wanted {
+        return Ok(None);
+    }
+    for at in &model.covariates {
+        let contributions = desk.tables[*at].cells[row].persons.contributions();
+        if contributions.len() as u64 != persons || !spreads(contributions, desk.profile) {
+            return Ok(None);
+        }
+    }
+    let value = ScalarValue::try_from_array(desk.input.column(desk.statistics + model.place), row)?;
+    let Some(shown) = model::shown(&value)? else {
+        return Ok(None);
+    };
+    let numbers = model::flat(&shown)?;
+    let key = |at: usize| format!("{} {at}", model.text);
+    let bytes = desk.tables[model.event].cells[row].persons.bytes();
+    let mut tables = [Table {
+        measure: format!("model of {}", model.columns),
+        asked: true,
+        cells: vec![Cell {
+            dims: Dims::new(),
+            persons: Persons::from_bytes(&bytes),
+            safe: true,
+            values: numbers
+                .iter()
+                .enumerate()
+                .map(|(at, number)| (key(at), *number))
+                .collect(),
+        }],
+    }];
+    let outcomes = desk
+        .releases
+        .release(desk.reader, desk.profile, &mut tables)
+        .map_err(|error| DataFusionError::External(Box::new(error)))?;
+    match &outcomes[0][0] {
+        Outcome::Shown(values) if values.values().any(Option::is_some) => {
+            let numbers: Vec<Option<f64>> = (0..numbers.len())
+                .map(|at| values.get(&key(at)).copied().flatten())
+                .collect();
+            model::with_numbers(&shown, &numbers)
+        }
+        _ => Ok(None),
+    }
+}
+
 fn group_cell(members: &[i64], name: &str, profile: &Profile) -> Cell {
     let mut members = members.to_vec();
     members.sort_unstable();
@@ -405,6 +472,7 @@ fn value(
             .zip(of(*whole, IN_SHARE))
             .filter(|(_, whole)| *whole > 0.0)
             .map(|(part, whole)| digits((part / whole).min(1.0), 3)),
+        Function::Model(model) => return model_of(desk, model, row),
         Function::Curve(declared, events) => {
             let shown = curve_of(desk, declared, own, *events, row, &number.kind)?;
             return Ok(shown.filter(|shown| !shown.is_null()));

@@ -11,7 +11,9 @@ use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, cast
 use super::collect::persons;
 use super::curve::Declared;
 use super::expression::{counts_all, indicator};
+use super::lenient::lenient;
 use super::measure::{Measure, measure};
+use super::model;
 use super::refused::{refusal, refuse};
 use super::shape::{Rows, plain, without_tables};
 
@@ -34,6 +36,25 @@ pub(super) enum Function {
     Share(usize),
     /// A curve over the measure, which is time; the other basis has the same persons' events.
     Curve(Declared, usize),
+    /// A regression of our own, computed beside the bases.
+    Model(Box<Model>),
+}
+
+/// What stands behind a regression.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Model {
+    /// Its place among the statistics.
+    pub(super) place: usize,
+    /// The same for the same model.
+    pub(super) text: String,
+    /// All columns that it is of.
+    pub(super) columns: String,
+    /// The events, by person.
+    pub(super) event: usize,
+    /// The covariates, by person.
+    pub(super) covariates: Vec<usize>,
+    /// Those without the event count like those with it.
+    pub(super) both: bool,
 }
 
 /// Rows that numbers are computed from.
@@ -104,6 +125,8 @@ struct Builder<'a> {
     schema: &'a DFSchema,
     declared: &'a BTreeMap<String, Declared>,
     bases: Vec<Basis>,
+    /// Regressions that are computed beside them.
+    statistics: Vec<Expr>,
     /// That of the number at hand.
     scale: (f64, f64),
 }
@@ -126,6 +149,7 @@ pub(super) fn spec(
             measure: None,
             asked: false,
         }],
+        statistics: Vec::new(),
         scale: (1.0, 0.0),
     };
     let levels = aggregate
@@ -157,7 +181,7 @@ pub(super) fn spec(
         });
     }
     let person = cast(Expr::Column(rows.person.clone()), DataType::Int64);
-    let functions: Vec<Expr> = builder
+    let mut functions: Vec<Expr> = builder
         .bases
         .iter()
         .map(|basis| {
@@ -175,6 +199,7 @@ pub(super) fn spec(
             ))
         })
         .collect();
+    functions.extend(builder.statistics);
     // A function's name leaves out its filter.
     let functions = functions
         .into_iter()
@@ -251,6 +276,9 @@ impl Builder<'_> {
             .as_ref()
             .map(|filter| scope.total(filter.as_ref().clone()))
             .transpose()?;
+        if SINGLE.contains(&name) {
+            return Err(not_released(name));
+        }
         if !params.order_by.is_empty() {
             return refuse(
                 "function",
@@ -272,7 +300,12 @@ impl Builder<'_> {
                 [arg],
             ) => self.spread(name, arg, filter),
             _ => match self.declared.get(name) {
-                Some(declared) => self.curve(name, declared.clone(), &params.args, filter),
+                Some(declared @ Declared::Curve { .. }) => {
+                    self.curve(name, declared.clone(), &params.args, filter)
+                }
+                Some(Declared::Regression { time, both }) => {
+                    self.regression(expr, *time, *both, filter)
+                }
                 None => Err(not_released(name)),
             },
         }
@@ -399,6 +432,138 @@ impl Builder<'_> {
         }
     }
 
+    /// A regression, and what must stand behind it.
+    fn regression(
+        &mut self,
+        expr: &Expr,
+        time: bool,
+        both: bool,
+        filter: Option<Expr>,
+    ) -> Result<(Function, usize)> {
+        let Expr::AggregateFunction(call) = plain(expr) else {
+            return Err(not_released("this"));
+        };
+        let name = call.func.name();
+        let args = &call.params.args;
+        let first = usize::from(time);
+        let (Some(event), Some(terms)) = (args.get(first), args.get(first + 1)) else {
+            return Err(not_released(name));
+        };
+        if args
+            .iter()
+            .skip(first + 2)
+            .any(|arg| !super::expression::is_literal(arg))
+        {
+            return refuse(
+                "statistic",
+                format!(
+                    "a released `{name}` has no strata, weights, clusters, offsets or delayed entry"
+                ),
+                "leave them out, or use GROUP BY for strata",
+            );
+        }
+        let scope = self.rows.scope(self.schema);
+        let terms = model::covariates(terms)?;
+        let mut columns = std::collections::BTreeSet::new();
+        let mut values = Vec::new();
+        for (name, term) in &terms {
+            let total = scope.total(term.clone())?;
+            columns.extend(
+                term.column_refs()
+                    .into_iter()
+                    .map(|column| column.name.clone()),
+            );
+            let number = term.get_type(self.schema)?.is_numeric();
+            let value = match measure(term, &self.rows.measured, self.schema)? {
+                Some(_) if number => total,
+                _ => match model::comparison(term, self.rows) {
+                    Some(condition) => cast(scope.total(condition)?, DataType::Int64),
+                    None => return model::not_a_covariate(name),
+                },
+            };
+            values.push(value);
+        }
+        let event_total = scope.total(event.clone())?;
+        columns.extend(
+            event
+                .column_refs()
+                .into_iter()
+                .map(|column| column.name.clone()),
+        );
+        let mut known = event_total.clone().is_not_null();
+        if time {
+            let of = self.measured(name, &args[0])?;
+            columns.extend(of.columns);
+            known = known.and(scope.total(args[0].clone())?.is_not_null());
+        }
+        for value in &values {
+            known = known.and(value.clone().is_not_null());
+        }
+        let known = Some(match filter {
+            Some(filter) => filter.and(known),
+            None => known,
+        });
+        let total_args = args
+            .iter()
+            .map(|arg| {
+                if super::expression::is_literal(arg) {
+                    Ok(arg.clone())
+                } else {
+                    self.struct_or_total(arg)
+                }
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let collected = |builder: &mut Self, text: String, value: Expr| {
+            let atom = Measure::atom(text, std::collections::BTreeSet::new());
+            builder.collected(known.clone(), Some((atom, value)))
+        };
+        let event = collected(self, format!("event {event_total}"), event_total);
+        let covariates = values
+            .into_iter()
+            .map(|value| collected(self, format!("covariate {value}"), value))
+            .collect();
+        let statistic = Expr::AggregateFunction(AggregateFunction::new_udf(
+            lenient(&call.func),
+            total_args,
+            false,
+            known.clone().map(Box::new),
+            vec![],
+            None,
+        ));
+        self.statistics.push(statistic);
+        let model = Model {
+            place: self.statistics.len() - 1,
+            text: without_tables(expr),
+            columns: columns.into_iter().collect::<Vec<_>>().join(", "),
+            event,
+            covariates,
+            both,
+        };
+        Ok((Function::Model(Box::new(model)), event))
+    }
+
+    /// A struct of total expressions, or a total expression.
+    fn struct_or_total(&self, arg: &Expr) -> Result<Expr> {
+        let scope = self.rows.scope(self.schema);
+        match arg {
+            Expr::Cast(inner) => {
+                let mut inner = inner.clone();
+                inner.expr = Box::new(self.struct_or_total(&inner.expr)?);
+                Ok(Expr::Cast(inner))
+            }
+            Expr::ScalarFunction(call) if call.func.name() == "named_struct" => {
+                let mut call = call.clone();
+                for (at, arg) in call.args.iter_mut().enumerate() {
+                    if at % 2 == 1 {
+                        *arg = scope.total(arg.clone())?;
+                    }
+                }
+                Ok(Expr::ScalarFunction(call))
+            }
+            other => scope.total(other.clone()),
+        }
+    }
+
     /// A curve: both its columns are kept by person, and everything else follows from them.
     fn curve(
         &mut self,
@@ -425,25 +590,27 @@ impl Builder<'_> {
     }
 }
 
+/// Functions that show a value that a single person has.
+const SINGLE: &[&str] = &[
+    "min",
+    "max",
+    "median",
+    "first_value",
+    "last_value",
+    "nth_value",
+    "array_agg",
+    "string_agg",
+    "approx_percentile_cont",
+    "approx_percentile_cont_with_weight",
+    "approx_median",
+    "percentile_cont",
+    "quantile_cont",
+    "quantile_exact",
+    "mode",
+];
+
 fn not_released(name: &str) -> datafusion::error::DataFusionError {
-    let single = [
-        "min",
-        "max",
-        "median",
-        "first_value",
-        "last_value",
-        "nth_value",
-        "array_agg",
-        "string_agg",
-        "approx_percentile_cont",
-        "approx_percentile_cont_with_weight",
-        "approx_median",
-        "percentile_cont",
-        "quantile_cont",
-        "quantile_exact",
-        "mode",
-    ];
-    if single.contains(&name) {
+    if SINGLE.contains(&name) {
         return refusal(
             "function",
             format!("`{name}` shows the value of a single person"),

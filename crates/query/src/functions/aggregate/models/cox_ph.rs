@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use columna_privacy::release::Declared;
 use columna_stats::Error;
 use columna_stats::survival::cox::Cox;
 use datafusion::common::Result;
@@ -80,6 +81,11 @@ impl Statistic for CoxPh {
         Parameter::optional("robust", Role::Switch),
         Parameter::optional("conf_level", Role::Number),
     ];
+
+    const DISCLOSURE: Option<Declared> = Some(Declared::Regression {
+        time: true,
+        both: false,
+    });
 
     fn documentation() -> &'static Documentation {
         &DOCUMENTATION

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use columna_privacy::release::Declared;
 use columna_stats::models::{Fit, logistic_regression, poisson_regression};
 use datafusion::common::Result;
 use datafusion::logical_expr::Documentation;
@@ -92,7 +93,7 @@ fn numbers(ratio: &'static str) -> DataType {
 }
 
 macro_rules! regression {
-    ($name:ident, $function:literal, $fit:path, $ratio:literal, $documentation:ident) => {
+    ($name:ident, $function:literal, $fit:path, $ratio:literal, $documentation:ident, $disclosure:expr) => {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
         pub(crate) struct $name;
 
@@ -111,6 +112,8 @@ macro_rules! regression {
                 INTERCEPT,
                 CONF_LEVEL,
             ];
+
+            const DISCLOSURE: Option<Declared> = $disclosure;
 
             fn documentation() -> &'static Documentation {
                 &$documentation
@@ -165,14 +168,19 @@ regression!(
     "logistic_regression",
     logistic_regression::fit,
     "odds_ratio",
-    LOGISTIC
+    LOGISTIC,
+    Some(Declared::Regression {
+        time: false,
+        both: true,
+    })
 );
 regression!(
     PoissonRegression,
     "poisson_regression",
     poisson_regression::fit,
     "rate_ratio",
-    POISSON
+    POISSON,
+    None
 );
 
 fn terms(given: &Regression, fit: &Fit, table: &mut TermTable<8>) {
