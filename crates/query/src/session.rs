@@ -1,12 +1,10 @@
 //! THE session factory: the same configuration, catalogue and functions wherever SQL runs.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use columna_privacy::Access;
-use columna_privacy::release::{Declared, Estimator};
 use columna_store::Store;
 use columna_store::scan::SnapshotTable;
 use datafusion::catalog::TableProvider;
@@ -102,31 +100,9 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
     }
     vocabulary.attach(&ctx);
     Ok(match access {
-        Some((access, snapshot)) => access.protect(ctx, snapshot, disclosed())?,
+        Some((access, snapshot)) => access.protect(ctx, snapshot, aggregate::disclosures())?,
         None => ctx,
     })
-}
-
-/// How the results of our statistics may be shown to roles that see groups of persons only.
-fn disclosed() -> BTreeMap<String, Declared> {
-    let curve = |estimate, estimator| Declared::Curve {
-        estimate,
-        estimator,
-    };
-    [
-        ("kaplan_meier", curve("survival", Estimator::KaplanMeier)),
-        (
-            "nelson_aalen",
-            curve("cumulative_hazard", Estimator::NelsonAalen),
-        ),
-        (
-            "cumulative_incidence",
-            curve("incidence", Estimator::AalenJohansen),
-        ),
-    ]
-    .into_iter()
-    .map(|(name, declared)| (name.to_owned(), declared))
-    .collect()
 }
 
 /// What a process needs that plans or runs parts of other sessions' queries: Columna's functions, and no table.

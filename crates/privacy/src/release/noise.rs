@@ -82,7 +82,8 @@ impl Noise {
 
     /// What the answer says of it.
     pub(super) fn describe(&self, number: &Number) -> String {
-        let name = &number.name;
+        // As it is written, not as the engine calls it.
+        let name = number.name.replace("count(Int64(1))", "count(*)");
         let count = self.count.map_or(0.0, Variance::sigma);
         let sum = self.sum.map_or(0.0, |sum| sum.sigma() * self.unit);
         match number.asked {
