@@ -395,7 +395,7 @@ fn attack_35_asked_at_once() {
         .map(|_| {
             desk.asking("noisy", sql)
                 .stdout(Stdio::piped())
-                .stderr(Stdio::null())
+                .stderr(Stdio::piped())
                 .spawn()
                 .expect("the binary runs")
         })
@@ -403,7 +403,15 @@ fn attack_35_asked_at_once() {
     let started = Instant::now();
     let answers: std::collections::BTreeSet<Vec<u8>> = children
         .into_iter()
-        .map(|child| child.wait_with_output().expect("it ends").stdout)
+        .map(|child| {
+            let output = child.wait_with_output().expect("it ends");
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            output.stdout
+        })
         .collect();
     assert!(started.elapsed() < Duration::from_secs(120));
     assert_eq!(answers.len(), 1, "{answers:?}");

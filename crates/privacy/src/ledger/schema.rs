@@ -2,10 +2,10 @@
 
 use std::fs::{self, OpenOptions};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{SecondsFormat, Utc};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::amount::Amount;
 use super::{AccountKey, Error};
@@ -45,19 +45,48 @@ pub(crate) fn database(path: &Path, tables: &str) -> Result<Connection, Error> {
         path: path.to_path_buf(),
         source,
     })?;
-    let connection = Connection::open(path)?;
+    // SQLite's own patience does not cover the change to WAL, which many processes may want at once.
+    let started = Instant::now();
+    loop {
+        match prepared(path, tables) {
+            Err(Error::Sqlite(error)) if is_busy(&error) && started.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    matches!(
+        error.sqlite_error_code(),
+        Some(DatabaseBusy | DatabaseLocked)
+    )
+}
+
+fn prepared(path: &Path, tables: &str) -> Result<Connection, Error> {
+    let mut connection = Connection::open(path)?;
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // Without this a commit may be lost with the power, and budget with it be given back.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let version = |connection: &Connection| -> Result<i64, Error> {
+        Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+    };
+    if version(&connection)? < FORMAT {
+        // One process makes the tables, the others wait and find them.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if version(&transaction)? < FORMAT {
+            transaction.execute_batch(tables)?;
+            transaction.pragma_update(None, "user_version", FORMAT)?;
+        }
+        transaction.commit()?;
+    }
+    let found = version(&connection)?;
     if found > FORMAT {
         return Err(Error::Newer { found });
-    }
-    if found < FORMAT {
-        connection.execute_batch(tables)?;
-        connection.pragma_update(None, "user_version", FORMAT)?;
     }
     Ok(connection)
 }

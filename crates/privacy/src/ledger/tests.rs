@@ -105,6 +105,26 @@ fn ten_tenths_are_one_and_an_eleventh_is_refused() {
 }
 
 #[test]
+fn a_new_ledger_may_be_opened_by_many_at_once() {
+    for _ in 0..5 {
+        let (_folder, path) = folder();
+        let threads: Vec<_> = (0..12)
+            .map(|_| {
+                let path = path.clone();
+                std::thread::spawn(move || {
+                    let ledger = Ledger::open(&path).unwrap();
+                    charge(&ledger, "q").unwrap();
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert!((spent(&Ledger::open(&path).unwrap()) - 0.1).abs() < 1e-12);
+    }
+}
+
+#[test]
 fn a_frozen_account_gets_nothing() {
     let (_folder, path) = folder();
     let ledger = Ledger::open(&path).unwrap();

@@ -235,3 +235,64 @@ pub(super) fn with_numbers(
     )?;
     Ok(Some(ScalarValue::List(Arc::new(list))))
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use arrow::array::StringArray;
+    use arrow::datatypes::{Field, Fields};
+
+    use super::*;
+
+    fn table(coefficient: f64, error: f64) -> ScalarValue {
+        let names = [
+            "coefficient",
+            "odds_ratio",
+            "lower",
+            "upper",
+            "std_err",
+            "z",
+            "p_value",
+        ];
+        let mut fields = vec![Field::new("term", DataType::Utf8, true)];
+        fields.extend(names.map(|name| Field::new(name, DataType::Float64, true)));
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(vec!["x"]))];
+        for name in names {
+            let value = match name {
+                "coefficient" => coefficient,
+                "std_err" => error,
+                _ => 1.234_567_89,
+            };
+            columns.push(Arc::new(Float64Array::from(vec![value])));
+        }
+        let rows = StructArray::try_new(Fields::from(fields), columns, None).unwrap();
+        let item = Arc::new(Field::new("item", rows.data_type().clone(), true));
+        let list = ListArray::try_new(item, OffsetBuffer::from_lengths([1]), Arc::new(rows), None);
+        ScalarValue::List(Arc::new(list.unwrap()))
+    }
+
+    #[test]
+    fn what_is_shown_of_a_coefficient_follows_from_its_rounded_form() {
+        let shown = shown(&table(0.687_4, 0.0412)).unwrap().unwrap();
+        let numbers: Vec<f64> = flat(&shown)
+            .unwrap()
+            .into_iter()
+            .map(|n| n.unwrap_or(f64::NAN))
+            .collect();
+        // 0.69 and 0.041; exp(0.69) = 1.99, exp(0.69 ∓ 1.96 · 0.041) = 1.84 and 2.16, 0.69 / 0.041 = 17; no p-value.
+        assert_eq!(numbers[..6], [0.69, 1.99, 1.84, 2.16, 0.041, 17.0]);
+        assert!(numbers[6].is_nan());
+        // The record's numbers make the same table.
+        let again = with_numbers(&shown, &flat(&shown).unwrap())
+            .unwrap()
+            .unwrap();
+        assert_eq!(again, shown);
+    }
+
+    #[test]
+    fn a_term_without_an_error_has_no_number() {
+        let shown = shown(&table(30.0, f64::NAN)).unwrap().unwrap();
+        assert!(flat(&shown).unwrap().iter().all(Option::is_none));
+    }
+}
