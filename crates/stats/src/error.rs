@@ -44,6 +44,15 @@ pub enum Error {
     /// A restriction time that is not a finite number of at least 0.
     #[error("tau must be a finite number of at least 0")]
     InvalidHorizon,
+    /// A hospital stay that ends before it begins.
+    #[error("a discharge is before its admission; correct such stays or leave them out")]
+    InvalidStay,
+    /// The standard population of a stratum is given with different sizes.
+    #[error("the standard population of a stratum is not the same in all its rows")]
+    UnequalStandard,
+    /// A size of a standard population that is not a finite number of at least 0.
+    #[error("a standard population is not a finite number of at least 0")]
+    InvalidStandard,
     /// The curve is not known as far as the restriction time.
     #[error(
         "tau is beyond the last observed time of a curve that has not reached 0; choose a smaller tau"

@@ -80,6 +80,17 @@ impl Values {
         &self.values
     }
 
+    /// Puts the values in order.
+    pub(crate) fn sort(&mut self) {
+        self.values.sort_unstable_by(f64::total_cmp);
+    }
+
+    /// Bytes on the heap.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.values.capacity() * size_of::<f64>()
+    }
+
     /// The quantiles at these probabilities; NaN where no value has been seen.
     ///
     /// # Errors
@@ -89,7 +100,7 @@ impl Values {
         probabilities: &[f64],
         quantile_type: QuantileType,
     ) -> Result<Vec<f64>> {
-        self.values.sort_unstable_by(f64::total_cmp);
+        self.sort();
         probabilities
             .iter()
             .map(|p| quantile(&self.values, *p, quantile_type))
