@@ -52,6 +52,33 @@ pub(crate) const MODELS: DocSection = DocSection {
     ),
 };
 
+/// Rates in person-time.
+pub(crate) const RATES: DocSection = DocSection {
+    include: true,
+    label: "Rates",
+    description: Some(
+        "Aggregates of events and person-time, with the conventions of R's `poisson.test` and of epitools. Rows in which \
+         an argument is NULL are ignored.",
+    ),
+};
+
+/// Persons by exposure and outcome.
+pub(crate) const TABLES: DocSection = DocSection {
+    include: true,
+    label: "Tables",
+    description: Some(
+        "Aggregates of persons by exposure and outcome, one row for each person. Rows in which an argument is NULL are \
+         ignored. A number that does not exist is NULL; one without bound is infinite.",
+    ),
+};
+
+/// Descriptions of a column.
+pub(crate) const DESCRIPTION: DocSection = DocSection {
+    include: true,
+    label: "Description",
+    description: Some("Aggregates that describe a column. NULLs are ignored."),
+};
+
 /// Comparisons of treatments.
 pub(crate) const CAUSAL: DocSection = DocSection {
     include: true,

@@ -125,7 +125,10 @@ impl QuantileSketch {
             self.levels[level].push(values.remove(stays));
         }
         self.kept -= values.len() / 2;
-        let survivors = values.into_iter().skip(usize::from(coins & 1 == 1)).step_by(2);
+        let survivors = values
+            .into_iter()
+            .skip(usize::from(coins & 1 == 1))
+            .step_by(2);
         if level + 1 == self.levels.len() {
             self.levels.push(Vec::new());
         }
@@ -351,10 +354,7 @@ mod tests {
         assert_eq!(read.quantiles(&[0.3]), whole.quantiles(&[0.3]));
         for broken in [&ints[..0], &ints[..ints.len() - 1]] {
             let mut read = QuantileSketch::default();
-            assert_eq!(
-                read.merge_parts(broken, &floats),
-                Err(Error::CorruptState)
-            );
+            assert_eq!(read.merge_parts(broken, &floats), Err(Error::CorruptState));
         }
     }
 

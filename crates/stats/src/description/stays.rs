@@ -378,11 +378,23 @@ mod tests {
     fn the_dead_the_left_out_and_the_unobserved_are_no_index() {
         let of = |first: Stay| Readmission::of(&stays(&[first, stay(1, 20, 25)]).episodes(30));
         let plain = stay(1, 0, 5);
-        assert_eq!(of(plain).index, Proportion { events: 1, trials: 2 });
+        assert_eq!(
+            of(plain).index,
+            Proportion {
+                events: 1,
+                trials: 2
+            }
+        );
         let excluded = |first: Stay| of(first).excluded;
-        let died = Stay { died: true, ..plain };
+        let died = Stay {
+            died: true,
+            ..plain
+        };
         assert_eq!(excluded(died), [0, 1, 0, 0]);
-        let left = Stay { excluded: true, ..plain };
+        let left = Stay {
+            excluded: true,
+            ..plain
+        };
         assert_eq!(excluded(left), [0, 0, 1, 0]);
         let until = |day: i32| Stay {
             observed_until: Some(day),
@@ -441,10 +453,7 @@ mod tests {
     fn nothing_and_nonsense() {
         assert!(Stays::default().episodes(30).is_empty());
         assert!(Readmission::default().rate(0.95).unwrap().value.is_nan());
-        assert_eq!(
-            Stays::default().add(stay(1, 5, 4)),
-            Err(Error::InvalidStay)
-        );
+        assert_eq!(Stays::default().add(stay(1, 5, 4)), Err(Error::InvalidStay));
         // The ends of the calendar do not overflow.
         let far = stays(&[stay(1, i32::MIN, i32::MIN), stay(1, i32::MAX, i32::MAX)]).episodes(30);
         assert!(!far[0].readmitted);

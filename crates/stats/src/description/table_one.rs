@@ -162,8 +162,7 @@ fn labels_apart(a: &Variable, b: &Variable) -> f64 {
     for (row, (a1, b1)) in shares.iter().enumerate() {
         for (column, (a2, b2)) in shares.iter().enumerate() {
             let same = if row == column { 1.0 } else { 0.0 };
-            *covariance.get_mut(row, column) =
-                f64::midpoint(a1 * (same - a2), b1 * (same - b2));
+            *covariance.get_mut(row, column) = f64::midpoint(a1 * (same - a2), b1 * (same - b2));
         }
     }
     let apart: Vec<f64> = shares.iter().map(|(a, b)| a - b).collect();

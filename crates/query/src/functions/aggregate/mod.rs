@@ -1,6 +1,7 @@
 //! Aggregates: the statistics of `columna-stats`, each the mapping of its summary to a result.
 
 mod adapter;
+mod counts;
 mod cumulative_incidence;
 mod effective_sample_size;
 mod gray_test;
@@ -26,6 +27,21 @@ use kaplan_meier::conf_level;
 
 /// The statistics, a line each.
 const STATISTICS: &[Registered] = &[
+    Registered::of::<counts::ChiSquaredTest>(),
+    Registered::of::<counts::FisherExact>(),
+    Registered::of::<counts::IncidenceRate>(),
+    Registered::of::<counts::MantelHaenszelTest>(),
+    Registered::of::<counts::McNemarTest>(),
+    Registered::of::<counts::OddsRatio>(),
+    Registered::of::<counts::ProportionInterval>(),
+    Registered::of::<counts::QuantileApprox>(),
+    Registered::of::<counts::QuantileExact>(),
+    Registered::of::<counts::RateDifference>(),
+    Registered::of::<counts::RateRatio>(),
+    Registered::of::<counts::RiskDifference>(),
+    Registered::of::<counts::RiskRatio>(),
+    Registered::of::<counts::Smr>(),
+    Registered::of::<counts::StandardizedRate>(),
     Registered::of::<models::ConcordanceIndex>(),
     Registered::of::<models::CoxBaseline>(),
     Registered::of::<models::CoxPh>(),

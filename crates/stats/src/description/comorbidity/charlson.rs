@@ -37,7 +37,12 @@ const fn condition(
 }
 
 static CONDITIONS: [Condition; 17] = [
-    condition("myocardial infarction", "I21 I22 I252", &[4_329_847], &[1, 0]),
+    condition(
+        "myocardial infarction",
+        "I21 I22 I252",
+        &[4_329_847],
+        &[1, 0],
+    ),
     condition(
         "congestive heart failure",
         "I099 I110 I130 I132 I255 I420 I425-I429 I43 I50 P290",

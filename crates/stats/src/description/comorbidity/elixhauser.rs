@@ -20,11 +20,7 @@ pub static ELIXHAUSER: Index = Index {
 
 static CODES: LazyLock<HashMap<[u8; 4], u64>> = LazyLock::new(|| table(&CONDITIONS));
 
-const fn condition(
-    name: &'static str,
-    codes: &'static str,
-    weights: &'static [i32],
-) -> Condition {
+const fn condition(name: &'static str, codes: &'static str, weights: &'static [i32]) -> Condition {
     Condition {
         name,
         codes,
@@ -137,11 +133,7 @@ static CONDITIONS: [Condition; 31] = [
         &[0, 1],
     ),
     condition("drug abuse", "F11-F16 F18 F19 Z715 Z722", &[-7, 1]),
-    condition(
-        "psychoses",
-        "F20 F22-F25 F28 F29 F302 F312 F315",
-        &[0, 1],
-    ),
+    condition("psychoses", "F20 F22-F25 F28 F29 F302 F312 F315", &[0, 1]),
     condition(
         "depression",
         "F204 F313-F315 F32 F33 F341 F412 F432",

@@ -106,7 +106,11 @@ fn normalised(code: &str) -> Option<([u8; 4], usize)> {
 impl Index {
     fn of_diagnosis(&self, diagnosis: &str) -> u64 {
         // No code has a small second character, and no name a digit there.
-        if diagnosis.as_bytes().get(1).is_some_and(u8::is_ascii_lowercase) {
+        if diagnosis
+            .as_bytes()
+            .get(1)
+            .is_some_and(u8::is_ascii_lowercase)
+        {
             return self.of_name(diagnosis);
         }
         let Some((code, length)) = normalised(diagnosis) else {
@@ -127,15 +131,21 @@ impl Index {
 
     /// The conditions that count, in order: those present without those that stand back behind a more severe one.
     pub fn counted(&self, present: Conditions) -> impl Iterator<Item = &'static Condition> {
-        let severe = self.conditions.iter().enumerate().map(move |(place, condition)| {
-            let here = present.bits >> place & 1 == 1;
-            let behind = condition
-                .unless
-                .iter()
-                .any(|name| present.bits & self.of_name(name) != 0);
-            (condition, here && !behind)
-        });
-        severe.filter(|(_, counts)| *counts).map(|(condition, _)| condition)
+        let severe = self
+            .conditions
+            .iter()
+            .enumerate()
+            .map(move |(place, condition)| {
+                let here = present.bits >> place & 1 == 1;
+                let behind = condition
+                    .unless
+                    .iter()
+                    .any(|name| present.bits & self.of_name(name) != 0);
+                (condition, here && !behind)
+            });
+        severe
+            .filter(|(_, counts)| *counts)
+            .map(|(condition, _)| condition)
     }
 
     /// The sum of the weights of the conditions that count. `weighting` is a place in [`Index::weightings`].
@@ -208,7 +218,8 @@ mod tests {
             }
         }
         // How many codes the lists of Quan et al. (2005) hold in all, each condition for itself.
-        let size = |index: &Index| -> u32 { index.codes.values().map(|bits| bits.count_ones()).sum() };
+        let size =
+            |index: &Index| -> u32 { index.codes.values().map(|bits| bits.count_ones()).sum() };
         assert_eq!(size(&CHARLSON), 289);
         assert_eq!(size(&ELIXHAUSER), 399);
     }
@@ -216,7 +227,11 @@ mod tests {
     #[test]
     fn a_code_is_known_however_it_is_written() {
         for code in ["I21", "I214", "I21.4", "i21.4", "I21.4 ", "I21.09X"] {
-            assert_eq!(names(&CHARLSON, &[code]), ["myocardial infarction"], "{code}");
+            assert_eq!(
+                names(&CHARLSON, &[code]),
+                ["myocardial infarction"],
+                "{code}"
+            );
         }
         for code in ["", "I2", "I20", "I251", "Z00.0", "21.4", "§", "I21-4"] {
             assert_eq!(names(&CHARLSON, &[code]), [""; 0], "{code}");
@@ -232,8 +247,14 @@ mod tests {
         assert_eq!(CHARLSON.score(of(&CHARLSON, &["K70.3", "K72.1"]), 0), 3);
         assert_eq!(CHARLSON.score(of(&CHARLSON, &["C50.9", "C78.0"]), 0), 6);
         // van Walraven: metastases 12, the solid tumour beside them 0.
-        assert_eq!(ELIXHAUSER.score(of(&ELIXHAUSER, &["C50.9", "C78.0"]), 0), 12);
-        assert_eq!(names(&ELIXHAUSER, &["I10", "I11.0"]), ["congestive heart failure", "hypertension, complicated"]);
+        assert_eq!(
+            ELIXHAUSER.score(of(&ELIXHAUSER, &["C50.9", "C78.0"]), 0),
+            12
+        );
+        assert_eq!(
+            names(&ELIXHAUSER, &["I10", "I11.0"]),
+            ["congestive heart failure", "hypertension, complicated"]
+        );
     }
 
     /// Every condition at once: 1987's weights sum to 33, of which the three mild forms are 4; 2011's to 24 without them,
@@ -244,7 +265,10 @@ mod tests {
         assert_eq!(CHARLSON.score(all, 0), 33 - 4);
         assert_eq!(CHARLSON.score(all, 1), 24);
         let of_sign = |sign: i32| -> i32 {
-            let weights = ELIXHAUSER.conditions.iter().map(|condition| condition.weights[0]);
+            let weights = ELIXHAUSER
+                .conditions
+                .iter()
+                .map(|condition| condition.weights[0]);
             weights.filter(|weight| weight * sign > 0).sum()
         };
         assert_eq!((of_sign(-1), of_sign(1)), (-19, 89));

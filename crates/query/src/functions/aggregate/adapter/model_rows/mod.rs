@@ -87,6 +87,23 @@ impl BatchRows for ModelBatch {
     }
 }
 
+impl ModelBatch {
+    /// A number of a row, by the place of its column among the numbers; nothing if it was not given.
+    pub(crate) fn number(&self, place: usize, row: usize) -> Option<f64> {
+        self.numbers.get(place).map(|column| column.value(row))
+    }
+
+    /// A code of a row, by the place of its column among the codes.
+    pub(crate) fn code(&self, place: usize, row: usize) -> Option<u64> {
+        self.codes.get(place).map(|column| column[row])
+    }
+
+    /// A word of a row, by the place of its column among the words.
+    pub(crate) fn word(&self, place: usize, row: usize) -> Option<&str> {
+        self.words.get(place).map(|words| words.word(row))
+    }
+}
+
 /// The rows of a regression.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ModelRows {
