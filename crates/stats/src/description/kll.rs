@@ -277,7 +277,10 @@ mod tests {
 
     /// 0 … n − 1 in an order that jumps about.
     fn scattered(n: u32) -> impl Iterator<Item = f64> {
-        (0..n).map(move |i| f64::from((u64::from(i) * 7_368_787 % u64::from(n)) as u32))
+        (0..n).map(move |i| {
+            let place = u64::from(i) * 7_368_787 % u64::from(n);
+            f64::from(u32::try_from(place).unwrap_or_default())
+        })
     }
 
     /// The largest distance of an answer's rank from the one asked for, as a share of n, when value = rank.

@@ -1,6 +1,7 @@
 //! Aggregates: the statistics of `columna-stats`, each the mapping of its summary to a result.
 
 mod adapter;
+mod comorbidity;
 mod counts;
 mod cumulative_incidence;
 mod effective_sample_size;
@@ -11,6 +12,7 @@ mod match_nearest;
 mod median_survival;
 mod models;
 mod nelson_aalen;
+mod readmission;
 mod rmst;
 mod smd;
 mod survival_quantile;
@@ -27,6 +29,8 @@ use kaplan_meier::conf_level;
 
 /// The statistics, a line each.
 const STATISTICS: &[Registered] = &[
+    Registered::of::<comorbidity::CharlsonIndex>(),
+    Registered::of::<comorbidity::ElixhauserIndex>(),
     Registered::of::<counts::ChiSquaredTest>(),
     Registered::of::<counts::FisherExact>(),
     Registered::of::<counts::IncidenceRate>(),
@@ -62,6 +66,7 @@ const STATISTICS: &[Registered] = &[
     Registered::of::<models::PoissonRegression>(),
     Registered::of::<models::PoissonSummary>(),
     Registered::of::<models::PropensityScore>(),
+    Registered::of::<readmission::ReadmissionRate>(),
     Registered::of::<rmst::Rmst>(),
     Registered::of::<smd::Smd>(),
     Registered::of::<survival_quantile::SurvivalQuantile>(),

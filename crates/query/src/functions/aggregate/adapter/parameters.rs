@@ -32,6 +32,8 @@ pub(crate) enum Role {
     Value,
     /// Yes or no for each row: a boolean, or 0 and 1.
     Flag,
+    /// A calendar day.
+    Day,
     /// The covariates of a model: a struct, one field for each term.
     Covariates,
     /// An option that is a number; the same for all rows.
@@ -122,6 +124,7 @@ fn coerce_one(function: &str, parameter: &Parameter, argument: &DataType) -> Res
             _ if !parameter.required => DataType::Null,
             Role::Word | Role::Group | Role::Strata | Role::Cluster | Role::Id => DataType::Utf8,
             Role::Flag | Role::Switch => DataType::Boolean,
+            Role::Day => DataType::Date32,
             Role::Covariates | Role::Record => {
                 return plan_err!(
                     "`{name}` of `{function}` is NULL; give a struct of columns, for example `named_struct('age', age)`"
@@ -174,6 +177,10 @@ fn coerce_one(function: &str, parameter: &Parameter, argument: &DataType) -> Res
             other => plan_err!(
                 "`{name}` of `{function}` is {other}; give a boolean, or 0 and 1, for example `{name} = 'yes'`"
             ),
+        },
+        Role::Day => match argument {
+            DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, _) => Ok(DataType::Date32),
+            other => plan_err!("`{name}` of `{function}` is {other}; give a DATE"),
         },
         Role::Switch => match argument {
             DataType::Boolean => Ok(DataType::Boolean),
