@@ -23,4 +23,5 @@ pub mod tables;
 pub use error::{Error, Result};
 pub use estimate::Estimate;
 pub use grouped::Grouped;
+pub use numeric::{chi_squared_tail, two_sided_z};
 pub use summary::Summary;

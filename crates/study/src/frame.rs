@@ -23,10 +23,15 @@ pub(crate) fn unfinished(path: &Path) -> PathBuf {
 
 /// Writes bytes so that a reader sees all of them or none.
 pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
-    let wrong = |source| Error::Write { path: path.to_owned(), source };
+    let wrong = |source| Error::Write {
+        path: path.to_owned(),
+        source,
+    };
     let part = unfinished(path);
     fs::write(&part, bytes).map_err(wrong)?;
-    File::open(&part).and_then(|file| file.sync_all()).map_err(wrong)?;
+    File::open(&part)
+        .and_then(|file| file.sync_all())
+        .map_err(wrong)?;
     fs::rename(&part, path).map_err(wrong)
 }
 
@@ -45,10 +50,16 @@ pub(crate) fn write(path: &Path, batch: &RecordBatch) -> Result<()> {
 
 /// Reads a table whole.
 pub(crate) fn read(path: &Path) -> Result<RecordBatch> {
-    let file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let file = File::open(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
     let schema = std::sync::Arc::clone(reader.schema());
-    let batches = reader.with_batch_size(1 << 16).build()?.collect::<Result<Vec<_>, _>>()?;
+    let batches = reader
+        .with_batch_size(1 << 16)
+        .build()?
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(concat_batches(&schema, &batches)?)
 }
 
@@ -77,7 +88,11 @@ pub(crate) fn numbers(batch: &RecordBatch, name: &str) -> Result<Vec<f64>> {
 /// A column of text.
 pub(crate) fn texts(batch: &RecordBatch, name: &str) -> Result<Vec<Option<String>>> {
     let column = typed(batch, name, &DataType::Utf8)?;
-    Ok(column.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect())
+    Ok(column
+        .as_string::<i32>()
+        .iter()
+        .map(|text| text.map(str::to_owned))
+        .collect())
 }
 
 fn typed(batch: &RecordBatch, name: &str, wanted: &DataType) -> Result<ArrayRef> {
@@ -96,7 +111,8 @@ pub(crate) struct Columns {
 
 impl Columns {
     fn add(mut self, name: &str, array: ArrayRef, nullable: bool) -> Self {
-        self.fields.push(Field::new(name, array.data_type().clone(), nullable));
+        self.fields
+            .push(Field::new(name, array.data_type().clone(), nullable));
         self.arrays.push(array);
         self
     }
@@ -119,7 +135,10 @@ impl Columns {
 
     /// NaN becomes NULL.
     pub(crate) fn numbers(self, name: &str, values: Vec<f64>) -> Self {
-        let array: Float64Array = values.into_iter().map(|value| (!value.is_nan()).then_some(value)).collect();
+        let array: Float64Array = values
+            .into_iter()
+            .map(|value| (!value.is_nan()).then_some(value))
+            .collect();
         self.add(name, std::sync::Arc::new(array), true)
     }
 
@@ -132,6 +151,9 @@ impl Columns {
     }
 
     pub(crate) fn batch(self) -> Result<RecordBatch> {
-        Ok(RecordBatch::try_new(std::sync::Arc::new(Schema::new(self.fields)), self.arrays)?)
+        Ok(RecordBatch::try_new(
+            std::sync::Arc::new(Schema::new(self.fields)),
+            self.arrays,
+        )?)
     }
 }

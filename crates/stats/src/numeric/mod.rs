@@ -10,7 +10,11 @@ pub(crate) use self::symmetric::{Factor, Symmetric};
 use crate::{Error, Result};
 
 /// The upper quantile z of the standard normal for a two-sided interval at `level`.
-pub(crate) fn two_sided_z(level: f64) -> Result<f64> {
+///
+/// # Errors
+///
+/// [`Error::InvalidConfidenceLevel`].
+pub fn two_sided_z(level: f64) -> Result<f64> {
     if !(level > 0.0 && level < 1.0) {
         return Err(Error::InvalidConfidenceLevel);
     }
@@ -20,7 +24,8 @@ pub(crate) fn two_sided_z(level: f64) -> Result<f64> {
 
 /// The probability that a chi-squared variable with `df` degrees of freedom exceeds `x`.
 #[expect(clippy::cast_precision_loss, reason = "degrees of freedom are small")]
-pub(crate) fn chi_squared_tail(x: f64, df: usize) -> f64 {
+#[must_use]
+pub fn chi_squared_tail(x: f64, df: usize) -> f64 {
     if x.is_nan() {
         return f64::NAN;
     }

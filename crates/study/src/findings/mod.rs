@@ -7,14 +7,15 @@ mod number;
 mod population;
 
 pub use comparison::{
-    Calibration, Coefficient, ControlResult, Controls, Cox, CoxModel, Grid, GridRow, Logistic, LogisticModel,
-    Subgroup, Subgroups,
+    Calibration, Coefficient, ControlResult, Controls, Cox, CoxModel, Grid, GridRow, Logistic,
+    LogisticModel, Subgroup, Subgroups,
 };
 pub use counts::{Arm, Incidence, Rate, RateCell, Rates, Readmission, ReadmissionGroup, Sql};
 pub use curves::{CauseCurve, Competing, Curve, FineGray, KaplanMeier, Landmark, Point, Rmst};
 pub use number::{Interval, Num};
 pub use population::{
-    Attrition, AttritionStep, BalanceRow, Distribution, Propensity, ScoreTerm, TableOne, TableOneRow,
+    Attrition, AttritionStep, BalanceRow, Distribution, Propensity, ScoreTerm, TableOne,
+    TableOneRow,
 };
 
 use serde::{Deserialize, Serialize};

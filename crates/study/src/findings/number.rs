@@ -35,7 +35,9 @@ impl Serialize for Num {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             value if value.is_nan() => serializer.serialize_none(),
-            value if value.is_infinite() => serializer.serialize_str(if value > 0.0 { "Inf" } else { "-Inf" }),
+            value if value.is_infinite() => {
+                serializer.serialize_str(if value > 0.0 { "Inf" } else { "-Inf" })
+            }
             value => serializer.serialize_f64(value),
         }
     }
@@ -73,7 +75,11 @@ pub struct Interval {
 impl Interval {
     /// From its three numbers.
     pub fn new(value: f64, lower: f64, upper: f64) -> Self {
-        Self { value: Num(value), lower: Num(lower), upper: Num(upper) }
+        Self {
+            value: Num(value),
+            lower: Num(lower),
+            upper: Num(upper),
+        }
     }
 
     /// Nothing known.
@@ -95,7 +101,11 @@ impl From<Estimate> for Interval {
 
 impl From<Interval> for Estimate {
     fn from(interval: Interval) -> Self {
-        Self { value: interval.value.get(), lower: interval.lower.get(), upper: interval.upper.get() }
+        Self {
+            value: interval.value.get(),
+            lower: interval.lower.get(),
+            upper: interval.upper.get(),
+        }
     }
 }
 
@@ -106,9 +116,20 @@ mod tests {
 
     #[test]
     fn what_json_lacks_survives_it() {
-        for value in [0.7, -1.5e-300, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0] {
+        for value in [
+            0.7,
+            -1.5e-300,
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            0.0,
+        ] {
             let text = serde_json::to_string(&Num(value)).unwrap();
-            assert_eq!(serde_json::from_str::<Num>(&text).unwrap(), Num(value), "{text}");
+            assert_eq!(
+                serde_json::from_str::<Num>(&text).unwrap(),
+                Num(value),
+                "{text}"
+            );
         }
     }
 }

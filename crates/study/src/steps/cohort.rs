@@ -14,11 +14,19 @@ use crate::spec::{Cohort, Source};
 pub(crate) type Entry = (i64, i32, i32);
 
 /// The entries of a cohort in order of person and date.
-pub(crate) async fn build(ctx: &SessionContext, cohort: &Cohort, folder: &Path) -> Result<RecordBatch> {
+pub(crate) async fn build(
+    ctx: &SessionContext,
+    cohort: &Cohort,
+    folder: &Path,
+) -> Result<RecordBatch> {
     let step = format!("cohort.{}", cohort.name);
     let mut gap = None;
     let answer = match &cohort.source {
-        Source::Records { domain, concepts, gap: wanted } => {
+        Source::Records {
+            domain,
+            concepts,
+            gap: wanted,
+        } => {
             gap = *wanted;
             let (table, concept, start, end, _) = domain.columns();
             need_table(ctx, &step, table).await?;
@@ -31,22 +39,30 @@ pub(crate) async fn build(ctx: &SessionContext, cohort: &Cohort, folder: &Path) 
         }
         Source::Death => {
             need_table(ctx, &step, "death").await?;
-            ask(ctx, "SELECT person_id, death_date AS start_date, death_date AS end_date FROM death").await?
+            ask(
+                ctx,
+                "SELECT person_id, death_date AS start_date, death_date AS end_date FROM death",
+            )
+            .await?
         }
         Source::Sql(query) => ask(ctx, query).await?,
         Source::Definition { path, .. } => {
             if !ctx.state().table_functions().contains_key("cohort") {
                 return Err(Error::Step {
                     step,
-                    message: "this build cannot run OHDSI cohort definitions; define the cohort by `sql`".to_owned(),
+                    message:
+                        "this build cannot run OHDSI cohort definitions; define the cohort by `sql`"
+                            .to_owned(),
                 });
             }
             let file = folder.join(path).display().to_string().replace('\'', "''");
             ask(ctx, &format!("SELECT * FROM cohort('{file}')")).await?
         }
-        Source::Run { path, cohort, .. } => {
-            frame::read(&folder.join(path).join(format!("work/cohort-{cohort}.parquet")))?
-        }
+        Source::Run { path, cohort, .. } => frame::read(
+            &folder
+                .join(path)
+                .join(format!("work/cohort-{cohort}.parquet")),
+        )?,
     };
     let mut entries = entries(&step, &answer)?;
     entries.sort_unstable();
@@ -72,13 +88,21 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Entry>> {
 }
 
 fn entries(step: &str, answer: &RecordBatch) -> Result<Vec<Entry>> {
-    let pick = |names: &[&'static str]| names.iter().copied().find(|name| answer.column_by_name(name).is_some());
+    let pick = |names: &[&'static str]| {
+        names
+            .iter()
+            .copied()
+            .find(|name| answer.column_by_name(name).is_some())
+    };
     let missing = |what: &str| Error::Step {
         step: step.to_owned(),
-        message: format!("the cohort's query has no column `{what}`; it needs `person_id`, `start_date` and, if known, `end_date`"),
+        message: format!(
+            "the cohort's query has no column `{what}`; it needs `person_id`, `start_date` and, if known, `end_date`"
+        ),
     };
     let person = pick(&["person_id", "subject_id"]).ok_or_else(|| missing("person_id"))?;
-    let start = pick(&["start_date", "cohort_start_date", "index_date"]).ok_or_else(|| missing("start_date"))?;
+    let start = pick(&["start_date", "cohort_start_date", "index_date"])
+        .ok_or_else(|| missing("start_date"))?;
     let persons = frame::integers(answer, person)?;
     let starts = frame::days(answer, start)?;
     let ends = match pick(&["end_date", "cohort_end_date"]) {
@@ -99,7 +123,9 @@ fn eras(entries: &[Entry], gap: i32) -> Vec<Entry> {
     let mut eras: Vec<Entry> = Vec::new();
     for &(person, start, end) in entries {
         match eras.last_mut() {
-            Some(era) if era.0 == person && start.saturating_sub(era.2) <= gap => era.2 = era.2.max(end),
+            Some(era) if era.0 == person && start.saturating_sub(era.2) <= gap => {
+                era.2 = era.2.max(end)
+            }
             _ => eras.push((person, start, end)),
         }
     }
@@ -121,7 +147,10 @@ mod tests {
     fn records_near_each_other_are_one_era() {
         let entries = [(1, 0, 10), (1, 5, 8), (1, 41, 50), (1, 82, 90), (2, 50, 60)];
         assert_eq!(eras(&entries, 31), [(1, 0, 90), (2, 50, 60)]);
-        assert_eq!(eras(&entries, 30), [(1, 0, 10), (1, 41, 50), (1, 82, 90), (2, 50, 60)]);
+        assert_eq!(
+            eras(&entries, 30),
+            [(1, 0, 10), (1, 41, 50), (1, 82, 90), (2, 50, 60)]
+        );
         assert_eq!(of_person(&entries, 1).len(), 4);
         assert!(of_person(&entries, 3).is_empty());
     }

@@ -86,11 +86,20 @@ pub(crate) async fn build(
     .await?;
     let mut deaths: HashMap<i64, i32> = HashMap::new();
     if has_table(ctx, "death").await {
-        let answer =
-            ask(ctx, &format!("SELECT person_id, death_date FROM death WHERE person_id IN ({persons})")).await?;
-        for (person, day) in frame::integers(&answer, "person_id")?.into_iter().zip(frame::days(&answer, "death_date")?) {
+        let answer = ask(
+            ctx,
+            &format!("SELECT person_id, death_date FROM death WHERE person_id IN ({persons})"),
+        )
+        .await?;
+        for (person, day) in frame::integers(&answer, "person_id")?
+            .into_iter()
+            .zip(frame::days(&answer, "death_date")?)
+        {
             if let (Some(person), Some(day)) = (person, day) {
-                deaths.entry(person).and_modify(|known| *known = day.min(*known)).or_insert(day);
+                deaths
+                    .entry(person)
+                    .and_modify(|known| *known = day.min(*known))
+                    .or_insert(day);
             }
         }
     }
@@ -98,16 +107,31 @@ pub(crate) async fn build(
     let periods = periods_of(&periods)?;
     let candidates = entries(design, cohorts);
     let groups: Vec<String> = names.iter().map(|name| spec.cohort_label(name)).collect();
-    let mut selection = Selection { groups: groups.len(), steps: Vec::new(), left: candidates };
-    selection.start(&format!("{} entry", if design.index == IndexRule::First { "First" } else { "Last" }));
+    let mut selection = Selection {
+        groups: groups.len(),
+        steps: Vec::new(),
+        left: candidates,
+    };
+    selection.start(&format!(
+        "{} entry",
+        if design.index == IndexRule::First {
+            "First"
+        } else {
+            "Last"
+        }
+    ));
     selection.both(design);
     let births = &births;
     let periods = &periods;
     selection.keep("Index date under observation", |person| {
         let all = of_person(periods, person.person);
         let held = match design.observation {
-            Observation::Any => all.iter().find(|(_, start, end)| (*start..=*end).contains(&person.index)),
-            Observation::First => all.first().filter(|(_, start, end)| (*start..=*end).contains(&person.index)),
+            Observation::Any => all
+                .iter()
+                .find(|(_, start, end)| (*start..=*end).contains(&person.index)),
+            Observation::First => all
+                .first()
+                .filter(|(_, start, end)| (*start..=*end).contains(&person.index)),
         };
         if let Some((_, start, end)) = held {
             (person.start, person.end) = (*start, *end);
@@ -116,7 +140,10 @@ pub(crate) async fn build(
     });
     if design.washout > 0 {
         selection.keep(
-            &format!("At least {} days under observation before the index date", design.washout),
+            &format!(
+                "At least {} days under observation before the index date",
+                design.washout
+            ),
             |person| i64::from(person.index) - i64::from(person.start) >= design.washout,
         );
     }
@@ -133,21 +160,29 @@ pub(crate) async fn build(
     });
     if let Some((youngest, oldest)) = design.age {
         selection.keep(&format!("Aged {youngest} to {oldest} years"), |person| {
-            person.age.is_some_and(|age| (youngest..=oldest).contains(&i64::from(age)))
+            person
+                .age
+                .is_some_and(|age| (youngest..=oldest).contains(&i64::from(age)))
         });
     }
     if let Some(sex) = design.sex {
         let male = sex == Sex::Male;
-        selection.keep(if male { "Male" } else { "Female" }, |person| person.male == Some(male));
+        selection.keep(if male { "Male" } else { "Female" }, |person| {
+            person.male == Some(male)
+        });
     }
     if let Some((first, last)) = design.calendar {
-        selection.keep(&format!("Index date from {} to {}", Day(first), Day(last)), |person| {
-            (first..=last).contains(&person.index)
-        });
+        selection.keep(
+            &format!("Index date from {} to {}", Day(first), Day(last)),
+            |person| (first..=last).contains(&person.index),
+        );
     }
     for (criteria, wanted) in [(&design.require, true), (&design.exclude, false)] {
         for criterion in criteria {
-            let entries = cohorts.get(&criterion.cohort.value).map(Vec::as_slice).unwrap_or_default();
+            let entries = cohorts
+                .get(&criterion.cohort.value)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             let rule = criterion.label.clone().unwrap_or_else(|| {
                 format!(
                     "{} {}, {}",
@@ -157,17 +192,26 @@ pub(crate) async fn build(
                 )
             });
             selection.keep(&rule, |person| {
-                let found = of_person(entries, person.person).iter().any(|(_, start, _)| {
-                    let day = i64::from(*start) - i64::from(person.index);
-                    day <= criterion.window.to && criterion.window.from.is_none_or(|from| day >= from)
-                });
+                let found = of_person(entries, person.person)
+                    .iter()
+                    .any(|(_, start, _)| {
+                        let day = i64::from(*start) - i64::from(person.index);
+                        day <= criterion.window.to
+                            && criterion.window.from.is_none_or(|from| day >= from)
+                    });
                 found == wanted
             });
         }
     }
     let mut people = selection.left;
     people.sort_by_key(|person| person.person);
-    Ok((table(&people)?, Attrition { groups, steps: selection.steps }))
+    Ok((
+        table(&people)?,
+        Attrition {
+            groups,
+            steps: selection.steps,
+        },
+    ))
 }
 
 struct Selection {
@@ -179,13 +223,24 @@ struct Selection {
 impl Selection {
     fn counts(&self) -> Vec<u64> {
         (0..self.groups)
-            .map(|group| count(self.left.iter().filter(|person| person.target == (group == 0)).count()))
+            .map(|group| {
+                count(
+                    self.left
+                        .iter()
+                        .filter(|person| person.target == (group == 0))
+                        .count(),
+                )
+            })
             .collect()
     }
 
     fn start(&mut self, rule: &str) {
         let left = self.counts();
-        self.steps.push(AttritionStep { rule: rule.to_owned(), out: vec![0; left.len()], left });
+        self.steps.push(AttritionStep {
+            rule: rule.to_owned(),
+            out: vec![0; left.len()],
+            left,
+        });
     }
 
     fn keep(&mut self, rule: &str, mut keep: impl FnMut(&mut Person) -> bool) {
@@ -196,8 +251,16 @@ impl Selection {
 
     fn note(&mut self, rule: &str, before: &[u64]) {
         let left = self.counts();
-        let out = before.iter().zip(&left).map(|(before, left)| before - left).collect();
-        self.steps.push(AttritionStep { rule: rule.to_owned(), left, out });
+        let out = before
+            .iter()
+            .zip(&left)
+            .map(|(before, left)| before - left)
+            .collect();
+        self.steps.push(AttritionStep {
+            rule: rule.to_owned(),
+            left,
+            out,
+        });
     }
 
     /// Persons in both cohorts, whose rows stand side by side.
@@ -211,7 +274,11 @@ impl Selection {
             match (rows, design.both) {
                 ([one], _) => self.left.push(*one),
                 ([one, other], Both::First) if one.index != other.index => {
-                    self.left.push(if one.index < other.index { *one } else { *other });
+                    self.left.push(if one.index < other.index {
+                        *one
+                    } else {
+                        *other
+                    });
                 }
                 _ => {}
             }
@@ -227,17 +294,28 @@ impl Selection {
 /// The entry of each person in each cohort that is the index date, by person.
 fn entries(design: &Design, cohorts: &Cohorts) -> Vec<Person> {
     let mut people = Vec::new();
-    let names = std::iter::once((&design.target, true)).chain(design.comparator.iter().map(|name| (name, false)));
+    let names = std::iter::once((&design.target, true))
+        .chain(design.comparator.iter().map(|name| (name, false)));
     for (name, target) in names {
-        let entries = cohorts.get(&name.value).map(Vec::as_slice).unwrap_or_default();
+        let entries = cohorts
+            .get(&name.value)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         for rows in entries.chunk_by(|a, b| a.0 == b.0) {
             let chosen = match design.index {
                 IndexRule::First => rows.first(),
                 IndexRule::Last => rows.last(),
             };
-            let Some(&(person, index, _)) = chosen else { continue };
+            let Some(&(person, index, _)) = chosen else {
+                continue;
+            };
             // Of entries on the same day the longest.
-            let end = rows.iter().filter(|row| row.1 == index).map(|row| row.2).max().unwrap_or(index);
+            let end = rows
+                .iter()
+                .filter(|row| row.1 == index)
+                .map(|row| row.2)
+                .max()
+                .unwrap_or(index);
             people.push(Person {
                 person,
                 target,
@@ -264,8 +342,13 @@ fn age(birth: &Birth, day: i32) -> i32 {
 
 fn births_of(answer: &RecordBatch) -> Result<HashMap<i64, Birth>> {
     let persons = frame::integers(answer, "person_id")?;
-    let parts = ["year_of_birth", "month_of_birth", "day_of_birth", "gender_concept_id"]
-        .map(|name| frame::integers(answer, name));
+    let parts = [
+        "year_of_birth",
+        "month_of_birth",
+        "day_of_birth",
+        "gender_concept_id",
+    ]
+    .map(|name| frame::integers(answer, name));
     let [years, months, days, sexes] = parts;
     let (years, months, days, sexes) = (years?, months?, days?, sexes?);
     let small = |value: i64| i32::try_from(value).unwrap_or(0);
@@ -286,7 +369,10 @@ fn births_of(answer: &RecordBatch) -> Result<HashMap<i64, Birth>> {
 
 fn periods_of(answer: &RecordBatch) -> Result<Vec<Entry>> {
     let persons = frame::integers(answer, "person_id")?;
-    let (starts, ends) = (frame::days(answer, "start_date")?, frame::days(answer, "end_date")?);
+    let (starts, ends) = (
+        frame::days(answer, "start_date")?,
+        frame::days(answer, "end_date")?,
+    );
     let mut periods: Vec<Entry> = persons
         .into_iter()
         .zip(starts)
@@ -300,16 +386,58 @@ fn periods_of(answer: &RecordBatch) -> Result<Vec<Entry>> {
 /// The table of a population, in order of person.
 pub(crate) fn table(people: &[Person]) -> Result<RecordBatch> {
     Columns::default()
-        .integers("person_id", people.iter().map(|person| person.person).collect())
-        .integers("target", people.iter().map(|person| i64::from(person.target)).collect())
-        .days("index_date", people.iter().map(|person| person.index).collect())
-        .days("cohort_end_date", people.iter().map(|person| person.cohort_end).collect())
-        .days("observation_start_date", people.iter().map(|person| person.start).collect())
-        .days("observation_end_date", people.iter().map(|person| person.end).collect())
-        .optional_days("death_date", people.iter().map(|person| person.death).collect())
-        .optional_integers("age", people.iter().map(|person| person.age.map(i64::from)).collect())
-        .optional_integers("male", people.iter().map(|person| person.male.map(i64::from)).collect())
-        .integers("index_year", people.iter().map(|person| i64::from(person.index_year())).collect())
+        .integers(
+            "person_id",
+            people.iter().map(|person| person.person).collect(),
+        )
+        .integers(
+            "target",
+            people
+                .iter()
+                .map(|person| i64::from(person.target))
+                .collect(),
+        )
+        .days(
+            "index_date",
+            people.iter().map(|person| person.index).collect(),
+        )
+        .days(
+            "cohort_end_date",
+            people.iter().map(|person| person.cohort_end).collect(),
+        )
+        .days(
+            "observation_start_date",
+            people.iter().map(|person| person.start).collect(),
+        )
+        .days(
+            "observation_end_date",
+            people.iter().map(|person| person.end).collect(),
+        )
+        .optional_days(
+            "death_date",
+            people.iter().map(|person| person.death).collect(),
+        )
+        .optional_integers(
+            "age",
+            people
+                .iter()
+                .map(|person| person.age.map(i64::from))
+                .collect(),
+        )
+        .optional_integers(
+            "male",
+            people
+                .iter()
+                .map(|person| person.male.map(i64::from))
+                .collect(),
+        )
+        .integers(
+            "index_year",
+            people
+                .iter()
+                .map(|person| i64::from(person.index_year()))
+                .collect(),
+        )
         .batch()
 }
 
@@ -318,11 +446,20 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Person>> {
     let batch = frame::read(path)?;
     let persons = frame::integers(&batch, "person_id")?;
     let targets = frame::integers(&batch, "target")?;
-    let days = ["index_date", "cohort_end_date", "observation_start_date", "observation_end_date", "death_date"]
-        .map(|name| frame::days(&batch, name));
+    let days = [
+        "index_date",
+        "cohort_end_date",
+        "observation_start_date",
+        "observation_end_date",
+        "death_date",
+    ]
+    .map(|name| frame::days(&batch, name));
     let [index, cohort_end, start, end, death] = days;
     let (index, cohort_end, start, end, death) = (index?, cohort_end?, start?, end?, death?);
-    let (ages, males) = (frame::integers(&batch, "age")?, frame::integers(&batch, "male")?);
+    let (ages, males) = (
+        frame::integers(&batch, "age")?,
+        frame::integers(&batch, "male")?,
+    );
     Ok((0..batch.num_rows())
         .map(|row| Person {
             person: persons[row].unwrap_or_default(),

@@ -19,7 +19,13 @@ pub(crate) async fn ask(ctx: &SessionContext, sql: &str) -> Result<RecordBatch> 
 
 /// Whether a column's concept is in a set.
 pub(crate) fn in_set(column: &str, set: &ConceptSet) -> String {
-    let list = |concepts: &[i64]| concepts.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+    let list = |concepts: &[i64]| {
+        concepts
+            .iter()
+            .map(i64::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let within = |concepts: &[i64]| format!("is_descendant({column}, {})", list(concepts));
     let mut text = if set.concepts.is_empty() {
         "false".to_owned()
