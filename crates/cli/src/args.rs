@@ -67,6 +67,9 @@ pub(crate) enum Command {
     /// Look after privacy: policies, keys, budgets, the audit log
     #[command(subcommand)]
     Privacy(crate::commands::privacy::args::PrivacyCommand),
+    /// Run studies: from a specification to a report
+    #[command(subcommand)]
+    Study(crate::commands::study::args::StudyCommand),
     /// Run studies at times, on new snapshots, after other studies
     #[cfg(unix)]
     #[command(subcommand)]

@@ -46,6 +46,7 @@ fn run(command: Command, settings: &Settings) -> Result<(), CliError> {
         Command::Sql(args) => commands::sql::run(&args, settings),
         Command::Cohort(command) => commands::cohort::run(&command, settings),
         Command::Privacy(command) => commands::privacy::run(&command),
+        Command::Study(command) => commands::study::run(command, settings),
         #[cfg(unix)]
         Command::Schedule(command) => commands::schedule::run(command, settings),
         Command::Completions(args) => commands::completions::completions(&args),

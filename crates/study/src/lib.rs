@@ -4,6 +4,7 @@
 //! steps as a graph into a run folder and writes a report. Later steps read the files of earlier ones, so that
 //! a step whose inputs did not change is not computed again, and a killed run goes on where it was.
 
+mod check;
 mod error;
 mod findings;
 mod frame;
@@ -14,9 +15,11 @@ pub mod spec;
 mod steps;
 mod yaml;
 
+pub use check::check;
 pub use error::{Error, Result};
 pub use findings::*;
 pub use problem::{Problem, Spot};
+pub use report::report;
 pub use run::{
     Event, Output, RunOptions, RunRecord, Source, Status, StepRecord, StepStatus, StoreRecord,
     note_interruption, run, unfinished,
@@ -25,3 +28,15 @@ pub use spec::Study;
 
 #[cfg(unix)]
 pub mod schedule;
+
+/// A commented specification to start from.
+pub const START: &str = include_str!("../examples/start.yaml");
+
+/// The study of the synthetic hospital.
+pub const EXAMPLE: &str = include_str!("../examples/hypertension.yaml");
+
+/// The JSON Schema of specifications.
+pub const SCHEMA: &str = include_str!("../schema/study.schema.json");
+
+/// What specifications call the schema beside them.
+pub const SCHEMA_FILE: &str = "study.schema.json";

@@ -11,6 +11,7 @@ pub(crate) mod privacy;
 pub(crate) mod schedule;
 pub(crate) mod sql;
 pub(crate) mod store;
+pub(crate) mod study;
 pub(crate) mod synth;
 
 use columna_store::Store;

@@ -74,7 +74,6 @@ pub enum Event {
 }
 
 /// What all steps of a run share.
-#[expect(missing_debug_implementations, reason = "a session has none")]
 pub(crate) struct Shared {
     pub(crate) study: Study,
     pub(crate) ctx: SessionContext,

@@ -1,0 +1,406 @@
+//! Checks a specification against a store without running it: tables, concepts, and what queries would give.
+
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::prelude::SessionContext;
+
+use crate::error::{Error, Result};
+use crate::frame;
+use crate::problem::{Problem, Spot, nearest};
+use crate::spec::{ConceptSet, CovariateSource, Domain, Kind, Source, Study};
+use crate::steps::statements::{ask, has_table};
+use crate::yaml::{self, Node, Value};
+
+/// Where something stands in a specification, by the way to it; the nearest place above it that is there.
+fn spot(tree: &Node, path: &str) -> Spot {
+    let mut at = tree.at;
+    let mut node = tree;
+    for part in path.split('.') {
+        let Value::Map(entries) = &node.value else {
+            break;
+        };
+        let Some((key, next)) = entries.iter().find(|(key, _)| key.name == part) else {
+            break;
+        };
+        at = key.at;
+        node = next;
+    }
+    at
+}
+
+struct Checker<'a> {
+    ctx: &'a SessionContext,
+    tree: Node,
+    problems: Vec<Problem>,
+    /// Concepts with the place that asks for them.
+    concepts: BTreeMap<i64, (Spot, String)>,
+}
+
+impl Checker<'_> {
+    fn note(&mut self, at: Spot, path: &str, message: String, hint: Option<String>) {
+        self.problems.push(Problem {
+            at,
+            path: path.to_owned(),
+            message,
+            hint,
+        });
+    }
+
+    fn spot(&self, path: &str) -> Spot {
+        spot(&self.tree, path)
+    }
+
+    async fn table(&mut self, path: &str, table: &str) {
+        if has_table(self.ctx, table).await {
+            return;
+        }
+        let names: Vec<String> = self
+            .ctx
+            .catalog(&self.ctx.state().config_options().catalog.default_catalog)
+            .and_then(|catalog| {
+                catalog.schema(&self.ctx.state().config_options().catalog.default_schema)
+            })
+            .map(|schema| schema.table_names())
+            .unwrap_or_default();
+        let hint = nearest(table, names.iter().map(String::as_str))
+            .map(|near| format!("the nearest is `{near}`"));
+        self.note(
+            self.spot(path),
+            path,
+            format!("the store has no table `{table}`"),
+            hint,
+        );
+    }
+
+    async fn set(&mut self, path: &str, domain: Domain, set: &ConceptSet) {
+        self.table(path, domain.columns().0).await;
+        self.set_concepts(path, set).await;
+    }
+
+    async fn set_concepts(&mut self, path: &str, set: &ConceptSet) {
+        let at = self.spot(path);
+        for concept in set.concepts.iter().chain(&set.exclude) {
+            self.concepts
+                .entry(*concept)
+                .or_insert((at, path.to_owned()));
+        }
+        if (set.descendants || !set.exclude.is_empty())
+            && !has_table(self.ctx, "concept_ancestor").await
+        {
+            let hint = "ingest a vocabulary, or say `descendants: false`".to_owned();
+            self.note(
+                at,
+                path,
+                "the store has no table `concept_ancestor`, which knows what is below a concept"
+                    .to_owned(),
+                Some(hint),
+            );
+        }
+    }
+
+    /// Plans a query; the answer is its schema.
+    async fn query(&mut self, path: &str, at: Spot, query: &str) -> Option<Schema> {
+        match columna_query::script::plan(
+            self.ctx,
+            query,
+            &columna_query::script::Parameters::new(),
+        )
+        .await
+        {
+            Ok(plan) => Some(plan.schema().as_arrow().clone()),
+            Err(error) => {
+                let text = error.strip_backtrace();
+                let text = text.lines().next().unwrap_or_default().to_owned();
+                self.note(at, path, text, None);
+                None
+            }
+        }
+    }
+
+    fn column(
+        &mut self,
+        path: &str,
+        at: Spot,
+        schema: &Schema,
+        names: &[&str],
+        fits: fn(&DataType) -> bool,
+        kind: &str,
+    ) {
+        match names
+            .iter()
+            .find_map(|name| schema.field_with_name(name).ok())
+        {
+            None => self.note(
+                at,
+                path,
+                format!("the query has no column `{}`", names[0]),
+                Some(format!("name a column so with `AS {}`", names[0])),
+            ),
+            Some(field) if !fits(field.data_type()) => {
+                let message = format!(
+                    "the column `{}` is {}, and {kind} is needed",
+                    field.name(),
+                    field.data_type()
+                );
+                self.note(at, path, message, Some("convert it with `CAST`".to_owned()));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn number(kind: &DataType) -> bool {
+    kind.is_numeric() || *kind == DataType::Boolean
+}
+
+fn date(kind: &DataType) -> bool {
+    matches!(
+        kind,
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)
+    )
+}
+
+/// Checks a study against the tables of a session.
+///
+/// # Errors
+///
+/// [`Error::Specification`] with everything that does not fit; whatever the engine says when it can't be asked.
+pub async fn check(study: &Study, ctx: &SessionContext) -> Result<()> {
+    let tree = yaml::parse(&study.text).map_err(|problem| Error::Specification {
+        path: study.path.clone(),
+        text: study.text.clone(),
+        problems: vec![problem],
+    })?;
+    let mut checker = Checker {
+        ctx,
+        tree,
+        problems: Vec::new(),
+        concepts: BTreeMap::new(),
+    };
+    let spec = &study.spec;
+    for cohort in &spec.cohorts {
+        let path = format!("cohorts.{}", cohort.name);
+        match &cohort.source {
+            Source::Records {
+                domain, concepts, ..
+            } => {
+                checker
+                    .set(&format!("{path}.{}", domain.name()), *domain, concepts)
+                    .await;
+            }
+            Source::Death => checker.table(&path, "death").await,
+            Source::Sql(query) => {
+                let path = format!("{path}.sql");
+                let at = checker.spot(&path);
+                if let Some(schema) = checker.query(&path, at, query).await {
+                    checker.column(
+                        &path,
+                        at,
+                        &schema,
+                        &["person_id", "subject_id"],
+                        number,
+                        "a whole number",
+                    );
+                    checker.column(
+                        &path,
+                        at,
+                        &schema,
+                        &["start_date", "cohort_start_date", "index_date"],
+                        date,
+                        "a date",
+                    );
+                }
+            }
+            Source::Definition { .. } => {
+                if !ctx.state().table_functions().contains_key("cohort") {
+                    let at = checker.spot(&format!("{path}.definition"));
+                    checker.note(
+                        at,
+                        &path,
+                        "this build cannot run OHDSI cohort definitions".to_owned(),
+                        Some("define the cohort by `sql`".to_owned()),
+                    );
+                }
+            }
+            Source::Run { .. } => {}
+        }
+    }
+    if spec.design.is_some() {
+        checker.table("design", "person").await;
+        checker.table("design", "observation_period").await;
+    }
+    for covariate in &spec.covariates.named {
+        let path = format!("covariates.named.{}", covariate.name);
+        match &covariate.source {
+            CovariateSource::Records(domain, set) => {
+                checker
+                    .set(&format!("{path}.{}", domain.name()), *domain, set)
+                    .await;
+            }
+            CovariateSource::Score(items) => {
+                for (set, _) in items {
+                    checker.set(&path, Domain::Condition, set).await;
+                }
+            }
+            CovariateSource::Charlson => checker.table(&path, "condition_occurrence").await,
+            CovariateSource::Sql(query) => {
+                let path = format!("{path}.sql");
+                let at = checker.spot(&path);
+                if let Some(schema) = checker.query(&path, at, query).await {
+                    checker.column(&path, at, &schema, &["person_id"], number, "a whole number");
+                    checker.column(&path, at, &schema, &["value"], number, "a number");
+                }
+            }
+            CovariateSource::Cohort(_) => {}
+        }
+    }
+    study_tables(study, ctx)?;
+    for analysis in &spec.analyses {
+        match &analysis.kind {
+            Kind::Sql { query } => {
+                checker.query("analyses.sql", analysis.at, query).await;
+            }
+            Kind::Readmission(readmission) => {
+                checker.table("analyses", "visit_occurrence").await;
+                for (_, set) in &readmission.by {
+                    checker.set_concepts("analyses", set).await;
+                }
+            }
+            Kind::Rates(_) => checker.table("analyses", "person").await,
+            _ => {}
+        }
+    }
+    concepts(&mut checker).await?;
+    let mut problems = checker.problems;
+    problems.sort_by_key(|problem| problem.at);
+    problems.dedup();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Specification {
+            path: study.path.clone(),
+            text: study.text.clone(),
+            problems,
+        })
+    }
+}
+
+/// Concepts that the vocabulary does not know are most often typing errors.
+async fn concepts(checker: &mut Checker<'_>) -> Result<()> {
+    if checker.concepts.is_empty() || !has_table(checker.ctx, "concept").await {
+        return Ok(());
+    }
+    let list = checker
+        .concepts
+        .keys()
+        .map(i64::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
+    let answer = ask(
+        checker.ctx,
+        &format!("SELECT concept_id FROM concept WHERE concept_id IN ({list})"),
+    )
+    .await?;
+    let known: Vec<i64> = frame::integers(&answer, "concept_id")?
+        .into_iter()
+        .flatten()
+        .collect();
+    let unknown: Vec<(i64, Spot, String)> = checker
+        .concepts
+        .iter()
+        .filter(|(concept, _)| !known.contains(concept))
+        .map(|(concept, (at, path))| (*concept, *at, path.clone()))
+        .collect();
+    for (concept, at, path) in unknown {
+        checker.note(
+            at,
+            &path,
+            format!("the vocabulary of this store has no concept {concept}"),
+            None,
+        );
+    }
+    Ok(())
+}
+
+/// The study's own tables, empty, so that queries over them can be planned.
+fn study_tables(study: &Study, ctx: &SessionContext) -> Result<()> {
+    let whole = |name: &str| Field::new(name, DataType::Int64, true);
+    let day = |name: &str| Field::new(name, DataType::Date32, true);
+    let text = |name: &str| Field::new(name, DataType::Utf8, true);
+    let float = |name: &str| Field::new(name, DataType::Float64, true);
+    let mut tables: Vec<(String, Vec<Field>)> = Vec::new();
+    for cohort in &study.spec.cohorts {
+        tables.push((
+            format!("cohort_{}", cohort.name),
+            vec![whole("person_id"), day("start_date"), day("end_date")],
+        ));
+    }
+    if study.spec.design.is_some() {
+        let mut population = vec![whole("person_id"), whole("target")];
+        population.extend(
+            [
+                "index_date",
+                "cohort_end_date",
+                "observation_start_date",
+                "observation_end_date",
+                "death_date",
+            ]
+            .map(day),
+        );
+        population.extend(["age", "male", "index_year"].map(whole));
+        tables.push(("population".to_owned(), population));
+        let names = (study
+            .spec
+            .covariates
+            .demographics
+            .iter()
+            .map(|one| one.name().to_owned()))
+        .chain(
+            study
+                .spec
+                .covariates
+                .named
+                .iter()
+                .map(|one| one.name.clone()),
+        );
+        let mut covariates = vec![whole("person_id")];
+        covariates.extend(names.map(|name| float(&name)));
+        tables.push(("covariates".to_owned(), covariates));
+        for outcome in study
+            .spec
+            .outcomes
+            .iter()
+            .chain(&study.spec.negative_controls)
+        {
+            tables.push((
+                format!("follow_up_{}", outcome.name),
+                vec![
+                    whole("person_id"),
+                    text("status"),
+                    whole("time"),
+                    whole("event"),
+                ],
+            ));
+        }
+        tables.push((
+            "propensity".to_owned(),
+            vec![
+                whole("person_id"),
+                whole("target"),
+                float("score"),
+                float("weight"),
+                whole("stratum"),
+                whole("matched_set"),
+            ],
+        ));
+    }
+    for (name, fields) in tables {
+        ctx.register_batch(
+            &name,
+            RecordBatch::new_empty(std::sync::Arc::new(Schema::new(fields))),
+        )?;
+    }
+    Ok(())
+}

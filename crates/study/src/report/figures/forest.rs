@@ -1,0 +1,134 @@
+//! A forest plot: estimates with intervals, on a logarithmic scale.
+
+use super::svg::{Canvas, WIDTH, label, short};
+use crate::findings::Interval;
+use crate::report::number::ratio_interval;
+
+/// A row: an estimate, or a heading without one.
+#[derive(Debug, Clone)]
+pub(in crate::report) struct Line {
+    /// What it is.
+    pub(in crate::report) label: String,
+    /// The ratio.
+    pub(in crate::report) ratio: Option<Interval>,
+    /// Whether it is the main one.
+    pub(in crate::report) main: bool,
+}
+
+const LEFT: f64 = 225.0;
+const RIGHT: f64 = 150.0;
+const ROW: f64 = 28.0;
+
+/// Draws it; `favours` is what the two sides of 1 say.
+pub(in crate::report) fn forest(
+    name: &str,
+    measure: &str,
+    lines: &[Line],
+    favours: Option<(&str, &str)>,
+) -> String {
+    let bounds = lines.iter().filter_map(|line| line.ratio);
+    let (mut low, mut high) = (0.8_f64, 1.25_f64);
+    for one in bounds {
+        for number in [one.value, one.lower, one.upper]
+            .into_iter()
+            .filter_map(crate::findings::Num::finite)
+        {
+            if number > 0.0 {
+                low = low.min(number);
+                high = high.max(number);
+            }
+        }
+    }
+    let (low, high) = (low.max(0.05) / 1.05, high.min(20.0) * 1.05);
+    let rows = crate::steps::length(lines.len());
+    let bottom = 30.0 + ROW * rows;
+    let mut canvas = Canvas::new(
+        bottom + if favours.is_some() { 62.0 } else { 44.0 },
+        name,
+        &words(measure, lines),
+    );
+    let x = |ratio: f64| {
+        LEFT + (WIDTH - LEFT - RIGHT) * (ratio.clamp(low, high).ln() - low.ln())
+            / (high.ln() - low.ln())
+    };
+    canvas.text(
+        "end strong",
+        (WIDTH - 2.0, 16.0),
+        &format!("{measure} (95% CI)").replace("(95% CI)", "(interval)"),
+    );
+    for tick in [
+        0.1, 0.2, 0.25, 0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 10.0,
+    ]
+    .into_iter()
+    .filter(|tick| (low..=high).contains(tick))
+    {
+        if tick != 1.0 && (x(tick) - x(1.0)).abs() < 24.0 {
+            continue;
+        }
+        canvas.line("grid", (x(tick), 24.0), (x(tick), bottom));
+        canvas.text("middle axis", (x(tick), bottom + 18.0), &label(tick));
+    }
+    canvas.line("unity", (x(1.0), 24.0), (x(1.0), bottom));
+    canvas.text(
+        "middle axis",
+        (LEFT + (WIDTH - LEFT - RIGHT) / 2.0, bottom + 38.0),
+        &format!("{measure} (logarithmic scale)"),
+    );
+    if let Some((left, right)) = favours {
+        canvas.text(
+            "start axis",
+            (2.0, bottom + 57.0),
+            &format!("← favours {}", short(left, 30)),
+        );
+        canvas.text(
+            "end axis",
+            (WIDTH - 2.0, bottom + 57.0),
+            &format!("favours {} →", short(right, 30)),
+        );
+    }
+    for (row, line) in lines.iter().enumerate() {
+        let y = 30.0 + ROW * (crate::steps::length(row) + 0.5);
+        let class = if line.ratio.is_none() || line.main {
+            "start strong"
+        } else {
+            "start"
+        };
+        canvas.text(class, (2.0, y + 5.0), &short(&line.label, 30));
+        let Some(ratio) = line.ratio else { continue };
+        canvas.text(
+            if line.main { "end strong" } else { "end" },
+            (WIDTH - 2.0, y + 5.0),
+            &ratio_interval(ratio),
+        );
+        if ratio.value.finite().is_none() {
+            continue;
+        }
+        canvas.line(
+            "whisker",
+            (x(ratio.lower.get()), y),
+            (x(ratio.upper.get()), y),
+        );
+        for bound in [ratio.lower.get(), ratio.upper.get()] {
+            canvas.line("whisker", (x(bound), y - 4.0), (x(bound), y + 4.0));
+        }
+        let tip = format!("{}: {}", line.label, ratio_interval(ratio));
+        let (size, class) = if line.main {
+            (6.0, "dot c0")
+        } else {
+            (4.5, "dot c2")
+        };
+        canvas.circle(class, (x(ratio.value.get()), y), size, Some(&tip));
+    }
+    canvas.finish()
+}
+
+fn words(measure: &str, lines: &[Line]) -> String {
+    let parts: Vec<String> = lines
+        .iter()
+        .filter_map(|line| {
+            line.ratio
+                .map(|ratio| format!("{}: {}", line.label, ratio_interval(ratio)))
+        })
+        .collect();
+    format!("{measure} with intervals. {}", parts.join("; "))
+}
