@@ -146,10 +146,6 @@ impl Columns {
         self.add(name, std::sync::Arc::new(StringArray::from(values)), false)
     }
 
-    pub(crate) fn optional_texts(self, name: &str, values: Vec<Option<String>>) -> Self {
-        self.add(name, std::sync::Arc::new(StringArray::from(values)), true)
-    }
-
     pub(crate) fn batch(self) -> Result<RecordBatch> {
         Ok(RecordBatch::try_new(
             std::sync::Arc::new(Schema::new(self.fields)),

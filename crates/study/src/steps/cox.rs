@@ -4,9 +4,9 @@ use columna_stats::survival::cox::{self, Row, Rows, TimeTransform};
 use columna_stats::tables::e_value;
 
 use super::adjust::{Adjustment, method_words};
+use super::count;
 use super::data::{Data, Terms, at_risk, groups, terms};
 use super::follow_up::FollowUp;
-use super::{count, float};
 use crate::error::Result;
 use crate::findings::{Coefficient, Cox, CoxModel, Interval, Num};
 use crate::spec::{Located, Model, Spec};
@@ -207,9 +207,4 @@ pub(crate) fn build(
 /// A rate per 1,000 person-years from its value per day.
 pub(crate) fn per_thousand_years(rate: f64) -> f64 {
     rate * 365.25 * 1000.0
-}
-
-/// The mean of some rows' follow-up in days.
-pub(crate) fn mean_days(counts: (u64, u64, u64)) -> f64 {
-    float(counts.2) / float(counts.0)
 }

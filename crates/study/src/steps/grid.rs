@@ -1,7 +1,6 @@
 //! Sensitivity analyses: the model under every combination of the alternatives.
 
 use super::adjust::{adjust, method_words};
-use super::cohort::Entry;
 use super::cox::{Fit, fit, list};
 use super::data::{Data, terms};
 use super::follow_up::{Ends, follow};
@@ -193,17 +192,4 @@ fn spread<T>(
         }
     }
     all.extend(more);
-}
-
-/// Entries by role, for [`Ends`].
-pub(crate) fn ends<'a>(
-    outcome: &'a [Entry],
-    censor: Vec<&'a [Entry]>,
-    competing: Option<&'a [Entry]>,
-) -> Ends<'a> {
-    Ends {
-        outcome,
-        censor,
-        competing,
-    }
 }
