@@ -13,4 +13,5 @@ mod releases;
 mod schedule;
 mod scripts;
 mod stores;
+mod study;
 mod support;

@@ -107,7 +107,16 @@ fn attrition(part: &mut Section, id: &str, one: &Attrition) {
     part.folded("The same as a table", &table);
 }
 
-fn cell(one: &Distribution, binary: bool, persons: f64) -> String {
+/// A value of a variable; years have no thousands.
+fn shown(value: f64, year: bool) -> String {
+    if year {
+        plain(value).replace(',', "")
+    } else {
+        plain(value)
+    }
+}
+
+fn cell(one: &Distribution, binary: bool, year: bool, persons: f64) -> String {
     if binary {
         format!(
             "{} ({}%)",
@@ -115,15 +124,15 @@ fn cell(one: &Distribution, binary: bool, persons: f64) -> String {
             fixed(100.0 * float(one.count) / persons, 1)
         )
     } else {
-        format!("{} ({})", plain(one.mean.get()), plain(one.sd.get()))
+        format!("{} ({})", shown(one.mean.get(), year), plain(one.sd.get()))
     }
 }
 
-fn weighted_cell(one: &Distribution, binary: bool) -> String {
+fn weighted_cell(one: &Distribution, binary: bool, year: bool) -> String {
     if binary {
         format!("{}%", fixed(100.0 * one.mean.get(), 1))
     } else {
-        format!("{} ({})", plain(one.mean.get()), plain(one.sd.get()))
+        format!("{} ({})", shown(one.mean.get(), year), plain(one.sd.get()))
     }
 }
 
@@ -149,15 +158,20 @@ fn table_one(part: &mut Section, one: &TableOne) {
         let mut more = vec![row.label.clone()];
         for (group, distribution) in row.before.iter().enumerate() {
             let persons = one.persons.get(group).copied().unwrap_or(0) - distribution.missing;
-            cells.push(cell(distribution, row.binary, float(persons)));
+            cells.push(cell(
+                distribution,
+                row.binary,
+                row.name == "index_year",
+                float(persons),
+            ));
             more.push(distribution.quartiles.map_or_else(
                 || "–".to_owned(),
                 |three| {
                     format!(
                         "{} ({} to {})",
-                        plain(three[1].get()),
-                        plain(three[0].get()),
-                        plain(three[2].get())
+                        shown(three[1].get(), row.name == "index_year"),
+                        shown(three[0].get(), row.name == "index_year"),
+                        shown(three[2].get(), row.name == "index_year")
                     )
                 },
             ));
@@ -184,7 +198,11 @@ fn table_one(part: &mut Section, one: &TableOne) {
         table.head("SMD", true);
         for row in &one.rows {
             let mut cells = vec![row.label.clone()];
-            cells.extend(row.after.iter().map(|one| weighted_cell(one, row.binary)));
+            cells.extend(
+                row.after
+                    .iter()
+                    .map(|one| weighted_cell(one, row.binary, row.name == "index_year")),
+            );
             cells.push(fixed(row.smd_after.get(), 2));
             table.row(cells);
         }
@@ -346,7 +364,7 @@ fn kaplan_meier(part: &mut Section, id: &str, spec: &Spec, one: &KaplanMeier) {
         ));
     }
     let caption = format!(
-        "Kaplan-Meier curves with {level}% confidence bands (log-log), unadjusted, and persons at risk. The vertical axis does not start at 0 where curves stay high."
+        "Kaplan-Meier curves with {level}% confidence bands (log-log), unadjusted, and persons at risk."
     );
     part.figure(
         id,
@@ -440,7 +458,6 @@ fn cox(part: &mut Section, id: &str, one: &Cox) {
         "Cox models",
         &[
             ("Model", false),
-            ("Adjustment", false),
             ("Persons", true),
             ("Events", true),
             ("Hazard ratio", true),
@@ -452,7 +469,6 @@ fn cox(part: &mut Section, id: &str, one: &Cox) {
         table.main_row(
             vec![
                 model_name(model.model).to_owned(),
-                model.label.clone(),
                 whole(model.persons),
                 whole(model.events),
                 ratio_interval(model.ratio),
@@ -463,6 +479,18 @@ fn cox(part: &mut Section, id: &str, one: &Cox) {
         );
     }
     part.table(&table);
+    let list: String = one
+        .models
+        .iter()
+        .map(|model| {
+            format!(
+                "<dt>{}</dt><dd>{}</dd>",
+                model_name(model.model),
+                escape(&model.label)
+            )
+        })
+        .collect();
+    part.html.push_str(&format!("<dl>{list}</dl>"));
     if let Some(main) = one.models.iter().find(|model| model.model == one.main) {
         if main.ph_p_value.get() < 0.05 {
             part.note("The hazards may not be proportional (test of Grambsch and Therneau): the hazard ratio is then an average over the follow-up.");

@@ -99,7 +99,7 @@ fn result(spec: &Spec, cox: &Cox) -> String {
         )
     };
     let mut html = format!(
-        "<div class=\"key\"><p class=\"big\">Hazard ratio {} <span class=\"soft\">({}% interval)</span></p><p>{} {} After adjustment: {}.</p>",
+        "<div class=\"key\"><p class=\"big\">Hazard ratio {} <span class=\"soft\">({}% interval)</span></p><p>{} {}</p><p>Adjustment: {}.</p>",
         escape(
             &ratio_interval(main.ratio)
                 .replace(" (", ", ")
@@ -142,7 +142,7 @@ fn result(spec: &Spec, cox: &Cox) -> String {
 }
 
 fn capital(text: &str) -> String {
-    format!("({text}.)")
+    format!("({text})")
 }
 
 fn rate(one: &Incidence) -> String {

@@ -7,7 +7,7 @@ pub(crate) mod decode;
 mod design;
 mod load;
 mod references;
-mod words;
+pub(crate) mod words;
 
 pub use analyses::{Analysis, Grid, Kind, Model, RateStandard, Rates, Readmission};
 pub use cohorts::{Cohort, ConceptSet, Domain, Source};

@@ -22,7 +22,7 @@ pub(in crate::report) fn attrition(found: &Attrition) -> String {
         .map(|step| format!("{}: {}", step.rule, numbers(&step.left).join(", ")))
         .collect();
     let tall = |step: &crate::findings::AttritionStep| {
-        20.0 + 19.0 * crate::steps::length(wrap(&step.rule, 42).len() + step.left.len())
+        20.0 + 19.0 * crate::steps::length(wrap(&step.rule, 36).len() + step.left.len())
     };
     let gap = 34.0;
     let height: f64 = found.steps.iter().map(|step| tall(step) + gap).sum::<f64>() - gap + 4.0;
@@ -61,7 +61,7 @@ pub(in crate::report) fn attrition(found: &Attrition) -> String {
             None,
         );
         let mut line = y + 23.0;
-        for text in wrap(&step.rule, 42) {
+        for text in wrap(&step.rule, 36) {
             canvas.text("start strong", (14.0, line), &text);
             line += 19.0;
         }

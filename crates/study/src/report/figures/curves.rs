@@ -201,20 +201,18 @@ pub(in crate::report) fn curves(plot: &Plot<'_>) -> String {
         for (row, band) in plot.bands.iter().take(rows).enumerate() {
             let line = top + 20.0 * crate::steps::length(row + 1);
             canvas.line(
-                &format!("curve c{}", band.colour),
+                &format!(
+                    "curve c{}{}",
+                    band.colour,
+                    if band.dashed { " dashed" } else { "" }
+                ),
                 (4.0, line - 5.0),
                 (20.0, line - 5.0),
             );
             for tick in &times {
                 let place = x(tick * unit);
-                // The first number keeps clear of the sign of its curve.
-                let class = if place < LEFT + 1.0 {
-                    "middle"
-                } else {
-                    "middle"
-                };
                 canvas.text(
-                    class,
+                    "middle",
                     (place, line),
                     &whole(at_risk(band.points, tick * unit)),
                 );

@@ -1,0 +1,261 @@
+//! Studies: mistakes with their place, counts against the hospital's truth, the same bytes again, killed runs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{columna, command, folder, source, store, text};
+
+/// One group, so that a hospital of a few hundred patients is enough.
+const SPEC: &str = "\
+title: Diabetes and readmission
+question: How often?
+cohorts:
+  drug: { drug: [1308216, 1332418], gap: 30 }
+  stroke: { condition: 443454 }
+  diabetes: { condition: 201826 }
+design: { target: drug, observation: first }
+outcomes: { stroke: { label: Stroke } }
+covariates: { sparse: false }
+analyses:
+  - attrition
+  - table_one
+  - incidence
+  - kaplan_meier
+  - rates: { event: diabetes, ages: [0, 20, 40, 50, 60, 70], by: [sex, age, year] }
+  - readmission: { by: { heart_failure: 316139 } }
+  - sql: { query: 'SELECT count(*) AS n FROM population' }
+";
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON")
+}
+
+fn run(spec: &Path, out: &Path, more: &[&str]) -> crate::support::Ran {
+    let (spec, store, out) = (text(spec), text(store()), text(out));
+    let mut arguments = vec!["study", "run", &spec, "--store", &store, "--out", &out];
+    arguments.extend(more);
+    columna(&arguments)
+}
+
+/// Every file of a run but those that hold times.
+fn files(folder: &Path, into: &mut BTreeMap<String, Vec<u8>>, root: &Path) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = text(path.strip_prefix(root).expect("below"));
+        if path.is_dir() {
+            if name != "work/steps" {
+                files(&path, into, root);
+            }
+        } else if name != "run.json" {
+            into.insert(name, fs::read(&path).expect("a file"));
+        }
+    }
+}
+
+#[test]
+fn mistakes_have_a_line_and_a_column() {
+    let folder = folder();
+    let spec = folder.path().join("s.yaml");
+    fs::write(
+        &spec,
+        SPEC.replace("target: drug", "target: drugs")
+            .replace("condition: 201826", "conditon: 201826"),
+    )
+    .expect("written");
+    let ran = columna(&["study", "validate", &text(&spec)]).fails(2, "there is no cohort `drugs`");
+    assert!(ran.err.contains("s.yaml:7:19"), "{}", ran.err);
+    assert!(ran.err.contains("s.yaml:6:15"), "{}", ran.err);
+    assert!(ran.err.contains("did you mean `condition`?"), "{}", ran.err);
+    run(&spec, &folder.path().join("out"), &[]).fails(2, "there is no cohort `drugs`");
+    assert!(
+        !folder.path().join("out").exists(),
+        "nothing is begun with a wrong specification"
+    );
+
+    fs::write(
+        &spec,
+        SPEC.replace("FROM population", "FROM populations")
+            .replace("443454", "99"),
+    )
+    .expect("written");
+    columna(&["study", "validate", &text(&spec)]).ok();
+    let ran = columna(&["study", "validate", &text(&spec), "--store", &text(store())])
+        .fails(2, "no concept 99");
+    assert!(ran.err.contains("populations"), "{}", ran.err);
+    fs::write(&spec, "title: [").expect("written");
+    columna(&["study", "validate", &text(&spec)]).fails(2, "this is not YAML");
+}
+
+#[test]
+fn the_start_and_the_example_fit_a_store() {
+    let folder = folder();
+    for (name, more) in [("a.yaml", None), ("b.yaml", Some("--example"))] {
+        let spec = text(&folder.path().join(name));
+        let mut arguments = vec!["study", "init", &spec];
+        arguments.extend(more);
+        columna(&arguments).ok();
+        columna(&arguments).fails(2, "is there already");
+        columna(&["study", "validate", &spec, "--store", &text(store())]).ok();
+    }
+}
+
+#[test]
+fn counts_are_the_truth_and_bytes_the_same_again() {
+    let folder = folder();
+    let spec = folder.path().join("s.yaml");
+    fs::write(&spec, SPEC).expect("written");
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    run(&spec, &first, &[]).ok();
+    let truth = json(&source().join("truth.json"));
+
+    let found = json(&first.join("findings/readmission.json"));
+    let group = |at: usize| {
+        let group = &found["found"]["groups"][at];
+        (group["discharges"].as_u64(), group["readmissions"].as_u64())
+    };
+    for at in 0..2 {
+        let counts = &truth["readmission"]["groups"][at]["counts"];
+        assert_eq!(
+            group(at),
+            (
+                counts["discharges"].as_u64(),
+                counts["readmissions"].as_u64()
+            )
+        );
+    }
+    let found = json(&first.join("findings/rates.json"));
+    let cells = found["found"]["by_sex_age"].as_array().expect("cells");
+    let mut compared = 0;
+    for rate in truth["incidence"]["rates"].as_array().expect("rates") {
+        let counts = &rate["counts"];
+        let sex = if rate["sex"] == "male" {
+            "men"
+        } else {
+            "women"
+        };
+        let age = format!("{}", rate["age_from"]);
+        let cell = cells.iter().find(|cell| {
+            cell["sex"] == sex
+                && cell["age"].as_str().is_some_and(|band| {
+                    band.starts_with(&format!("{age}–")) || *band == format!("{age}+")
+                })
+        });
+        let Some(cell) = cell else {
+            assert_eq!(counts["person_days"], 0, "{rate}");
+            continue;
+        };
+        assert_eq!(cell["events"], counts["cases"], "{rate}");
+        assert_eq!(cell["person_days"], counts["person_days"], "{rate}");
+        compared += 1;
+    }
+    assert!(compared >= 10, "{compared}");
+
+    run(&spec, &second, &[]).ok();
+    let (mut one, mut other) = (BTreeMap::new(), BTreeMap::new());
+    files(&first, &mut one, &first);
+    files(&second, &mut other, &second);
+    assert_eq!(
+        one.keys().collect::<Vec<_>>(),
+        other.keys().collect::<Vec<_>>()
+    );
+    for (name, bytes) in &one {
+        assert_eq!(bytes, &other[name], "{name}");
+    }
+    assert_eq!(
+        json(&first.join("run.json"))["result_hash"],
+        json(&second.join("run.json"))["result_hash"]
+    );
+    let page = String::from_utf8(one["report.html"].clone()).expect("text");
+    assert!(
+        !page.contains("http://") && !page.contains("https://"),
+        "the report asks for something"
+    );
+    let again = run(&spec, &first, &["--json"]).ok();
+    let record: Value = serde_json::from_str(&again).expect("JSON");
+    let steps = record["steps"].as_array().expect("steps");
+    assert!(
+        steps.iter().all(|step| step["status"] == "reused"),
+        "{again}"
+    );
+    // Another question about the same persons: only that step is computed.
+    fs::write(&spec, SPEC.replace("count(*) AS n", "count(*) AS m")).expect("written");
+    let again = run(&spec, &first, &["--json"]).ok();
+    let record: Value = serde_json::from_str(&again).expect("JSON");
+    let computed: Vec<&Value> = record["steps"]
+        .as_array()
+        .expect("steps")
+        .iter()
+        .filter(|step| step["status"] == "computed")
+        .collect();
+    assert_eq!(computed.len(), 1, "{again}");
+    // A file that somebody changed is not taken for a result.
+    fs::write(first.join("tables/incidence.csv"), "forged").expect("written");
+    run(&spec, &first, &[]).ok();
+    assert_ne!(
+        fs::read(first.join("tables/incidence.csv")).expect("a file"),
+        b"forged"
+    );
+    fs::remove_file(first.join("report.html")).expect("removed");
+    columna(&["study", "report", &text(&first)]).ok();
+    assert!(first.join("report.html").exists());
+}
+
+#[test]
+fn a_failed_step_spares_the_others() {
+    let folder = folder();
+    let (spec, out) = (folder.path().join("s.yaml"), folder.path().join("out"));
+    fs::write(
+        &spec,
+        SPEC.replace("SELECT count(*) AS n", "SELECT CAST('x' AS INT) AS n"),
+    )
+    .expect("written");
+    run(&spec, &out, &[]).fails(1, "analysis.sql");
+    assert!(out.join("findings/kaplan_meier.json").exists());
+    let record = json(&out.join("run.json"));
+    assert_eq!(record["status"], "failed");
+}
+
+#[test]
+fn a_killed_run_goes_on() {
+    let folder = folder();
+    let spec = folder.path().join("s.yaml");
+    fs::write(&spec, SPEC).expect("written");
+    let (whole, out) = (folder.path().join("whole"), folder.path().join("out"));
+    run(&spec, &whole, &[]).ok();
+    for steps in [1, 4] {
+        let mut child = command()
+            .args([
+                "study",
+                "run",
+                &text(&spec),
+                "--store",
+                &text(store()),
+                "--out",
+                &text(&out),
+                "--fresh",
+                "--threads",
+                "1",
+            ])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        let done = out.join("work/steps");
+        let limit = Instant::now() + Duration::from_secs(120);
+        while fs::read_dir(&done).map_or(0, Iterator::count) < steps && Instant::now() < limit {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        run(&spec, &out, &["--resume"]).ok();
+        let (one, other) = (json(&whole.join("run.json")), json(&out.join("run.json")));
+        assert_eq!(one["result_hash"], other["result_hash"]);
+        assert_eq!(other["status"], "finished");
+        fs::remove_dir_all(&done).expect("removed");
+    }
+}
