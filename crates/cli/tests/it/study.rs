@@ -36,7 +36,7 @@ fn json(path: &Path) -> Value {
 }
 
 fn run(spec: &Path, out: &Path, more: &[&str]) -> crate::support::Ran {
-    let (spec, store, out) = (text(spec), text(store()), text(out));
+    let (spec, store, out) = (text(spec), store(), text(out));
     let mut arguments = vec!["study", "run", &spec, "--store", &store, "--out", &out];
     arguments.extend(more);
     columna(&arguments)
@@ -84,7 +84,7 @@ fn mistakes_have_a_line_and_a_column() {
     )
     .expect("written");
     columna(&["study", "validate", &text(&spec)]).ok();
-    let ran = columna(&["study", "validate", &text(&spec), "--store", &text(store())])
+    let ran = columna(&["study", "validate", &text(&spec), "--store", &store()])
         .fails(2, "no concept 99");
     assert!(ran.err.contains("populations"), "{}", ran.err);
     fs::write(&spec, "title: [").expect("written");
@@ -100,7 +100,7 @@ fn the_start_and_the_example_fit_a_store() {
         arguments.extend(more);
         columna(&arguments).ok();
         columna(&arguments).fails(2, "is there already");
-        columna(&["study", "validate", &spec, "--store", &text(store())]).ok();
+        columna(&["study", "validate", &spec, "--store", &store()]).ok();
     }
 }
 
@@ -234,7 +234,7 @@ fn a_killed_run_goes_on() {
                 "run",
                 &text(&spec),
                 "--store",
-                &text(store()),
+                &store(),
                 "--out",
                 &text(&out),
                 "--fresh",

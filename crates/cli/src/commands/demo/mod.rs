@@ -47,8 +47,9 @@ pub(crate) fn run(args: &DemoArgs, settings: &Settings) -> Result<(), CliError> 
         story.line("")?;
     }
     draw(&mut session, dir, &truth, settings, &mut story)?;
-    story.next_steps(dir, &store)?;
     session.close();
+    study(dir, &store, &truth, settings, &mut story)?;
+    story.next_steps(dir, &store)?;
     Ok(())
 }
 
@@ -215,4 +216,69 @@ fn draw(
         )?;
     }
     Ok(())
+}
+
+/// The study that finds what the curves do not show.
+fn study(
+    dir: &Path,
+    store: &Path,
+    truth: &Truth,
+    settings: &Settings,
+    story: &mut Story,
+) -> Result<(), CliError> {
+    story.heading("6", "A study")?;
+    let specification = dir.join("study.yaml");
+    let out = dir.join("study");
+    for (path, text) in [
+        (&specification, columna_study::EXAMPLE),
+        (&dir.join(columna_study::SCHEMA_FILE), columna_study::SCHEMA),
+    ] {
+        fs::write(path, text).map_err(|error| CliError::io("write", path.display(), &error))?;
+    }
+    story.command(&format!(
+        "columna study run {} --store {} --out {}",
+        specification.display(),
+        store.display(),
+        out.display()
+    ))?;
+    let quiet = Settings {
+        quiet: true,
+        ..settings.clone()
+    };
+    match crate::commands::study::demonstrate(&specification, store, &out, &quiet) {
+        Ok(record) => {
+            story.paragraph(&format!(
+                "{} steps in {:.1} s: cohorts, covariates, a propensity score, models, sensitivity analyses, and a \
+                 report that opens in any browser: {}",
+                record.steps.len(),
+                record.seconds,
+                out.join("report.html").display()
+            ))?;
+            if let Some([value, lower, upper]) = hazard_ratio(&out) {
+                story.paragraph(&format!(
+                    "Adjusted, the hazard ratio is {value:.2} ({lower:.2} to {upper:.2}); the truth is {:.2}.",
+                    truth.hazard_ratio
+                ))?;
+            }
+            Ok(())
+        }
+        Err(CliError::Failed(report)) => story.paragraph(&format!(
+            "This hospital is too small for the whole study ({}); try `columna demo --patients 10000`.",
+            report.message
+        )),
+        Err(other) => Err(other),
+    }
+}
+
+/// The main result of the study.
+fn hazard_ratio(out: &Path) -> Option<[f64; 3]> {
+    let bytes = fs::read(out.join("findings/cox.json")).ok()?;
+    let finding: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    let found = &finding["found"];
+    let main = found["models"]
+        .as_array()?
+        .iter()
+        .find(|model| model["model"] == found["main"])?;
+    let number = |name: &str| main["ratio"][name].as_f64();
+    Some([number("value")?, number("lower")?, number("upper")?])
 }

@@ -84,6 +84,28 @@ pub(crate) struct RunArgs {
     pub(crate) access: AccessArgs,
 }
 
+impl RunArgs {
+    /// A plain run.
+    pub(crate) fn of(
+        specification: &std::path::Path,
+        store: &std::path::Path,
+        out: &std::path::Path,
+    ) -> Self {
+        Self {
+            specification: specification.to_owned(),
+            store: store.display().to_string(),
+            out: out.to_owned(),
+            fresh: false,
+            resume: false,
+            snapshot: None,
+            memory_limit: None,
+            threads: None,
+            json: false,
+            access: AccessArgs::default(),
+        }
+    }
+}
+
 /// Arguments of `columna study report`.
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {

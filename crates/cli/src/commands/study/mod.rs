@@ -8,7 +8,10 @@ use std::io::{Write, stderr, stdout};
 use std::path::Path;
 
 use columna_query::SessionOptions;
+use columna_store::Snapshot;
 use columna_study::{Error, Problem, RunOptions, RunRecord, Source, Study};
+
+use datafusion::prelude::SessionContext;
 
 use crate::commands::privacy::access::access;
 use crate::error::{CliError, Place, Position, Report};
@@ -140,14 +143,16 @@ fn validate(args: &ValidateArgs, settings: &Settings) -> Result<(), CliError> {
         let runtime = super::runtime(None)?;
         runtime.block_on(async {
             let store = super::open(url).await?;
-            let options = SessionOptions {
-                store: Some(store),
-                snapshot: args.snapshot,
-                ..SessionOptions::default()
-            };
-            let ctx = columna_query::session(options)
+            let snapshot = store
+                .snapshot(args.snapshot)
                 .await
                 .map_err(|error| CliError::engine(&error))?;
+            let options = SessionOptions {
+                store: Some(store),
+                snapshot: Some(snapshot.version()),
+                ..SessionOptions::default()
+            };
+            let ctx = session(options, &snapshot).await?;
             columna_study::check(&study, &ctx)
                 .await
                 .map_err(|error| told(&error, settings, args.json))
@@ -172,7 +177,28 @@ fn validate(args: &ValidateArgs, settings: &Settings) -> Result<(), CliError> {
     Ok(())
 }
 
+/// A study run for the demo: the record and the report's path, or why there is none.
+pub(crate) fn demonstrate(
+    specification: &Path,
+    store: &Path,
+    out: &Path,
+    settings: &Settings,
+) -> Result<RunRecord, CliError> {
+    let args = RunArgs::of(specification, store, out);
+    perform(&args, settings)
+}
+
 fn start(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
+    let record = perform(args, settings)?;
+    if args.json {
+        return print_json(
+            &serde_json::to_value(&record).map_err(|error| CliError::engine(&error))?,
+        );
+    }
+    summary(&record, &args.out)
+}
+
+fn perform(args: &RunArgs, settings: &Settings) -> Result<RunRecord, CliError> {
     let study = load(&args.specification, settings, false)?;
     let access = access(&args.access, Some(&args.store))?;
     let unfinished = if args.resume {
@@ -219,9 +245,7 @@ fn start(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
             threads: args.threads,
             ..SessionOptions::default()
         };
-        let ctx = columna_query::session(options)
-            .await
-            .map_err(|error| CliError::engine(&error))?;
+        let ctx = session(options, &snapshot).await?;
         let options = RunOptions {
             out: args.out.clone(),
             fresh: args.fresh,
@@ -247,13 +271,19 @@ fn start(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
             "stopped; `--resume` goes on from the last finished step"
         )?;
     }
-    let record = outcome?;
-    if args.json {
-        return print_json(
-            &serde_json::to_value(&record).map_err(|error| CliError::engine(&error))?,
-        );
+    outcome
+}
+
+/// A session in which cohort definitions can be run, where the whole store may be seen.
+async fn session(options: SessionOptions, snapshot: &Snapshot) -> Result<SessionContext, CliError> {
+    let store = options.store.clone().filter(|_| options.access.is_none());
+    let ctx = columna_query::session(options)
+        .await
+        .map_err(|error| CliError::engine(&error))?;
+    if let Some(store) = store {
+        columna_cohort::sql::register(&ctx, &store, snapshot);
     }
-    summary(&record, &args.out, study.spec.outputs.report)
+    Ok(ctx)
 }
 
 /// Ctrl-C, or the system's request to end.
@@ -276,13 +306,14 @@ async fn asked_to_stop() {
     }
 }
 
-fn summary(record: &RunRecord, out: &Path, report: bool) -> Result<(), CliError> {
-    let mut to = stdout().lock();
-    if report {
-        writeln!(to, "{}", out.join("report.html").display())?;
+fn summary(record: &RunRecord, out: &Path) -> Result<(), CliError> {
+    let report = out.join("report.html");
+    let shown = if report.exists() {
+        report
     } else {
-        writeln!(to, "{}", out.display())?;
-    }
+        out.to_owned()
+    };
+    writeln!(stdout().lock(), "{}", shown.display())?;
     writeln!(
         stderr(),
         "done in {:.1} s; results {}",
