@@ -56,9 +56,7 @@ fn grouped(integer: &str) -> String {
 /// About three digits.
 pub(crate) fn plain(number: f64) -> String {
     let size = number.abs();
-    if number.fract() == 0.0 && size < 1e9 {
-        fixed(number, 0)
-    } else if size >= 100.0 {
+    if size >= 100.0 || number.fract() == 0.0 {
         fixed(number, 0)
     } else if size >= 10.0 {
         fixed(number, 1)

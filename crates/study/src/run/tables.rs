@@ -152,7 +152,8 @@ fn points(rows: &mut Vec<Vec<Cell>>, head: &[Cell], points: &[Point]) {
 
 fn curves(rows: &mut Vec<Vec<Cell>>, kind: &str, curves: &[Curve]) {
     for curve in curves {
-        points(rows, &row![kind, &curve.group], &curve.points);
+        let head = [Cell::from(kind), Cell::from(&curve.group)];
+        points(rows, &head, &curve.points);
     }
 }
 
@@ -229,7 +230,8 @@ fn table(finding: &Finding) -> Table {
         }
         Finding::Competing(one) => {
             for curve in &one.curves {
-                points(&mut rows, &row![&curve.cause, &curve.group], &curve.points);
+                let head = [Cell::from(&curve.cause), Cell::from(&curve.group)];
+                points(&mut rows, &head, &curve.points);
             }
             vec![
                 "cause",

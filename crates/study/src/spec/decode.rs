@@ -32,7 +32,7 @@ pub(crate) struct Decoder {
 impl Decoder {
     pub(crate) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
-        problems.sort_by(|a, b| a.at.cmp(&b.at));
+        problems.sort_by_key(|problem| problem.at);
         problems
     }
 

@@ -41,7 +41,7 @@ pub(crate) fn build(
     let treated: Vec<bool> = people.iter().map(|person| person.target).collect();
     let groups = groups(spec);
     for (group, name) in groups.iter().enumerate() {
-        if !treated.iter().any(|treated| *treated == (group == 0)) {
+        if !treated.contains(&(group == 0)) {
             return Err(Error::Step {
                 step: "propensity".to_owned(),
                 message: format!(

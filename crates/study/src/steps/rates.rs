@@ -24,6 +24,9 @@ struct Cell {
     year: i32,
 }
 
+/// Sex, band and year, as far as they are split by.
+type Key = (Option<bool>, Option<usize>, Option<i32>);
+
 type Cells = BTreeMap<Cell, (u64, u64)>;
 
 /// Counts and standardises.
@@ -229,8 +232,7 @@ fn finish(
         })
     };
     let collapsed = |by: (bool, bool, bool)| -> Result<Vec<RateCell>> {
-        let mut sums: BTreeMap<(Option<bool>, Option<usize>, Option<i32>), (u64, u64)> =
-            BTreeMap::new();
+        let mut sums: BTreeMap<Key, (u64, u64)> = BTreeMap::new();
         for (cell, (events, days)) in cells {
             let key = (
                 by.0.then_some(cell.male),

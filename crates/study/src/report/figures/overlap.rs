@@ -27,7 +27,7 @@ pub(in crate::report) fn overlap(
         let width = span / crate::steps::length(bins.len());
         for (bin, share) in bins.iter().enumerate() {
             let tall = HALF * share.get() / most;
-            if !(tall > 0.0) {
+            if tall.is_nan() || tall <= 0.0 {
                 continue;
             }
             let left = crate::steps::length(bin) / crate::steps::length(bins.len());
