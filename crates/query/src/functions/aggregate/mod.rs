@@ -5,6 +5,7 @@ mod comorbidity;
 mod counts;
 mod cumulative_incidence;
 mod effective_sample_size;
+mod empirical_calibration;
 mod gray_test;
 mod kaplan_meier;
 mod logrank_test;
@@ -14,6 +15,7 @@ mod models;
 mod nelson_aalen;
 mod readmission;
 mod rmst;
+mod rmst_difference;
 mod smd;
 mod survival_quantile;
 
@@ -54,6 +56,7 @@ const STATISTICS: &[Registered] = &[
     Registered::of::<models::CoxZph>(),
     Registered::of::<cumulative_incidence::CumulativeIncidence>(),
     Registered::of::<effective_sample_size::EffectiveSampleSize>(),
+    Registered::of::<empirical_calibration::EmpiricalCalibration>(),
     Registered::of::<models::FineGray>(),
     Registered::of::<gray_test::GrayTest>(),
     Registered::of::<kaplan_meier::KaplanMeier>(),
@@ -68,6 +71,7 @@ const STATISTICS: &[Registered] = &[
     Registered::of::<models::PropensityScore>(),
     Registered::of::<readmission::ReadmissionRate>(),
     Registered::of::<rmst::Rmst>(),
+    Registered::of::<rmst_difference::RmstDifference>(),
     Registered::of::<smd::Smd>(),
     Registered::of::<survival_quantile::SurvivalQuantile>(),
 ];
