@@ -168,6 +168,27 @@ pub(crate) struct IngestArgs {
     /// Ingest the same files again, in place of what they brought before
     #[arg(long)]
     pub(crate) replace: bool,
+    /// Store these columns although they hold identifiers of persons: COLUMN or TABLE.COLUMN, with commas
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub(crate) allow_identifiers: Vec<String>,
+    /// Store no values of these columns: COLUMN or TABLE.COLUMN, with commas
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub(crate) drop_column: Vec<String>,
+    /// Store what a role of this policy sees, and nothing else: pseudonyms, shifted dates, no hidden columns
+    #[arg(long, value_name = "POLICY", requires = "role")]
+    pub(crate) pseudonymize: Option<PathBuf>,
+    /// The role of `--pseudonymize`, of kind `analyst`
+    #[arg(long, value_name = "ROLE", requires = "pseudonymize")]
+    pub(crate) role: Option<String>,
+    /// Its purpose; the role's first unless told
+    #[arg(long, value_name = "TEXT", requires = "pseudonymize")]
+    pub(crate) purpose: Option<String>,
+    /// Its project; may be left out where the role has only one
+    #[arg(long, value_name = "NAME", requires = "pseudonymize")]
+    pub(crate) project: Option<String>,
+    /// Where the project's key is: a private FILE, `env:NAME` or `command:PROGRAM ARGUMENTS`
+    #[arg(long, value_name = "SOURCE", env = "COLUMNA_KEYS")]
+    pub(crate) keys: Option<String>,
     /// How many threads; all cores unless told
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub(crate) threads: Option<usize>,

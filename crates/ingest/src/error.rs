@@ -98,6 +98,22 @@ pub enum Error {
         /// When that was.
         time: String,
     },
+    /// Columns of text hold identifiers of persons.
+    #[error(
+        "nothing was stored, because columns of text hold identifiers of persons: {}; name each column in \
+         `--drop-column`, or in `--allow-identifiers` where it is right to store it, or ingest with `--pseudonymize`",
+        columns.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    Identifiers {
+        /// The columns.
+        columns: Vec<crate::screen::IdentifierColumn>,
+    },
+    /// A table cannot be treated as it should be.
+    #[error("nothing was stored: {what}")]
+    Treatment {
+        /// Why, and what to do.
+        what: String,
+    },
     /// An option out of its range.
     #[error("{option} must be {must}")]
     Option {

@@ -44,6 +44,8 @@ pub enum FindingKind {
     ExtraTable,
     /// Rows of a source whose person or other reference is not in the source.
     UnknownReference,
+    /// Rows of a table that the policy of the ingest does not show.
+    LeftOut,
     /// A column, or answers in it, that identify persons directly and have no place in the model.
     Identifier,
 }
@@ -72,6 +74,7 @@ impl FindingKind {
                 "rows of a table that the model does not have: stored under this name"
             }
             Self::UnknownReference => "rows refer to a record that is not in the source",
+            Self::LeftOut => "rows of a table that no rule of the policy shows: left out",
             Self::Identifier => "identifies persons directly: left out",
         }
     }

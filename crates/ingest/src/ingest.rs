@@ -14,6 +14,7 @@ use crate::reader::Reader;
 use crate::report::IngestReport;
 use crate::source::Source;
 use crate::synthea::{SyntheaReader, is_synthea};
+use crate::treat::TreatedReader;
 use crate::{Error, Result};
 
 /// Stores a delivery: the tables of a folder, or of a single file.
@@ -40,6 +41,7 @@ pub async fn ingest(source: &Path, store: &Store, options: &IngestOptions) -> Re
     let mut transaction = store.begin().await?;
     let base = transaction.base().clone();
     let reader = open(&source, store, &base, &pool, options).await?;
+    let reader = treated(reader, &base, options)?;
     let known = {
         let (reader, base) = (Arc::clone(&reader), base.clone());
         blocking(move || Known::find(&*reader, &base)).await?
@@ -75,7 +77,7 @@ pub async fn ingest(source: &Path, store: &Store, options: &IngestOptions) -> Re
             Ok((transaction, outcome, unchanged))
         })
     };
-    let (transaction, outcome, unchanged) = staged.await?;
+    let (transaction, mut outcome, unchanged) = staged.await?;
     let operation = outcome.operation.clone();
     let replaces = matches!(operation, Operation::Replace { .. });
     let snapshot = transaction.commit(operation).await?;
@@ -83,6 +85,12 @@ pub async fn ingest(source: &Path, store: &Store, options: &IngestOptions) -> Re
         check_rows(&*reader, &outcome, &base, &snapshot)?;
     }
     let skipped = unchanged.into_iter().collect::<Vec<_>>();
+    if options.treatment.is_some() {
+        // Births are cut and dates are shifted: what they say of each other is no finding.
+        outcome
+            .findings
+            .retain(|finding| finding.kind != crate::FindingKind::BeforeBirth);
+    }
     let findings = if options.replace {
         Vec::new()
     } else {
@@ -97,6 +105,32 @@ pub async fn ingest(source: &Path, store: &Store, options: &IngestOptions) -> Re
         &snapshot,
         began.elapsed(),
     ))
+}
+
+/// The reader, with the rows treated as the options say.
+fn treated(
+    reader: Arc<dyn Reader>,
+    base: &Snapshot,
+    options: &IngestOptions,
+) -> Result<Arc<dyn Reader>> {
+    if options.treatment.is_none() && options.drop_columns.is_empty() {
+        return Ok(reader);
+    }
+    // Synthea's later deliveries are matched with the store by the numbers that the treatment has replaced.
+    if options.treatment.is_some() && reader.format().contains("Synthea") && base.tables().len() > 0
+    {
+        return Err(Error::Treatment {
+            what:
+                "Synthea's files are pseudonymised into a new store only: give all of them at once"
+                    .to_owned(),
+        });
+    }
+    let treatment = options.treatment.as_deref();
+    Ok(Arc::new(TreatedReader::new(
+        reader,
+        treatment,
+        &options.drop_columns,
+    )?))
 }
 
 async fn open(

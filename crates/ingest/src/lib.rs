@@ -17,11 +17,15 @@ mod options;
 mod parse;
 mod reader;
 mod report;
+mod screen;
 mod source;
 mod synthea;
+mod treat;
 
 pub use error::{Error, Result};
 pub use findings::{Finding, FindingKind};
 pub use ingest::ingest;
 pub use options::{Format, IngestOptions};
 pub use report::{IngestReport, SourceReport, TableReport};
+pub use screen::{IdentifierColumn, IdentifierKind};
+pub use treat::{TableTreatment, Treatment};

@@ -34,6 +34,12 @@ pub struct IngestOptions {
     pub threads: usize,
     /// A folder with OMOP vocabulary tables, for sources that bring codes instead of concepts.
     pub vocabulary: Option<PathBuf>,
+    /// Columns, as `TABLE.COLUMN` or `COLUMN`, that are stored although they hold identifiers of persons.
+    pub allow_identifiers: Vec<String>,
+    /// Columns, as `TABLE.COLUMN` or `COLUMN`, whose values are not stored.
+    pub drop_columns: Vec<String>,
+    /// What is done to tables before anything of them is written.
+    pub treatment: Option<Arc<dyn crate::Treatment>>,
     /// Who is told of the advance.
     pub progress: Arc<dyn Progress>,
 }
@@ -56,6 +62,9 @@ impl Default for IngestOptions {
             replace: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             vocabulary: None,
+            allow_identifiers: Vec::new(),
+            drop_columns: Vec::new(),
+            treatment: None,
             progress: Arc::new(Silent),
         }
     }

@@ -25,6 +25,9 @@ pub(crate) fn run(args: &IngestArgs, settings: &Settings) -> Result<(), CliError
         replace: args.replace,
         threads: args.threads.unwrap_or(defaults.threads),
         vocabulary: args.vocabulary.clone(),
+        allow_identifiers: args.allow_identifiers.clone(),
+        drop_columns: args.drop_column.clone(),
+        treatment: super::privacy::pseudonymize::treatment(args)?,
         progress: progress(settings),
     };
     let report =

@@ -23,6 +23,7 @@ use super::write::{self, Table};
 use crate::findings::{Finding, Findings};
 use crate::options::IngestOptions;
 use crate::reader::{Decoded, Reader};
+use crate::screen::Screen;
 use crate::{Error, Result};
 
 /// What became of a target's rows.
@@ -105,6 +106,7 @@ impl Job<'_> {
         options.progress.start("reading", Some(bytes), Unit::Bytes);
         let hashes = read(reader, &inputs, pool, options, &options.progress, &stage)?;
         options.progress.finish();
+        let identifiers = stage.screen.verdict(options)?;
         let rested = stage.close(pool)?;
 
         let replaces = options.replace && transaction.base().tables().len() > 0;
@@ -147,7 +149,7 @@ impl Job<'_> {
         options.progress.finish();
 
         let mut findings = rested.findings;
-        for finding in reader.findings() {
+        for finding in reader.findings().into_iter().chain(identifiers) {
             findings.add(finding);
         }
         for (target, written) in reader.targets().iter().zip(&written) {
@@ -358,6 +360,7 @@ struct Stage<'a> {
     most: usize,
     collects_persons: bool,
     quarantine: Quarantine,
+    screen: Screen,
     counted: Mutex<Counted>,
 }
 
@@ -423,6 +426,7 @@ impl<'a> Stage<'a> {
             most: (options.memory_limit / 2).saturating_sub(people.len() * 24),
             collects_persons: options.replace,
             quarantine: Quarantine::new(options.max_rejects),
+            screen: Screen::new(reader.targets()),
             counted: Mutex::new(counted),
         })
     }
@@ -455,6 +459,7 @@ impl Sink for Stage<'_> {
     fn accept(&self, input: usize, ordinal: u64, decoded: Decoded) -> Result<()> {
         let given = &self.reader.inputs()[input];
         self.quarantine.admit(input, given, &decoded.rejects)?;
+        self.screen.look(&decoded);
         let mut keys = Vec::new();
         for rows in &decoded.rows {
             if let Some(column) = self.key_columns[rows.target] {

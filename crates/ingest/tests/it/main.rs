@@ -5,5 +5,6 @@ mod conformance;
 mod damaged;
 mod deliveries;
 mod fixture;
+mod identifiers;
 mod memory;
 mod synthea;

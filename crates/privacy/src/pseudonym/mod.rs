@@ -4,11 +4,13 @@
 //! Principals cannot call the keyed functions: whoever can ask for the pseudonym of a known number can find a person.
 
 mod hmac;
+mod ingest;
 mod keys;
 mod mask;
 mod project;
 mod zip;
 
+pub use ingest::{PseudonymTable, Pseudonymiser};
 pub use keys::{KeySource, Keys, new_key_line};
 pub use mask::Mask;
 pub use project::ProjectKeys;

@@ -10,6 +10,7 @@ mod aggregates;
 mod fixture;
 mod hospital;
 mod lung;
+mod pseudonym_attacks;
 mod regressions;
 mod row_attacks;
 mod sessions;

@@ -5,6 +5,7 @@ pub(crate) mod args;
 mod audit;
 mod ledger;
 mod policy;
+pub(crate) mod pseudonymize;
 
 use crate::error::CliError;
 use args::PrivacyCommand;

@@ -1,0 +1,224 @@
+//! What is done to rows between a reader and everything else: nothing that is left out reaches memory of the engine,
+//! a temporary file or the store.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
+use columna_store::TableSpec;
+
+use crate::findings::{Finding, FindingKind};
+use crate::reader::{Block, Decoded, Input, Reader, Target, TargetRows};
+use crate::screen::named;
+use crate::{Error, Result};
+
+/// What is done to tables before they are stored, such as pseudonymisation by a policy.
+pub trait Treatment: Debug + Send + Sync {
+    /// What is done to a table; `None` leaves its rows out.
+    ///
+    /// # Errors
+    /// Why the table cannot be treated, and what to do.
+    fn table(&self, spec: &TableSpec) -> Result<Option<Arc<dyn TableTreatment>>, String>;
+}
+
+/// What is done to the rows of a table.
+pub trait TableTreatment: Debug + Send + Sync {
+    /// Whether a column's values are kept in some form.
+    fn keeps(&self, column: &str) -> bool;
+
+    /// A column as it is to be stored, one value for each row and of the same type.
+    ///
+    /// # Errors
+    /// When the column is not what was announced.
+    fn column(&self, rows: &RecordBatch, column: &str) -> Result<ArrayRef, ArrowError>;
+}
+
+/// A reader whose rows are treated.
+#[derive(Debug)]
+pub(crate) struct TreatedReader {
+    inner: Arc<dyn Reader>,
+    targets: Vec<Target>,
+    ways: Vec<Way>,
+    /// Rejected rows are kept without their text.
+    blanks_rejects: bool,
+    /// Their persons are not those of the store.
+    renames_persons: bool,
+}
+
+#[derive(Debug)]
+enum Way {
+    AsRead,
+    LeftOut,
+    Treated {
+        table: Option<Arc<dyn TableTreatment>>,
+        dropped: Vec<String>,
+    },
+}
+
+impl TreatedReader {
+    /// # Errors
+    /// When a table cannot be treated, or a column that is to be dropped is needed.
+    pub(crate) fn new(
+        inner: Arc<dyn Reader>,
+        treatment: Option<&dyn Treatment>,
+        drop: &[String],
+    ) -> Result<Self> {
+        let mut targets = Vec::new();
+        let mut ways = Vec::new();
+        for target in inner.targets() {
+            let (target, way) = treat(target, treatment, drop)?;
+            targets.push(target);
+            ways.push(way);
+        }
+        let blanks_rejects = treatment.is_some() || named(drop, crate::engine::REJECTS, "row");
+        Ok(Self {
+            inner,
+            targets,
+            ways,
+            blanks_rejects,
+            renames_persons: treatment.is_some(),
+        })
+    }
+
+    fn rows(&self, rows: TargetRows, table: Option<&dyn TableTreatment>) -> Result<TargetRows> {
+        let spec = &self.targets[rows.target].spec;
+        let failed = |error| Error::arrow(&spec.name, error);
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(spec.schema.fields().len());
+        let Way::Treated { dropped, .. } = &self.ways[rows.target] else {
+            return Ok(rows);
+        };
+        for field in spec.schema.fields() {
+            let name = field.name();
+            let kept = !dropped.contains(name) && table.is_none_or(|table| table.keeps(name));
+            columns.push(if !kept {
+                new_null_array(field.data_type(), rows.batch.num_rows())
+            } else if let Some(table) = table {
+                table.column(&rows.batch, name).map_err(failed)?
+            } else {
+                let at = rows.batch.schema().index_of(name).map_err(failed)?;
+                Arc::clone(rows.batch.column(at))
+            });
+        }
+        let batch = RecordBatch::try_new(Arc::clone(&spec.schema), columns).map_err(failed)?;
+        Ok(TargetRows { batch, ..rows })
+    }
+}
+
+fn treat(
+    target: &Target,
+    treatment: Option<&dyn Treatment>,
+    drop: &[String],
+) -> Result<(Target, Way)> {
+    let spec = &target.spec;
+    let table = match treatment {
+        None => None,
+        Some(treatment) => match treatment
+            .table(spec)
+            .map_err(|what| Error::Treatment { what })?
+        {
+            None => return Ok((target.clone(), Way::LeftOut)),
+            Some(table) => Some(table),
+        },
+    };
+    let names = spec
+        .schema
+        .fields()
+        .iter()
+        .map(|field| field.name().clone());
+    let dropped: Vec<String> = names.filter(|name| named(drop, &spec.name, name)).collect();
+    if table.is_none() && dropped.is_empty() {
+        return Ok((target.clone(), Way::AsRead));
+    }
+    if let Some(needed) = dropped.iter().find(|name| spec.sort.contains(name)) {
+        return Err(Error::Treatment {
+            what: format!(
+                "column `{needed}` of table `{}` cannot be dropped: its rows are ordered by it",
+                spec.name
+            ),
+        });
+    }
+    let hidden =
+        |name: &String| dropped.contains(name) || table.as_ref().is_some_and(|t| !t.keeps(name));
+    let mut changed = target.clone();
+    // A column that the model does not have goes as a whole; one of the model is there and empty.
+    let fields = spec.schema.fields().iter().filter(|field| {
+        !hidden(field.name())
+            || target
+                .def
+                .is_some_and(|def| def.column(field.name()).is_some())
+    });
+    let fields: Vec<_> = fields
+        .map(|field| {
+            if hidden(field.name()) {
+                field.as_ref().clone().with_nullable(true)
+            } else {
+                field.as_ref().clone()
+            }
+        })
+        .collect();
+    changed.spec.schema = Arc::new(Schema::new(fields));
+    let has = |name: &String| changed.spec.schema.index_of(name).is_ok();
+    changed.spec.sort.retain(has);
+    changed.spec.bloom.retain(has);
+    changed.extra_columns.retain(has);
+    Ok((changed, Way::Treated { table, dropped }))
+}
+
+impl Reader for TreatedReader {
+    fn format(&self) -> String {
+        self.inner.format()
+    }
+
+    fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    fn inputs(&self) -> &[Input] {
+        self.inner.inputs()
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.inner.findings()
+    }
+
+    fn decode(&self, input: usize, block: &Block) -> Result<Decoded> {
+        let mut decoded = self.inner.decode(input, block)?;
+        let home = self.inner.inputs()[input].home;
+        if matches!(self.ways[home], Way::LeftOut) {
+            decoded.read -= decoded.rejects.len() as u64;
+            decoded.rejects.clear();
+        }
+        if self.blanks_rejects {
+            for reject in &mut decoded.rejects {
+                reject.raw.clear();
+            }
+        }
+        if self.renames_persons {
+            decoded
+                .rejects
+                .iter_mut()
+                .for_each(|reject| reject.person = None);
+        }
+        let mut kept = Vec::with_capacity(decoded.rows.len());
+        for rows in std::mem::take(&mut decoded.rows) {
+            match &self.ways[rows.target] {
+                Way::AsRead => kept.push(rows),
+                Way::LeftOut => {
+                    let count = rows.batch.num_rows() as u64;
+                    let table = &self.targets[rows.target].spec.name;
+                    decoded
+                        .findings
+                        .push(Finding::new(table, None, FindingKind::LeftOut, count));
+                    if !rows.derived {
+                        decoded.read -= count;
+                    }
+                }
+                Way::Treated { table, .. } => kept.push(self.rows(rows, table.as_deref())?),
+            }
+        }
+        decoded.rows = kept;
+        Ok(decoded)
+    }
+}

@@ -1,0 +1,180 @@
+//! Identifiers of persons in columns of text: found, counted by column, and refused until told what to do.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::Int64Type;
+use arrow::error::ArrowError;
+use columna_ingest::{
+    Error, FindingKind, IdentifierKind, IngestOptions, TableTreatment, Treatment, ingest,
+};
+use columna_store::{Layout, Store, TableSpec};
+
+use crate::fixture::options;
+
+const PERSON: &str = "person_id,gender_concept_id,year_of_birth,race_concept_id,ethnicity_concept_id,person_source_value,memo\n\
+    1,8507,1970,0,0,MRN-1,call 010-1234-5678\n\
+    2,8532,1980,0,0,MRN-2,\n\
+    3,8532,1990,0,0,MRN-3,kim@example.com\n";
+const NOTE: &str = "note_id,person_id,note_date,note_type_concept_id,note_class_concept_id,note_title,note_text,encoding_concept_id,language_concept_id\n\
+    1,1,2020-01-01,0,0,t,주민번호 900101-1234567 확인,0,0\n\
+    2,2,2020-01-02,0,0,t,quiet night,0,0\n\
+    3,x,2020-01-02,0,0,t,800101-2234567,0,0\n";
+
+fn source(folder: &Path) -> std::path::PathBuf {
+    let source = folder.join("source");
+    std::fs::create_dir_all(&source).unwrap();
+    std::fs::write(source.join("person.csv"), PERSON).unwrap();
+    std::fs::write(source.join("note.csv"), NOTE).unwrap();
+    source
+}
+
+async fn store(folder: &Path) -> Store {
+    let path = folder.join("store");
+    Store::create(path.to_str().unwrap(), Layout::default())
+        .await
+        .unwrap()
+}
+
+/// All bytes of all files below a folder.
+fn bytes(folder: &Path) -> Vec<u8> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(bytes(&path));
+        } else {
+            all.extend(std::fs::read(path).unwrap());
+        }
+    }
+    all
+}
+
+fn holds(folder: &Path, text: &str) -> bool {
+    bytes(folder)
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_with_identifiers_is_refused_by_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(folder.path());
+    let store = store(folder.path()).await;
+    let error = ingest(&source, &store, &options()).await.unwrap_err();
+    let Error::Identifiers { columns } = &error else {
+        panic!("{error}")
+    };
+    let found: Vec<_> = columns
+        .iter()
+        .map(|c| (c.table.as_str(), c.column.as_str(), c.kind, c.count))
+        .collect();
+    assert_eq!(found.len(), 4, "{found:?}");
+    for expected in [
+        ("person", "memo", IdentifierKind::Telephone, 1),
+        ("person", "memo", IdentifierKind::Email, 1),
+        ("note", "note_text", IdentifierKind::ResidentRegistration, 1),
+        (
+            "ingest_rejects",
+            "row",
+            IdentifierKind::ResidentRegistration,
+            1,
+        ),
+    ] {
+        assert!(found.contains(&expected), "{expected:?} in {found:?}");
+    }
+    assert!(error.is_user());
+    let said = error.to_string();
+    assert!(
+        said.contains("--drop-column") && !said.contains("1234"),
+        "{said}"
+    );
+    assert_eq!(store.snapshot(None).await.unwrap().tables().len(), 0);
+    assert!(!holds(&folder.path().join("store"), "900101-1234567"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_what_to_do_it_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(folder.path());
+    let store = store(folder.path()).await;
+    let options = IngestOptions {
+        allow_identifiers: vec!["note.note_text".to_owned()],
+        drop_columns: vec!["memo".to_owned(), "ingest_rejects.row".to_owned()],
+        ..options()
+    };
+    let report = ingest(&source, &store, &options).await.unwrap();
+    assert_eq!((report.stored, report.rejected), (5, 1));
+    assert!(report.findings.iter().any(|finding| {
+        finding.kind == FindingKind::Identifier
+            && finding.column.as_deref() == Some("note_text")
+            && finding.count == 1
+    }));
+    let snapshot = store.snapshot(None).await.unwrap();
+    let person = snapshot.table("person").unwrap();
+    assert!(person.spec.schema.index_of("memo").is_err());
+    assert!(person.spec.schema.index_of("person_source_value").is_ok());
+    // Data pages are compressed, and statistics in footers are not.
+    for gone in ["kim@example.com", "010-1234-5678", "800101-2234567"] {
+        assert!(!holds(&folder.path().join("store"), gone), "{gone}");
+    }
+}
+
+/// Adds a million to persons, keeps a few columns, and leaves notes out.
+#[derive(Debug)]
+struct Million;
+
+impl Treatment for Million {
+    fn table(&self, spec: &TableSpec) -> Result<Option<Arc<dyn TableTreatment>>, String> {
+        Ok((spec.name != "note").then(|| Arc::new(Self) as Arc<dyn TableTreatment>))
+    }
+}
+
+impl TableTreatment for Million {
+    fn keeps(&self, column: &str) -> bool {
+        matches!(column, "person_id" | "gender_concept_id")
+    }
+
+    fn column(&self, rows: &RecordBatch, column: &str) -> Result<ArrayRef, ArrowError> {
+        let at = rows.schema_ref().index_of(column)?;
+        let values = rows.column(at);
+        if column != "person_id" {
+            return Ok(Arc::clone(values));
+        }
+        let moved = values.as_primitive::<Int64Type>().iter();
+        Ok(Arc::new(
+            moved.map(|p| Some(p? + 1_000_000)).collect::<Int64Array>(),
+        ))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn treated_rows_are_all_that_reaches_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(folder.path());
+    let store = store(folder.path()).await;
+    let options = IngestOptions {
+        treatment: Some(Arc::new(Million)),
+        ..options()
+    };
+    let report = ingest(&source, &store, &options).await.unwrap();
+    // Notes are left out, the rejected one with them.
+    assert_eq!((report.read, report.stored, report.rejected), (3, 3, 0));
+    let left_out = report
+        .findings
+        .iter()
+        .find(|finding| finding.kind == FindingKind::LeftOut)
+        .unwrap();
+    assert_eq!((left_out.table.as_str(), left_out.count), ("note", 2));
+    let snapshot = store.snapshot(None).await.unwrap();
+    let person = snapshot.table("person").unwrap();
+    let file = &person.files[0];
+    assert_eq!(
+        (file.min_person, file.max_person),
+        (Some(1_000_001), Some(1_000_003))
+    );
+    for gone in ["MRN-", "kim@example.com", "900101"] {
+        assert!(!holds(&folder.path().join("store"), gone), "{gone}");
+    }
+}
