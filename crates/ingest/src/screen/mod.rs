@@ -70,8 +70,12 @@ impl fmt::Display for IdentifierColumn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}.{}: {} in {} rows",
-            self.table, self.column, self.kind, self.count
+            "{}.{}: {} in {} {}",
+            self.table,
+            self.column,
+            self.kind,
+            self.count,
+            if self.count == 1 { "row" } else { "rows" }
         )
     }
 }

@@ -179,3 +179,94 @@ impl PseudonymTable {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use arrow::array::{AsArray, Date32Array, Int64Array, StringArray};
+    use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema};
+
+    use super::*;
+
+    const POLICY: &str = r#"
+version = 1
+[projects.study]
+[roles.analyst]
+kind = "analyst"
+purposes = ["research"]
+projects = ["study"]
+[roles.officer]
+kind = "steward"
+purposes = ["research"]
+[[rules]]
+tables = ["emr"]
+columns = { pid = "pseudonym", dx = "raw", seen = "shift_date", name = "absent" }
+"#;
+
+    fn spec(name: &str) -> TableSpec {
+        TableSpec {
+            name: name.to_owned(),
+            schema: Arc::new(Schema::new(vec![
+                Field::new("pid", DataType::Int64, false),
+                Field::new("name", DataType::Utf8, true),
+                Field::new("dx", DataType::Utf8, true),
+                Field::new("seen", DataType::Date32, true),
+            ])),
+            person_key: Some("pid".to_owned()),
+            sort: vec!["pid".to_owned()],
+            bloom: Vec::new(),
+        }
+    }
+
+    fn treat(policy: &str, role: &str, with_key: bool) -> Result<Option<PseudonymTable>> {
+        let keys = ProjectKeys::from_key(&[7; 32], 365, false).unwrap();
+        Pseudonymiser::new(
+            Policy::parse("p.toml", policy).unwrap(),
+            Principal::new("", role, "research"),
+            with_key.then(|| Arc::new(keys)),
+        )?
+        .table(&spec("emr"))
+    }
+
+    #[test]
+    fn rows_are_stored_as_the_role_sees_them() {
+        let table = treat(POLICY, "analyst", true).unwrap().unwrap();
+        assert!(table.keeps("pid") && table.keeps("seen") && !table.keeps("name"));
+        let rows = RecordBatch::try_new(
+            spec("emr").schema,
+            vec![
+                Arc::new(Int64Array::from(vec![1, 1, 2])),
+                Arc::new(StringArray::from(vec!["a", "a", "b"])),
+                Arc::new(StringArray::from(vec!["x", "y", "z"])),
+                Arc::new(Date32Array::from(vec![Some(100), Some(130), None])),
+            ],
+        )
+        .unwrap();
+        let pids = table.column(&rows, "pid").unwrap();
+        let pids = pids.as_primitive::<Int64Type>();
+        let keys = ProjectKeys::from_key(&[7; 32], 365, false).unwrap();
+        assert_eq!(pids.value(0), keys.pseudonym_of_number("person", 1));
+        assert!(pids.value(0) == pids.value(1) && pids.value(1) != pids.value(2));
+        let days = table.column(&rows, "seen").unwrap();
+        let days = days.as_primitive::<Date32Type>();
+        assert_eq!(days.value(0) - 100, keys.shift_of(1));
+        assert_eq!(days.value(1) - days.value(0), 30);
+        assert!(table.column(&rows, "name").is_err());
+    }
+
+    #[test]
+    fn what_a_store_cannot_be_made_of_is_refused() {
+        let said =
+            |policy: &str, role: &str, key| treat(policy, role, key).unwrap_err().to_string();
+        assert!(said(POLICY, "officer", true).contains("of kind `steward`"));
+        assert!(said(POLICY, "analyst", false).contains("--keys"));
+        let hidden = POLICY.replace("pid = \"pseudonym\"", "pid = \"absent\"");
+        assert!(said(&hidden, "analyst", true).contains("hides `emr.pid`"));
+        let binned = POLICY.replace("pid = \"pseudonym\"", "pid = { bin = 10 }");
+        assert!(said(&binned, "analyst", true).contains("keeps persons apart"));
+        let filtered = POLICY.replace("columns =", "filter = \"dx = 'x'\"\ncolumns =");
+        assert!(said(&filtered, "analyst", true).contains("filters rows"));
+        let other = POLICY.replace("[\"emr\"]", "[\"other\"]");
+        assert!(treat(&other, "analyst", true).unwrap().is_none());
+    }
+}
