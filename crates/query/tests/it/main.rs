@@ -10,7 +10,6 @@ mod aggregates;
 mod fixture;
 mod hospital;
 mod lung;
-mod pseudonym_attacks;
 mod regressions;
 mod row_attacks;
 mod sessions;
