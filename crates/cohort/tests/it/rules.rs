@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{definition, ingested, rows, source};
 
-async fn store() -> (tempfile::TempDir, Store) {
+pub(crate) async fn store() -> (tempfile::TempDir, Store) {
     let concept = "concept_id,concept_name,domain_id,vocabulary_id,concept_class_id,standard_concept,concept_code,\
                    valid_start_date,valid_end_date,invalid_reason\n";
     let concepts = [10, 11, 12, 20, 30, 90, 9201, 8507, 8532];
@@ -104,7 +104,7 @@ fn sets() -> Value {
 }
 
 /// A definition whose every event of `criteria` counts until the observation period ends, changed by `change`.
-fn with(criteria: &Value, change: &Value) -> Value {
+pub(crate) fn with(criteria: &Value, change: &Value) -> Value {
     let mut json = json!({
         "ConceptSets": sets(),
         "PrimaryCriteria": {
@@ -125,7 +125,7 @@ fn with(criteria: &Value, change: &Value) -> Value {
     json
 }
 
-fn condition(codeset: i32) -> Value {
+pub(crate) fn condition(codeset: i32) -> Value {
     json!({"ConditionOccurrence": {"CodesetId": codeset}})
 }
 
