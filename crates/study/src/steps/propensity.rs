@@ -115,6 +115,10 @@ fn score(
         // A short path is enough to choose a penalty; it ends long before the model is saturated.
         let options = PathOptions {
             lambda_count: 30,
+            // The path only selects: glmnet's own tolerance is enough, where nearly equal covariates would take
+            // a hundred times as long to stand still to all digits.
+            tolerance: 1e-7,
+            max_sweeps: 10_000,
             ..PathOptions::default()
         };
         let validated = cross_validate(Family::Binomial, &frame, &folds, &options)?;
