@@ -1,5 +1,7 @@
 //! What `columna privacy ledger show` shows.
 
+use rusqlite::{OptionalExtension, params};
+
 use crate::dp::accounting::Cost;
 
 use super::amount::Amount;
@@ -63,31 +65,44 @@ impl Ledger {
         keys.into_iter()
             .map(|(id, key)| {
                 let balance = schema::balance(&connection, id)?;
-                Ok(AccountState {
-                    key,
-                    allowed: balance.allowed.as_cost(),
-                    granted: balance.granted.as_cost(),
-                    spent: balance.spent.as_cost(),
-                    left: balance.left().as_cost(),
-                    frozen: balance.frozen,
-                    charges: charges(&connection, id)?,
-                })
+                Ok(state(key, balance, charges(&connection, id)?))
             })
             .collect()
     }
 }
 
 impl Ledger {
-    /// One account, if there is any.
+    /// One account, if there is any, without its charges.
     ///
     /// # Errors
     ///
     /// When the ledger can't be read.
     pub fn account(&self, key: &AccountKey) -> Result<Option<AccountState>, Error> {
-        Ok(self
-            .accounts()?
-            .into_iter()
-            .find(|account| account.key == *key))
+        let connection = self.connection();
+        let found: Option<i64> = connection
+            .query_row(
+                "SELECT id FROM account WHERE dataset = ?1 AND project = ?2 AND principal = ?3",
+                params![key.dataset, key.project, key.principal],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let Some(id) = found else {
+            return Ok(None);
+        };
+        let balance = schema::balance(&connection, id)?;
+        Ok(Some(state(key.clone(), balance, Vec::new())))
+    }
+}
+
+fn state(key: AccountKey, balance: schema::Balance, charges: Vec<ChargeState>) -> AccountState {
+    AccountState {
+        key,
+        allowed: balance.allowed.as_cost(),
+        granted: balance.granted.as_cost(),
+        spent: balance.spent.as_cost(),
+        left: balance.left().as_cost(),
+        frozen: balance.frozen,
+        charges,
     }
 }
 

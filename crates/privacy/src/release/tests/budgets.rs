@@ -441,16 +441,23 @@ async fn attack_43_budget_stays_spent() {
     );
 }
 
-/// The noise of a whole answer: 300 desks ask the same. With the stated σ, the mean square is off by more than six
-/// of its standard errors in less than one of 5e8 runs, and the mean likewise.
+/// The noise of a whole answer: 300 questions of the same persons. With the stated σ, the mean square is off by more than
+/// six of its standard errors in less than one of 5e8 runs, and the mean likewise.
 #[tokio::test]
 async fn the_noise_of_an_answer_is_what_it_states() {
     let runs = 300_u32;
+    let folder = tempfile::tempdir().unwrap();
+    let mut rules = strict();
+    rules.epsilon = 500.0;
+    let desk = desk(rules, folder.path());
     let (mut squares, mut sum, mut stated) = (0.0, 0.0, 0.0);
-    for _ in 0..runs {
-        let folder = tempfile::tempdir().unwrap();
-        let desk = desk(strict(), folder.path());
-        let shown = number(&desk.ask("SELECT count(DISTINCT pid) AS n FROM emr").await);
+    for run in 0..runs {
+        // Everybody, in other words each time: another question, and other noise.
+        let sql = format!(
+            "SELECT count(DISTINCT pid) AS n FROM emr WHERE age < {}",
+            1_000 + run
+        );
+        let shown = number(&desk.ask(&sql).await);
         let notes = desk.notes.take().join("\n");
         let text = notes.split(" ± ").nth(1).unwrap();
         stated = text.split(';').next().unwrap().parse().unwrap();
@@ -478,18 +485,24 @@ async fn epsilon_estimated_on_neighbouring_data() {
     let runs = 400_u32;
     let neighbour = |with: bool| {
         let pids = Int64Array::from_iter_values(if with { 0..21 } else { 0..20 });
-        RecordBatch::try_from_iter([("pid", Arc::new(pids) as ArrayRef)]).unwrap()
+        let ages = Int64Array::from(vec![50; pids.len()]);
+        RecordBatch::try_from_iter([
+            ("pid", Arc::new(pids) as ArrayRef),
+            ("age", Arc::new(ages) as ArrayRef),
+        ])
+        .unwrap()
     };
     let mut rules = strict();
-    rules.epsilon = 8.0;
+    rules.epsilon = 2_000.0;
     rules.epsilon_per_query = 2.0;
     rules.max_rows = 1;
     let mut answers = [Vec::new(), Vec::new()];
-    for _ in 0..runs {
-        for (at, with) in [false, true].into_iter().enumerate() {
-            let folder = tempfile::tempdir().unwrap();
-            let desk = Desk::with_budget(rules.clone(), neighbour(with), folder.path());
-            answers[at].push(number(&desk.ask("SELECT count(*) FROM emr").await));
+    for (at, with) in [false, true].into_iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let desk = Desk::with_budget(rules.clone(), neighbour(with), folder.path());
+        for run in 0..runs {
+            let sql = format!("SELECT count(*) FROM emr WHERE age < {}", 1_000 + run);
+            answers[at].push(number(&desk.ask(&sql).await));
         }
     }
     let share =
