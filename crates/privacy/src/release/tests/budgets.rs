@@ -441,11 +441,11 @@ async fn attack_43_budget_stays_spent() {
     );
 }
 
-/// The noise of a whole answer: 300 questions of the same persons. With the stated σ, the mean square is off by more than
+/// The noise of a whole answer: 150 questions of the same persons. With the stated σ, the mean square is off by more than
 /// six of its standard errors in less than one of 5e8 runs, and the mean likewise.
 #[tokio::test]
 async fn the_noise_of_an_answer_is_what_it_states() {
-    let runs = 300_u32;
+    let runs = 150_u32;
     let folder = tempfile::tempdir().unwrap();
     let mut rules = strict();
     rules.epsilon = 500.0;
@@ -482,7 +482,7 @@ async fn the_noise_of_an_answer_is_what_it_states() {
 /// for the ε that one query is stated to cost.
 #[tokio::test]
 async fn epsilon_estimated_on_neighbouring_data() {
-    let runs = 400_u32;
+    let runs = 200_u32;
     let neighbour = |with: bool| {
         let pids = Int64Array::from_iter_values(if with { 0..21 } else { 0..20 });
         let ages = Int64Array::from(vec![50; pids.len()]);
