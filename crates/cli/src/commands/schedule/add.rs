@@ -8,9 +8,11 @@ use columna_study::schedule::{Definition, Missed, Notify, Overlap, State, newest
 
 use super::args::{AddArgs, MissedArg, NotifyArg, OverlapArg};
 use super::{absolute, failed, folder, local, minute_time, now, remind_of_scheduler};
+use crate::commands::study;
 use crate::error::CliError;
+use crate::settings::Settings;
 
-pub(super) fn run(args: &AddArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &AddArgs, settings: &Settings) -> Result<(), CliError> {
     let Some(store) = &args.state.store else {
         return Err(CliError::usage("which store does the study read?")
             .hint("give `--store STORE` or set COLUMNA_STORE"));
@@ -22,6 +24,10 @@ pub(super) fn run(args: &AddArgs) -> Result<(), CliError> {
             args.specification.display()
         ))
         .hint("`columna study init` writes a start"));
+    }
+    if !args.unchecked {
+        // Found now by who wrote it, not at night by who is on call.
+        study::load(&args.specification, settings, false)?;
     }
     let name = match &args.name {
         Some(name) => name.clone(),

@@ -69,6 +69,9 @@ pub(crate) struct AddArgs {
     /// Change the schedule of this name, where there is one
     #[arg(long)]
     pub(crate) replace: bool,
+    /// Take the specification as it is
+    #[arg(long, hide = true)]
+    pub(crate) unchecked: bool,
 
     /// When: minute, hour, day, month, weekday, such as "0 2 * * *" for 02:00 every day, or `@daily`
     #[arg(long, value_name = "PATTERN", help_heading = "When")]

@@ -21,7 +21,7 @@ use args::{NameArgs, RunNumberArgs, ScheduleCommand, StateArgs};
 /// Runs a command of `columna schedule`.
 pub(crate) fn run(command: ScheduleCommand, settings: &Settings) -> Result<(), CliError> {
     match command {
-        ScheduleCommand::Add(args) => add::run(&args),
+        ScheduleCommand::Add(args) => add::run(&args, settings),
         ScheduleCommand::List(args) => list::run(&args, settings),
         ScheduleCommand::Remove(args) => remove(&args),
         ScheduleCommand::Pause(args) => pause(&args, true),

@@ -58,7 +58,7 @@ fn init(args: &InitArgs) -> Result<(), CliError> {
 }
 
 /// Reads a specification; mistakes are printed one by one, and the exit code is that of wrong usage.
-fn load(path: &Path, settings: &Settings, json: bool) -> Result<Study, CliError> {
+pub(crate) fn load(path: &Path, settings: &Settings, json: bool) -> Result<Study, CliError> {
     Study::load(path).map_err(|error| told(&error, settings, json))
 }
 

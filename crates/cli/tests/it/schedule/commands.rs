@@ -14,26 +14,24 @@ fn schedules_are_added_looked_at_run_and_removed() {
     let study = place.specification("nightly", "echo 'done in the study'");
     place.schedule(&["list"]).fails(1, "there is no schedule");
     place
-        .schedule(&["add", &study])
+        .try_add(&study, &[])
         .fails(2, "nothing says when the study runs");
     place
-        .schedule(&["add", &study, "--cron=0 2 * * *", "--timezone=Asia/Soul"])
+        .try_add(&study, &["--cron=0 2 * * *", "--timezone=Asia/Soul"])
         .fails(2, "`Asia/Soul` is not a time zone");
     place
         .schedule(&["add", "none.yaml", "--cron=@daily"])
         .fails(1, "there is no specification `none.yaml`");
     place
-        .schedule(&[
-            "add",
+        .try_add(
             &study,
-            "--cron=@daily",
-            "--webhook=http://hospital.example/x",
-        ])
+            &["--cron=@daily", "--webhook=http://hospital.example/x"],
+        )
         .fails(2, "over the network");
     place
-        .schedule(&["add", &study, "--cron=@daily", "--", "--out=elsewhere"])
+        .try_add(&study, &["--cron=@daily", "--", "--out=elsewhere"])
         .fails(2, "`--out` cannot stand after `--`");
-    let added = place.schedule(&["add", &study, "--cron=0 2 * * *", "--timezone=Asia/Seoul"]);
+    let added = place.try_add(&study, &["--cron=0 2 * * *", "--timezone=Asia/Seoul"]);
     assert!(
         added.err.contains("no scheduler is at work"),
         "{}",
@@ -41,7 +39,7 @@ fn schedules_are_added_looked_at_run_and_removed() {
     );
     assert!(added.ok().contains("02:00 KST"));
     place
-        .schedule(&["add", &study, "--cron=@daily"])
+        .try_add(&study, &["--cron=@daily"])
         .fails(2, "there is a schedule named `nightly` already");
     let list = place.schedule(&["list"]).ok();
     assert!(list.contains("0 2 * * * Asia/Seoul"), "{list}");

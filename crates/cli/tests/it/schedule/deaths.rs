@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use super::{Place, alive, killed, signal};
+use super::{Place, alive, killed, processes, signal};
 use crate::support::text;
 
 #[test]
@@ -60,21 +60,8 @@ fn schedulers_killed_at_any_moment_lose_no_run_and_do_none_twice() {
 /// Kills the scheduler, its runners and their studies: all that has the place in its environment.
 fn crash(place: &Place, mut scheduler: Child) {
     let mark = format!("COLUMNA_STORE={}", text(&place.path("store")));
-    let processes = || {
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        entries
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .filter(|pid| pid.parse::<u32>().is_ok() && alive(pid))
-            .filter(|pid| {
-                let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-                environment
-                    .split(|byte| *byte == 0)
-                    .any(|entry| entry == mark.as_bytes())
-            })
-            .collect::<Vec<_>>()
-    };
     loop {
-        let left = processes();
+        let left = processes("environ", &[&mark]);
         if left.is_empty() {
             break;
         }
