@@ -87,6 +87,12 @@ impl TwoByTwo {
         *cell += 1;
     }
 
+    /// Whether the exposed or the unexposed are missing, so that there is nothing to compare.
+    fn lacks_a_group(&self) -> bool {
+        self.exposed_events + self.exposed_others == 0
+            || self.unexposed_events + self.unexposed_others == 0
+    }
+
     /// All persons.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -156,11 +162,8 @@ impl TwoByTwo {
         let (n1, n0) = (a + b, c + d);
         let se = (a * b / n1.powi(3) + c * d / n0.powi(3)).sqrt();
         let wide = Estimate::symmetric(a / n1 - c / n0, two_sided_z(conf_level)? * se + by);
-        Ok(Estimate {
-            lower: wide.lower.max(-1.0),
-            upper: wide.upper.min(1.0),
-            ..wide
-        })
+        // `clamp` keeps NaN, `max` and `min` do not: without a group there is no interval either.
+        Ok(wide.map(|bound| bound.clamp(-1.0, 1.0)))
     }
 
     /// The attributable fraction among the exposed, 1 − 1/RR.
@@ -177,6 +180,9 @@ impl TwoByTwo {
     /// See [`TwoByTwo::odds_ratio`].
     pub fn odds_ratio_score(&self, conf_level: f64) -> Result<Estimate> {
         let z = two_sided_z(conf_level)?;
+        if self.lacks_a_group() {
+            return Ok(UNDEFINED);
+        }
         let [a, b, c, d] = self.cells();
         let value = a * d / (b * c);
         let bound = |upper: bool| {
@@ -206,6 +212,9 @@ impl TwoByTwo {
     /// See [`TwoByTwo::odds_ratio`].
     pub fn risk_ratio_score(&self, conf_level: f64) -> Result<Estimate> {
         let z = two_sided_z(conf_level)?;
+        if self.lacks_a_group() {
+            return Ok(UNDEFINED);
+        }
         let [a, b, c, d] = self.cells();
         let value = (a / (a + b)) / (c / (c + d));
         let bound = |limit: f64| positive_root(|ratio| score::risk_ratio_z(self, ratio) - limit);
@@ -224,6 +233,9 @@ impl TwoByTwo {
     /// See [`TwoByTwo::odds_ratio`].
     pub fn risk_difference_score(&self, conf_level: f64) -> Result<Estimate> {
         let z = two_sided_z(conf_level)?;
+        if self.lacks_a_group() {
+            return Ok(UNDEFINED);
+        }
         let [a, b, c, d] = self.cells();
         let value = a / (a + b) - c / (c + d);
         let gap =
@@ -256,6 +268,13 @@ impl TwoByTwo {
         ChiSquared::new(less * less * n * (n / (n1 * n0)) * (n / (m1 * m0)), 1.0)
     }
 }
+
+/// No estimate and no interval: one of the groups has no persons.
+const UNDEFINED: Estimate = Estimate {
+    value: f64::NAN,
+    lower: f64::NAN,
+    upper: f64::NAN,
+};
 
 /// The estimate without its bounds where the standard error does not exist.
 fn defined(estimate: Estimate, se: f64) -> Estimate {

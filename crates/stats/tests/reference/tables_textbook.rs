@@ -211,3 +211,31 @@ fn large_tables_stay_exact() {
         1e-3,
     );
 }
+
+/// As R, which gives NaN for `0/0` and for every bound made from it.
+#[test]
+fn one_group_alone_has_no_interval() {
+    let exposed = TwoByTwo {
+        exposed_events: 5,
+        exposed_others: 4,
+        ..TwoByTwo::default()
+    };
+    let unexposed = TwoByTwo {
+        unexposed_events: 3,
+        unexposed_others: 4,
+        ..TwoByTwo::default()
+    };
+    for table in [exposed, unexposed] {
+        for found in [
+            table.risk_difference(0.95),
+            table.risk_difference_yates(0.95),
+            table.risk_difference_score(0.95),
+            table.risk_ratio_score(0.95),
+            table.odds_ratio_score(0.95),
+        ] {
+            let found = found.unwrap();
+            assert!(found.value.is_nan(), "{found:?}");
+            assert!(found.lower.is_nan() && found.upper.is_nan(), "{found:?}");
+        }
+    }
+}
