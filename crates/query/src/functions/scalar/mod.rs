@@ -5,6 +5,7 @@ mod age_band;
 mod concept_set;
 mod dates;
 mod days_between;
+mod e_value;
 mod is_descendant;
 mod person_time;
 
@@ -24,6 +25,7 @@ pub fn functions(vocabulary: &Vocabulary) -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::new_from_impl(age_band::AgeBand::new()),
         ScalarUDF::new_from_impl(days_between::DaysBetween::new()),
         ScalarUDF::new_from_impl(person_time::PersonTime::new()),
+        ScalarUDF::new_from_impl(e_value::EValue::new()),
         ScalarUDF::new_from_impl(is_descendant::IsDescendant::new(vocabulary)),
         ScalarUDF::new_from_impl(is_descendant::IsDescendant::prepared(vocabulary)),
         ScalarUDF::new_from_impl(concept_set::ConceptSet::new(vocabulary)),

@@ -39,16 +39,16 @@ impl Cell for EventsAndTime {
         let events = rows.number(0, row).unwrap_or_default();
         let time = rows.number(1, row).unwrap_or_default();
         if !(events >= 0.0 && events.fract() == 0.0 && events.is_finite()) {
-            return exec_err!("`events` is a count: a whole number of at least 0");
+            return exec_err!("events are counts: whole numbers, none of them negative");
         }
         if !(time >= 0.0 && time.is_finite()) {
-            return exec_err!("person-time is a number of days, at least 0");
+            return exec_err!("person-time and expected events are numbers, none of them negative");
         }
         sums[0] += events;
         sums[1] += time;
         if let Some(standard) = rows.number(2, row) {
             if !(standard >= 0.0 && standard.is_finite()) {
-                return exec_err!("a standard population is a number of at least 0");
+                return exec_err!("a standard population is a number that is not negative");
             }
             if sums[3] > 0.0 && sums[2] != standard {
                 return exec_err!("a stratum has one standard population, and rows differ");
