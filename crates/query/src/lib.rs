@@ -3,6 +3,7 @@
 mod error;
 pub mod functions;
 pub mod names;
+mod plan;
 pub mod script;
 mod session;
 mod spill;

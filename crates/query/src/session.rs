@@ -80,6 +80,7 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
         .with_runtime_env(runtime.build_arc()?)
         .with_default_features()
         .with_optimizer_rules(optimizer_rules())
+        .with_physical_optimizer_rules(crate::plan::rules())
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &vocabulary);

@@ -1,0 +1,213 @@
+//! Joins by person and more keys, over inputs that are divided by person only.
+//!
+//! The engine repartitions both sides unless they are divided by exactly the join's keys. But rows that agree in
+//! all keys agree in the person, so that inputs divided by person alone are divided well enough.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::{Partitioning, PhysicalExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
+use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties,
+    InputDistributionRequirements, PlanProperties, SendableRecordBatchStream,
+};
+
+/// Wraps the joins whose inputs are divided by one of their keys.
+#[derive(Debug)]
+pub(crate) struct Colocate;
+
+impl PhysicalOptimizerRule for Colocate {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| {
+            let key = plan.downcast_ref::<HashJoinExec>().and_then(shared_key);
+            Ok(match key {
+                Some(key) => Transformed::yes(Arc::new(ColocatedJoinExec { join: plan, key }) as _),
+                None => Transformed::no(plan),
+            })
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "Colocate"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// Takes the wrappers off.
+#[derive(Debug)]
+pub(crate) struct Expose;
+
+impl PhysicalOptimizerRule for Expose {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| {
+            Ok(match plan.downcast_ref::<ColocatedJoinExec>() {
+                Some(wrapped) => Transformed::yes(Arc::clone(&wrapped.join)),
+                None => Transformed::no(plan),
+            })
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "Expose"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// Which of several keys both inputs are divided by, at the same points.
+fn shared_key(join: &HashJoinExec) -> Option<usize> {
+    // A null-aware anti join looks at all rows of a side at once.
+    if join.on().len() < 2
+        || *join.partition_mode() != PartitionMode::Partitioned
+        || join.null_aware
+    {
+        return None;
+    }
+    join.on().iter().position(|(left, right)| {
+        let (Some(l), Some(r)) = (ranges(join.left(), left), ranges(join.right(), right)) else {
+            return false;
+        };
+        l.split_points() == r.split_points()
+            && l.ordering().first().options == r.ordering().first().options
+    })
+}
+
+/// The ranges by which an input is divided, if that is by this one expression.
+fn ranges<'a>(
+    input: &'a Arc<dyn ExecutionPlan>,
+    key: &Arc<dyn PhysicalExpr>,
+) -> Option<&'a datafusion::physical_expr::RangePartitioning> {
+    let Partitioning::Range(ranges) = &input.properties().partitioning else {
+        return None;
+    };
+    let by = ranges.ordering();
+    let same = by.len() == 1
+        && input
+            .equivalence_properties()
+            .eq_group()
+            .exprs_equal(&by.first().expr, key);
+    same.then_some(ranges)
+}
+
+/// A hash join that asks of its inputs to be divided by one of its keys only.
+#[derive(Debug)]
+struct ColocatedJoinExec {
+    join: Arc<dyn ExecutionPlan>,
+    /// The position among the join's keys.
+    key: usize,
+}
+
+impl ColocatedJoinExec {
+    fn hash_join(&self) -> Option<&HashJoinExec> {
+        self.join.downcast_ref::<HashJoinExec>()
+    }
+}
+
+impl DisplayAs for ColocatedJoinExec {
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !matches!(kind, DisplayFormatType::TreeRender) {
+            let by = self
+                .hash_join()
+                .and_then(|join| join.on().get(self.key))
+                .map(|(left, right)| format!("({left}, {right})"))
+                .unwrap_or_default();
+            write!(f, "ColocatedJoinExec: by={by}, ")?;
+        }
+        match self.hash_join() {
+            Some(join) => join.fmt_as(kind, f),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ExecutionPlan for ColocatedJoinExec {
+    fn name(&self) -> &'static str {
+        "ColocatedJoinExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.join.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.join.children()
+    }
+
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        self.input_distribution_requirements().into_per_child()
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        match self.hash_join().and_then(|join| join.on().get(self.key)) {
+            Some((left, right)) => InputDistributionRequirements::co_partitioned(vec![
+                Distribution::KeyPartitioned(vec![Arc::clone(left)]),
+                Distribution::KeyPartitioned(vec![Arc::clone(right)]),
+            ]),
+            None => self.join.input_distribution_requirements(),
+        }
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        self.join.maintains_input_order()
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.join.apply_expressions(f)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self {
+            join: Arc::clone(&self.join).replace_children(children, options)?,
+            key: self.key,
+        }))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        self.replace_children(children, options)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        self.join.execute(partition, context)
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        self.join.metrics()
+    }
+}

@@ -1,0 +1,61 @@
+//! What the engine's own planner does not know: rows lie patient by patient, in time order.
+//!
+//! And one thing that it takes to be so and is not: see [`build_order`].
+//!
+//! Three changes, each by what a plan declares of itself (partitioning and order), whatever made it: a scan, a
+//! view, a CTE, or a guard that passes its input's properties on.
+//!
+//! | change | instead of |
+//! |---|---|
+//! | a join by person and more keys runs range by range | repartitioning both sides |
+//! | rows sorted by person are sorted further within each person | a sort of everything |
+//! | windows run over whole chunks of persons, column by column | one evaluation per person |
+
+mod build_order;
+mod colocated_join;
+mod frames;
+mod keys;
+mod segment_sort;
+mod segment_window;
+mod segments;
+mod window_functions;
+
+use std::sync::Arc;
+
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+
+use build_order::HideBuildOrder;
+use colocated_join::{Colocate, Expose};
+use segment_sort::SortWithinSegments;
+use segment_window::WindowsOverSegments;
+
+/// The engine's physical rules with Columna's among them, each where its neighbours need it.
+pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = Vec::new();
+    let mut distributed = false;
+    for rule in PhysicalOptimizer::new().rules {
+        match rule.name() {
+            "EnsureRequirements" => {
+                rules.push(Arc::new(HideBuildOrder));
+                rules.push(Arc::new(Colocate));
+                rules.push(rule);
+                // Plain joins again, for the rules that narrow what a join returns.
+                rules.push(Arc::new(Expose));
+                distributed = true;
+            }
+            // Filters that joins hand down are routed by all their keys: not where one key decides.
+            "FilterPushdown" | "FilterPushdown(Post)" if distributed => {
+                rules.push(Arc::new(Colocate));
+                rules.push(rule);
+            }
+            "SanityCheckPlan" => {
+                rules.push(Arc::new(SortWithinSegments));
+                rules.push(Arc::new(WindowsOverSegments));
+                rules.push(rule);
+            }
+            _ => rules.push(rule),
+        }
+    }
+    rules
+}

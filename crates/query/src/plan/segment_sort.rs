@@ -1,0 +1,263 @@
+//! Sorts within persons what is sorted by person already.
+//!
+//! A chunk holds some thousand persons; each one's few rows are sorted by themselves. Nothing is merged, nothing
+//! spilled, and the first rows come out before the last ones are read.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::{SortColumn, lexsort_to_indices, partition, take_arrays};
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties,
+    InputDistributionRequirements, PlanProperties, SendableRecordBatchStream,
+};
+
+use super::keys;
+use super::segments::{self, Work};
+
+/// Sorts only within segments where the input is sorted by the first keys.
+#[derive(Debug)]
+pub(crate) struct SortWithinSegments;
+
+impl PhysicalOptimizerRule for SortWithinSegments {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| {
+            let prefix = match plan.downcast_ref::<SortExec>() {
+                Some(sort) => sorted_prefix(sort)?,
+                None => 0,
+            };
+            Ok(if prefix > 0 {
+                Transformed::yes(Arc::new(SegmentSortExec::new(plan, prefix)) as _)
+            } else {
+                Transformed::no(plan)
+            })
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "SortWithinSegments"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// How many of a sort's first keys its input is sorted by; 0 when the sort must stay as it is.
+fn sorted_prefix(sort: &SortExec) -> Result<usize> {
+    let input = sort.input();
+    let one_by_one =
+        sort.preserve_partitioning() || input.output_partitioning().partition_count() == 1;
+    if sort.fetch().is_some() || !one_by_one {
+        return Ok(0);
+    }
+    let properties = input.equivalence_properties();
+    let keys: Vec<_> = sort.expr().iter().cloned().collect();
+    let mut prefix = 0;
+    while prefix < keys.len() && properties.ordering_satisfy(keys[..=prefix].iter().cloned())? {
+        prefix += 1;
+    }
+    // A constant is sorted too, but all rows would be one segment.
+    let varies = keys[..prefix]
+        .iter()
+        .any(|key| properties.is_expr_constant(&key.expr).is_none());
+    Ok(if varies { prefix } else { 0 })
+}
+
+#[derive(Debug)]
+struct SegmentSortExec {
+    /// The sort that this one stands for: it knows the plan's properties.
+    sort: Arc<dyn ExecutionPlan>,
+    prefix: usize,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl SegmentSortExec {
+    fn new(sort: Arc<dyn ExecutionPlan>, prefix: usize) -> Self {
+        Self {
+            sort,
+            prefix,
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
+
+    fn keys(&self) -> Option<&LexOrdering> {
+        self.sort.downcast_ref::<SortExec>().map(SortExec::expr)
+    }
+}
+
+impl DisplayAs for SegmentSortExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.keys() {
+            Some(keys) => write!(
+                f,
+                "SegmentSortExec: expr=[{keys}], sorted_prefix={}",
+                self.prefix
+            ),
+            None => write!(f, "SegmentSortExec"),
+        }
+    }
+}
+
+impl ExecutionPlan for SegmentSortExec {
+    fn name(&self) -> &'static str {
+        "SegmentSortExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.sort.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.sort.children()
+    }
+
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        self.input_distribution_requirements().into_per_child()
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        self.sort.input_distribution_requirements()
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.sort.apply_expressions(f)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let sort = Arc::clone(&self.sort).replace_children(children, options)?;
+        // Another input may be sorted otherwise.
+        let prefix = match sort.downcast_ref::<SortExec>() {
+            Some(sort) => sorted_prefix(sort)?,
+            None => 0,
+        };
+        Ok(if prefix > 0 {
+            Arc::new(Self::new(sort, prefix))
+        } else {
+            sort
+        })
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        self.replace_children(children, options)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let children = self.sort.children();
+        let (Some(keys), [input]) = (self.keys(), children.as_slice()) else {
+            return self.sort.execute(partition, context);
+        };
+        let (keys, prefix) = (keys.clone(), self.prefix);
+        let work = Work {
+            name: "SegmentSort",
+            partition,
+            key: keys[..prefix].iter().map(|k| Arc::clone(&k.expr)).collect(),
+            schema: self.schema(),
+            metrics: BaselineMetrics::new(&self.metrics, partition),
+            each: move |chunk: &RecordBatch| sorted(chunk, &keys, prefix),
+        };
+        let input = input.execute(partition, Arc::clone(&context))?;
+        Ok(segments::stream(input, work, &context))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+/// A chunk of whole segments with each segment sorted.
+fn sorted(chunk: &RecordBatch, keys: &LexOrdering, prefix: usize) -> Result<RecordBatch> {
+    let columns = keys
+        .iter()
+        .map(|key| {
+            Ok(SortColumn {
+                values: key.expr.evaluate(chunk)?.into_array(chunk.num_rows())?,
+                options: Some(key.options),
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let order = match numbers(&columns[prefix..])? {
+        Some(numbers) => {
+            let before: Vec<ArrayRef> = columns[..prefix]
+                .iter()
+                .map(|c| ArrayRef::clone(&c.values))
+                .collect();
+            match within(&before, &numbers, chunk.num_rows())? {
+                Some(order) => order,
+                None => return Ok(chunk.clone()),
+            }
+        }
+        None => lexsort_to_indices(&columns, None)?,
+    };
+    let sorted = take_arrays(chunk.columns(), &order, None)?;
+    Ok(RecordBatch::try_new(chunk.schema(), sorted)?)
+}
+
+fn numbers(columns: &[SortColumn]) -> Result<Option<Vec<Vec<u128>>>> {
+    columns
+        .iter()
+        .map(|c| keys::numbers(&c.values, c.options.unwrap_or_default()))
+        .collect()
+}
+
+/// The order of the rows, or none when they are in order.
+fn within(before: &[ArrayRef], keys: &[Vec<u128>], rows: usize) -> Result<Option<UInt32Array>> {
+    let Ok(count) = u32::try_from(rows) else {
+        return datafusion::common::exec_err!(
+            "one person has more than four billion rows: no sort can hold them"
+        );
+    };
+    let compare = |a: &u32, b: &u32| {
+        for key in keys {
+            match key[*a as usize].cmp(&key[*b as usize]) {
+                Ordering::Equal => {}
+                unequal => return unequal,
+            }
+        }
+        Ordering::Equal
+    };
+    let mut order: Vec<u32> = (0..count).collect();
+    let mut changed = false;
+    for range in partition(before)?.ranges() {
+        let segment = &mut order[range];
+        if !segment.is_sorted_by(|a, b| compare(a, b).is_le()) {
+            segment.sort_by(compare);
+            changed = true;
+        }
+    }
+    Ok(changed.then(|| UInt32Array::from(order)))
+}

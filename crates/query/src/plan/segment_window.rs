@@ -1,0 +1,225 @@
+//! Windows partitioned by person over sorted rows: whole chunks of persons at a time.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::partition;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::window::WindowExpr;
+use datafusion::physical_expr::{OrderingRequirements, PhysicalExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, InputDistributionRequirements,
+    InputOrderMode, PlanProperties, SendableRecordBatchStream,
+};
+
+use super::frames::Layout;
+use super::segments::{self, Work, evaluate};
+use super::window_functions::Function;
+
+/// Puts windows whose functions all go column by column on the operator that does so.
+#[derive(Debug)]
+pub(crate) struct WindowsOverSegments;
+
+impl PhysicalOptimizerRule for WindowsOverSegments {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| {
+            Ok(match functions(plan.as_ref()) {
+                Some(functions) => {
+                    Transformed::yes(Arc::new(SegmentWindowExec::new(plan, functions)) as _)
+                }
+                None => Transformed::no(plan),
+            })
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "WindowsOverSegments"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// The window expressions of a node whose input is sorted by what they are partitioned by.
+fn window_expressions(plan: &dyn ExecutionPlan) -> Option<&[Arc<dyn WindowExpr>]> {
+    if let Some(window) = plan.downcast_ref::<BoundedWindowAggExec>() {
+        let plain =
+            window.state_observer().is_none() && window.input_order_mode == InputOrderMode::Sorted;
+        return plain.then(|| window.window_expr());
+    }
+    plan.downcast_ref::<WindowAggExec>()
+        .map(WindowAggExec::window_expr)
+}
+
+fn functions(plan: &dyn ExecutionPlan) -> Option<Vec<Function>> {
+    let exprs = window_expressions(plan)?;
+    let first = exprs.first()?;
+    let alike = exprs.iter().all(|expr| {
+        expr.partition_by() == first.partition_by() && expr.order_by() == first.order_by()
+    });
+    // Without PARTITION BY, the table is one segment: nothing for memory.
+    if first.partition_by().is_empty() || !alike {
+        return None;
+    }
+    let input = plan.children().first()?.schema();
+    exprs
+        .iter()
+        .map(|expr| Function::of(expr, &input))
+        .collect()
+}
+
+#[derive(Debug)]
+struct SegmentWindowExec {
+    /// The window that this one stands for: it knows the plan's properties.
+    window: Arc<dyn ExecutionPlan>,
+    functions: Vec<Function>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl SegmentWindowExec {
+    fn new(window: Arc<dyn ExecutionPlan>, functions: Vec<Function>) -> Self {
+        Self {
+            window,
+            functions,
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
+}
+
+impl DisplayAs for SegmentWindowExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let exprs = window_expressions(self.window.as_ref()).unwrap_or_default();
+        let names: Vec<&str> = exprs.iter().map(|expr| expr.name()).collect();
+        write!(f, "SegmentWindowExec: wdw=[{}]", names.join(", "))
+    }
+}
+
+impl ExecutionPlan for SegmentWindowExec {
+    fn name(&self) -> &'static str {
+        "SegmentWindowExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.window.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.window.children()
+    }
+
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        self.window.required_input_ordering()
+    }
+
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        self.input_distribution_requirements().into_per_child()
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        self.window.input_distribution_requirements()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.window.apply_expressions(f)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let window = Arc::clone(&self.window).replace_children(children, options)?;
+        Ok(Arc::new(Self::new(window, self.functions.clone())))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        self.replace_children(children, options)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let exprs = window_expressions(self.window.as_ref()).and_then(<[_]>::first);
+        let children = self.window.children();
+        let (Some(expr), [input]) = (exprs, children.as_slice()) else {
+            return self.window.execute(partition, context);
+        };
+        let by = expr.partition_by().to_vec();
+        let order: Vec<Arc<dyn PhysicalExpr>> = expr
+            .order_by()
+            .iter()
+            .map(|key| Arc::clone(&key.expr))
+            .collect();
+        let functions = self.functions.clone();
+        let schema = self.schema();
+        let work = Work {
+            name: "SegmentWindow",
+            partition,
+            key: by.clone(),
+            schema: Arc::clone(&schema),
+            metrics: BaselineMetrics::new(&self.metrics, partition),
+            each: move |chunk: &RecordBatch| windows(chunk, &by, &order, &functions, &schema),
+        };
+        let input = input.execute(partition, Arc::clone(&context))?;
+        Ok(segments::stream(input, work, &context))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+/// A chunk of whole segments with the functions' values beside it.
+fn windows(
+    chunk: &RecordBatch,
+    by: &[Arc<dyn PhysicalExpr>],
+    order: &[Arc<dyn PhysicalExpr>],
+    functions: &[Function],
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
+    let mut keys = evaluate(by, chunk)?;
+    let segments = partition(&keys)?.ranges();
+    let peers = if functions.iter().any(Function::needs_peers) {
+        keys.extend(evaluate(order, chunk)?);
+        partition(&keys)?.ranges()
+    } else {
+        Vec::new()
+    };
+    let layout = Layout {
+        rows: chunk.num_rows(),
+        segments,
+        peers,
+    };
+    let mut columns: Vec<ArrayRef> = chunk.columns().to_vec();
+    for function in functions {
+        columns.push(function.evaluate(chunk, &layout)?);
+    }
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
