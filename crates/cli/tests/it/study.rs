@@ -211,7 +211,7 @@ fn a_failed_step_spares_the_others() {
     let (spec, out) = (folder.path().join("s.yaml"), folder.path().join("out"));
     fs::write(
         &spec,
-        SPEC.replace("SELECT count(*) AS n", "SELECT CAST('x' AS INT) AS n"),
+        SPEC.replace("SELECT count(*) AS n", "SELECT CAST(''x'' AS INT) AS n"),
     )
     .expect("written");
     run(&spec, &out, &[]).fails(1, "analysis.sql");
