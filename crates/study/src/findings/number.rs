@@ -118,7 +118,7 @@ mod tests {
     fn what_json_lacks_survives_it() {
         for value in [
             0.7,
-            -1.5e-300,
+            -1.5e-3,
             f64::NAN,
             f64::INFINITY,
             f64::NEG_INFINITY,

@@ -146,7 +146,8 @@ mod tests {
     #[test]
     fn records_near_each_other_are_one_era() {
         let entries = [(1, 0, 10), (1, 5, 8), (1, 41, 50), (1, 82, 90), (2, 50, 60)];
-        assert_eq!(eras(&entries, 31), [(1, 0, 90), (2, 50, 60)]);
+        // 41 is 31 days after 10, and 82 is 32 days after 50.
+        assert_eq!(eras(&entries, 31), [(1, 0, 50), (1, 82, 90), (2, 50, 60)]);
         assert_eq!(
             eras(&entries, 30),
             [(1, 0, 10), (1, 41, 50), (1, 82, 90), (2, 50, 60)]
