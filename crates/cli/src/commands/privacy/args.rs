@@ -112,10 +112,10 @@ pub(crate) struct AccessArgs {
     #[arg(long, value_name = "ROLE", env = "COLUMNA_ROLE", requires = "store")]
     pub(crate) role: Option<String>,
     /// What for, by the policy
-    #[arg(long, value_name = "TEXT", env = "COLUMNA_PURPOSE", requires = "role")]
+    #[arg(long, value_name = "TEXT", env = "COLUMNA_PURPOSE")]
     pub(crate) purpose: Option<String>,
     /// In which project; may be left out where the role has only one
-    #[arg(long, value_name = "NAME", env = "COLUMNA_PROJECT", requires = "role")]
+    #[arg(long, value_name = "NAME", env = "COLUMNA_PROJECT")]
     pub(crate) project: Option<String>,
     /// Who asks, for the audit log and budgets; the user of this system unless told
     #[arg(
@@ -126,10 +126,10 @@ pub(crate) struct AccessArgs {
     )]
     pub(crate) principal: Option<String>,
     /// The policy; `STORE.privacy/policy.toml` unless told
-    #[arg(long, value_name = "FILE", env = "COLUMNA_POLICY", requires = "role")]
+    #[arg(long, value_name = "FILE", env = "COLUMNA_POLICY")]
     pub(crate) policy: Option<PathBuf>,
     /// Where the project's key is: a private FILE, `env:NAME` or `command:PROGRAM ARGUMENTS`
-    #[arg(long, value_name = "SOURCE", env = "COLUMNA_KEYS", requires = "role")]
+    #[arg(long, value_name = "SOURCE", env = "COLUMNA_KEYS")]
     pub(crate) keys: Option<String>,
     /// What each question of a differentially private role may spend, where it is to be less than the policy gives
     #[arg(long, value_name = "E", requires = "role")]
