@@ -14,15 +14,10 @@ mod left_out {
     use crate::error::CliError;
     use crate::settings::Settings;
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the signature of the other build"
-    )]
     pub(crate) fn run(_command: ClusterCommand, _settings: &Settings) -> Result<(), CliError> {
         Err(absent())
     }
 
-    #[expect(clippy::unused_async, reason = "the signature of the other build")]
     pub(crate) async fn session(
         _url: &str,
         _options: SessionOptions,
