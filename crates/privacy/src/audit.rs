@@ -151,6 +151,7 @@ impl AuditLog {
             serde_json::from_str(&text).map_err(|_| self.damaged("its head cannot be read"))?
         };
         let head = self.caught_up(head, end, &mut log)?;
+        let before = head.bytes;
         let entry = Entry {
             number: head.number + 1,
             time: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
@@ -173,7 +174,7 @@ impl AuditLog {
         let head = Head {
             number: entry.number,
             hash,
-            bytes: end + line.len() as u64,
+            bytes: before + line.len() as u64,
         };
         let text =
             serde_json::to_string(&head).map_err(|error| self.damaged(&error.to_string()))?;
