@@ -98,7 +98,7 @@ impl Story {
 
     /// What to try next.
     pub(crate) fn next_steps(&mut self, dir: &Path, store: &Path) -> Result<(), CliError> {
-        self.heading("6", "What to try next")?;
+        self.heading("7", "What to try next")?;
         let Self { dim, off, .. } = *self;
         let hospital = dir.join("hospital");
         for (command, about) in [
