@@ -10,7 +10,10 @@ use crate::support::{Ran, columna, command, files, folder, ran, store, text};
 
 const TOKEN: (&str, &str) = ("COLUMNA_CLUSTER_TOKEN", "only-for-this-test");
 
-const QUESTIONS: [&str; 4] = [
+const QUESTIONS: [&str; 5] = [
+    // DataFusion 55 counts some persons twice here where it is told the order of rows.
+    "SELECT count(*) AS n FROM (SELECT DISTINCT o.person_id, a.ancestor_concept_id FROM condition_occurrence o \
+     JOIN concept_ancestor a ON a.descendant_concept_id = o.condition_concept_id)",
     "SELECT gender_concept_id, count(*) AS n FROM person GROUP BY 1 ORDER BY 1",
     "SELECT c.concept_name, count(DISTINCT o.person_id) AS n FROM condition_occurrence o \
      JOIN concept c ON c.concept_id = o.condition_concept_id GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10",
@@ -107,7 +110,7 @@ fn answers_are_the_same_while_executors_are_killed() {
         // Dropping kills: idle in the first round, and in the middle of whatever was planned for it later on.
         let asked = std::thread::spawn({
             let address = address.clone();
-            move || ask(&address, QUESTIONS[2]).ok()
+            move || ask(&address, QUESTIONS[3]).ok()
         });
         sleep(Duration::from_millis(40 * round));
         executors.remove(0);
