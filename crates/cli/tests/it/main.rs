@@ -5,6 +5,7 @@
 mod arguments;
 #[cfg(feature = "cluster")]
 mod cluster;
+mod cohorts;
 mod demo;
 mod formats;
 mod interrupts;

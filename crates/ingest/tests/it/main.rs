@@ -1,5 +1,9 @@
 //! Whole ingests: real data, damaged data, little memory, several deliveries.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod conformance;
 mod damaged;
