@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Build cohorts from OHDSI definitions, explain and check them
     #[command(subcommand)]
     Cohort(crate::commands::cohort::args::CohortCommand),
+    /// Measure what a hospital's questions cost
+    #[command(subcommand)]
+    Bench(crate::commands::bench::args::BenchCommand),
     /// Look after privacy: policies, keys, budgets, the audit log
     #[command(subcommand)]
     Privacy(crate::commands::privacy::args::PrivacyCommand),

@@ -45,6 +45,7 @@ fn run(command: Command, settings: &Settings) -> Result<(), CliError> {
         Command::Cluster(command) => commands::cluster::run(command, settings),
         Command::Sql(args) => commands::sql::run(&args, settings),
         Command::Cohort(command) => commands::cohort::run(&command, settings),
+        Command::Bench(command) => commands::bench::run(&command, settings),
         Command::Privacy(command) => commands::privacy::run(&command),
         Command::Study(command) => commands::study::run(command, settings),
         #[cfg(unix)]

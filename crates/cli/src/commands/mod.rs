@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod bench;
 pub(crate) mod cluster;
 pub(crate) mod cohort;
 pub(crate) mod completions;

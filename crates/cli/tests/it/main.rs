@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test may end at the first surprise")]
 
 mod arguments;
+mod bench;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod cohorts;

@@ -1,0 +1,331 @@
+//! `columna bench run`: a store, the questions, a table of what they cost.
+
+use std::fs;
+use std::io::{Write, stderr, stdout};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Instant;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use columna_ingest::{Format, IngestOptions};
+use columna_query::{SessionOptions, script};
+use columna_store::Store;
+use columna_synth::{SynthFormat, SynthOptions};
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::prelude::SessionContext;
+
+use super::args::RunArgs;
+use super::cold;
+use super::digest::digest;
+use super::figures::{Figures, Measured};
+use super::suite::{Question, chosen};
+use crate::args::Format as OutputFormat;
+use crate::error::CliError;
+use crate::output::{Style, printer};
+use crate::progress::progress;
+use crate::settings::Settings;
+use crate::size::{human_bytes, human_count, plural};
+
+/// The seed of the synthetic hospital.
+const SEED: u64 = 1;
+
+/// The answers on synthetic hospitals, which DuckDB gave too: patients, question, digest.
+const EXPECTED: &str = include_str!("../../../../../benches/queries/expected.tsv");
+
+/// Runs `columna bench run`.
+pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
+    let questions = chosen(&args.queries)?;
+    let url = match &args.store {
+        Some(url) => url.clone(),
+        None => synthetic(args, settings)?,
+    };
+    let runtime = crate::commands::runtime(args.threads)?;
+    let store = runtime.block_on(crate::commands::open(&url))?;
+    let snapshot = runtime
+        .block_on(store.snapshot(None))
+        .map_err(|error| CliError::engine(&error))?;
+    let mut figures = Figures {
+        columna: env!("CARGO_PKG_VERSION").to_owned(),
+        system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        threads: args
+            .threads
+            .unwrap_or_else(|| available_parallelism().map_or(1, usize::from)),
+        memory_limit: args.memory_limit,
+        patients: snapshot.table("person").map_or(0, |table| table.rows),
+        rows: snapshot.rows(),
+        bytes: snapshot.bytes(),
+        questions: Vec::new(),
+    };
+    say(
+        settings,
+        &format!(
+            "{}, {} in {}, {}",
+            plural(figures.patients, "patient"),
+            plural(figures.rows, "row"),
+            human_bytes(figures.bytes),
+            plural(figures.threads as u64, "thread"),
+        ),
+    );
+    let context = runtime
+        .block_on(columna_query::session(SessionOptions {
+            store: Some(store),
+            memory_limit: args.memory_limit,
+            threads: args.threads,
+            ..SessionOptions::default()
+        }))
+        .map_err(|error| CliError::engine(&error))?;
+    let scripts = tempfile::tempdir().map_err(|error| CliError::io("make", "a folder", &error))?;
+    for question in &questions {
+        let mut measured = runtime.block_on(warm(&context, question, args.runs))?;
+        if !args.no_cold {
+            let script = scripts.path().join("question.sql");
+            fs::write(&script, &question.sql)
+                .map_err(|error| CliError::io("write", script.display(), &error))?;
+            let cold = cold::ask(&url, &script, &limits(args))?;
+            (measured.cold, measured.peak) = (Some(cold.seconds), cold.peak);
+        }
+        say(
+            settings,
+            &format!("{}: {:.3} s", measured.name, measured.median()),
+        );
+        figures.questions.push(measured);
+    }
+    print(&figures, settings)?;
+    if let Some(path) = &args.json {
+        let text =
+            serde_json::to_string_pretty(&figures).map_err(|error| CliError::engine(&error))?;
+        fs::write(path, text).map_err(|error| CliError::io("write", path.display(), &error))?;
+    }
+    if args.store.is_some() {
+        return Ok(());
+    }
+    let differing = differing(&figures);
+    if differing.is_empty() {
+        Ok(())
+    } else {
+        Err(CliError::failed(format!(
+            "answers are not those recorded: {}",
+            differing.join(", ")
+        )))
+    }
+}
+
+/// The store of the synthetic hospital, made where there is none.
+fn synthetic(args: &RunArgs, settings: &Settings) -> Result<String, CliError> {
+    let url = args
+        .dir
+        .join(format!("store-{}", args.patients))
+        .display()
+        .to_string();
+    let runtime = crate::commands::runtime(args.threads)?;
+    if runtime.block_on(is_filled(&url)) {
+        return Ok(url);
+    }
+    let hospital = args.dir.join(format!("hospital-{}", args.patients));
+    remove(&hospital)?;
+    remove(Path::new(&url))?;
+    crate::commands::synth::make(
+        &hospital,
+        &SynthOptions {
+            patients: args.patients,
+            seed: SEED,
+            format: SynthFormat::OmopParquet,
+            progress: progress(settings),
+            ..SynthOptions::default()
+        },
+    )?;
+    let options = IngestOptions {
+        format: Format::Omop,
+        progress: progress(settings),
+        ..IngestOptions::default()
+    };
+    runtime.block_on(crate::commands::ingest::store(&hospital, &url, &options))?;
+    remove(&hospital)?;
+    Ok(url)
+}
+
+async fn is_filled(url: &str) -> bool {
+    let Ok(store) = Store::open(url).await else {
+        return false;
+    };
+    store
+        .snapshot(None)
+        .await
+        .is_ok_and(|snapshot| snapshot.rows() > 0)
+}
+
+/// Removes a folder that an earlier run left half made.
+fn remove(folder: &Path) -> Result<(), CliError> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .map_err(|error| CliError::io("remove", folder.display(), &error))?;
+    }
+    Ok(())
+}
+
+fn limits(args: &RunArgs) -> Vec<String> {
+    let mut limits = Vec::new();
+    if let Some(bytes) = args.memory_limit {
+        limits.extend(["--memory-limit".to_owned(), bytes.to_string()]);
+    }
+    if let Some(threads) = args.threads {
+        limits.extend(["--threads".to_owned(), threads.to_string()]);
+    }
+    limits
+}
+
+async fn warm(
+    context: &SessionContext,
+    question: &Question,
+    runs: u32,
+) -> Result<Measured, CliError> {
+    let mut measured = Measured {
+        name: question.name.clone(),
+        rows: 0,
+        digest: String::new(),
+        warm: Vec::new(),
+        cold: None,
+        peak: None,
+        scanned_rows: 0,
+        scanned_bytes: 0,
+    };
+    for run in 0..=runs {
+        let began = Instant::now();
+        let frame = script::sql(context, &question.sql).await;
+        let frame = frame.map_err(|error| failed(question, &error))?;
+        let task = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await;
+        let plan = plan.map_err(|error| failed(question, &error))?;
+        let batches = collect(Arc::clone(&plan), task).await;
+        let batches = batches.map_err(|error| failed(question, &error))?;
+        if run == 0 {
+            measured.rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+            measured.digest = digest(&batches).map_err(|error| failed(question, &error))?;
+            let mut scanned = [0, 0];
+            scans(&plan, &mut scanned);
+            [measured.scanned_rows, measured.scanned_bytes] = scanned;
+        } else {
+            measured.warm.push(began.elapsed().as_secs_f64());
+        }
+    }
+    Ok(measured)
+}
+
+fn failed(question: &Question, error: &(dyn std::error::Error + 'static)) -> CliError {
+    match CliError::engine(error) {
+        CliError::Failed(mut report) => {
+            report.message = format!("{}: {}", question.name, report.message);
+            CliError::Failed(report)
+        }
+        other => other,
+    }
+}
+
+/// Adds up the rows and bytes of the scans, which are a plan's leaves.
+fn scans(plan: &Arc<dyn ExecutionPlan>, into: &mut [u64; 2]) {
+    for child in plan.children() {
+        scans(child, into);
+    }
+    if let Some(metrics) = plan.metrics().filter(|_| plan.children().is_empty()) {
+        let bytes = metrics.sum_by_name("bytes_scanned");
+        into[0] += metrics.output_rows().unwrap_or(0) as u64;
+        into[1] += bytes.map_or(0, |bytes| bytes.as_usize()) as u64;
+    }
+}
+
+fn print(figures: &Figures, settings: &Settings) -> Result<(), CliError> {
+    let questions = &figures.questions;
+    let texts = |of: &dyn Fn(&Measured) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(questions.iter().map(of)))
+    };
+    let seconds = |value: f64| format!("{value:.3}");
+    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let rows = questions.iter().map(|measured| measured.rows);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate is not negative, and its fraction does not matter"
+    )]
+    let rate = |measured: &Measured| human_count(measured.rows_per_second() as u64);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("question", texts(&|m| m.name.clone())),
+        ("rows", Arc::new(UInt64Array::from_iter_values(rows))),
+        ("median_s", texts(&|m| seconds(m.median()))),
+        ("spread_s", texts(&|m| seconds(m.spread()))),
+        ("cold_s", texts(&|m| or_dash(m.cold.map(seconds)))),
+        ("rows_per_s", texts(&rate)),
+        ("read", texts(&|m| human_bytes(m.scanned_bytes))),
+        ("peak_memory", texts(&|m| or_dash(m.peak.map(human_bytes)))),
+        ("answer", texts(&|m| m.digest.clone())),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).map_err(|error| CliError::engine(&error))?;
+    let style = Style {
+        box_drawing: settings.utf8,
+        colour: settings.colour_out,
+        file: false,
+    };
+    let mut printer = printer(
+        OutputFormat::Table,
+        &batch.schema(),
+        Box::new(stdout()),
+        style,
+    )?;
+    printer.write(&batch)?;
+    printer.finish()
+}
+
+/// The suite's questions whose answers are recorded for this hospital and are others.
+fn differing(figures: &Figures) -> Vec<&str> {
+    let patients = figures.patients.to_string();
+    let expected: Vec<[&str; 3]> = EXPECTED
+        .lines()
+        .filter_map(|line| line.split('\t').collect::<Vec<_>>().try_into().ok())
+        .filter(|[of, _, _]: &[&str; 3]| *of == patients)
+        .collect();
+    let differs = |measured: &&Measured| {
+        let expected = expected.iter().find(|[_, name, _]| *name == measured.name);
+        expected.is_some_and(|[_, _, digest]| *digest != measured.digest)
+    };
+    let questions = figures.questions.iter().filter(differs);
+    questions.map(|measured| measured.name.as_str()).collect()
+}
+
+fn say(settings: &Settings, text: &str) {
+    if !settings.quiet {
+        // Standard error may be gone; the figures come on standard output.
+        let _ = writeln!(stderr(), "{text}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_answer_is_named_and_other_hospitals_are_not_judged() {
+        let measured = Measured {
+            name: "02_top_conditions".to_owned(),
+            rows: 25,
+            digest: "0".repeat(16),
+            warm: vec![1.0],
+            cold: None,
+            peak: None,
+            scanned_rows: 1,
+            scanned_bytes: 1,
+        };
+        let mut figures = Figures {
+            columna: String::new(),
+            system: String::new(),
+            threads: 1,
+            memory_limit: None,
+            patients: 1000,
+            rows: 1,
+            bytes: 1,
+            questions: vec![measured],
+        };
+        assert_eq!(differing(&figures), ["02_top_conditions"]);
+        figures.patients = 999;
+        assert!(differing(&figures).is_empty());
+    }
+}
