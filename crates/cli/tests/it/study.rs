@@ -259,3 +259,53 @@ fn a_killed_run_goes_on() {
         fs::remove_dir_all(&done).expect("removed");
     }
 }
+
+#[test]
+fn what_the_data_do_not_allow_is_said_and_the_rest_is_reported() {
+    let folder = folder();
+    let (spec, out) = (folder.path().join("study.yaml"), folder.path().join("run"));
+    // Nobody has a record of concept 1, so that there is nothing to fit a model to.
+    let text = "\
+title: Drugs
+question: Which?
+cohorts:
+  one: { drug: 1308216, gap: 30 }
+  other: { drug: 1332418, gap: 30, label: Amlodipine }
+  never: { condition: 1, label: Martian flu }
+design: { target: one, comparator: other, observation: first }
+outcomes:
+  never:
+covariates: { sparse: false }
+analyses: [attrition, cox]
+";
+    fs::write(&spec, text).expect("written");
+    let ran = run(&spec, &out, &[]);
+    assert!(
+        ran.err
+            .contains("analysis.cox (not computed: there is no event"),
+        "{}",
+        ran.err
+    );
+    ran.ok();
+    let found = json(&out.join("findings/cox.json"));
+    assert_eq!(found["kind"], "not_estimable");
+    assert_eq!(found["found"]["counts"][1][0], "Amlodipine");
+    assert_eq!(found["found"]["counts"][1][2], 0);
+    let report = fs::read_to_string(out.join("report.html")).expect("a report");
+    // The outcome is called as its cohort is, and the group as its name says.
+    for said in [
+        "No hazard ratio of martian flu",
+        "These data do not allow this analysis",
+        "One: 0 events in",
+    ] {
+        assert!(report.contains(said), "`{said}` is not in the report");
+    }
+    // It is said again when nothing is computed anew.
+    let again = run(&spec, &out, &[]);
+    assert!(
+        again.err.contains("unchanged  analysis.cox (not computed"),
+        "{}",
+        again.err
+    );
+    assert_eq!(again.code, 0);
+}

@@ -47,6 +47,9 @@ pub struct CoxModel {
     pub dropped: Vec<String>,
     /// Terms without a finite estimate.
     pub infinite: Vec<String>,
+    /// Why it could not be fitted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
 }
 
 /// Hazard ratios.

@@ -125,6 +125,17 @@ pub struct Readmission {
     pub groups: Vec<ReadmissionGroup>,
 }
 
+/// An analysis that these data do not allow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotEstimable {
+    /// The outcome, if it is about one.
+    pub outcome: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Persons and events by group.
+    pub counts: Vec<(String, u64, u64)>,
+}
+
 /// A query's answer, as text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sql {

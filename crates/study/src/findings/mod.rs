@@ -10,7 +10,9 @@ pub use comparison::{
     Calibration, Coefficient, ControlResult, Controls, Cox, CoxModel, Grid, GridRow, Logistic,
     LogisticModel, Subgroup, Subgroups,
 };
-pub use counts::{Arm, Incidence, Rate, RateCell, Rates, Readmission, ReadmissionGroup, Sql};
+pub use counts::{
+    Arm, Incidence, NotEstimable, Rate, RateCell, Rates, Readmission, ReadmissionGroup, Sql,
+};
 pub use curves::{CauseCurve, Competing, Curve, FineGray, KaplanMeier, Landmark, Point, Rmst};
 pub use number::{Interval, Num};
 pub use population::{
@@ -52,4 +54,6 @@ pub enum Finding {
     Grid(Grid),
     /// A query's answer.
     Sql(Sql),
+    /// The data do not allow the analysis.
+    NotEstimable(NotEstimable),
 }

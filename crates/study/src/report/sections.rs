@@ -8,10 +8,11 @@ use super::number::{
 use super::{Found, Section};
 use crate::findings::{
     Attrition, BalanceRow, Competing, Controls, Cox, Distribution, Finding, Grid, Incidence,
-    KaplanMeier, Logistic, Num, Propensity, Rates, Readmission, Sql, Subgroups, TableOne,
+    KaplanMeier, Logistic, NotEstimable, Num, Propensity, Rates, Readmission, Sql, Subgroups,
+    TableOne,
 };
 use crate::run::{RunRecord, StepStatus};
-use crate::spec::{Kind, Spec, Study};
+use crate::spec::{Kind, Spec, Study, plain as plain_name};
 use crate::steps::float;
 
 /// The heading of an analysis.
@@ -20,6 +21,13 @@ pub(super) fn heading(found: &Found<'_>) -> String {
         return title.clone();
     }
     match &found.finding {
+        Finding::NotEstimable(one) => {
+            let kind = plain_name(found.analysis.kind.name());
+            match &one.outcome {
+                Some(outcome) => format!("{kind}: {}", lower(outcome)),
+                None => kind,
+            }
+        }
         Finding::Attrition(_) => "Who is in the study".to_owned(),
         Finding::TableOne(_) => "Characteristics at the index date".to_owned(),
         Finding::Propensity(_) => "Propensity score and balance".to_owned(),
@@ -75,8 +83,24 @@ pub(super) fn section(spec: &Spec, found: &Found<'_>) -> Section {
         Finding::Subgroups(one) => subgroups(&mut part, id, one),
         Finding::Grid(one) => grid(&mut part, id, one),
         Finding::Sql(one) => sql(&mut part, one),
+        Finding::NotEstimable(one) => not_estimable(&mut part, one),
     }
     part
+}
+
+fn not_estimable(part: &mut Section, one: &NotEstimable) {
+    part.note(&format!(
+        "These data do not allow this analysis: {}.",
+        one.reason
+    ));
+    let mut table = Table::new(
+        "Events",
+        &[("Group", false), ("Persons", true), ("Events", true)],
+    );
+    for (group, persons, events) in &one.counts {
+        table.row(vec![group.clone(), whole(*persons), whole(*events)]);
+    }
+    part.table(&table);
 }
 
 fn attrition(part: &mut Section, id: &str, one: &Attrition) {
@@ -502,6 +526,12 @@ fn cox(part: &mut Section, id: &str, one: &Cox) {
         ));
     }
     for model in &one.models {
+        if let Some(why) = &model.note {
+            part.note(&format!(
+                "These data do not allow the model \"{}\": {why}.",
+                model_name(model.model)
+            ));
+        }
         if !model.infinite.is_empty() || !model.dropped.is_empty() {
             part.note(&format!(
                 "In the model \"{}\", terms without a finite estimate: {}; dropped as combinations of others: {}.",

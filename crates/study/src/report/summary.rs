@@ -4,8 +4,8 @@ use super::Found;
 use super::html::escape;
 use super::number::{p_words, ratio_interval, whole};
 use super::sections::lower;
-use crate::findings::{Attrition, Controls, Cox, Finding, Incidence, Propensity};
-use crate::spec::{Model, Spec};
+use crate::findings::{Attrition, Controls, Cox, Finding, Incidence, NotEstimable, Propensity};
+use crate::spec::{Kind, Model, Spec};
 
 fn attrition<'a>(found: &'a [Found<'_>]) -> Option<&'a Attrition> {
     found.iter().find_map(|one| match &one.finding {
@@ -14,11 +14,12 @@ fn attrition<'a>(found: &'a [Found<'_>]) -> Option<&'a Attrition> {
     })
 }
 
-fn main_cox<'a>(found: &'a [Found<'_>]) -> Option<&'a Cox> {
-    found.iter().find_map(|one| match &one.finding {
-        Finding::Cox(one) => Some(one),
-        _ => None,
-    })
+/// The first of the Cox models, whatever came of it.
+fn main_cox<'a>(found: &'a [Found<'_>]) -> Option<&'a Finding> {
+    found
+        .iter()
+        .find(|one| matches!(one.analysis.kind, Kind::Cox { .. }))
+        .map(|one| &one.finding)
 }
 
 /// The summary as HTML.
@@ -33,8 +34,10 @@ pub(super) fn summary(spec: &Spec, found: &[Found<'_>]) -> String {
     } else if let Some(persons) = Some(persons(found)).filter(|text| !text.is_empty()) {
         html.push_str(&format!("<p><strong>Population.</strong>{persons}</p>"));
     }
-    if let Some(cox) = main_cox(found) {
+    if let Some(Finding::Cox(cox)) = main_cox(found) {
         html.push_str(&result(spec, cox));
+    } else if let Some(Finding::NotEstimable(one)) = main_cox(found) {
+        html.push_str(&unknown(one));
     } else if let Some(rates) = found.iter().find_map(|one| match &one.finding {
         Finding::Incidence(one) => Some(one),
         _ => None,
@@ -107,7 +110,7 @@ fn result(spec: &Spec, cox: &Cox) -> String {
         ),
         super::number::fixed(spec.confidence * 100.0, 0),
         escape(&words),
-        escape(&capital(&p_words(main.p_value))),
+        escape(&format!("({})", p_words(main.p_value))),
         escape(&main.label)
     );
     if let Some(crude) = cox
@@ -141,8 +144,25 @@ fn result(spec: &Spec, cox: &Cox) -> String {
     html
 }
 
-fn capital(text: &str) -> String {
-    format!("({text})")
+fn unknown(one: &NotEstimable) -> String {
+    let counts: Vec<String> = one
+        .counts
+        .iter()
+        .map(|(group, persons, events)| {
+            format!(
+                "{}: {} events in {} persons",
+                escape(group),
+                whole(*events),
+                whole(*persons)
+            )
+        })
+        .collect();
+    format!(
+        "<div class=\"key\"><p class=\"big\">No hazard ratio of {}</p><p>These data do not allow one: {}.</p><p class=\"soft\">{}.</p></div>",
+        escape(&lower(one.outcome.as_deref().unwrap_or("the outcome"))),
+        escape(&one.reason),
+        counts.join(". ")
+    )
 }
 
 fn rate(one: &Incidence) -> String {

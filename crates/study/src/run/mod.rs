@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::frame::write_bytes;
 use crate::spec::Study;
 use plan::{Step, plan};
+use task::Done;
 
 /// Where the data come from and on whose behalf.
 #[derive(Debug, Clone)]
@@ -63,6 +64,8 @@ pub enum Event {
         seconds: f64,
         /// Whether it was taken from an earlier run.
         reused: bool,
+        /// What its result lacks.
+        note: Option<String>,
     },
     /// A step failed.
     Failed {
@@ -158,6 +161,7 @@ pub async fn run(
             step: "report".to_owned(),
             seconds: begin.elapsed().as_secs_f64(),
             reused: false,
+            note: None,
         });
     }
     record.seconds = started.elapsed().as_secs_f64();
@@ -210,7 +214,7 @@ async fn execute(
     let mut begun = vec![false; steps.len()];
     let mut lost = vec![false; steps.len()];
     let mut failure = None;
-    let mut running: JoinSet<(usize, f64, Result<Vec<Output>>)> = JoinSet::new();
+    let mut running: JoinSet<(usize, f64, Result<Done>)> = JoinSet::new();
     let mut keys = vec![String::new(); steps.len()];
     loop {
         // What needs a lost step is lost; what needs only finished ones can begin.
@@ -243,6 +247,7 @@ async fn execute(
                     step: step.name.clone(),
                     seconds: 0.0,
                     reused: true,
+                    note: known.message.clone(),
                 });
                 record.steps.push(known.clone());
                 done[at] = Some(known);
@@ -266,20 +271,21 @@ async fn execute(
         })?;
         let name = &steps[at].name;
         match outcome {
-            Ok(outputs) => {
+            Ok(Done { outputs, note }) => {
                 let step = StepRecord {
                     name: name.clone(),
                     status: StepStatus::Computed,
                     key: keys[at].clone(),
                     seconds,
                     outputs,
-                    message: None,
+                    message: note.clone(),
                 };
                 step.write(&shared.out)?;
                 notify(Event::Finished {
                     step: name.clone(),
                     seconds,
                     reused: false,
+                    note,
                 });
                 record.steps.push(step.clone());
                 done[at] = Some(step);

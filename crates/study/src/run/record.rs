@@ -61,7 +61,7 @@ pub struct StepRecord {
     pub seconds: f64,
     /// Its files.
     pub outputs: Vec<Output>,
-    /// Why it failed.
+    /// Why it failed, or what its result lacks.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub message: Option<String>,
 }

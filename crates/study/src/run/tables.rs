@@ -472,6 +472,15 @@ fn table(finding: &Finding) -> Table {
             rows.push(row![&one.query]);
             vec!["query"]
         }
+        Finding::NotEstimable(one) => {
+            for (group, persons, events) in &one.counts {
+                rows.push(row![&one.reason, group, *persons, *events]);
+            }
+            if one.counts.is_empty() {
+                rows.push(row![&one.reason, Cell::Empty, Cell::Empty, Cell::Empty]);
+            }
+            vec!["not_computed", "group", "persons", "events"]
+        }
     };
     (names, rows)
 }

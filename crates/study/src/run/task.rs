@@ -11,11 +11,11 @@ use super::plan::{Task, main_model};
 use super::record::{Output, hash_of, write_json};
 use super::tables;
 use crate::error::{Error, Result};
-use crate::findings::Finding;
+use crate::findings::{Finding, NotEstimable};
 use crate::frame;
 use crate::spec::{Kind, Spec};
 use crate::steps::covariates::Dense;
-use crate::steps::data::Data;
+use crate::steps::data::{Data, groups};
 use crate::steps::sparse::Sparse;
 use crate::steps::{
     cohort, competing, controls, covariates, cox, follow_up, grid, incidence, kaplan_meier,
@@ -48,21 +48,31 @@ pub(super) async fn register(shared: &Shared, task: &Task) -> Result<()> {
     Ok(())
 }
 
-/// Performs it; the answer is its files.
-pub(super) async fn perform(shared: &Arc<Shared>, name: &str, task: &Task) -> Result<Vec<Output>> {
+/// What a step leaves.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// Its files.
+    pub(super) outputs: Vec<Output>,
+    /// What its result lacks.
+    pub(super) note: Option<String>,
+}
+
+/// Performs it.
+pub(super) async fn perform(shared: &Arc<Shared>, name: &str, task: &Task) -> Result<Done> {
     let spec = &shared.study.spec;
     let work = shared.work();
+    let mut note = None;
     let files = match task {
         Task::Cohort(one) => {
             let Some(cohort) = spec.cohort(one) else {
-                return Ok(Vec::new());
+                return Ok(Done::default());
             };
             let batch = cohort::build(&shared.ctx, cohort, &shared.study.folder()).await?;
             table(shared, task, &batch)?
         }
         Task::Population => {
             let Some(design) = &spec.design else {
-                return Ok(Vec::new());
+                return Ok(Done::default());
             };
             let names = std::iter::once(&design.target)
                 .chain(&design.comparator)
@@ -108,7 +118,7 @@ pub(super) async fn perform(shared: &Arc<Shared>, name: &str, task: &Task) -> Re
         }
         Task::Analysis(at) => {
             let Some(analysis) = spec.analyses.get(*at) else {
-                return Ok(Vec::new());
+                return Ok(Done::default());
             };
             let (found, answer) = match &analysis.kind {
                 Kind::Rates(wanted) => {
@@ -135,9 +145,16 @@ pub(super) async fn perform(shared: &Arc<Shared>, name: &str, task: &Task) -> Re
                 }
                 _ => {
                     let (shared, at) = (Arc::clone(shared), *at);
-                    (blocking(name, move || analyse(&shared, at)).await?, None)
+                    let found = blocking(name, move || match analyse(&shared, at) {
+                        Err(Error::Statistic(why)) => not_estimable(&shared, at, &why),
+                        other => other,
+                    });
+                    (found.await?, None)
                 }
             };
+            if let Finding::NotEstimable(one) = &found {
+                note = Some(format!("not computed: {}", one.reason));
+            }
             let path = format!("findings/{}.json", analysis.id);
             write_json(&shared.out.join(&path), &found)?;
             let mut files = vec![path];
@@ -152,7 +169,8 @@ pub(super) async fn perform(shared: &Arc<Shared>, name: &str, task: &Task) -> Re
         }
     };
     register(shared, task).await?;
-    outputs(&shared.out, files)
+    let outputs = outputs(&shared.out, files)?;
+    Ok(Done { outputs, note })
 }
 
 async fn blocking<T: Send + 'static>(
@@ -219,6 +237,27 @@ fn adjust_or_follow(shared: &Shared, task: &Task) -> Result<Vec<String>> {
 fn label(spec: &Spec, outcome: &str) -> String {
     spec.outcome(outcome)
         .map_or_else(|| outcome.to_owned(), |one| one.label.clone())
+}
+
+/// What there is to say of an analysis that the data do not allow. The other analyses and the report go on.
+fn not_estimable(shared: &Shared, at: usize, why: &columna_stats::Error) -> Result<Finding> {
+    let (spec, work) = (&shared.study.spec, shared.work());
+    let mut found = NotEstimable {
+        outcome: None,
+        reason: why.to_string(),
+        counts: Vec::new(),
+    };
+    if let Some(outcome) = spec.analyses[at].kind.outcome() {
+        let data = Data::read(&work, spec)?;
+        let names = groups(spec);
+        let counts = cox::counts(&data, &Data::follow_up(&work, outcome)?, names.len(), None);
+        let counted = names.into_iter().zip(counts);
+        found.outcome = Some(label(spec, outcome));
+        found.counts = counted
+            .map(|(group, (persons, events, _))| (group, persons, events))
+            .collect();
+    }
+    Ok(Finding::NotEstimable(found))
 }
 
 fn analyse(shared: &Shared, at: usize) -> Result<Finding> {

@@ -217,6 +217,26 @@ impl Kind {
         }
     }
 
+    /// The outcome that it is about.
+    pub fn outcome(&self) -> Option<&str> {
+        match self {
+            Self::KaplanMeier { outcome, .. }
+            | Self::Cox { outcome, .. }
+            | Self::CompetingRisks { outcome, .. }
+            | Self::Incidence { outcome }
+            | Self::Logistic { outcome, .. }
+            | Self::Subgroups { outcome, .. }
+            | Self::Sensitivity { outcome, .. } => Some(&outcome.value),
+            Self::Attrition
+            | Self::TableOne { .. }
+            | Self::Propensity
+            | Self::Rates(_)
+            | Self::Readmission(_)
+            | Self::NegativeControls
+            | Self::Sql { .. } => None,
+        }
+    }
+
     /// Whether it is about the persons of the design.
     pub fn needs_design(&self) -> bool {
         !matches!(

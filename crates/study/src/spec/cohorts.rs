@@ -312,8 +312,12 @@ pub(super) fn cohorts(
 }
 
 /// A name as words.
-pub(super) fn plain(name: &str) -> String {
-    name.replace('_', " ")
+pub(crate) fn plain(name: &str) -> String {
+    let words = name.replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }
 
 fn source(fields: &Fields<'_>, sets: &Sets, files: &mut super::load::Files) -> Option<Source> {

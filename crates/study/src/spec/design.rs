@@ -3,7 +3,7 @@
 use columna_model::Day;
 use serde::Serialize;
 
-use super::cohorts::plain;
+use super::cohorts::{Cohort, plain};
 use super::decode::{Decoder, Fields, Located};
 use super::words;
 use crate::yaml::{Node, Value};
@@ -461,7 +461,17 @@ pub(super) fn risk_end(fields: &Fields<'_>, node: &Node, path: &str) -> Option<R
     }
 }
 
-pub(super) fn outcomes(decoder: &Decoder, node: Option<&Node>, key: &str) -> Vec<Outcome> {
+pub(super) fn outcomes(
+    decoder: &Decoder,
+    node: Option<&Node>,
+    key: &str,
+    cohorts: &[Cohort],
+) -> Vec<Outcome> {
+    // Unless it has a label of its own, an outcome is called as its cohort is.
+    let label = |name: &str, cohort: &str| {
+        let cohort = cohorts.iter().find(|one| one.name == cohort);
+        cohort.map_or_else(|| plain(name), |one| one.label.clone())
+    };
     let Some(entries) = node.and_then(|node| decoder.entries(node, key)) else {
         return Vec::new();
     };
@@ -472,7 +482,7 @@ pub(super) fn outcomes(decoder: &Decoder, node: Option<&Node>, key: &str) -> Vec
         if let Value::Text(_) = node.value {
             if let Some(cohort) = decoder.located(node, &path) {
                 outcomes.push(Outcome {
-                    label: plain(&known),
+                    label: label(&known, &cohort.value),
                     name: known,
                     cohort,
                     exclude_prior: true,
@@ -491,7 +501,9 @@ pub(super) fn outcomes(decoder: &Decoder, node: Option<&Node>, key: &str) -> Vec
             path: path.clone(),
         });
         outcomes.push(Outcome {
-            label: fields.text("label").unwrap_or_else(|| plain(&known)),
+            label: fields
+                .text("label")
+                .unwrap_or_else(|| label(&known, &cohort.value)),
             name: known,
             cohort,
             exclude_prior: fields.word("prior", true, &[("exclude", true), ("allow", false)]),

@@ -121,11 +121,12 @@ fn spec(text: &str, folder: PathBuf) -> Result<Spec, Vec<Problem>> {
     let cohorts = cohorts(&decoder, fields.get("cohorts"), &sets, &mut files);
     let design = fields.get("design").and_then(|node| design(&decoder, node));
     let time_at_risk = time_at_risk(&decoder, fields.get("time_at_risk"));
-    let outcomes_found = outcomes(&decoder, fields.get("outcomes"), "outcomes");
+    let outcomes_found = outcomes(&decoder, fields.get("outcomes"), "outcomes", &cohorts);
     let negative_controls = outcomes(
         &decoder,
         fields.get("negative_controls"),
         "negative_controls",
+        &cohorts,
     );
     let covariates = covariates(&decoder, fields.get("covariates"), &sets);
     let propensity = propensity(

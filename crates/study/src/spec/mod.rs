@@ -10,6 +10,7 @@ mod references;
 pub(crate) mod words;
 
 pub use analyses::{Analysis, Grid, Kind, Model, RateStandard, Rates, Readmission};
+pub(crate) use cohorts::plain;
 pub use cohorts::{Cohort, ConceptSet, Domain, Source};
 pub use covariates::{
     Covariate, CovariateSource, Covariates, Demographic, Measure, Missing, Sparse,

@@ -7,7 +7,7 @@ use super::adjust::{Adjustment, method_words};
 use super::count;
 use super::data::{Data, Terms, at_risk, groups, terms};
 use super::follow_up::FollowUp;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::findings::{Coefficient, Cox, CoxModel, Interval, Num};
 use crate::spec::{Located, Model, Spec};
 
@@ -146,7 +146,31 @@ pub(crate) fn fit(model: Model, of: &Fit<'_>, every_term: bool) -> Result<CoxMod
             .collect(),
         dropped: flagged(&result.dropped),
         infinite,
+        note: None,
     })
+}
+
+/// A model that these data do not allow.
+fn without_fit(model: Model, of: &Fit<'_>, why: &columna_stats::Error) -> CoxModel {
+    let rows = rows_of(model, of);
+    let events = rows.iter().filter(|row| of.follow[row.0].event == 1);
+    CoxModel {
+        model,
+        label: model_words(model, of.spec, of.terms),
+        persons: count(rows.len()),
+        events: count(events.count()),
+        ratio: Interval::unknown(),
+        log_ratio: Num(f64::NAN),
+        std_err: Num(f64::NAN),
+        p_value: Num(f64::NAN),
+        robust: false,
+        ph_p_value: Num(f64::NAN),
+        ph_global: Num(f64::NAN),
+        terms: Vec::new(),
+        dropped: Vec::new(),
+        infinite: Vec::new(),
+        note: Some(why.to_string()),
+    }
 }
 
 /// Persons, events and person-days by group.
@@ -166,7 +190,11 @@ pub(crate) fn counts(
     counts
 }
 
-/// All models of an analysis.
+/// All models of an analysis; those that the data do not allow say why.
+///
+/// # Errors
+///
+/// When the data allow none of them.
 pub(crate) fn build(
     spec: &Spec,
     data: &Data,
@@ -185,10 +213,22 @@ pub(crate) fn build(
         terms: &terms,
         keep: None,
     };
-    let models = models
-        .iter()
-        .map(|model| fit(*model, &of, true))
-        .collect::<Result<Vec<_>>>()?;
+    let mut fitted = Vec::new();
+    let mut refusal = None;
+    for model in models {
+        fitted.push(match fit(*model, &of, true) {
+            Err(Error::Statistic(why)) => {
+                let without = without_fit(*model, &of, &why);
+                refusal = Some(why);
+                without
+            }
+            other => other?,
+        });
+    }
+    if let Some(why) = refusal.filter(|_| fitted.iter().all(|one| one.note.is_some())) {
+        return Err(why.into());
+    }
+    let models = fitted;
     let ratio = models
         .iter()
         .find(|one| one.model == main)

@@ -51,15 +51,17 @@ impl Steps {
                 step,
                 seconds,
                 reused,
+                note,
             } => {
                 at_work.remove(&step);
                 if let Some(bar) = &self.bar {
                     bar.inc(1);
                 }
+                let note = note.map_or_else(String::new, |note| format!(" ({note})"));
                 Some(if reused {
-                    format!("unchanged  {step}")
+                    format!("unchanged  {step}{note}")
                 } else {
-                    format!("{seconds:7.2} s  {step}")
+                    format!("{seconds:7.2} s  {step}{note}")
                 })
             }
             Event::Failed { step, message } => {
