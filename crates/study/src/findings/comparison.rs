@@ -52,6 +52,21 @@ pub struct CoxModel {
     pub note: Option<String>,
 }
 
+/// The main model within a period of the follow-up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Period {
+    /// The first day.
+    pub from: i32,
+    /// The last day.
+    pub to: i32,
+    /// Persons under observation in it.
+    pub persons: u64,
+    /// Events in it.
+    pub events: u64,
+    /// The hazard ratio of the target group.
+    pub ratio: Interval,
+}
+
 /// Hazard ratios.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cox {
@@ -65,6 +80,9 @@ pub struct Cox {
     pub models: Vec<CoxModel>,
     /// Which of them is the result.
     pub main: Model,
+    /// The same model within periods of the follow-up; none where events are few.
+    #[serde(default)]
+    pub periods: Vec<Period>,
     /// E-values of the main result and of the bound of its interval nearer to 1.
     pub e_value: (Num, Num),
 }

@@ -8,7 +8,7 @@ mod population;
 
 pub use comparison::{
     Calibration, Coefficient, ControlResult, Controls, Cox, CoxModel, Grid, GridRow, Logistic,
-    LogisticModel, Subgroup, Subgroups,
+    LogisticModel, Period, Subgroup, Subgroups,
 };
 pub use counts::{
     Arm, Incidence, NotEstimable, Rate, RateCell, Rates, Readmission, ReadmissionGroup, Sql,

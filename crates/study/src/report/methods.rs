@@ -114,10 +114,12 @@ fn design(spec: &Spec, part: &mut Section) {
             risk.grace
         ),
     };
-    let mut text = format!(
-        "Persons are at risk from {} day(s) after the index date to the outcome or {end}.",
-        risk.start
-    );
+    let start = match risk.start {
+        0 => "the index date".to_owned(),
+        1 => "the day after the index date".to_owned(),
+        days => format!("{days} days after the index date"),
+    };
+    let mut text = format!("Persons are at risk from {start} to the outcome or {end}.");
     if let Some(competing) = &risk.competing {
         let name = match competing {
             Competing::Death => "death".to_owned(),
@@ -241,7 +243,7 @@ fn statistics(spec: &Spec, found: &[Found<'_>]) -> Vec<String> {
                     add("Restricted mean times are areas under the Kaplan-Meier curves.".to_owned());
                 }
             }
-            Finding::Cox(_) => add("Hazard ratios are from Cox models with Efron's treatment of ties; weighted and matched models have robust (sandwich) variance, by matched set where there are sets; stratified models have a baseline hazard for each stratum. Proportional hazards were tested by Grambsch and Therneau's score test.".to_owned()),
+            Finding::Cox(_) => add("Hazard ratios are from Cox models with Efron's treatment of ties; weighted and matched models have robust (sandwich) variance, by matched set where there are sets; stratified models have a baseline hazard for each stratum. Proportional hazards were tested by Grambsch and Therneau's score test, and the main model was fitted again within periods of the follow-up with about as many events each (at most four, at least 20 events in each).".to_owned()),
             Finding::Competing(_) => add("Cumulative incidence was estimated by Aalen and Johansen's method, compared by Gray's test and modelled by Fine and Gray's subdistribution hazards.".to_owned()),
             Finding::Incidence(_) => add("Rates have exact Poisson intervals; their ratio is exact by the binomial distribution.".to_owned()),
             Finding::Rates(one) => add(format!("Population rates split each person's time on birthdays and at the turn of the year; direct standardisation to {} with Fay and Feuer's gamma intervals.", one.standard)),

@@ -8,6 +8,8 @@ pub(crate) mod number;
 mod sections;
 mod summary;
 
+pub(crate) use sections::lower;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -260,6 +260,17 @@ fn table(finding: &Finding) -> Table {
                     rows.push(with(row, row![term.p_value, Num(f64::NAN)]));
                 }
             }
+            for period in &one.periods {
+                let head = row![
+                    one.main.name(),
+                    &format!("days {} to {}", period.from, period.to),
+                    period.persons,
+                    period.events,
+                    "target"
+                ];
+                let row = with(head, three(period.ratio));
+                rows.push(with(row, row![Num(f64::NAN), Num(f64::NAN)]));
+            }
             vec![
                 "model",
                 "adjustment",

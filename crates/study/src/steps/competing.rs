@@ -16,7 +16,7 @@ use crate::spec::{self, Located, Spec};
 pub(crate) fn competing_label(spec: &Spec) -> String {
     match &spec.time_at_risk.competing {
         Some(spec::Competing::Cohort(name)) => spec.cohort_label(&name.value),
-        _ => "death".to_owned(),
+        _ => "Death".to_owned(),
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) fn build(
         adjustment: data.adjustment.as_ref(),
         terms: &terms,
         keep: None,
+        period: None,
     };
     let mut results = Vec::new();
     for (label, follow) in controls {

@@ -4,9 +4,9 @@ use columna_stats::survival::cox::{self, Row, Rows, TimeTransform};
 use columna_stats::tables::e_value;
 
 use super::adjust::{Adjustment, method_words};
-use super::count;
 use super::data::{Data, Terms, at_risk, groups, terms};
 use super::follow_up::FollowUp;
+use super::{count, periods};
 use crate::error::{Error, Result};
 use crate::findings::{Coefficient, Cox, CoxModel, Interval, Num};
 use crate::spec::{Located, Model, Spec};
@@ -21,11 +21,13 @@ pub(crate) struct Fit<'a> {
     pub(crate) terms: &'a Terms,
     /// Persons of the population to take.
     pub(crate) keep: Option<&'a [bool]>,
+    /// Only the follow-up after one day and up to another.
+    pub(crate) period: Option<(i32, i32)>,
 }
 
 /// The model in words.
 pub(crate) fn model_words(model: Model, spec: &Spec, terms: &Terms) -> String {
-    let covariates = || format!("adjusted for {}", list(&terms.labels));
+    let covariates = || format!("adjusted for {}", list(&terms.covariates));
     match model {
         Model::Crude => "unadjusted".to_owned(),
         Model::Covariates => covariates(),
@@ -77,7 +79,7 @@ pub(crate) fn fit(model: Model, of: &Fit<'_>, every_term: bool) -> Result<CoxMod
         labels.extend(of.terms.labels.iter().cloned());
     }
     let mut x = vec![0.0; labels.len()];
-    let mut events = 0;
+    let (mut persons, mut events) = (0, 0);
     for (row, weight, stratum, cluster) in &chosen {
         x[0] = f64::from(u8::from(of.data.people[*row].target));
         if by_terms {
@@ -86,12 +88,19 @@ pub(crate) fn fit(model: Model, of: &Fit<'_>, every_term: bool) -> Result<CoxMod
             }
         }
         let follow = of.follow[*row];
-        events += u64::from(follow.event == 1);
+        let (from, to) = of.period.unwrap_or((0, follow.days));
+        if of.period.is_some() && follow.days <= from {
+            continue;
+        }
+        let event = follow.event == 1 && follow.days <= to;
+        persons += 1;
+        events += u64::from(event);
         rows.push(&Row {
+            start: of.period.map(|_| f64::from(from)),
             stratum: *stratum,
             weight: *weight,
             cluster: *cluster,
-            ..Row::new(f64::from(follow.days), follow.event == 1, &x)
+            ..Row::new(f64::from(follow.days.min(to)), event, &x)
         })?;
     }
     let fitted = cox::Cox::fit(&rows, &cox::Options::default())?;
@@ -121,7 +130,7 @@ pub(crate) fn fit(model: Model, of: &Fit<'_>, every_term: bool) -> Result<CoxMod
     Ok(CoxModel {
         model,
         label,
-        persons: count(chosen.len()),
+        persons,
         events,
         ratio: if result.infinite.first() == Some(&true) {
             Interval::unknown()
@@ -212,6 +221,7 @@ pub(crate) fn build(
         adjustment: data.adjustment.as_ref(),
         terms: &terms,
         keep: None,
+        period: None,
     };
     let mut fitted = Vec::new();
     let mut refusal = None;
@@ -233,6 +243,7 @@ pub(crate) fn build(
         .iter()
         .find(|one| one.model == main)
         .map_or_else(Interval::unknown, |one| one.ratio);
+    let periods = periods::build(main, &of)?;
     let (value, bound) = e_value(ratio.into());
     Ok(Cox {
         outcome: outcome.to_owned(),
@@ -240,6 +251,7 @@ pub(crate) fn build(
         counts: counts(data, follow, 2, None),
         models,
         main,
+        periods,
         e_value: (Num(value), Num(bound)),
     })
 }

@@ -7,6 +7,7 @@ use super::covariates::Dense;
 use super::follow_up::{self, FollowUp, Status};
 use super::population::{self, Person};
 use crate::error::Result;
+use crate::report::lower;
 use crate::spec::{Located, Missing, Spec};
 
 /// The population with all that is known of it, row by row.
@@ -64,6 +65,8 @@ pub(crate) fn at_risk(follow: &[FollowUp]) -> impl Iterator<Item = usize> {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Terms {
     pub(crate) labels: Vec<String>,
+    /// The covariates that they stand for, as a sentence has them.
+    pub(crate) covariates: Vec<String>,
     pub(crate) columns: Vec<Vec<f64>>,
     /// Rows without a value that the specification does not let be filled in.
     pub(crate) incomplete: Vec<bool>,
@@ -108,6 +111,7 @@ pub(crate) fn terms(dense: &Dense, wanted: Option<&[Located<String>]>) -> Terms 
         // A column without spread is no term.
         if filled.windows(2).any(|pair| pair[0] != pair[1]) {
             terms.labels.push(dense.term_label(index));
+            terms.covariates.push(lower(&dense.labels[index]));
             terms.columns.push(filled);
         }
         if missing && dense.missing[index] == Missing::Indicator && !known.is_empty() {

@@ -66,6 +66,7 @@ pub(crate) fn build(
                 adjustment: Some(&adjustment),
                 terms: &terms,
                 keep: Some(&keep),
+                period: None,
             };
             let one = fit(model, &of, false)?;
             let largest = balance(&data.people, &data.dense, sparse, &adjustment)?

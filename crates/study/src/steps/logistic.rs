@@ -5,7 +5,7 @@ use columna_stats::models::{Frame, Options, Variance, logistic_regression};
 
 use super::count;
 use super::cox::{Fit, model_words, rows_of};
-use super::data::{Data, terms};
+use super::data::{Data, groups, terms};
 use super::follow_up::FollowUp;
 use crate::error::Result;
 use crate::findings::{Coefficient, Logistic, LogisticModel, Num};
@@ -41,6 +41,7 @@ pub(crate) fn build(
         adjustment: data.adjustment.as_ref(),
         terms: &terms,
         keep: None,
+        period: None,
     };
     let unknown = super::data::at_risk(follow)
         .filter(|row| within(&follow[*row], days).is_none())
@@ -59,7 +60,7 @@ pub(crate) fn build(
         let mut labels = Vec::new();
         let mut columns: Vec<Vec<f64>> = Vec::new();
         if compares {
-            labels.push("target".to_owned());
+            labels.extend(groups(spec).into_iter().take(1));
             columns.push(
                 rows.iter()
                     .map(|one| f64::from(u8::from(data.people[one.0].target)))

@@ -12,6 +12,7 @@ pub(crate) mod grid;
 pub(crate) mod incidence;
 pub(crate) mod kaplan_meier;
 pub(crate) mod logistic;
+pub(crate) mod periods;
 pub(crate) mod population;
 pub(crate) mod propensity;
 pub(crate) mod rates;

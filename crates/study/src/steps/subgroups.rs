@@ -27,6 +27,7 @@ pub(crate) fn build(
         adjustment: data.adjustment.as_ref(),
         terms: &terms,
         keep: None,
+        period: None,
     };
     let overall = fit(model, &whole, false)?;
     let mut found = Subgroups {
@@ -39,6 +40,11 @@ pub(crate) fn build(
     for name in by {
         let Some(index) = data.dense.index_of(&name.value) else {
             continue;
+        };
+        // The covariate is whether one is a man; its subgroups are of both.
+        let variable = match data.dense.names[index].as_str() {
+            "sex" => "Sex",
+            _ => &data.dense.labels[index],
         };
         let mut estimates: Vec<(f64, f64)> = Vec::new();
         for (label, keep) in parts(data, index)? {
@@ -56,7 +62,7 @@ pub(crate) fn build(
                 Err(error) => (Interval::unknown(), Some(error.to_string())),
             };
             found.rows.push(Subgroup {
-                variable: data.dense.labels[index].clone(),
+                variable: variable.to_owned(),
                 label,
                 persons: counts.iter().map(|one| one.0).collect(),
                 events: counts.iter().map(|one| one.1).collect(),
@@ -65,10 +71,9 @@ pub(crate) fn build(
             });
         }
         if estimates.len() > 1 {
-            found.heterogeneity.push((
-                data.dense.labels[index].clone(),
-                Num(heterogeneity(&estimates)),
-            ));
+            found
+                .heterogeneity
+                .push((variable.to_owned(), Num(heterogeneity(&estimates))));
         }
     }
     Ok(found)

@@ -54,17 +54,20 @@ pub(in crate::report) fn forest(
     canvas.text(
         "end strong",
         (WIDTH - 2.0, 16.0),
-        &format!("{measure} (95% CI)").replace("(95% CI)", "(interval)"),
+        &format!("{measure} (interval)"),
     );
+    // Numbers stand apart; the first of those too near to each other stays.
+    let mut last = f64::NEG_INFINITY;
     for tick in [
         0.1, 0.2, 0.25, 0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 10.0,
     ]
     .into_iter()
     .filter(|tick| (low..=high).contains(tick))
     {
-        if tick != 1.0 && (x(tick) - x(1.0)).abs() < 24.0 {
+        if tick != 1.0 && ((x(tick) - x(1.0)).abs() < 24.0 || x(tick) - last < 30.0) {
             continue;
         }
+        last = x(tick);
         canvas.line("grid", (x(tick), 24.0), (x(tick), bottom));
         canvas.text("middle axis", (x(tick), bottom + 18.0), &label(tick));
     }
