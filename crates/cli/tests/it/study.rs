@@ -309,3 +309,52 @@ analyses: [attrition, cox]
     );
     assert_eq!(again.code, 0);
 }
+
+#[test]
+fn a_role_with_pseudonyms_and_shifted_dates_counts_the_same_events() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let (policy, keys, spec) = (path("policy.toml"), path("keys"), path("study.yaml"));
+    let start = columna(&["privacy", "policy", "init", "--store", &store()]).ok();
+    fs::write(&policy, &start).expect("written");
+    let key = columna(&["privacy", "key", "new", "study"]).ok();
+    fs::write(&keys, &key).expect("written");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).expect("private");
+    }
+    // Rates by year move with the dates.
+    fs::write(&spec, SPEC.replace(", year", "")).expect("written");
+    let out = path("run");
+    run(&spec, &out, &[]).ok();
+    let all = json(&out.join("findings/incidence.json"));
+    let persons = |out: &Path| fs::read(out.join("work/population.parquet")).expect("a table");
+    let raw = persons(&out);
+    // In the folder of somebody else's run nothing is taken from it.
+    let (policy, keys, state) = (text(&policy), text(&keys), text(&path("state")));
+    let role = [
+        "--policy",
+        &policy,
+        "--keys",
+        &keys,
+        "--state",
+        &state,
+        "--role",
+        "researcher",
+        "--purpose",
+        "research",
+        "--principal",
+        "ann",
+    ];
+    let ran = run(&spec, &out, &role);
+    assert!(!ran.err.contains("unchanged"), "{}", ran.err);
+    ran.ok();
+    // The start of a policy hides month and day of birth, and rules nothing else that a study reads.
+    assert_eq!(json(&out.join("findings/incidence.json")), all);
+    assert_ne!(persons(&out), raw);
+    assert_eq!(
+        json(&out.join("run.json"))["principal"],
+        "ann as researcher"
+    );
+}

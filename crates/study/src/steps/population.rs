@@ -9,7 +9,7 @@ use datafusion::prelude::SessionContext;
 
 use super::cohort::{Entry, of_person};
 use super::count;
-use super::statements::{ask, has_table, need_table};
+use super::statements::{ask, births, has_table, need_table};
 use crate::error::Result;
 use crate::findings::{Attrition, AttritionStep};
 use crate::frame::{self, Columns};
@@ -68,14 +68,7 @@ pub(crate) async fn build(
         .map(|name| format!("SELECT person_id FROM cohort_{name}"))
         .collect::<Vec<_>>()
         .join(" UNION ");
-    let births = ask(
-        ctx,
-        &format!(
-            "SELECT person_id, year_of_birth, month_of_birth, day_of_birth, gender_concept_id FROM person \
-             WHERE person_id IN ({persons})"
-        ),
-    )
-    .await?;
+    let births = births(ctx, &format!("person_id IN ({persons})")).await?;
     let periods = ask(
         ctx,
         &format!(

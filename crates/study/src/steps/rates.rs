@@ -11,7 +11,7 @@ use super::cohort::Entry;
 use super::float;
 use super::population::Cohorts;
 use super::standard_population::{shares, words};
-use super::statements::{ask, need_table};
+use super::statements::{ask, births, need_table};
 use crate::error::Result;
 use crate::findings::{Interval, Rate, RateCell, Rates};
 use crate::frame;
@@ -39,7 +39,7 @@ pub(crate) async fn build(
 ) -> Result<Rates> {
     need_table(ctx, step, "person").await?;
     need_table(ctx, step, "observation_period").await?;
-    let births = ask(ctx, "SELECT person_id, year_of_birth, month_of_birth, day_of_birth, gender_concept_id FROM person").await?;
+    let births = births(ctx, "true").await?;
     let periods = ask(
         ctx,
         "SELECT person_id, observation_period_start_date AS first, observation_period_end_date AS last FROM observation_period",

@@ -45,6 +45,21 @@ pub(crate) async fn has_table(ctx: &SessionContext, name: &str) -> bool {
     ctx.table_provider(name).await.is_ok()
 }
 
+/// Sex and date of birth by person. A policy may hide month and day; they are unknown then, as in a store that has none.
+pub(crate) async fn births(ctx: &SessionContext, condition: &str) -> Result<RecordBatch> {
+    let schema = ctx.table_provider("person").await?.schema();
+    let part = |name: &str| match schema.field_with_name(name) {
+        Ok(_) => name.to_owned(),
+        Err(_) => format!("CAST(NULL AS INT) AS {name}"),
+    };
+    let sql = format!(
+        "SELECT person_id, year_of_birth, {}, {}, gender_concept_id FROM person WHERE {condition}",
+        part("month_of_birth"),
+        part("day_of_birth")
+    );
+    ask(ctx, &sql).await
+}
+
 /// A table that a step cannot do without.
 pub(crate) async fn need_table(ctx: &SessionContext, step: &str, name: &str) -> Result<()> {
     if has_table(ctx, name).await {
