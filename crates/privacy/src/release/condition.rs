@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, Projection, Subquery};
@@ -74,7 +75,12 @@ impl Shaper<'_> {
             self.relation(Arc::unwrap_or_clone(inner.subquery.subquery), &mut None)?;
         let first = plan.schema().iter().next().map(Column::from);
         let plan = match (kind, first) {
-            (Kind::Public, _) if !by_person => plan,
+            (Kind::Public, _) if !by_person => {
+                if looks_out(&plan)? {
+                    return looking_out();
+                }
+                plan
+            }
             (Kind::Rows(of), Some(first)) if by_person && of.persons.contains(&first) => {
                 LogicalPlan::Projection(Projection::try_new(
                     vec![Expr::Column(first)],
@@ -122,6 +128,44 @@ impl Shaper<'_> {
             ..subquery
         })
     }
+}
+
+/// Whether a relation looks at columns of a query around it, anywhere.
+pub(super) fn looks_out(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        for expr in node.expressions() {
+            found |= expr.exists(|part| Ok(matches!(part, Expr::OuterReferenceColumn(..))))?;
+        }
+        Ok(if found {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
+    })?;
+    Ok(found)
+}
+
+/// Whether an expression looks at columns of a query around it, or a subquery within it does.
+pub(super) fn expression_looks_out(expr: &Expr) -> Result<bool> {
+    expr.exists(|part| match part {
+        Expr::OuterReferenceColumn(..) => Ok(true),
+        Expr::ScalarSubquery(inner) => looks_out(&inner.subquery),
+        Expr::InSubquery(inner) => looks_out(&inner.subquery.subquery),
+        Expr::Exists(inner) => looks_out(&inner.subquery.subquery),
+        Expr::SetComparison(inner) => looks_out(&inner.subquery.subquery),
+        _ => Ok(false),
+    })
+}
+
+/// A table of no person that is looked through for each row of a person's: its conditions are the query's own, so that
+/// they could tell of the row, by failing if by nothing else.
+pub(super) fn looking_out<T>() -> Result<T> {
+    refuse(
+        "subquery",
+        "a subquery over no person's rows looks at the rows of persons around it",
+        "join the table to the persons' rows by its key, or write the condition outside of the subquery",
+    )
 }
 
 fn is_comparison(op: Operator) -> bool {

@@ -10,7 +10,9 @@ use datafusion::logical_expr::{
     BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast, binary_expr, lit, when,
 };
 
+use super::joined::joined;
 use super::refused::refuse;
+use super::total;
 
 /// Functions that cannot fail on a value, with the number of arguments that may come from rows; the others are
 /// literals. `usize::MAX` is all.
@@ -55,6 +57,21 @@ const TOTAL: &[(&str, usize)] = &[
 /// Functions whose first argument is a literal and whose second comes from rows.
 const BY_UNIT: &[&str] = &["date_part", "date_trunc", "datepart", "datetrunc"];
 
+/// Those of them that no value and no literal makes fail, and that the optimizer should see as they are.
+const NEVER_FAILS: &[&str] = &[
+    "coalesce",
+    "concept_set",
+    "greatest",
+    "is_descendant",
+    "least",
+    "nullif",
+    "nvl",
+    "starts_with",
+];
+
+/// Bytes of the longest pattern.
+const LONGEST_PATTERN: usize = 1_000;
+
 /// What is known of the columns that an expression is over.
 #[derive(Debug)]
 pub(super) struct Scope<'a> {
@@ -85,18 +102,23 @@ impl Scope<'_> {
             Expr::IsNull(ref inner) | Expr::IsNotNull(ref inner) if matches!(inner.as_ref(), Expr::Column(column) if self.persons.contains(column)) => {
                 Ok(expr)
             }
-            Expr::Cast(cast) => Ok(Expr::TryCast(TryCast {
-                expr: Box::new(self.total(*cast.expr)?),
-                field: cast.field,
-            })),
+            Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
+                let from = expr.get_type(self.schema)?;
+                let expr = self.total(*expr)?;
+                if is_safe_cast(&from, field.data_type()) {
+                    let expr = Box::new(expr);
+                    return Ok(Expr::TryCast(TryCast { expr, field }));
+                }
+                total::cast(expr, from, field)
+            }
             Expr::BinaryExpr(binary) => self.binary(binary),
             Expr::ScalarFunction(call) => self.call(call),
-            Expr::Like(ref like) | Expr::SimilarTo(ref like)
-                if !matches!(like.pattern.as_ref(), Expr::Literal(..)) =>
-            {
+            Expr::Like(ref like) | Expr::SimilarTo(ref like) if !is_pattern(&like.pattern) => {
                 refuse(
                     "expression",
-                    "the pattern of LIKE must be a literal",
+                    format!(
+                        "the pattern of LIKE must be a literal of at most {LONGEST_PATTERN} bytes"
+                    ),
                     "write the pattern into the query",
                 )
             }
@@ -112,7 +134,6 @@ impl Scope<'_> {
             | Expr::IsNotUnknown(_)
             | Expr::Between(_)
             | Expr::Case(_)
-            | Expr::TryCast(_)
             | Expr::InList(_)
             | Expr::Like(_) => self.children(expr),
             Expr::Negative(inner) => {
@@ -160,23 +181,29 @@ impl Scope<'_> {
         };
         let kind = binary.left.get_type(self.schema)?;
         let right_kind = binary.right.get_type(self.schema)?;
+        let both = match binary.op {
+            StringConcat => Expr::BinaryExpr(binary.clone()).get_type(self.schema)?,
+            _ => DataType::Null,
+        };
         let BinaryExpr { left, op, right } = binary;
         let (left, right) = (self.total(*left)?, self.total(*right)?);
         match op {
-            And | Or | Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom
-            | StringConcat => Ok(binary_expr(left, op, right)),
+            And | Or | Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom => {
+                Ok(binary_expr(left, op, right))
+            }
+            StringConcat => Ok(joined(vec![left, right], both, true)),
             Plus | Minus | Multiply | Divide | Modulo
                 if kind.is_numeric() && right_kind.is_numeric() =>
             {
                 arithmetic(left, op, right, &kind)
             }
             Plus | Minus if kind.is_temporal() && is_short(&right) => {
-                Ok(binary_expr(left, op, right))
+                total::operation(left, op, right, [kind, right_kind])
             }
             Minus
                 if kind.is_temporal() && right_kind.is_temporal() && !is_interval(&right_kind) =>
             {
-                Ok(binary_expr(left, op, right))
+                total::operation(left, op, right, [kind, right_kind])
             }
             _ => refuse(
                 "expression",
@@ -220,6 +247,20 @@ impl Scope<'_> {
                 );
             }
         }
+        let kinds = call
+            .args
+            .iter()
+            .map(|arg| arg.get_type(self.schema))
+            .collect::<Result<Vec<_>>>()?;
+        let kind = Expr::ScalarFunction(call.clone()).get_type(self.schema)?;
+        let tried = !NEVER_FAILS.contains(&name.as_str());
+        if tried && let Some(reason) = total::failing(&call.func, &call.args, &kinds) {
+            return refuse(
+                "expression",
+                format!("`{name}` fails with these arguments: {reason}"),
+                "correct them",
+            );
+        }
         let args = call
             .args
             .into_iter()
@@ -232,10 +273,49 @@ impl Scope<'_> {
                 }
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Expr::ScalarFunction(ScalarFunction {
-            func: call.func,
-            args,
-        }))
+        if name == "concat" {
+            return Ok(joined(args, kind, false));
+        }
+        let func = if tried {
+            total::function(&call.func)
+        } else {
+            call.func
+        };
+        Ok(Expr::ScalarFunction(ScalarFunction { func, args }))
+    }
+}
+
+/// Whether TRY_CAST between these types gives NULL where it would fail, as it should.
+fn is_safe_cast(from: &DataType, to: &DataType) -> bool {
+    let is_text = |kind: &DataType| {
+        matches!(
+            kind,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+        )
+    };
+    let is_plain = |kind: &DataType| kind.is_numeric() || matches!(kind, DataType::Boolean);
+    let is_day = |kind: &DataType| {
+        matches!(
+            kind,
+            DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, None)
+        )
+    };
+    from == to
+        || (is_plain(from) || is_text(from)) && (is_plain(to) || is_text(to))
+        || is_text(from) && is_day(to)
+        || matches!(from, DataType::Date32) && is_day(to)
+        || matches!(from, DataType::Null)
+}
+
+/// Whether a pattern is a literal that every engine of patterns can hold.
+fn is_pattern(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, _) => value
+            .try_as_str()
+            .is_some_and(|text| text.is_none_or(|text| text.len() <= LONGEST_PATTERN)),
+        // One kind of text made another, to fit the column's.
+        Expr::Cast(Cast { expr, .. }) | Expr::TryCast(TryCast { expr, .. }) => is_pattern(expr),
+        _ => false,
     }
 }
 

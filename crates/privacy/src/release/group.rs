@@ -36,7 +36,7 @@ impl Shaper<'_> {
                 let free = |exprs: Vec<Expr>| {
                     exprs
                         .into_iter()
-                        .map(|expr| self.free(expr))
+                        .map(|expr| self.free(expr, outer))
                         .collect::<Result<Vec<_>>>()
                 };
                 let plan = LogicalPlan::Aggregate(Aggregate::try_new(

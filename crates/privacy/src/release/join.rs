@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType, Result};
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{BinaryExpr, Expr, Join, LogicalPlan, Operator};
 
+use super::condition::{looking_out, looks_out};
 use super::expression::Scope;
 use super::refused::refuse;
 use super::shape::{Kind, Outer, Rows, Shaper, TableRole};
@@ -17,12 +19,20 @@ impl Shaper<'_> {
         join: Join,
         outer: &mut Option<Outer<'_>>,
     ) -> Result<(LogicalPlan, Kind)> {
+        let lateral = is_lateral(&join.left)? || is_lateral(&join.right)?;
         let (left, left_kind) = self.relation((*join.left).clone(), outer)?;
         let (right, right_kind) = self.relation((*join.right).clone(), outer)?;
         let public = matches!((&left_kind, &right_kind), (Kind::Public, Kind::Public));
+        let of_persons = |kind: &Kind| matches!(kind, Kind::Rows(_) | Kind::Linked);
+        if lateral && (of_persons(&left_kind) || of_persons(&right_kind)) {
+            return looking_out();
+        }
         let kind = match (left_kind, right_kind) {
             (Kind::Public | Kind::Released, Kind::Public | Kind::Released) => {
-                let filter = join.filter.map(|filter| self.free(filter)).transpose()?;
+                let filter = join
+                    .filter
+                    .map(|filter| self.free(filter, outer))
+                    .transpose()?;
                 let released = if public { Kind::Public } else { Kind::Released };
                 let plan = rejoined(
                     left,
@@ -168,6 +178,16 @@ impl Shaper<'_> {
             _ => None,
         }
     }
+}
+
+/// Whether a side of a join is computed for each row of the other: LATERAL.
+fn is_lateral(side: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    side.apply(|node| {
+        found |= matches!(node, LogicalPlan::Subquery(_)) && looks_out(node)?;
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
 }
 
 /// Whether two join keys are the persons of both sides.

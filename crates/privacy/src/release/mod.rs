@@ -12,6 +12,7 @@ mod curve;
 mod expression;
 mod group;
 mod join;
+mod joined;
 mod lenient;
 mod measure;
 mod model;
@@ -28,6 +29,7 @@ mod spec;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod total;
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};

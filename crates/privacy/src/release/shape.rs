@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
     Aggregate, Expr, Filter, LogicalPlan, Projection, Sort, Subquery, SubqueryAlias, TableScan,
 };
 
-use super::condition::is_link;
+use super::condition::{expression_looks_out, is_link, looking_out};
 use super::expression::{Scope, range};
 use super::measure::{Measure, Measures, is_measured_type, measure};
 use super::refused::refuse;
@@ -205,13 +205,17 @@ impl Shaper<'_> {
         let exprs = plan
             .expressions()
             .into_iter()
-            .map(|expr| self.free(expr))
+            .map(|expr| self.free(expr, outer))
             .collect::<Result<Vec<_>>>()?;
         Ok((plan.with_new_exprs(exprs, inputs)?, kind))
     }
 
-    /// An expression over released numbers: only its subqueries are looked at.
-    pub(super) fn free(&self, expr: Expr) -> Result<Expr> {
+    /// An expression over released numbers: only its subqueries are looked at. Within a subquery of persons' rows it may
+    /// not look at those.
+    pub(super) fn free(&self, expr: Expr, outer: &Option<Outer<'_>>) -> Result<Expr> {
+        if outer.is_some() && expression_looks_out(&expr)? {
+            return looking_out();
+        }
         let subquery = |subquery: Subquery| -> Result<Subquery> {
             let plan = self.query(Arc::unwrap_or_clone(subquery.subquery))?;
             Ok(Subquery {
@@ -363,7 +367,7 @@ impl Shaper<'_> {
                 .into_iter()
                 .map(|expr| {
                     if !linked {
-                        return self.free(expr);
+                        return self.free(expr, outer);
                     }
                     let saved = names.save(&expr);
                     Ok(saved.restore(scope.total(expr)?))
@@ -436,7 +440,7 @@ impl Shaper<'_> {
             // Conditions on places tell of persons in them only where a person's row is joined.
             Kind::Linked => return self.linked_filter(filter.predicate, input),
             kind => {
-                let predicate = self.free(filter.predicate)?;
+                let predicate = self.free(filter.predicate, outer)?;
                 let plan = LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?);
                 return Ok((plan, kind));
             }
@@ -483,7 +487,7 @@ impl Shaper<'_> {
                     .expr
                     .into_iter()
                     .map(|mut by| {
-                        by.expr = self.free(by.expr)?;
+                        by.expr = self.free(by.expr, outer)?;
                         Ok(by)
                     })
                     .collect::<Result<Vec<_>>>()?;

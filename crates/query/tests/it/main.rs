@@ -11,6 +11,7 @@ mod by_person;
 mod fixture;
 mod hospital;
 mod lung;
+mod pseudonym_attacks;
 mod regressions;
 mod row_attacks;
 mod sessions;

@@ -4,7 +4,7 @@
 use crate::hospital::{Hidden, Hospital, Neighbours, answer};
 
 /// Rows of hospital A, without names.
-const ROWS_OF_A: &str = r#"
+pub(crate) const ROWS_OF_A: &str = r#"
 version = 1
 [roles.analyst]
 kind = "analyst"
@@ -17,7 +17,7 @@ columns = { pid = "raw", age = "raw", sex = "raw", zip = { mask = 2 }, dx = "raw
 "#;
 
 /// The same rows, with pseudonyms and coarse values.
-const MASKED: &str = r#"
+pub(crate) const MASKED: &str = r#"
 version = 1
 [projects.study]
 [roles.analyst]

@@ -235,3 +235,121 @@ async fn refusals_are_the_same_on_any_data() {
         assert!(a.is_err() && a == b, "{sql}: {a:?} and {b:?}");
     }
 }
+
+/// What fails where anybody meets a condition tells that somebody does: each of these is refused or answered alike with
+/// and without the person that it is about.
+#[tokio::test]
+async fn nothing_fails_where_a_person_meets_a_condition() {
+    const PERSON: &str = "name = 'name 7'";
+    let with = Desk::new("cms");
+    let without = Desk::over("cms", super::desk::emr().slice(7, 390));
+    for failing in [
+        // Literals that are wrong in themselves.
+        "date_part('no such part', admitted)",
+        "date_trunc('no such unit', admitted)",
+        "substr(name, 1, -1)",
+        "regexp_like(name, '(')",
+        "regexp_like(name, '(((x{1,500}){1,500}){1,500})')",
+        "regexp_like(name, 'x', 'no such flag')",
+        // Days outside of the calendar, texts that are no times.
+        "CAST(CAST(age * 1000000000000000 AS TIMESTAMP) AS VARCHAR)",
+        "CAST(CAST(age * 100000000000000000 AS TIMESTAMP) AS DATE)",
+        "CAST(CAST(CAST(age * 1000000 AS INT) AS DATE) AS VARCHAR)",
+        "date_part('year', CAST(CAST(age * 10000000 AS INT) AS DATE))",
+        "date_trunc('month', CAST(CAST(age * 10000000 AS INT) AS DATE))",
+        "CAST(CAST(age * 10000000 AS INT) AS DATE) + INTERVAL '200' YEAR",
+        "CAST(CAST(age * 10000000 AS INT) AS DATE) - admitted",
+        "CAST(name AS INTERVAL)",
+        "CAST(name AS TIME)",
+        "arrow_cast(name, 'Decimal128(2, 2)')",
+        "CAST(cost * 1e300 AS DECIMAL(38, 10))",
+        // Numbers at the edge.
+        "(age - age) % (age - age)",
+        "(age * 0 - 9223372036854775807 - 1) / -1",
+        "abs(age * 0 - 9223372036854775807 - 1)",
+        "- (age * 0 - 9223372036854775807 - 1)",
+        "CAST(1e308 * cost AS INT)",
+        "round(cost, 400)",
+        "trunc(cost, -400)",
+        // Functions that are on no list, some of which fail.
+        "chr(age * 100000000)",
+        "factorial(age)",
+        "to_timestamp(name)",
+        "repeat(name, 1000000000)",
+        "lpad(name, 1000000000)",
+        "make_date(2000, age, age)",
+        "decode(name, 'hex')",
+        "gcd(age * 0 - 9223372036854775807 - 1, 0)",
+        "power(age, 100)",
+        "range(0, age)[1000]",
+        "named_struct('a', name)['b']",
+    ] {
+        let sql = format!(
+            "SELECT count(*) FROM emr WHERE CASE WHEN {PERSON} THEN ({failing}) IS NOT NULL ELSE age > 0 END"
+        );
+        let of = |error: datafusion::error::DataFusionError| error.to_string();
+        let a = with.try_ask(&sql).await.map(|_| ()).map_err(of);
+        let b = without.try_ask(&sql).await.map(|_| ()).map_err(of);
+        assert_eq!(a, b, "{failing}");
+    }
+    // Texts that grow sixteenfold until no memory holds them. A text too long is none: a group of its own.
+    let mut grown = format!("SELECT CASE WHEN {PERSON} THEN 'xxxxxxxx' ELSE '' END AS x FROM emr");
+    for at in 0..8 {
+        let parts = vec!["x"; 16];
+        let more = if at % 2 == 0 {
+            format!("concat({})", parts.join(", "))
+        } else {
+            parts.join(" || ")
+        };
+        grown = format!("SELECT {more} AS x FROM ({grown})");
+    }
+    let sql = format!("SELECT count(*) FROM ({grown}) GROUP BY x");
+    assert_eq!(with.ask(&sql).await, ["399"]);
+    // The siblings: the same functions, used rightly.
+    for sql in [
+        "SELECT count(*) FROM emr WHERE date_part('month', admitted) > 3 AND date_trunc('year', admitted) > '2000-01-01'",
+        "SELECT count(*) FROM emr WHERE substr(name, 1, 4) = 'name' AND regexp_like(name, '^name [0-9]+$')",
+        "SELECT count(*) FROM emr WHERE CAST(age AS VARCHAR) || sex <> concat(sex, '-', age)",
+        "SELECT count(*) FROM emr WHERE admitted + INTERVAL '1' YEAR > DATE '2020-01-01' OR CAST(admitted AS VARCHAR) LIKE '2019-%'",
+        "SELECT count(*) FROM emr WHERE admitted - DATE '2019-01-01' > 100",
+        "SELECT count(*) FROM emr WHERE CAST(admitted AS TIMESTAMP) < TIMESTAMP '2026-01-01 00:00:00'",
+    ] {
+        let shown = with.ask(sql).await;
+        assert!(shown[0].parse::<i64>().unwrap() > 100, "{sql}: {shown:?}");
+    }
+}
+
+#[tokio::test]
+async fn public_tables_are_not_looked_through_by_persons_rows() {
+    let desk = Desk::new("cms");
+    // Each of these has a condition of the query's own that fails at a chosen person.
+    for sql in [
+        "SELECT count(*) FROM emr e WHERE e.concept_id IN (SELECT c.concept_id FROM concept c WHERE 1 / (e.age - 22) > 0)",
+        "SELECT count(*) FROM emr e WHERE e.concept_id IN (SELECT 1 / (e.age - 22))",
+        "SELECT count(*) FROM emr e WHERE e.concept_id IN (SELECT v FROM (VALUES (1), (2)) AS t(v) WHERE CAST(e.name AS INT) = v)",
+        "SELECT count(*) FROM emr e, LATERAL (SELECT 1 / (e.age - 22) AS x) t WHERE x > 0",
+        "SELECT count(*) FROM emr e JOIN LATERAL (SELECT c.concept_id FROM concept c WHERE c.concept_id = e.concept_id AND 1 / (e.age - 22) > 0) t ON true",
+        "SELECT count(*) FROM emr e WHERE EXISTS (SELECT 1 FROM visit v JOIN concept c ON 1 / (e.age - 22) = c.concept_id WHERE v.pid = e.pid)",
+        "SELECT count(*) FROM emr e WHERE EXISTS (SELECT 1 FROM visit v JOIN (SELECT concept_id, 1 / (e.age - 22) AS x FROM concept) c ON c.concept_id = v.days WHERE v.pid = e.pid)",
+        "SELECT count(*) FROM emr e WHERE EXISTS (SELECT 1 FROM visit v JOIN (SELECT concept_id FROM concept WHERE concept_id = (SELECT max(1 / (e.age - 22)) FROM concept)) c ON c.concept_id = v.days WHERE v.pid = e.pid)",
+    ] {
+        let refused = match desk.try_ask(sql).await {
+            Ok(_) => panic!("{sql} was answered"),
+            Err(error) => crate::Refusal::within(&error).map(|refusal| refusal.code),
+        };
+        // What the planner itself cannot plan is no refusal of ours, and depends on the query alone.
+        assert!(
+            matches!(refused, Some("subquery" | "join") | None),
+            "{sql}: {refused:?}"
+        );
+    }
+    // The siblings: a table looked up by its key, a list of values, a condition of the person's own.
+    for sql in [
+        "SELECT count(*) FROM emr e WHERE e.concept_id IN (SELECT c.concept_id FROM concept c WHERE c.concept_name <> 'concept 3')",
+        "SELECT count(*) FROM emr e JOIN concept c ON c.concept_id = e.concept_id WHERE c.concept_name LIKE 'concept%' AND e.age > 22",
+        "SELECT count(*) FROM emr e WHERE EXISTS (SELECT 1 FROM visit v JOIN concept c ON c.concept_id = v.days WHERE v.pid = e.pid AND v.days < e.age)",
+    ] {
+        let shown = desk.ask(sql).await;
+        assert!(shown[0].parse::<i64>().unwrap() > 100, "{sql}: {shown:?}");
+    }
+}
