@@ -8,8 +8,8 @@
 
 use rayon::prelude::*;
 
-use super::elastic_net::{Path, PathOptions, path};
-use super::{Family, SparseFrame};
+use super::elastic_net::path;
+use super::{Family, Path, PathOptions, SparseFrame};
 use crate::{Error, Result};
 
 /// A path with the loss of each penalty.
@@ -17,7 +17,7 @@ use crate::{Error, Result};
 pub struct CrossValidation {
     /// The path over all rows.
     pub path: Path,
-    /// Mean deviance per row of the rows left out, by penalty.
+    /// Mean deviance of the rows left out, by penalty: per row, of a Cox model per event.
     pub loss: Vec<f64>,
     /// Its standard error.
     pub loss_std_err: Vec<f64>,
@@ -25,16 +25,6 @@ pub struct CrossValidation {
     pub best: usize,
     /// Index of the largest penalty whose loss is within one standard error of the least.
     pub one_std_err: usize,
-}
-
-/// The fold of a person: the same for the same key, wherever the row lies.
-///
-/// The key is mixed (SplitMix64, Steele et al. 2014) so that keys in sequence spread evenly.
-pub fn fold_of_key(key: u64, folds: u32) -> u32 {
-    let mut mixed = key.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    u32::try_from((mixed ^ (mixed >> 31)) % u64::from(folds.max(1))).unwrap_or(0)
 }
 
 /// Fits the path over all rows, and without each fold; `folds` has the fold of each row.
@@ -52,37 +42,50 @@ pub fn cross_validate(
     if folds.len() != frame.outcome.len() {
         return Err(Error::UnequalColumns);
     }
+    validate(
+        folds,
+        options,
+        |options| path(family, frame, options),
+        |fold, options| fold_losses(family, frame, folds, fold, options),
+    )
+}
+
+/// The weight of a fold, and its loss for each penalty of the path fitted without it.
+pub(crate) type FoldLosses = (f64, Vec<f64>);
+
+/// Cross-validation of any model: its path over all rows, and the losses of each fold along the same penalties.
+pub(crate) fn validate(
+    folds: &[u32],
+    options: &PathOptions,
+    whole: impl FnOnce(&PathOptions) -> Result<Path>,
+    losses_of: impl Fn(u32, &PathOptions) -> Result<FoldLosses> + Sync,
+) -> Result<CrossValidation> {
     let mut names = folds.to_vec();
     names.sort_unstable();
     names.dedup();
     if names.len() < 2 {
         return Err(Error::InvalidOption("the number of folds"));
     }
-    let whole = path(family, frame, options)?;
+    let whole = whole(options)?;
     let lambda: Vec<f64> = whole.points.iter().map(|point| point.lambda).collect();
     let options = PathOptions {
         lambda: Some(lambda),
         ..options.clone()
     };
-    let parts = names
-        .into_par_iter()
-        .map(|fold| fold_losses(family, frame, folds, fold, &options));
-    let parts = parts.collect::<Result<Vec<(f64, Vec<f64>)>>>()?;
-
+    let parts = names.into_par_iter().map(|fold| losses_of(fold, &options));
+    let mut parts = parts.collect::<Result<Vec<FoldLosses>>>()?;
+    // A fold that weighs nothing says nothing.
+    parts.retain(|(weight, _)| *weight > 0.0);
     let total: f64 = parts.iter().map(|(weight, _)| weight).sum();
-    let spread = super::count(parts.len() - 1);
+    let spread = super::count(parts.len().saturating_sub(1));
+    let mean_of = |of: &dyn Fn(&[f64]) -> f64| {
+        let weighted = parts.iter().map(|(weight, losses)| weight * of(losses));
+        weighted.sum::<f64>() / total
+    };
     let (mut loss, mut loss_std_err) = (Vec::new(), Vec::new());
     for at in 0..whole.points.len() {
-        let mean = parts
-            .iter()
-            .map(|(weight, losses)| weight * losses[at])
-            .sum::<f64>()
-            / total;
-        let variance = parts
-            .iter()
-            .map(|(weight, losses)| weight * (losses[at] - mean).powi(2))
-            .sum::<f64>()
-            / total;
+        let mean = mean_of(&|losses| losses[at]);
+        let variance = mean_of(&|losses| (losses[at] - mean).powi(2));
         loss.push(mean);
         loss_std_err.push((variance / spread).sqrt());
     }
@@ -108,7 +111,7 @@ fn fold_losses(
     folds: &[u32],
     fold: u32,
     options: &PathOptions,
-) -> Result<(f64, Vec<f64>)> {
+) -> Result<FoldLosses> {
     let weight = |row: usize| frame.weights.map_or(1.0, |weights| weights[row]);
     let others: Vec<f64> = (0..folds.len())
         .map(|row| if folds[row] == fold { 0.0 } else { weight(row) })
@@ -142,21 +145,5 @@ fn deviance(family: Family, y: f64, eta: f64) -> f64 {
             family.deviance(y, family.link(mean))
         }
         Family::Poisson => family.deviance(y, eta),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folds_are_of_similar_size() {
-        let mut sizes = [0; 10];
-        (0..10_000).for_each(|person| sizes[fold_of_key(person, 10) as usize] += 1);
-        assert!(
-            sizes.iter().all(|size| (850..1150).contains(size)),
-            "{sizes:?}"
-        );
-        assert_eq!(fold_of_key(7, 0), 0);
     }
 }

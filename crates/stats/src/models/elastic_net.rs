@@ -12,86 +12,8 @@
 
 use super::family::Working;
 use super::moments::count;
-use super::{Family, SparseColumn, SparseFrame};
+use super::{Family, Path, PathOptions, PathPoint, SparseFrame};
 use crate::{Error, Result};
-
-/// How to fit a path.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PathOptions {
-    /// 1 is the lasso, 0 is ridge regression.
-    pub alpha: f64,
-    /// Penalties, falling; the default sequence if `None`.
-    pub lambda: Option<Vec<f64>>,
-    /// Penalties of the default sequence.
-    pub lambda_count: usize,
-    /// Whether covariates are penalised on the scale of their standard deviation.
-    pub standardize: bool,
-    /// A coefficient stands still when the square of its change, weighted by its information per row, is at most
-    /// this fraction of the null deviance per row. glmnet's `thresh` is 1e-7.
-    pub tolerance: f64,
-    /// Passes over the columns for one penalty.
-    pub max_sweeps: usize,
-}
-
-impl Default for PathOptions {
-    fn default() -> Self {
-        Self {
-            alpha: 1.0,
-            lambda: None,
-            lambda_count: 100,
-            standardize: true,
-            tolerance: 1e-14,
-            max_sweeps: 100_000,
-        }
-    }
-}
-
-/// The solution for one penalty.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PathPoint {
-    /// The penalty.
-    pub lambda: f64,
-    /// The constant.
-    pub intercept: f64,
-    /// Term and coefficient, for the coefficients that are not 0.
-    pub coefficients: Vec<(usize, f64)>,
-    /// The share of the null deviance that is explained.
-    pub deviance_ratio: f64,
-    /// Whether the coefficients stood still within the allowed passes.
-    pub converged: bool,
-}
-
-/// Solutions along the sequence of penalties.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Path {
-    /// The model's family.
-    pub family: Family,
-    /// Deviance of the constant (and the offset) alone, with weights that sum to the number of rows as glmnet's.
-    pub null_deviance: f64,
-    /// By falling penalty.
-    pub points: Vec<PathPoint>,
-}
-
-impl PathPoint {
-    /// The linear predictor of every row.
-    pub fn linear_predictor(&self, frame: &SparseFrame<'_>) -> Vec<f64> {
-        let mut eta = frame
-            .offset
-            .map_or_else(|| vec![0.0; frame.outcome.len()], <[f64]>::to_vec);
-        eta.iter_mut().for_each(|eta| *eta += self.intercept);
-        for (term, slope) in &self.coefficients {
-            for (row, x) in frame
-                .covariates
-                .get(*term)
-                .into_iter()
-                .flat_map(SparseColumn::iter)
-            {
-                eta[row] += slope * x;
-            }
-        }
-        eta
-    }
-}
 
 /// Fits the path.
 ///
@@ -103,18 +25,9 @@ impl PathPoint {
 pub fn path(family: Family, frame: &SparseFrame<'_>, options: &PathOptions) -> Result<Path> {
     check(family, frame, options)?;
     let mut descent = Descent::new(family, frame, options)?;
-    let lambdas = options.lambda.clone().unwrap_or_else(|| descent.sequence());
-    let mut points = Vec::with_capacity(lambdas.len());
-    for lambda in lambdas {
-        let point = descent.solve(lambda);
-        let explained = point.deviance_ratio;
-        points.push(point);
-        if options.lambda.is_none() && explained > 0.999 {
-            break;
-        }
-    }
+    let sequence = descent.sequence();
+    let points = options.along(sequence, |lambda| descent.solve(lambda));
     Ok(Path {
-        family,
         null_deviance: descent.null_deviance * descent.rows,
         points,
     })
@@ -123,19 +36,7 @@ pub fn path(family: Family, frame: &SparseFrame<'_>, options: &PathOptions) -> R
 fn check(family: Family, frame: &SparseFrame<'_>, options: &PathOptions) -> Result<()> {
     frame.check_lengths()?;
     frame.dense().check(family, 0..frame.outcome.len())?;
-    if !(0.0..=1.0).contains(&options.alpha) {
-        return Err(Error::InvalidOption("alpha"));
-    }
-    if let Some(lambda) = &options.lambda {
-        let valid =
-            lambda.iter().all(|x| x.is_finite() && *x >= 0.0) && lambda.is_sorted_by(|a, b| a >= b);
-        if !valid || lambda.is_empty() {
-            return Err(Error::InvalidOption("lambda"));
-        }
-    } else if options.lambda_count == 0 {
-        return Err(Error::InvalidOption("the number of penalties"));
-    }
-    Ok(())
+    options.check()
 }
 
 /// The state of the descent: coefficients are those of centred and scaled covariates.
@@ -250,17 +151,9 @@ impl<'a> Descent<'a> {
                 0.0
             }
         };
-        let largest =
-            (0..self.slopes.len()).map(gradient).fold(0.0, f64::max) / self.options.alpha.max(1e-3);
-        let smallest: f64 = if self.rows > count(self.slopes.len()) {
-            1e-4
-        } else {
-            1e-2
-        };
-        let steps = count(self.options.lambda_count.max(2) - 1);
-        (0..self.options.lambda_count)
-            .map(|step| largest * smallest.powf(count(step) / steps))
-            .collect()
+        let largest = (0..self.slopes.len()).map(gradient).fold(0.0, f64::max);
+        self.options
+            .sequence(largest, self.rows > count(self.slopes.len()))
     }
 
     fn linear_predictor(&self) -> Vec<f64> {
@@ -316,12 +209,7 @@ impl<'a> Descent<'a> {
         let gradient = (product - self.shift * sums.first - mean * self.residual_sum) / scale;
         let old = self.slopes[term];
         let target = gradient + sums.second * old;
-        let excess = target.abs() - lambda * self.options.alpha;
-        let new = if excess > 0.0 {
-            excess.copysign(target) / (sums.second + lambda * (1.0 - self.options.alpha))
-        } else {
-            0.0
-        };
+        let new = self.options.threshold(lambda, target, sums.second);
         let change = new - old;
         if change == 0.0 {
             return 0.0;

@@ -8,7 +8,7 @@ use crate::survival::{TimeFix, distinct_times};
 use crate::{Error, Result};
 
 /// The distinct event times by stratum, and for each row the ones at which it is at risk.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Layout {
     /// Stratum codes in order.
     pub(crate) strata: Vec<u64>,

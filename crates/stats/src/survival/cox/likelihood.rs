@@ -299,9 +299,9 @@ impl<'a> Model<'a> {
     }
 }
 
-impl Likelihood for Model<'_> {
-    /// Likelihood, score and information at `beta`.
-    fn evaluate(&self, beta: &[f64]) -> Evaluation {
+impl Model<'_> {
+    /// Likelihood and score at `beta`, with what they were computed from.
+    pub(crate) fn first_order(&self, beta: &[f64]) -> FirstOrder {
         let (risk, sums) = self.sums(beta);
         let linear: f64 = beta
             .iter()
@@ -321,6 +321,32 @@ impl Likelihood for Model<'_> {
                 score[term] -= h * s1[term] - (h - g) * d1[term];
             }
         }
+        FirstOrder {
+            risk,
+            sums,
+            log_likelihood,
+            score,
+        }
+    }
+}
+
+/// The likelihood and its score, with the risks and sums that they come from.
+pub(crate) struct FirstOrder {
+    risk: Vec<f64>,
+    sums: Sums,
+    pub(crate) log_likelihood: f64,
+    pub(crate) score: Vec<f64>,
+}
+
+impl Likelihood for Model<'_> {
+    /// Likelihood, score and information at `beta`.
+    fn evaluate(&self, beta: &[f64]) -> Evaluation {
+        let FirstOrder {
+            risk,
+            sums,
+            log_likelihood,
+            score,
+        } = self.first_order(beta);
         let information = self.information(&risk, &sums, None);
         Evaluation {
             log_likelihood,

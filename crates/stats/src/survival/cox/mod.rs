@@ -9,9 +9,11 @@
 
 mod baseline;
 mod columns;
+mod cross_validation;
 mod fit;
 mod layout;
 mod likelihood;
+mod penalised;
 mod residuals;
 mod rows;
 mod zph;
@@ -20,7 +22,9 @@ use likelihood::Model;
 
 pub use baseline::{Baseline, BaselineRow, PredictedRow};
 pub use columns::RowColumns;
+pub use cross_validation::cross_validate;
 pub use fit::Fit;
+pub use penalised::path;
 pub use rows::{Row, Rows};
 
 pub(crate) use layout::codes;

@@ -152,6 +152,49 @@ impl Rows {
         self.offset.get(row).copied().unwrap_or(0.0)
     }
 
+    /// The same rows with some of their covariates only.
+    pub(crate) fn with_terms(&self, terms: &[usize]) -> Self {
+        let covariates = terms.iter().map(|term| self.covariates[*term].clone());
+        Self {
+            covariates: covariates.collect(),
+            ..self.without_covariates()
+        }
+    }
+
+    /// The rows for which `keep` is true.
+    pub(crate) fn kept(&self, keep: impl Fn(usize) -> bool) -> Self {
+        let rows: Vec<usize> = (0..self.len()).filter(|row| keep(*row)).collect();
+        fn those<T: Copy>(column: &[T], rows: &[usize]) -> Vec<T> {
+            let given = !column.is_empty();
+            let rows = rows.iter().filter(|_| given);
+            rows.map(|row| column[*row]).collect()
+        }
+        let covariates = self.covariates.iter();
+        Self {
+            time: those(&self.time, &rows),
+            event: those(&self.event, &rows),
+            covariates: covariates.map(|column| those(column, &rows)).collect(),
+            start: those(&self.start, &rows),
+            stratum: those(&self.stratum, &rows),
+            weight: those(&self.weight, &rows),
+            cluster: those(&self.cluster, &rows),
+            offset: those(&self.offset, &rows),
+        }
+    }
+
+    fn without_covariates(&self) -> Self {
+        Self {
+            time: self.time.clone(),
+            event: self.event.clone(),
+            covariates: Vec::new(),
+            start: self.start.clone(),
+            stratum: self.stratum.clone(),
+            weight: self.weight.clone(),
+            cluster: self.cluster.clone(),
+            offset: self.offset.clone(),
+        }
+    }
+
     /// Whether the two have columns of the same meaning.
     fn check_mergeable(&self, other: &Self) -> Result<()> {
         if self.terms() != other.terms() {
