@@ -29,7 +29,7 @@ const MAX_HALVINGS: usize = 40;
 /// # Errors
 ///
 /// [`Error::NoEvents`]; [`Error::InvalidOption`] for an α outside [0, 1] or penalties that are not falling numbers from
-/// 0; [`Error::EmptyInterval`] where merging near-tied times leaves an interval empty.
+/// 0; [`Error::CovariateOutOfRange`] for one whose square overflows; [`Error::EmptyInterval`] where merging near-tied times leaves an interval empty.
 pub fn path(rows: &Rows, ties: Ties, options: &PathOptions) -> Result<Path> {
     options.check()?;
     let layout = Layout::new(rows)?;
@@ -37,6 +37,9 @@ pub fn path(rows: &Rows, ties: Ties, options: &PathOptions) -> Result<Path> {
         return Err(Error::NoEvents);
     }
     let model = Model::new(rows, layout, ties);
+    if !model.columns.spread.iter().all(|spread| spread.is_finite()) {
+        return Err(Error::CovariateOutOfRange);
+    }
     let mut descent = Descent::new(&model, options);
     let sequence = descent.sequence();
     let points = options.along(sequence, |lambda| descent.solve(lambda));
@@ -93,7 +96,7 @@ impl<'m> Descent<'m> {
         let terms = 0..model.terms();
         let scale = terms.map(|term| {
             let (spread, centre) = (model.columns.spread[term], model.columns.centre[term]);
-            if !(spread > 1e-24 * centre * centre) {
+            if spread <= 1e-24 * centre * centre {
                 0.0
             } else if options.standardize {
                 spread.sqrt()
