@@ -244,7 +244,7 @@ pub async fn check(study: &Study, ctx: &SessionContext) -> Result<()> {
                     checker.set(&path, Domain::Condition, set).await;
                 }
             }
-            CovariateSource::Charlson => checker.table(&path, "condition_occurrence").await,
+            CovariateSource::Index(_) => checker.table(&path, "condition_occurrence").await,
             CovariateSource::Sql(query) => {
                 let path = format!("{path}.sql");
                 let at = checker.spot(&path);

@@ -357,4 +357,12 @@ fn a_role_with_pseudonyms_and_shifted_dates_counts_the_same_events() {
         json(&out.join("run.json"))["principal"],
         "ann as researcher"
     );
+    // Without a policy, persons have other numbers than in this run.
+    let other = SPEC.replace(
+        "{ drug: [1308216, 1332418], gap: 30 }",
+        "{ run: run, cohort: drug }",
+    );
+    fs::write(&spec, other).expect("written");
+    run(&spec, &path("other"), &[]).fails(1, "persons have other numbers");
+    run(&spec, &path("other"), &role).ok();
 }

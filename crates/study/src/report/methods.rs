@@ -5,8 +5,8 @@ use super::sections::lower;
 use super::{Found, Section};
 use crate::findings::Finding;
 use crate::spec::{
-    Both, Competing, CovariateSource, IndexRule, Measure, Missing, Observation, RiskEnd, Source,
-    Spec,
+    Both, Comorbidity, Competing, CovariateSource, IndexRule, Measure, Missing, Observation,
+    RiskEnd, Source, Spec,
 };
 
 /// The part.
@@ -37,7 +37,12 @@ pub(super) fn section(spec: &Spec, found: &[Found<'_>]) -> Section {
                     .unwrap_or_default()
             ),
             Source::Death => "deaths".to_owned(),
-            Source::Sql(_) => "a query, given in the specification".to_owned(),
+            Source::Sql(sql) => {
+                format!(
+                    "the query {}",
+                    sql.split_whitespace().collect::<Vec<_>>().join(" ")
+                )
+            }
             Source::Definition { path, hash } => {
                 format!("the OHDSI definition {path} (BLAKE3 {})", &hash[..16])
             }
@@ -177,8 +182,11 @@ fn covariates(spec: &Spec, part: &mut Section) {
             Measure::Max => "the highest value",
         };
         let value = match &one.source {
-            CovariateSource::Charlson => {
-                "Charlson's index (17 groups of conditions by the concept hierarchy)"
+            CovariateSource::Index(Comorbidity::Charlson) => {
+                "Charlson's index (17 groups of conditions by the concept hierarchy, with the weights of 1987; a milder form does not count beside its more severe one)"
+            }
+            CovariateSource::Index(Comorbidity::Elixhauser) => {
+                "Elixhauser's score (31 groups of conditions by Quan's lists of ICD-10 codes, with van Walraven's weights)"
             }
             CovariateSource::Score(_) => "a sum of weights of conditions",
             CovariateSource::Sql(_) => "a query, given in the specification",
@@ -235,7 +243,7 @@ fn statistics(spec: &Spec, found: &[Found<'_>]) -> Vec<String> {
                 one.method
             )),
             Finding::KaplanMeier(one) => {
-                add("Survival was estimated by Kaplan and Meier's method with log-log intervals, and compared by the log-rank test.".to_owned());
+                add(format!("Survival was estimated by Kaplan and Meier's method with log-log intervals{}.", one.logrank.map_or("", |_| ", and compared by the log-rank test")));
                 if let Some(by) = &one.adjusted_by {
                     add(format!("Adjusted curves are weighted ({by}) with robust variance."));
                 }
@@ -244,8 +252,18 @@ fn statistics(spec: &Spec, found: &[Found<'_>]) -> Vec<String> {
                 }
             }
             Finding::Cox(_) => add("Hazard ratios are from Cox models with Efron's treatment of ties; weighted and matched models have robust (sandwich) variance, by matched set where there are sets; stratified models have a baseline hazard for each stratum. Proportional hazards were tested by Grambsch and Therneau's score test, and the main model was fitted again within periods of the follow-up with about as many events each (at most four, at least 20 events in each).".to_owned()),
-            Finding::Competing(_) => add("Cumulative incidence was estimated by Aalen and Johansen's method, compared by Gray's test and modelled by Fine and Gray's subdistribution hazards.".to_owned()),
-            Finding::Incidence(_) => add("Rates have exact Poisson intervals; their ratio is exact by the binomial distribution.".to_owned()),
+            Finding::Competing(one) => {
+                add("Cumulative incidence was estimated by Aalen and Johansen's method.".to_owned());
+                if !one.gray.is_empty() {
+                    add("It was compared by Gray's test and modelled by Fine and Gray's subdistribution hazards.".to_owned());
+                }
+            }
+            Finding::Incidence(one) => {
+                add("Rates have exact Poisson intervals.".to_owned());
+                if one.ratio.is_some() {
+                    add("Their ratio is exact by the binomial distribution.".to_owned());
+                }
+            }
             Finding::Rates(one) => add(format!("Population rates split each person's time on birthdays and at the turn of the year; direct standardisation to {} with Fay and Feuer's gamma intervals.", one.standard)),
             Finding::Logistic(_) => add("Odds ratios are from logistic regression by maximum likelihood; weighted models have robust variance.".to_owned()),
             Finding::Readmission(_) => add("Shares of readmission have intervals by the ratio estimator over persons.".to_owned()),

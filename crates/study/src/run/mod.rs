@@ -35,6 +35,10 @@ pub struct Source {
     pub principal: String,
     /// What for.
     pub purpose: Option<String>,
+    /// The hash of the policy that they obey.
+    pub policy: Option<String>,
+    /// What tells the pseudonyms of persons from those of another project or key; none where persons keep their numbers.
+    pub pseudonyms: Option<String>,
 }
 
 /// How to run.
@@ -329,7 +333,13 @@ fn key(shared: &Shared, step: &Step, inputs: &[&StepRecord]) -> String {
     if step.reads_store {
         add(&shared.source.snapshot_hash);
         add(&shared.source.principal);
-        add(shared.source.purpose.as_deref().unwrap_or_default());
+        for part in [
+            &shared.source.purpose,
+            &shared.source.policy,
+            &shared.source.pseudonyms,
+        ] {
+            add(part.as_deref().unwrap_or_default());
+        }
     }
     for input in inputs {
         add(&input.name);

@@ -230,7 +230,10 @@ fn ends(spec: &Spec) -> Vec<String> {
 
 fn needs(spec: &Spec, kind: &Kind) -> Vec<String> {
     let mut needs: Vec<String> = Vec::new();
-    if kind.needs_design() {
+    if matches!(kind, Kind::Attrition) {
+        // It says why nobody is left where all else fails.
+        needs.push("population".to_owned());
+    } else if kind.needs_design() {
         needs.extend(
             [
                 "population",

@@ -96,6 +96,12 @@ pub struct RunRecord {
     pub principal: String,
     /// What for.
     pub purpose: Option<String>,
+    /// The hash of the policy that was obeyed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub policy: Option<String>,
+    /// What tells its persons' pseudonyms from others.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pseudonyms: Option<String>,
     /// When it began.
     pub started: String,
     /// When it came to its end.
@@ -147,6 +153,8 @@ impl RunRecord {
             },
             principal: source.principal.clone(),
             purpose: source.purpose.clone(),
+            policy: source.policy.clone(),
+            pseudonyms: source.pseudonyms.clone(),
             started: now(),
             finished: None,
             seconds: 0.0,

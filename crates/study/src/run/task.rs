@@ -67,7 +67,13 @@ pub(super) async fn perform(shared: &Arc<Shared>, name: &str, task: &Task) -> Re
             let Some(cohort) = spec.cohort(one) else {
                 return Ok(Done::default());
             };
-            let batch = cohort::build(&shared.ctx, cohort, &shared.study.folder()).await?;
+            let batch = cohort::build(
+                &shared.ctx,
+                cohort,
+                &shared.study.folder(),
+                shared.source.pseudonyms.as_deref(),
+            )
+            .await?;
             table(shared, task, &batch)?
         }
         Task::Population => {
@@ -263,10 +269,12 @@ fn not_estimable(shared: &Shared, at: usize, why: &columna_stats::Error) -> Resu
 fn analyse(shared: &Shared, at: usize) -> Result<Finding> {
     let (spec, work) = (&shared.study.spec, shared.work());
     let kind = &spec.analyses[at].kind;
+    if matches!(kind, Kind::Attrition) {
+        return Ok(Finding::Attrition(finding(&work.join("attrition.json"))?));
+    }
     let data = Data::read(&work, spec)?;
     let follow = |outcome: &str| Data::follow_up(&work, outcome);
     Ok(match kind {
-        Kind::Attrition => Finding::Attrition(finding(&work.join("attrition.json"))?),
         Kind::Propensity => Finding::Propensity(finding(&work.join("propensity.json"))?),
         Kind::TableOne { variables } => {
             Finding::TableOne(table_one::build(spec, &data, variables)?)
@@ -392,7 +400,7 @@ fn analyse(shared: &Shared, at: usize) -> Result<Finding> {
             let sparse = Sparse::read(&work.join("sparse-covariates.parquet"))?;
             Finding::Grid(grid::build(spec, &data, &sparse, &inputs, *model, wanted)?)
         }
-        Kind::Rates(_) | Kind::Readmission(_) | Kind::Sql { .. } => {
+        Kind::Attrition | Kind::Rates(_) | Kind::Readmission(_) | Kind::Sql { .. } => {
             return Err(Error::Folder("this analysis reads the store".to_owned()));
         }
     })

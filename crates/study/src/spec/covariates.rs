@@ -20,6 +20,16 @@ pub enum Demographic {
     IndexYear,
 }
 
+/// A comorbidity index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Comorbidity {
+    /// Charlson's, by concepts, with the weights of 1987.
+    Charlson,
+    /// Elixhauser's, by the source's ICD-10 codes, with van Walraven's weights.
+    Elixhauser,
+}
+
 /// What a named covariate is made from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -28,8 +38,8 @@ pub enum CovariateSource {
     Records(Domain, ConceptSet),
     /// Entry into a cohort.
     Cohort(Located<String>),
-    /// The comorbidity index of Charlson.
-    Charlson,
+    /// A comorbidity index.
+    Index(Comorbidity),
     /// A sum of weights of conditions.
     Score(Vec<(ConceptSet, f64)>),
     /// A query with the columns `person_id` and `value`.
@@ -233,9 +243,12 @@ fn covariate(fields: &Fields<'_>, name: String, sets: &Sets) -> Option<Covariate
             .word_of(
                 fields.get("index")?,
                 &fields.path_of("index"),
-                &[("charlson", ())],
+                &[
+                    ("charlson", Comorbidity::Charlson),
+                    ("elixhauser", Comorbidity::Elixhauser),
+                ],
             )
-            .map(|()| CovariateSource::Charlson)?,
+            .map(CovariateSource::Index)?,
         "score" => score(fields, sets)?,
         "sql" => CovariateSource::Sql(fields.text("sql")?),
         _ => {

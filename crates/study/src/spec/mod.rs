@@ -13,7 +13,7 @@ pub use analyses::{Analysis, Grid, Kind, Model, RateStandard, Rates, Readmission
 pub(crate) use cohorts::plain;
 pub use cohorts::{Cohort, ConceptSet, Domain, Source};
 pub use covariates::{
-    Covariate, CovariateSource, Covariates, Demographic, Measure, Missing, Sparse,
+    Comorbidity, Covariate, CovariateSource, Covariates, Demographic, Measure, Missing, Sparse,
 };
 pub use decode::Located;
 pub use design::{

@@ -8,16 +8,18 @@ use datafusion::prelude::SessionContext;
 use super::statements::{ask, in_set, need_table};
 use crate::error::{Error, Result};
 use crate::frame::{self, Columns};
+use crate::run::RunRecord;
 use crate::spec::{Cohort, Source};
 
 /// An entry: person, first and last day.
 pub(crate) type Entry = (i64, i32, i32);
 
-/// The entries of a cohort in order of person and date.
+/// The entries of a cohort in order of person and date; `pseudonyms` tell whose numbers the persons have.
 pub(crate) async fn build(
     ctx: &SessionContext,
     cohort: &Cohort,
     folder: &Path,
+    pseudonyms: Option<&str>,
 ) -> Result<RecordBatch> {
     let step = format!("cohort.{}", cohort.name);
     let mut gap = None;
@@ -58,11 +60,19 @@ pub(crate) async fn build(
             let file = folder.join(path).display().to_string().replace('\'', "''");
             ask(ctx, &format!("SELECT * FROM cohort('{file}')")).await?
         }
-        Source::Run { path, cohort, .. } => frame::read(
-            &folder
-                .join(path)
-                .join(format!("work/cohort-{cohort}.parquet")),
-        )?,
+        Source::Run { path, cohort, .. } => {
+            let run = folder.join(path);
+            let made = RunRecord::read(&run)?;
+            if made.is_some_and(|made| made.pseudonyms.as_deref() != pseudonyms) {
+                return Err(Error::Step {
+                    step,
+                    message: format!(
+                        "the run `{path}` was made in another project or without one, where persons have other numbers; make it anew as this study is run"
+                    ),
+                });
+            }
+            frame::read(&run.join(format!("work/cohort-{cohort}.parquet")))?
+        }
     };
     let mut entries = entries(&step, &answer)?;
     entries.sort_unstable();

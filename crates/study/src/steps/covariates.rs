@@ -7,6 +7,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::prelude::SessionContext;
 
 use super::cohort::of_person;
+use super::comorbidity;
 use super::population::{Cohorts, Person};
 use super::statements::{ask, has_table, in_set, need_table};
 use super::{count, float};
@@ -26,27 +27,6 @@ pub(crate) struct Dense {
     pub(crate) missing: Vec<Missing>,
     pub(crate) columns: Vec<Vec<f64>>,
 }
-
-/// The comorbidity index of Charlson as OHDSI codes it: concepts with all below them, and the weight.
-const CHARLSON: [(&[i64], f64); 17] = [
-    (&[4_329_847], 1.0),
-    (&[316_139], 1.0),
-    (&[321_052], 1.0),
-    (&[381_591, 434_056], 1.0),
-    (&[4_182_210], 1.0),
-    (&[4_063_381], 1.0),
-    (&[257_628, 134_442, 80_800, 80_809, 256_197, 255_348], 1.0),
-    (&[4_247_120], 1.0),
-    (&[4_064_161, 4_212_540], 1.0),
-    (&[201_820], 1.0),
-    (&[443_767, 442_793], 2.0),
-    (&[192_606, 374_022], 2.0),
-    (&[4_030_518], 2.0),
-    (&[443_392], 2.0),
-    (&[4_245_975, 4_029_488, 192_680, 24_966], 3.0),
-    (&[432_851], 6.0),
-    (&[439_727], 6.0),
-];
 
 impl Dense {
     fn describe(spec: &Spec) -> Self {
@@ -181,19 +161,8 @@ async fn named(
                 })
                 .collect())
         }
-        CovariateSource::Charlson => {
-            let items: Vec<(ConceptSet, f64)> = CHARLSON
-                .iter()
-                .map(|(concepts, weight)| {
-                    let set = ConceptSet {
-                        concepts: concepts.to_vec(),
-                        descendants: true,
-                        exclude: Vec::new(),
-                    };
-                    (set, *weight)
-                })
-                .collect();
-            score(ctx, &step, &items, covariate.window, rows, people.len()).await
+        CovariateSource::Index(index) => {
+            comorbidity::build(ctx, &step, *index, covariate.window, rows, people.len()).await
         }
         CovariateSource::Score(items) => {
             score(ctx, &step, items, covariate.window, rows, people.len()).await
@@ -226,7 +195,7 @@ pub(crate) fn within(window: Window, date: &str) -> String {
     }
 }
 
-async fn counts(
+pub(crate) async fn counts(
     ctx: &SessionContext,
     domain: Domain,
     set: &ConceptSet,

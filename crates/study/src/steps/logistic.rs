@@ -8,7 +8,7 @@ use super::cox::{Fit, model_words, rows_of};
 use super::data::{Data, groups, terms};
 use super::follow_up::FollowUp;
 use crate::error::Result;
-use crate::findings::{Coefficient, Logistic, LogisticModel, Num};
+use crate::findings::{Coefficient, Interval, Logistic, LogisticModel, Num};
 use crate::spec::{Located, Model, Spec};
 
 /// Whether it happened within so many days; none if nobody can know.
@@ -111,9 +111,9 @@ pub(crate) fn build(
         if !fit.converged {
             notes.push("the fit did not converge".to_owned());
         }
-        if let Some(separation) = &fit.separation {
-            let names: Vec<String> = separation
-                .terms
+        let infinite = fit.separation.as_ref().map_or(&[][..], |one| &one.terms);
+        if !infinite.is_empty() {
+            let names: Vec<String> = infinite
                 .iter()
                 .filter_map(|term| {
                     term.checked_sub(1)
@@ -138,11 +138,18 @@ pub(crate) fn build(
             events: count(y.iter().filter(|y| **y > 0.5).count()),
             terms: labels
                 .into_iter()
-                .zip(fit.coefficients.iter().skip(1))
-                .map(|(label, one)| Coefficient {
-                    label,
-                    ratio: one.ratio().into(),
-                    p_value: Num(one.p_value),
+                .zip(fit.coefficients.iter().enumerate().skip(1))
+                .map(|(label, (term, one))| {
+                    let finite = !infinite.contains(&term);
+                    Coefficient {
+                        label,
+                        ratio: if finite {
+                            one.ratio().into()
+                        } else {
+                            Interval::unknown()
+                        },
+                        p_value: Num(if finite { one.p_value } else { f64::NAN }),
+                    }
                 })
                 .collect(),
             c_statistic: Num(c),

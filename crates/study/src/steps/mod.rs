@@ -2,6 +2,7 @@
 
 pub(crate) mod adjust;
 pub(crate) mod cohort;
+pub(crate) mod comorbidity;
 pub(crate) mod competing;
 pub(crate) mod controls;
 pub(crate) mod covariates;

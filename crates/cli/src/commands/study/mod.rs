@@ -236,6 +236,11 @@ fn perform(args: &RunArgs, settings: &Settings) -> Result<RunRecord, CliError> {
             snapshot_hash: snapshot.hash().to_owned(),
             principal,
             purpose,
+            policy: access.as_ref().map(|access| access.policy.hash.clone()),
+            pseudonyms: access
+                .as_ref()
+                .and_then(|access| access.keys.as_ref())
+                .map(|keys| keys.pseudonym_of_text("columna study", "key")),
         };
         let options = SessionOptions {
             store: Some(store),

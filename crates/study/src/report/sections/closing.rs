@@ -54,6 +54,13 @@ pub(in crate::report) fn provenance(study: &Study, record: &RunRecord) -> Sectio
         ("Software", format!("Columna {}", record.columna_version)),
         ("On behalf of", record.principal.clone()),
         (
+            "BLAKE3 of the policy",
+            record
+                .policy
+                .clone()
+                .unwrap_or_else(|| "there is none".to_owned()),
+        ),
+        (
             "Purpose",
             record
                 .purpose

@@ -162,7 +162,7 @@ pub(super) fn model_name(model: crate::spec::Model) -> &'static str {
 
 pub(super) fn logistic(part: &mut Section, one: &Logistic) {
     part.p(&format!(
-        "{} persons whose follow-up ended before without the outcome are left out.",
+        "Left out because their follow-up ended before without the outcome: {} persons.",
         whole(one.unknown)
     ));
     let mut table = Table::new(

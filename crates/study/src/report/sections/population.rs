@@ -65,12 +65,23 @@ fn weighted_cell(one: &Distribution, binary: bool, year: bool) -> String {
 }
 
 pub(super) fn table_one(part: &mut Section, one: &TableOne) {
-    part.p("Numbers are mean (standard deviation) or persons (%). SMD is the standardised mean difference; below 0.1 in size, groups count as balanced.");
-    let mut table = Table::new("Before adjustment", &[("Characteristic", false)]);
+    let numbers = "Numbers are mean (standard deviation) or persons (%).";
+    let compares = one.groups.len() == 2;
+    if compares {
+        part.p(&format!("{numbers} SMD is the standardised mean difference; below 0.1 in size, groups count as balanced."));
+    } else {
+        part.p(numbers);
+    }
+    let title = if compares {
+        "Before adjustment"
+    } else {
+        "Characteristics"
+    };
+    let mut table = Table::new(title, &[("Characteristic", false)]);
     for (group, persons) in one.groups.iter().zip(&one.persons) {
         table.head(&format!("{group} (n = {})", whole(*persons)), true);
     }
-    if one.groups.len() == 2 {
+    if compares {
         table.head("SMD", true);
     }
     let mut quartiles = Table::new(
@@ -105,7 +116,7 @@ pub(super) fn table_one(part: &mut Section, one: &TableOne) {
             ));
             more.push(whole(distribution.missing));
         }
-        if one.groups.len() == 2 {
+        if compares {
             cells.push(fixed(row.smd_before.get(), 2));
         }
         table.row(cells);

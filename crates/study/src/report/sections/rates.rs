@@ -139,8 +139,20 @@ pub(super) fn rates(part: &mut Section, id: &str, one: &Rates) {
         }
     }
     part.table(&all);
+    let parts: Vec<&str> = [
+        (one.by_sex_age.iter().any(|cell| cell.sex.is_some()), "sex"),
+        (one.by_sex_age.iter().any(|cell| cell.age.is_some()), "age"),
+    ]
+    .into_iter()
+    .filter_map(|(is, name)| is.then_some(name))
+    .collect();
+    let title = if parts.is_empty() {
+        "Rate".to_owned()
+    } else {
+        format!("Rates by {}", parts.join(" and "))
+    };
     let mut cells = Table::new(
-        "Rates by sex and age",
+        &title,
         &[
             ("Population", false),
             ("Events", true),

@@ -82,7 +82,11 @@ pub(super) fn kaplan_meier(part: &mut Section, id: &str, spec: &Spec, one: &Kapl
         for curve in curves {
             for mark in &curve.landmarks {
                 table.row(vec![
-                    format!("{}, {kind}", curve.group),
+                    if one.adjusted.is_empty() {
+                        curve.group.clone()
+                    } else {
+                        format!("{}, {kind}", curve.group)
+                    },
                     days(mark.day),
                     fixed(mark.n_risk.get(), 0),
                     percent_interval(mark.estimate),
