@@ -365,4 +365,18 @@ fn a_role_with_pseudonyms_and_shifted_dates_counts_the_same_events() {
     fs::write(&spec, other).expect("written");
     run(&spec, &path("other"), &[]).fails(1, "persons have other numbers");
     run(&spec, &path("other"), &role).ok();
+    // A role without rows is told so, not once for every step.
+    let groups = columna(&[
+        "privacy",
+        "policy",
+        "init",
+        "--store",
+        &store(),
+        "--profile",
+        "opensafely",
+    ])
+    .ok();
+    fs::write(&policy, &groups).expect("written");
+    run(&spec, &path("groups"), &role).fails(2, "sees numbers about groups only");
+    assert!(!path("groups").exists());
 }

@@ -7,6 +7,8 @@ use std::fs;
 use std::io::{Write, stderr, stdout};
 use std::path::Path;
 
+use columna_privacy::Access;
+use columna_privacy::policy::RoleKind;
 use columna_query::SessionOptions;
 use columna_store::Snapshot;
 use columna_study::{Error, Problem, RunOptions, RunRecord, Source, Study};
@@ -14,6 +16,7 @@ use columna_study::{Error, Problem, RunOptions, RunRecord, Source, Study};
 use datafusion::prelude::SessionContext;
 
 use crate::commands::privacy::access::access;
+use crate::commands::privacy::args::AccessArgs;
 use crate::error::{CliError, Place, Position, Report};
 use crate::settings::Settings;
 
@@ -198,9 +201,26 @@ fn start(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
     summary(&record, &args.out)
 }
 
+/// The access of a study: it reads rows of persons, which not every role may see.
+fn access_to_rows(args: &AccessArgs, store: &str) -> Result<Option<Access>, CliError> {
+    let access = access(args, Some(store))?;
+    if let Some(access) = &access {
+        let role = access.policy.role(&access.principal);
+        let role = role.map_err(|error| CliError::engine(&error))?;
+        if matches!(role.kind, RoleKind::Aggregate | RoleKind::Dp) {
+            return Err(CliError::usage(format!(
+                "a study reads rows of persons, and the role `{}` sees numbers about groups only",
+                access.principal.role
+            ))
+            .hint("run it in a role of the kind `analyst`; `columna sql` answers this role's questions, statistics included"));
+        }
+    }
+    Ok(access)
+}
+
 fn perform(args: &RunArgs, settings: &Settings) -> Result<RunRecord, CliError> {
     let study = load(&args.specification, settings, false)?;
-    let access = access(&args.access, Some(&args.store))?;
+    let access = access_to_rows(&args.access, &args.store)?;
     let unfinished = if args.resume {
         columna_study::unfinished(&args.out).map_err(|error| CliError::engine(&error))?
     } else {
