@@ -12,7 +12,7 @@
 
 use super::family::Working;
 use super::moments::count;
-use super::{Family, Path, PathOptions, PathPoint, SparseFrame};
+use super::{Family, Path, PathOptions, PathPoint, SparseColumn, SparseFrame};
 use crate::{Error, Result};
 
 /// Fits the path.
@@ -20,10 +20,55 @@ use crate::{Error, Result};
 /// # Errors
 ///
 /// [`Error::UnequalColumns`]; [`Error::InvalidWeight`]; [`Error::NonFiniteCovariate`] for an offset; what the
-/// family says of outcomes; [`Error::NoRows`]; [`Error::NoEvents`] if all outcomes are at the same end of their
+/// family says of outcomes; [`Error::CovariateOutOfRange`] if the squares of a covariate overflow or vanish; [`Error::NoRows`]; [`Error::NoEvents`] if all outcomes are at the same end of their
 /// range; [`Error::InvalidOption`] for an α outside [0, 1] or penalties that are not falling numbers from 0.
 pub fn path(family: Family, frame: &SparseFrame<'_>, options: &PathOptions) -> Result<Path> {
     check(family, frame, options)?;
+    let shifts: Vec<f64> = frame
+        .covariates
+        .iter()
+        .map(|column| far_from_zero(column, frame.outcome.len()))
+        .collect();
+    if shifts.iter().all(|shift| *shift == 0.0) {
+        return descend(family, frame, options);
+    }
+    let columns = frame.covariates.iter().zip(&shifts);
+    let covariates: Vec<SparseColumn> =
+        columns.map(|(column, shift)| column.less(*shift)).collect();
+    let shifted = SparseFrame {
+        covariates: &covariates,
+        ..*frame
+    };
+    let mut found = descend(family, &shifted, options)?;
+    for point in &mut found.points {
+        let slopes = point.coefficients.iter();
+        let moved: f64 = slopes.map(|(term, slope)| slope * shifts[*term]).sum();
+        point.intercept -= moved;
+    }
+    Ok(found)
+}
+
+/// The mean of a column that stores every row and lies far from 0, such as years, which the descent would take off only
+/// after its digits are lost; 0 for others.
+fn far_from_zero(column: &SparseColumn, rows: usize) -> f64 {
+    if rows == 0 || column.stored() != rows {
+        return 0.0;
+    }
+    let (mut sum, mut least, mut most) = (0.0, f64::INFINITY, f64::NEG_INFINITY);
+    for (_, x) in column.iter() {
+        sum += x;
+        least = least.min(x);
+        most = most.max(x);
+    }
+    let mean: f64 = sum / count(rows);
+    if mean.is_finite() && mean.abs() > 10.0 * (most - least) && most > least {
+        mean
+    } else {
+        0.0
+    }
+}
+
+fn descend(family: Family, frame: &SparseFrame<'_>, options: &PathOptions) -> Result<Path> {
     let mut descent = Descent::new(family, frame, options)?;
     let sequence = descent.sequence();
     let points = options.along(sequence, |lambda| descent.solve(lambda));
@@ -63,6 +108,16 @@ struct Descent<'a> {
     curvature_sum: f64,
 }
 
+/// The weight of the rows that a column does not store, which are 0. A column that stores all has none: what rounding
+/// leaves would count as much as its mean is large.
+fn rest(column: &SparseColumn, rows: usize, all: f64, stored: f64) -> f64 {
+    if column.stored() == rows {
+        0.0
+    } else {
+        (all - stored).max(0.0)
+    }
+}
+
 /// What a column has at the current quadratic: Σ v x and Σ v x̃².
 #[derive(Clone, Copy, Default)]
 struct ColumnSums {
@@ -88,12 +143,17 @@ impl<'a> Descent<'a> {
         let mut scale = Vec::with_capacity(frame.covariates.len());
         for column in frame.covariates {
             let centre: f64 = column.iter().map(|(row, x)| weights[row] * x).sum();
-            let (mut stored, mut squares) = (0.0, 0.0);
+            let (mut stored, mut squares, mut largest) = (0.0, 0.0, 0.0_f64);
             for (row, x) in column.iter() {
                 stored += weights[row];
                 squares += weights[row] * (x - centre) * (x - centre);
+                largest = largest.max(x.abs());
             }
-            let variance = squares + (1.0 - stored).max(0.0) * centre * centre;
+            let variance = squares + rest(column, n, 1.0, stored) * centre * centre;
+            let square = largest * largest;
+            if !square.is_finite() || (largest > 0.0 && square < f64::MIN_POSITIVE) {
+                return Err(Error::CovariateOutOfRange);
+            }
             mean.push(centre);
             // A constant column stays at 0.
             let constant = variance <= 1e-24 * centre * centre;
@@ -194,7 +254,9 @@ impl<'a> Descent<'a> {
             squares += v * (x - mean) * (x - mean);
             stored += v;
         }
-        let centred = squares + (self.curvature_sum - stored).max(0.0) * mean * mean;
+        let column = &self.frame.covariates[term];
+        let zeros = rest(column, self.curvature.len(), self.curvature_sum, stored);
+        let centred = squares + zeros * mean * mean;
         ColumnSums {
             first,
             second: centred / (self.scale[term] * self.scale[term]),

@@ -62,6 +62,14 @@ impl SparseColumn {
         self.rows.len()
     }
 
+    /// The stored values less a number.
+    pub(crate) fn less(&self, shift: f64) -> Self {
+        Self {
+            rows: self.rows.clone(),
+            values: self.values.iter().map(|value| value - shift).collect(),
+        }
+    }
+
     /// Rows and values.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, f64)> {
         self.rows

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::cox::Rows;
+use crate::{Error, Result};
 
 /// What is known of each column before a fit.
 #[derive(Debug)]
@@ -40,6 +41,19 @@ impl Columns {
             centre: columns.iter().map(|(centre, _, _)| *centre).collect(),
             spread: columns.iter().map(|(_, spread, _)| *spread).collect(),
             range: columns.iter().map(|(_, _, range)| *range).collect(),
+        }
+    }
+
+    /// Refuses columns whose squares overflow, or vanish although the values differ.
+    pub(crate) fn check(&self) -> Result<()> {
+        let mut columns = self.spread.iter().zip(&self.range);
+        let usable = columns.all(|(spread, range)| {
+            spread.is_finite() && (*range == 0.0 || *spread >= f64::MIN_POSITIVE)
+        });
+        if usable {
+            Ok(())
+        } else {
+            Err(Error::CovariateOutOfRange)
         }
     }
 

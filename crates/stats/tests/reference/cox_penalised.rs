@@ -399,3 +399,18 @@ fn constant_columns_censored_rows_and_options() {
         Err(Error::InvalidOption("alpha"))
     );
 }
+
+/// Neither the plain nor the penalised model takes them for columns that say nothing.
+#[test]
+fn columns_whose_squares_overflow_or_vanish_are_refused() {
+    for scale in [1e200, 1e-200] {
+        let mut rows = Rows::new();
+        for (time, x) in [(1.0, 1.0), (2.0, 3.0), (3.0, 2.0)] {
+            rows.push(&Row::new(time, true, &[x * scale])).unwrap();
+        }
+        let plain = Cox::fit(&rows, &Options::default());
+        assert_eq!(plain.unwrap_err(), Error::CovariateOutOfRange);
+        let penalised = path(&rows, Ties::Efron, &at(&[0.1]));
+        assert_eq!(penalised, Err(Error::CovariateOutOfRange));
+    }
+}

@@ -322,3 +322,41 @@ fn what_is_refused() {
         Err(Error::NonFiniteCovariate)
     );
 }
+
+/// A column that lies far from 0 has the coefficients of the same column near it.
+#[test]
+fn an_offset_of_a_column_moves_the_constant_only() {
+    let x: Vec<f64> = (0..60).map(|row| f64::from(row * 29 % 41)).collect();
+    let y: Vec<f64> = (0..60)
+        .map(|row| f64::from(u8::from(row * 11 % 4 < 2)))
+        .collect();
+    let fitted = |offset: f64| {
+        let moved: Vec<f64> = x.iter().map(|x| x + offset).collect();
+        let columns = [SparseColumn::from_dense(&moved).unwrap()];
+        let frame = SparseFrame::new(&y, &columns);
+        let options = PathOptions {
+            lambda: Some(vec![0.01, 0.0]),
+            ..PathOptions::default()
+        };
+        path(Family::Binomial, &frame, &options).unwrap().points
+    };
+    let near = fitted(0.0);
+    for offset in [1e3, 1e6, 1e9] {
+        for (far, near) in fitted(offset).iter().zip(&near) {
+            assert!(far.converged);
+            close(&[far.coefficients[0].1], &[near.coefficients[0].1], 1e-9);
+            let intercept = far.intercept + far.coefficients[0].1 * offset;
+            assert!((intercept - near.intercept).abs() < 1e-16 * offset + 1e-7);
+        }
+    }
+}
+
+#[test]
+fn columns_whose_squares_overflow_or_vanish_are_refused() {
+    for scale in [1e200, 1e-200] {
+        let columns = [SparseColumn::from_dense(&[scale, 2.0 * scale, 0.0]).unwrap()];
+        let frame = SparseFrame::new(&[0.0, 1.0, 1.0], &columns);
+        let found = path(Family::Binomial, &frame, &PathOptions::default());
+        assert_eq!(found, Err(Error::CovariateOutOfRange));
+    }
+}

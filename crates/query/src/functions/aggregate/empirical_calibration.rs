@@ -5,11 +5,11 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::DataType;
 use columna_stats::causal::calibration::{EmpiricalNull, LogEstimate};
-use datafusion::common::{Result, exec_err};
+use datafusion::common::Result;
 use datafusion::logical_expr::Documentation;
 
 use super::adapter::output::{list_of, lists, numbers, struct_of};
-use super::adapter::{Layout, ModelRows, Options, Parameter, Role, Statistic, refused};
+use super::adapter::{Layout, ModelRows, Options, Parameter, Role, Statistic, refuse, refused};
 use super::conf_level;
 use super::models::ids_in_order;
 use crate::functions::docs::CAUSAL;
@@ -121,7 +121,7 @@ impl Statistic for EmpiricalCalibration {
                 .map(|row| of(*row))
                 .collect();
             if known.is_empty() {
-                return exec_err!(
+                return refuse!(
                     "`empirical_calibration` needs negative controls, and there are none"
                 );
             }

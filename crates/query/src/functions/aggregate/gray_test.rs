@@ -16,7 +16,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SURVIVAL,
         "Gray's test of equal cumulative incidence of one cause between two or more groups, as cmprsk's `cuminc`: a \
-         struct of `chisq`, `df` and `p_value`.",
+         struct of `chisq`, `df` and `p_value`. With one group or without events `df` is 0, and the others are NULL.",
         "gray_test(time, cause, group[, strata => s][, failcode => 1][, rho => 0])",
     )
     .with_argument("time", "Days to the event or to censoring")
@@ -90,7 +90,13 @@ impl Statistic for GrayTest {
                 continue;
             };
             let test = gray::test(summary, options).map_err(|error| adapter::refused(&error))?;
-            table.push([test.statistic, test.df as f64, test.p_value]);
+            // With nothing to compare there is no statistic, whatever the empty sums are.
+            let (chisq, p_value) = if test.df > 0 {
+                (test.statistic, test.p_value)
+            } else {
+                (f64::NAN, f64::NAN)
+            };
+            table.push([chisq, test.df as f64, p_value]);
         }
         table.into_structs(output, summaries.iter().map(Option::is_some).collect())
     }

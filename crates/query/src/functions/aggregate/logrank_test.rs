@@ -18,7 +18,8 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
         SURVIVAL,
         "The log-rank test of two or more groups, as R's `survdiff`: a struct of `chisq`, `df`, \
          `p_value` and `groups`, a list of `group`, `n`, `observed` and `expected`. Groups are those of \
-         the argument `group`, not of GROUP BY. With `strata`, groups are compared within each stratum. \
+         the argument `group`, not of GROUP BY. With `strata`, groups are compared within each stratum. With one group or \
+         without events `df` is 0, and `chisq` and `p_value` are NULL. \
          Other weights than the log-rank test's stress early or late differences.",
         "logrank_test(time, event, group[, strata => s][, weighting => 'log-rank'][, rho => 0][, gamma => 0][, start => s])",
     )
@@ -157,7 +158,11 @@ fn results(tests: &[Option<LogRank<Label>>], output: &DataType) -> Result<ArrayR
     let number = |f: fn(&LogRank<Label>) -> f64| -> ArrayRef {
         let column: Float64Array = tests
             .iter()
-            .map(|test| test.as_ref().map(f).filter(|n| !n.is_nan()))
+            .map(|test| {
+                // With nothing to compare there is no statistic, whatever the empty sums are.
+                let comparing = test.as_ref().filter(|test| test.df > 0);
+                comparing.map(f).filter(|n| !n.is_nan())
+            })
             .collect();
         Arc::new(column)
     };

@@ -8,6 +8,7 @@ mod effective_sample_size;
 mod empirical_calibration;
 mod gray_test;
 mod kaplan_meier;
+mod length_of_stay;
 mod logrank_test;
 mod match_nearest;
 mod median_survival;
@@ -18,6 +19,7 @@ mod rmst;
 mod rmst_difference;
 mod smd;
 mod survival_quantile;
+mod table_one;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,6 +52,8 @@ const STATISTICS: &[Registered] = &[
     Registered::of::<counts::StandardizedRate>(),
     Registered::of::<models::ConcordanceIndex>(),
     Registered::of::<models::CoxBaseline>(),
+    Registered::of::<models::CoxElasticNet>(),
+    Registered::of::<models::CoxElasticNetPath>(),
     Registered::of::<models::CoxPh>(),
     Registered::of::<models::CoxPhTests>(),
     Registered::of::<models::CoxResiduals>(),
@@ -60,12 +64,17 @@ const STATISTICS: &[Registered] = &[
     Registered::of::<models::FineGray>(),
     Registered::of::<gray_test::GrayTest>(),
     Registered::of::<kaplan_meier::KaplanMeier>(),
+    Registered::of::<models::LogisticElasticNet>(),
+    Registered::of::<models::LogisticElasticNetPath>(),
     Registered::of::<models::LogisticRegression>(),
     Registered::of::<models::LogisticSummary>(),
+    Registered::of::<length_of_stay::LengthOfStay>(),
     Registered::of::<logrank_test::LogRankTest>(),
     Registered::of::<match_nearest::MatchNearest>(),
     Registered::of::<median_survival::MedianSurvival>(),
     Registered::of::<nelson_aalen::NelsonAalen>(),
+    Registered::of::<models::PoissonElasticNet>(),
+    Registered::of::<models::PoissonElasticNetPath>(),
     Registered::of::<models::PoissonRegression>(),
     Registered::of::<models::PoissonSummary>(),
     Registered::of::<models::PropensityScore>(),
@@ -74,6 +83,7 @@ const STATISTICS: &[Registered] = &[
     Registered::of::<rmst_difference::RmstDifference>(),
     Registered::of::<smd::Smd>(),
     Registered::of::<survival_quantile::SurvivalQuantile>(),
+    Registered::of::<table_one::TableOne>(),
 ];
 
 /// The aggregate functions.

@@ -8,13 +8,13 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, Int64Type};
 use columna_stats::Summary;
 use columna_stats::description::stays::{Readmission, Stay, Stays};
-use datafusion::common::{DataFusionError, Result, exec_datafusion_err, exec_err, plan_err};
+use datafusion::common::{DataFusionError, Result, exec_datafusion_err, plan_err};
 use datafusion::logical_expr::Documentation;
 
 use super::adapter::output::{Table, struct_of};
 use super::adapter::{
     Batch, BatchRows, Counted, Options, Parameter, Role, RowSummary, State, StateBuilder,
-    Statistic, flags, refused,
+    Statistic, flags, refuse, refused,
 };
 use super::conf_level;
 use crate::functions::docs::DESCRIPTION;
@@ -82,7 +82,7 @@ impl BatchRows for StayRows {
                 return Ok(None);
             };
             if array.data_type() != &DataType::Int64 {
-                return exec_err!("`{name}` of `readmission` must be a whole number");
+                return refuse!("`{name}` of a stay must be a whole number, such as `person_id`");
             }
             Ok(Some(array.as_primitive::<Int64Type>().clone()))
         };
@@ -96,8 +96,8 @@ impl BatchRows for StayRows {
                 return Ok(None);
             };
             if counted.iter().any(|row| array.is_null(row)) {
-                return exec_err!(
-                    "`{name}` of `readmission` is NULL in some row: write `coalesce({name}, false)` if that means no"
+                return refuse!(
+                    "`{name}` of a stay is NULL in some row: write `coalesce({name}, false)` if that means no"
                 );
             }
             flags(array, &counted, name).map(Some)
@@ -121,6 +121,13 @@ impl BatchRows for StayRows {
 /// Stays as a summary of rows.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Kept(Stays);
+
+impl Kept {
+    /// The stays.
+    pub(super) fn stays(&self) -> &Stays {
+        &self.0
+    }
+}
 
 impl Summary for Kept {
     fn merge(&mut self, other: Self) {

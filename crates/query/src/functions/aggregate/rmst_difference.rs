@@ -8,11 +8,11 @@ use arrow::datatypes::DataType;
 use columna_stats::Summary;
 use columna_stats::survival::EventTimes;
 use columna_stats::survival::rmst::{Options as MeanOptions, difference};
-use datafusion::common::{Result, exec_err};
+use datafusion::common::Result;
 use datafusion::logical_expr::Documentation;
 
 use super::adapter::output::Table;
-use super::adapter::{GroupedTimes, Label, Options, Parameter, Role, Statistic, refused};
+use super::adapter::{GroupedTimes, Label, Options, Parameter, Role, Statistic, refuse, refused};
 use super::rmst::Rmst;
 use crate::functions::docs::SURVIVAL;
 
@@ -92,7 +92,7 @@ impl Statistic for RmstDifference {
                     present.push(false);
                 }
                 more => {
-                    return exec_err!(
+                    return refuse!(
                         "`rmst_difference` compares two groups, and there are {}",
                         more.len()
                     );

@@ -5,10 +5,12 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{ArrayRef, Float64Array};
 use arrow::datatypes::DataType;
 use columna_stats::causal::balance::Balance;
-use datafusion::common::{Result, exec_err};
+use datafusion::common::Result;
 use datafusion::logical_expr::Documentation;
 
-use super::adapter::{Label, Layout, ModelRows, Options, Parameter, Role, Statistic, refused};
+use super::adapter::{
+    Label, Layout, ModelRows, Options, Parameter, Role, Statistic, refuse, refused,
+};
 use crate::functions::docs::CAUSAL;
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
@@ -87,7 +89,7 @@ fn difference(rows: &ModelRows, layout: &Layout) -> Result<Option<f64>> {
     };
     let (levels, codes) = words.sorted_by(|word| Label(word.to_owned()));
     if levels.len() > 2 {
-        return exec_err!(
+        return refuse!(
             "`smd` compares two groups, and `group` has {} values",
             levels.len()
         );

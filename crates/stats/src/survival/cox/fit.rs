@@ -74,6 +74,7 @@ pub(super) fn fit<'a>(rows: &'a Rows, options: &Options) -> Result<Cox<'a>> {
         return Err(Error::NoEvents);
     }
     let model = Model::new(rows, layout, options.ties);
+    model.columns.check()?;
     let events = model.layout.death_weight.iter().sum();
     let newton = Newton::new(&model, &model.columns, events);
     let Maximum {

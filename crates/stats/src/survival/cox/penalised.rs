@@ -29,7 +29,8 @@ const MAX_HALVINGS: usize = 40;
 /// # Errors
 ///
 /// [`Error::NoEvents`]; [`Error::InvalidOption`] for an α outside [0, 1] or penalties that are not falling numbers from
-/// 0; [`Error::CovariateOutOfRange`] for one whose square overflows; [`Error::EmptyInterval`] where merging near-tied times leaves an interval empty.
+/// 0; [`Error::CovariateOutOfRange`] if the squares of a covariate overflow or vanish; [`Error::EmptyInterval`] where
+/// merging near-tied times leaves an interval empty.
 pub fn path(rows: &Rows, ties: Ties, options: &PathOptions) -> Result<Path> {
     options.check()?;
     let layout = Layout::new(rows)?;
@@ -37,9 +38,7 @@ pub fn path(rows: &Rows, ties: Ties, options: &PathOptions) -> Result<Path> {
         return Err(Error::NoEvents);
     }
     let model = Model::new(rows, layout, ties);
-    if !model.columns.spread.iter().all(|spread| spread.is_finite()) {
-        return Err(Error::CovariateOutOfRange);
-    }
+    model.columns.check()?;
     let mut descent = Descent::new(&model, options);
     let sequence = descent.sequence();
     let points = options.along(sequence, |lambda| descent.solve(lambda));

@@ -205,6 +205,7 @@ pub fn fit(rows: &CompetingRows, options: &Options) -> Result<Fit> {
     if model.time_events.iter().all(|events| *events == 0.0) {
         return Err(Error::NoEvents);
     }
+    model.columns.check()?;
     let events: f64 = model.time_events.iter().sum();
     let newton = Newton::new(&model, &model.columns, events);
     let Maximum {

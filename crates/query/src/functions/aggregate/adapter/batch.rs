@@ -4,7 +4,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, StringA
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
-use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
+use datafusion::common::{Result, exec_datafusion_err};
 
 use super::parameters::{Columns, Parameter, Role};
 
@@ -150,9 +150,9 @@ pub(crate) fn flags(array: &ArrayRef, counted: &Counted, name: &str) -> Result<B
         .iter()
         .any(|row| values[row] != 0.0 && values[row] != 1.0)
     {
-        return Err(exec_datafusion_err!(
+        return Err(super::unsuitable(format!(
             "a value of `{name}` is neither a boolean nor 0 or 1; recode it, for example `{name} = 'yes'`"
-        ));
+        )));
     }
     Ok(values.iter().map(|value| *value == 1.0).collect())
 }
@@ -160,9 +160,8 @@ pub(crate) fn flags(array: &ArrayRef, counted: &Counted, name: &str) -> Result<B
 /// Events as codes: 0 or false for censored, 1 or true for the event, 2 and more for competing events.
 pub(crate) fn statuses(event: &ArrayRef, counted: &Counted) -> Result<Vec<u32>> {
     let wrong = || {
-        DataFusionError::Execution(
-            "an event is neither a boolean nor one of the codes 0 (censored), 1 (event), 2, …; recode it"
-                .to_owned(),
+        super::unsuitable(
+            "an event is neither a boolean nor one of the codes 0 (censored), 1 (event), 2, …; recode it",
         )
     };
     match event.data_type() {

@@ -24,6 +24,7 @@ mod rows;
 mod single;
 mod state;
 mod udaf;
+mod unsuitable;
 
 pub(crate) use batch::{Batch, Counted, days, flags, labels, numbers, statuses};
 pub(crate) use by_group::{GroupedTimes, Label};
@@ -33,3 +34,4 @@ pub(crate) use rows::{BatchRows, RowSummary, refused};
 pub(crate) use state::{State, StateBuilder};
 
 pub(crate) use udaf::{Registered, Statistic};
+pub(crate) use unsuitable::{refuse, unsuitable};

@@ -5,6 +5,7 @@ use datafusion::common::{DataFusionError, Result};
 
 use super::batch::{Batch, Counted};
 use super::state::{State, StateBuilder};
+use super::unsuitable::unsuitable;
 
 /// A batch of arguments as rows of one shape: times and events, counts, covariates.
 ///
@@ -61,6 +62,6 @@ pub(crate) fn refused(error: &Error) -> DataFusionError {
     match error {
         // A state that cannot be read is the engine's fault, not the user's.
         Error::CorruptState => DataFusionError::Internal(error.to_string()),
-        other => DataFusionError::Execution(other.to_string()),
+        other => unsuitable(other.to_string()),
     }
 }

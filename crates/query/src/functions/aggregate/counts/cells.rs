@@ -5,10 +5,10 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 
 use columna_stats::Summary;
-use datafusion::common::{DataFusionError, Result, exec_err};
+use datafusion::common::{DataFusionError, Result};
 
 use crate::functions::aggregate::adapter::{
-    BatchRows, Label, ModelBatch, RowSummary, State, StateBuilder,
+    BatchRows, Label, ModelBatch, RowSummary, State, StateBuilder, refuse,
 };
 
 /// What a row adds to its stratum.
@@ -39,19 +39,19 @@ impl Cell for EventsAndTime {
         let events = rows.number(0, row).unwrap_or_default();
         let time = rows.number(1, row).unwrap_or_default();
         if !(events >= 0.0 && events.fract() == 0.0 && events.is_finite()) {
-            return exec_err!("events are counts: whole numbers, none of them negative");
+            return refuse!("events are counts: whole numbers, none of them negative");
         }
         if !(time >= 0.0 && time.is_finite()) {
-            return exec_err!("person-time and expected events are numbers, none of them negative");
+            return refuse!("person-time and expected events are numbers, none of them negative");
         }
         sums[0] += events;
         sums[1] += time;
         if let Some(standard) = rows.number(2, row) {
             if !(standard >= 0.0 && standard.is_finite()) {
-                return exec_err!("a standard population is a number that is not negative");
+                return refuse!("a standard population is a number that is not negative");
             }
             if sums[3] > 0.0 && sums[2] != standard {
-                return exec_err!("a stratum has one standard population, and rows differ");
+                return refuse!("a stratum has one standard population, and rows differ");
             }
             sums[2] = standard;
         }
@@ -84,7 +84,7 @@ impl<C: Cell> Cells<C> {
     /// Whether every stratum has one standard population.
     pub(crate) fn check(&self) -> Result<()> {
         if self.differ {
-            return exec_err!("a stratum has one standard population, and rows differ");
+            return refuse!("a stratum has one standard population, and rows differ");
         }
         Ok(())
     }

@@ -7,12 +7,12 @@ use arrow::datatypes::DataType;
 use columna_stats::rates::{
     PersonTime, RateInterval, Stratum, rate_difference, rate_ratio, smr, standardized_rate,
 };
-use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Documentation;
 
 use super::cells::{Cells, EventsAndTime};
 use crate::functions::aggregate::adapter::output::{Table, struct_of};
-use crate::functions::aggregate::adapter::{Options, Parameter, Role, Statistic, refused};
+use crate::functions::aggregate::adapter::{Options, Parameter, Role, Statistic, refuse, refused};
 use crate::functions::aggregate::conf_level;
 use crate::functions::docs::RATES;
 
@@ -71,7 +71,7 @@ fn two(cells: &Cells<EventsAndTime>, function: &str) -> Result<Option<(PersonTim
     match groups.as_slice() {
         [unexposed, exposed] => Ok(Some((person_time(*exposed), person_time(*unexposed)))),
         [_] | [] => Ok(None),
-        more => exec_err!(
+        more => refuse!(
             "`{function}` compares two groups, and there are {}",
             more.len()
         ),

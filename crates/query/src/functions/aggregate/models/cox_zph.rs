@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use columna_stats::Error;
+use columna_stats::survival::Test;
 use columna_stats::survival::cox::{Cox, TimeTransform};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Documentation;
@@ -109,7 +110,6 @@ impl Statistic for CoxZph {
         )
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "degrees of freedom are few")]
     fn finish(
         summaries: Vec<Option<ModelRows>>,
         options: &ZphOptions,
@@ -150,15 +150,20 @@ impl Statistic for CoxZph {
             table.group();
             for (name, test) in names.iter().zip(&zph.terms) {
                 let note = (test.df == 0).then_some("redundant");
-                table.push(name, [test.statistic, test.df as f64, test.p_value], note);
+                table.push(name, numbers_of(test), note);
             }
-            let global = zph.global;
-            table.push(
-                "GLOBAL",
-                [global.statistic, global.df as f64, global.p_value],
-                None,
-            );
+            table.push("GLOBAL", numbers_of(&zph.global), None);
         }
         table.finish(output)
+    }
+}
+
+/// Statistic, degrees of freedom and p; a term that has none has no test.
+#[expect(clippy::cast_precision_loss, reason = "degrees of freedom are few")]
+fn numbers_of(test: &Test) -> [f64; 3] {
+    if test.df == 0 {
+        [f64::NAN, 0.0, f64::NAN]
+    } else {
+        [test.statistic, test.df as f64, test.p_value]
     }
 }

@@ -3,9 +3,9 @@
 use arrow::array::{Array, AsArray, StructArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
-use datafusion::common::{Result, exec_err};
+use datafusion::common::Result;
 
-use crate::functions::aggregate::adapter::{Kind, Label, Layout, ModelRows};
+use crate::functions::aggregate::adapter::{Kind, Label, Layout, ModelRows, refuse};
 
 /// A term as it was written.
 #[derive(Debug)]
@@ -83,10 +83,10 @@ impl Design {
         for term in &self.terms {
             let (Term::Number(name) | Term::Factor { name, .. }) = term;
             let Some(value) = person.column_by_name(name) else {
-                return exec_err!("`at` has no `{name}`, which is a term of the model");
+                return refuse!("`at` has no `{name}`, which is a term of the model");
             };
             if value.is_null(0) {
-                return exec_err!("`at` has NULL for `{name}`");
+                return refuse!("`at` has NULL for `{name}`");
             }
             match term {
                 Term::Number(_) => {
@@ -97,7 +97,7 @@ impl Design {
                     let value = cast(value, &DataType::Utf8)?;
                     let value = value.as_string::<i32>().value(0);
                     if !levels.iter().any(|level| level == value) {
-                        return exec_err!("`at` has a level of `{name}` that no row has");
+                        return refuse!("`at` has a level of `{name}` that no row has");
                     }
                     let others = levels.iter().skip(1);
                     columns.extend(others.map(|level| f64::from(u8::from(level == value))));

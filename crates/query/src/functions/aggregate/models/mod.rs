@@ -12,6 +12,7 @@ mod cox_zph;
 mod design;
 mod fine_gray;
 mod generalized;
+mod penalised;
 mod survival_rows;
 mod term_table;
 
@@ -25,4 +26,8 @@ pub(super) use fine_gray::FineGray;
 pub(super) use generalized::{
     LogisticRegression, LogisticSummary, PoissonRegression, PoissonSummary, PropensityScore,
     ids_in_order,
+};
+pub(super) use penalised::{
+    CoxElasticNet, CoxElasticNetPath, LogisticElasticNet, LogisticElasticNetPath,
+    PoissonElasticNet, PoissonElasticNetPath,
 };

@@ -1,11 +1,11 @@
 //! The rows of models of time to event, from the columns of a call.
 
 use columna_stats::survival::cox::{self, RowColumns, Rows, Ties};
-use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::common::{Result, plan_err};
 
 use super::design::Design;
 use crate::functions::aggregate::adapter::{
-    Kind, Layout, ModelRows, Options, Parameter, Role, refused,
+    Kind, Layout, ModelRows, Options, Parameter, Role, refuse, refused,
 };
 
 /// The parameters that all Cox functions share, after time, event and covariates.
@@ -27,19 +27,10 @@ pub(crate) struct CoxOptions {
 
 impl CoxOptions {
     pub(super) fn read(given: &Options) -> Result<Self> {
-        let ties = match given
-            .word("ties")
-            .map(|word| word.to_ascii_lowercase())
-            .as_deref()
-        {
-            None | Some("efron") => Ties::Efron,
-            Some("breslow") => Ties::Breslow,
-            Some(_) => return plan_err!("`ties` can be 'efron' or 'breslow'"),
-        };
         let layout = Layout::new(given.columns().iter().map(|(p, t)| (p, t)));
         Ok(Self {
             fit: cox::Options {
-                ties,
+                ties: ties(given)?,
                 robust: given.switch("robust"),
                 ..cox::Options::default()
             },
@@ -47,6 +38,16 @@ impl CoxOptions {
             has_strata: layout.slot("strata").is_some(),
             layout,
         })
+    }
+}
+
+/// How ties are handled.
+pub(super) fn ties(given: &Options) -> Result<Ties> {
+    let word = given.word(TIES.name).map(|word| word.to_ascii_lowercase());
+    match word.as_deref() {
+        None | Some("efron") => Ok(Ties::Efron),
+        Some("breslow") => Ok(Ties::Breslow),
+        Some(_) => plan_err!("`ties` can be 'efron' or 'breslow'"),
     }
 }
 
@@ -62,7 +63,7 @@ pub(super) fn cox_rows(mut kept: ModelRows, layout: &Layout) -> Result<CoxRows> 
     let mut design = Design::take(&mut kept, layout);
     let codes = kept.codes_of(layout.slot("event"));
     if codes.iter().any(|code| *code > 1) {
-        return exec_err!(
+        return refuse!(
             "`event` is 0 or 1 here, and there are other codes: write `event => status = 1` for the hazard of one cause"
         );
     }

@@ -7,13 +7,13 @@ use arrow::datatypes::DataType;
 use columna_stats::causal::propensity::propensity_scores;
 use columna_stats::causal::weighting::{Estimand, Trim, weights};
 use columna_stats::models::Options as FitOptions;
-use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Documentation;
 
 use super::Regression;
 use crate::functions::aggregate::adapter::output::{list_of, lists, numbers, struct_of};
 use crate::functions::aggregate::adapter::{
-    Kind, Layout, ModelRows, Options, Parameter, Role, Statistic, refused,
+    Kind, Layout, ModelRows, Options, Parameter, Role, Statistic, refuse, refused,
 };
 use crate::functions::docs::CAUSAL;
 
@@ -158,7 +158,7 @@ impl Statistic for PropensityScore {
                 .with_frame(|frame| propensity_scores(frame, &FitOptions::default()))
                 .map_err(|error| refused(&error))?;
             if found.model.separation.is_some() {
-                return exec_err!(
+                return refuse!(
                     "the covariates determine the treatment of some rows, so that nobody can be compared with them; \
                      leave out a term, or restrict the population"
                 );
