@@ -41,15 +41,23 @@ impl State {
                 folder: folder.to_path_buf(),
             });
         }
-        let path = match store.split_once("://") {
-            None => store,
-            Some(("file", path)) => path,
-            Some(_) => return Err(StateError::Remote(store.to_owned())),
-        };
-        let path = path.trim_end_matches('/');
-        Ok(Self {
-            folder: PathBuf::from(format!("{path}.privacy")),
-        })
+        match local(store) {
+            Some(path) => Ok(Self {
+                folder: beside(path),
+            }),
+            None => Err(StateError::Remote(store.to_owned())),
+        }
+    }
+
+    /// The policy that a store is under, by whatever name and with whatever other folder for its records it is opened:
+    /// the one that is kept beside it. One that may not be looked at counts: it must not be passed over.
+    #[must_use]
+    pub fn own_policy(store: &str) -> Option<PathBuf> {
+        let policy = beside(local(store)?).join("policy.toml");
+        match policy.metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            _ => Some(policy),
+        }
     }
 
     /// The folder.
@@ -134,6 +142,39 @@ impl State {
     }
 }
 
+/// The folder of a store on this machine: what `Store::open` takes for one.
+fn local(store: &str) -> Option<&str> {
+    if let Some(path) = store.strip_prefix("file://") {
+        return Some(path);
+    }
+    let scheme = store.split_once("://").map(|(scheme, _)| scheme);
+    let is_scheme =
+        |scheme: &str| scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric());
+    (!scheme.is_some_and(is_scheme)).then_some(store)
+}
+
+/// The folder beside a store. A link to the store has none of its own: it would be a way around the policy, and back to
+/// an unspent budget.
+fn beside(path: &str) -> PathBuf {
+    let named = PathBuf::from(format!("{}.privacy", path.trim_end_matches('/')));
+    let Ok(real) = fs::canonicalize(path) else {
+        return named;
+    };
+    let mut name = real.clone().into_os_string();
+    name.push(".privacy");
+    let real = PathBuf::from(name);
+    let parent = match named.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return real,
+    };
+    // As it was written, where that is the same: messages show it.
+    match (fs::canonicalize(parent), named.file_name()) {
+        (Ok(parent), Some(name)) if parent.join(name) == real => named,
+        _ => real,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -154,6 +195,40 @@ mod tests {
         assert!(place("s3://bucket/store").is_err());
         let named = State::of("s3://bucket/store", Some(Path::new("here"))).unwrap();
         assert_eq!(named.folder(), Path::new("here"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn another_name_of_a_store_has_no_records_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let store = root.join("store");
+        fs::create_dir(&store).unwrap();
+        fs::create_dir(root.join("a:")).unwrap();
+        std::os::unix::fs::symlink(&store, root.join("link")).unwrap();
+        let kept = root.join("store.privacy");
+        let root = root.display();
+        let names = [
+            format!("{root}/store"),
+            format!("{root}/link"),
+            format!("{root}/link/"),
+            format!("{root}/store/."),
+            format!("{root}/./store//"),
+            format!("{root}/store/../link"),
+            format!("file://{root}/link"),
+            format!("{root}/a://../store"),
+        ];
+        fs::create_dir(&kept).unwrap();
+        for name in &names {
+            let state = State::of(name, None).unwrap();
+            assert_eq!(state.folder.canonicalize().unwrap(), kept, "{name}");
+            assert_eq!(State::own_policy(name), None, "{name}");
+        }
+        fs::write(kept.join("policy.toml"), "version = 1").unwrap();
+        for name in &names {
+            let found = State::own_policy(name).unwrap().canonicalize().unwrap();
+            assert_eq!(found, kept.join("policy.toml"), "{name}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod demo;
 mod formats;
 mod interrupts;
 mod kill;
+mod policies;
 mod releases;
 mod schedule;
 mod scripts;

@@ -134,15 +134,19 @@ pub(super) fn causes(follows: &[Follow]) -> Vec<i64> {
 
 /// Steps of at least `least` events, none or at least `k` of each cause and of those censored, and with none or at least
 /// `k` left at risk. What remains at the end is not shown. Times are raised to a grid of a hundredth of their range, or a
-/// day: no step ends at a single person's time.
+/// day, and cut at the time that `k` persons reach: no step ends at a single person's time.
 pub(super) fn steps(follows: &[Follow], causes: &[i64], k: u64, least: u64) -> Vec<Step> {
-    let last = follows.iter().map(|follow| follow.time).fold(0.0, f64::max);
+    let mut times: Vec<f64> = follows.iter().map(|follow| follow.time).collect();
+    times.sort_by(|a, b| b.total_cmp(a));
+    // The time that as many persons reach as make a group: neither the grid nor the curve's end is a single person's.
+    let at = usize::try_from(k.max(1) - 1).unwrap_or(usize::MAX);
+    let last = times.get(at).copied().unwrap_or(0.0).max(0.0);
     let grid = if last > 100.0 {
         10_f64.powi(exponent(last / 100.0))
     } else {
         1.0
     };
-    let raised = |time: f64| (time / grid).ceil() * grid;
+    let raised = |time: f64| (time.min(last) / grid).ceil() * grid;
     let mut ordered = follows.to_vec();
     ordered.sort_by(|a, b| a.time.total_cmp(&b.time));
     let mut left = follows.len() as u64;

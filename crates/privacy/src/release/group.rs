@@ -8,7 +8,7 @@ use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Aggregate, Distinct, Expr, LogicalPlan};
 
-use super::expression::{Scope, range};
+use super::expression::{Scope, counts_all, range};
 use super::measure::{Measure, Measures, is_measured_type, measure};
 use super::refused::refuse;
 use super::shape::{Kind, Outer, Rows, Shaper, plain, without_tables};
@@ -122,9 +122,18 @@ impl Shaper<'_> {
         let plan = LogicalPlan::Aggregate(Aggregate::try_new(Arc::new(input), groups, functions)?);
         let rows = Rows {
             person: rows.person.clone(),
-            persons,
             measured,
-            multiplied: false,
+            // What a join made many of stays many where the query groups by it.
+            multiplied: rows.multiplied
+                && !aggregate
+                    .group_expr
+                    .iter()
+                    .all(|expr| is_theirs(expr, rows)),
+            keys: match persons.len() == aggregate.group_expr.len() {
+                true => persons.clone(),
+                false => HashSet::new(),
+            },
+            persons,
             origins,
             bounds,
         };
@@ -163,14 +172,31 @@ impl Shaper<'_> {
             );
         }
         let kind = match kind {
-            Kind::Rows(rows) => Kind::Rows(Rows {
-                multiplied: false,
-                ..rows
-            }),
+            Kind::Rows(rows) => {
+                let mut columns = input.schema().iter().map(Column::from);
+                let multiplied = rows.multiplied
+                    && !columns.all(|column| is_theirs(&Expr::Column(column), &rows));
+                let keys = match width {
+                    1 => rows.persons.clone(),
+                    _ => rows.keys.clone(),
+                };
+                Kind::Rows(Rows {
+                    multiplied,
+                    keys,
+                    ..rows
+                })
+            }
             other => other,
         };
         Ok((LogicalPlan::Distinct(Distinct::All(Arc::new(input))), kind))
     }
+}
+
+/// Whether an expression is of stored columns of persons' rows alone: what a join added tells its rows apart no more.
+fn is_theirs(expr: &Expr, rows: &Rows) -> bool {
+    expr.column_refs()
+        .into_iter()
+        .all(|column| rows.persons.contains(column) || rows.origins.contains_key(column))
 }
 
 /// An aggregate of one person's rows, and whether its result may be summed up.
@@ -193,7 +219,10 @@ fn per_person(expr: &Expr, scope: &Scope<'_>, rows: &Rows) -> Result<(Expr, Opti
         );
     }
     let counts = func.name() == "count";
+    // What a join repeated by the query's choice is neither counted nor summed up.
+    let repeated = rows.multiplied && matches!(func.name(), "count" | "sum");
     let mut columns = BTreeSet::new();
+    let mut inner = None;
     let mut measured = counts;
     let mut args = Vec::new();
     for arg in &params.args {
@@ -203,7 +232,8 @@ fn per_person(expr: &Expr, scope: &Scope<'_>, rows: &Rows) -> Result<(Expr, Opti
         }
         if let Some(of) = measure(arg, &rows.measured, scope.schema)? {
             measured = true;
-            columns.extend(of.columns);
+            columns.extend(of.columns.iter().cloned());
+            inner = Some(of);
         }
         args.push(scope.total(arg.clone())?);
     }
@@ -224,7 +254,12 @@ fn per_person(expr: &Expr, scope: &Scope<'_>, rows: &Rows) -> Result<(Expr, Opti
     if counts {
         columns.insert("count".to_owned());
     }
-    let of = measured.then(|| Measure::atom(without_tables(&call), columns));
+    // A count of some rows is a condition.
+    let all = params.filter.is_none()
+        && !params.distinct
+        && (!counts || params.args.iter().all(counts_all));
+    let of = (measured && !repeated)
+        .then(|| Measure::of_one(without_tables(&call), inner.as_ref(), columns, all));
     Ok((call, of))
 }
 

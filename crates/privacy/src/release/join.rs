@@ -157,7 +157,10 @@ impl Shaper<'_> {
                     })
                 })
         });
-        rows.multiplied |= !(semi || by_key);
+        if !(semi || by_key) {
+            rows.multiplied = true;
+            rows.keys.clear();
+        }
         rows
     }
 
@@ -200,12 +203,10 @@ fn persons_joined(join: &Join, a: Rows, b: Rows) -> Result<Rows> {
         let of = |expr: &Expr, rows: &Rows| matches!(expr, Expr::Column(column) if *column == rows.person);
         (of(left, &a) && of(right, &b)) || (of(left, &b) && of(right, &a))
     };
-    let in_filter = join.filter.as_ref().is_some_and(|filter| {
-        split_conjunction_owned(filter.clone()).iter().any(|part| {
-            matches!(part, Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) if pair(left, right))
-        })
-    });
-    if !(in_filter || join.on.iter().any(|(left, right)| pair(left, right))) {
+    if !equalities(join)
+        .iter()
+        .any(|(left, right)| pair(left, right))
+    {
         return refuse(
             "join",
             "tables of persons must be joined by the person, so that every row belongs to one",
@@ -217,15 +218,58 @@ fn persons_joined(join: &Join, a: Rows, b: Rows) -> Result<Rows> {
         JoinType::Right | JoinType::RightSemi | JoinType::RightAnti => &b.person,
         _ => return no_person(join),
     };
-    // Rows multiply within a person only, and rows of a person are counted as they are.
+    // Each row finds one at most where the other side has one for a person, or is looked up by its key. Elsewhere the
+    // rows of a person who meets a condition multiply, and would weigh what the query likes.
+    let semi = matches!(
+        join.join_type,
+        JoinType::LeftSemi | JoinType::LeftAnti | JoinType::RightSemi | JoinType::RightAnti
+    );
+    let finds_one = |other: &Rows| {
+        other.keys.contains(&other.person)
+            || equalities(join).iter().any(|(left, right)| {
+                let is = |expr: &Expr, of: &dyn Fn(&Column) -> bool| matches!(expr, Expr::Column(column) if of(column));
+                let key = |column: &Column| other.keys.contains(column);
+                let others = |column: &Column| {
+                    if std::ptr::eq(other, &a) {
+                        join.right.schema().has_column(column)
+                    } else {
+                        join.left.schema().has_column(column)
+                    }
+                };
+                (is(left, &key) && is(right, &others)) || (is(left, &others) && is(right, &key))
+            })
+    };
+    let (left_stays, right_stays) = (semi || finds_one(&b), semi || finds_one(&a));
+    let mut keys = HashSet::new();
+    if left_stays {
+        keys.extend(a.keys);
+    }
+    if right_stays {
+        keys.extend(b.keys);
+    }
     Ok(Rows {
         person: person.clone(),
         persons: a.persons.union(&b.persons).cloned().collect(),
         measured: a.measured.into_iter().chain(b.measured).collect(),
-        multiplied: a.multiplied || b.multiplied,
+        multiplied: a.multiplied || b.multiplied || !(left_stays || right_stays),
+        keys,
         origins: a.origins.into_iter().chain(b.origins).collect(),
         bounds: a.bounds.into_iter().chain(b.bounds).collect(),
     })
+}
+
+/// What a join compares by equality.
+fn equalities(join: &Join) -> Vec<(Expr, Expr)> {
+    let filter = join.filter.clone().map(split_conjunction_owned);
+    let in_filter = filter.into_iter().flatten().filter_map(|part| match part {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Eq,
+            right,
+        }) => Some((*left, *right)),
+        _ => None,
+    });
+    join.on.iter().cloned().chain(in_filter).collect()
 }
 
 fn no_person<T>(join: &Join) -> Result<T> {

@@ -3,11 +3,17 @@
 //! A mean is shown as exactly as it is known, so asking for it at many scales would show it more exactly: c·x is
 //! therefore a scale of x and no measure of its own. Nor may a condition hide in a measure: what distinguishes single
 //! persons would show in the sum.
+//!
+//! Arithmetic can say what a condition says: `1 / (x - 7.0001)` is large for whoever has 7, and so is `x + 1e9 * n` where
+//! n counts one person's rows. Whether such a number is withheld, because one person makes nearly all of it, would tell
+//! that there is such a person. So what is divided by or multiplied holds no constant that was added, what is cut
+//! (`least`, `coalesce`, counts of some rows) stands alone, and sums are of different columns.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow::datatypes::DataType;
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast, lit};
 
 use super::expression::is_literal;
@@ -24,6 +30,9 @@ const MEASURED: &[&str] = &[
     "datepart",
 ];
 
+/// How often a column may be in a product or quotient, and all columns together.
+const POWERS: (u32, u32) = (2, 3);
+
 /// A measure: `scale` · atom + `offset`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Measure {
@@ -33,21 +42,116 @@ pub(super) struct Measure {
     pub(super) atom: String,
     /// Those columns.
     pub(super) columns: BTreeSet<String>,
+    /// What it is put together from, and how often.
+    parts: BTreeMap<String, u32>,
+    form: Form,
+}
+
+/// What more can be made of a measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Form {
+    /// Stored, or a product or quotient of such.
+    Product,
+    /// A sum of these.
+    Sum,
+    /// Something was added or compared in it, so that it may be made for a single person: no part of anything.
+    Alone,
 }
 
 impl Measure {
     /// A stored column.
     pub(super) fn column(name: &str) -> Self {
-        Self::atom(name.to_owned(), BTreeSet::from([name.to_owned()]))
+        Self::new(
+            name.to_owned(),
+            BTreeSet::from([name.to_owned()]),
+            BTreeMap::from([(name.to_owned(), 1)]),
+            Form::Product,
+        )
     }
 
+    /// A measure that nothing more is made of.
     pub(super) fn atom(atom: String, columns: BTreeSet<String>) -> Self {
+        Self::new(atom, columns, BTreeMap::new(), Form::Alone)
+    }
+
+    /// What an aggregate of one person's rows is, of an argument that is `of` if it is a measure. `all` says that no
+    /// condition chooses among the rows.
+    pub(super) fn of_one(
+        text: String,
+        of: Option<&Measure>,
+        columns: BTreeSet<String>,
+        all: bool,
+    ) -> Self {
+        let plain = of.is_none_or(|of| of.form == Form::Product && of.offset == 0.0);
+        if !(all && plain) {
+            return Self::atom(text, columns);
+        }
+        let parts = BTreeMap::from([(text.clone(), 1)]);
+        Self::new(text, columns, parts, Form::Product)
+    }
+
+    fn new(
+        atom: String,
+        columns: BTreeSet<String>,
+        parts: BTreeMap<String, u32>,
+        form: Form,
+    ) -> Self {
         Self {
             scale: 1.0,
             offset: 0.0,
             atom,
             columns,
+            parts,
+            form,
         }
+    }
+
+    /// Nothing was added to it or cut from it, at any depth.
+    fn is_unshifted(&self, most: Form) -> bool {
+        self.offset == 0.0 && self.form <= most
+    }
+
+    /// The sum or difference of two measures of different columns, with what was added to them kept outside.
+    fn added(self, other: Self, sign: f64) -> Option<Self> {
+        let apart = self
+            .parts
+            .keys()
+            .all(|part| !other.parts.contains_key(part));
+        if self.form == Form::Alone || other.form == Form::Alone || !apart {
+            return None;
+        }
+        let offset = self.offset + sign * other.offset;
+        let atom = format!(
+            "({} * {} + {} * {})",
+            self.scale,
+            self.atom,
+            sign * other.scale,
+            other.atom
+        );
+        let columns = self.columns.into_iter().chain(other.columns).collect();
+        let parts = self.parts.into_iter().chain(other.parts).collect();
+        Self::new(atom, columns, parts, Form::Sum).scaled(1.0, offset)
+    }
+
+    /// The product of two measures, or their quotient.
+    fn multiplied(self, other: Self, op: Operator) -> Option<Self> {
+        let most = match op {
+            Operator::Divide => Form::Product,
+            _ => Form::Sum,
+        };
+        if !self.is_unshifted(Form::Sum) || !other.is_unshifted(most) {
+            return None;
+        }
+        let atom = format!("({} {op} {})", self.text(), other.text());
+        let form = self.form.max(other.form);
+        let mut parts = self.parts;
+        for (part, times) in other.parts {
+            *parts.entry(part).or_default() += times;
+        }
+        let columns = self.columns.into_iter().chain(other.columns).collect();
+        let few = parts.values().all(|times| *times <= POWERS.0)
+            && parts.values().sum::<u32>() <= POWERS.1;
+        few.then(|| Self::new(atom, columns, parts, form))
     }
 
     fn is_plain(&self) -> bool {
@@ -131,24 +235,47 @@ pub(super) fn measure(expr: &Expr, known: &Measures, schema: &DFSchema) -> Resul
         Expr::Negative(inner) => measure(inner, known, schema)?.and_then(|m| m.scaled(-1.0, 0.0)),
         Expr::BinaryExpr(binary) => arithmetic(binary, known, schema)?,
         Expr::ScalarFunction(call) if MEASURED.contains(&call.func.name()) => {
-            let mut columns = BTreeSet::new();
-            let mut texts = Vec::new();
-            for arg in &call.args {
-                if is_literal(arg) {
-                    texts.push(arg.to_string());
-                    continue;
-                }
-                let Some(inner) = measure(arg, known, schema)? else {
-                    return Ok(None);
-                };
-                texts.push(inner.text());
-                columns.extend(inner.columns);
-            }
-            let atom = format!("{}({})", call.func.name(), texts.join(", "));
-            (!columns.is_empty()).then(|| Measure::atom(atom, columns))
+            function(call, known, schema)?
         }
         _ => None,
     })
+}
+
+/// A function of columns; one that cuts them stands alone, and takes stored ones only.
+fn function(call: &ScalarFunction, known: &Measures, schema: &DFSchema) -> Result<Option<Measure>> {
+    let cuts = matches!(call.func.name(), "coalesce" | "greatest" | "least");
+    let mut columns = BTreeSet::new();
+    let mut texts = Vec::new();
+    let mut form = Form::Product;
+    for arg in &call.args {
+        if is_literal(arg) {
+            // A part of a date is named by one. Any other is a point to measure from.
+            if !matches!(call.func.name(), "date_part" | "datepart") {
+                form = Form::Sum;
+            }
+            texts.push(arg.to_string());
+            continue;
+        }
+        let Some(inner) = measure(arg, known, schema)? else {
+            return Ok(None);
+        };
+        if cuts && !inner.is_unshifted(Form::Product) {
+            return Ok(None);
+        }
+        form = form.max(inner.form);
+        texts.push(inner.text());
+        columns.extend(inner.columns);
+    }
+    if columns.is_empty() {
+        return Ok(None);
+    }
+    let atom = format!("{}({})", call.func.name(), texts.join(", "));
+    if cuts || form == Form::Alone {
+        return Ok(Some(Measure::atom(atom, columns)));
+    }
+    // A date's years to two days differ for those who have a birthday between them: one part, whatever the function.
+    let parts = columns.iter().map(|column| (column.clone(), 1)).collect();
+    Ok(Some(Measure::new(atom, columns, parts, form)))
 }
 
 fn arithmetic(binary: &BinaryExpr, known: &Measures, schema: &DFSchema) -> Result<Option<Measure>> {
@@ -177,16 +304,13 @@ fn arithmetic(binary: &BinaryExpr, known: &Measures, schema: &DFSchema) -> Resul
             (Some(m), None, _, Some(c), Divide) => {
                 Some(Measure::atom(format!("({} div {c})", m.text()), m.columns))
             }
-            (None, Some(m), Some(c), _, Divide) => {
-                Some(Measure::atom(format!("({c} / {})", m.text()), m.columns))
+            (None, Some(m), Some(c), _, Divide) if m.is_unshifted(Form::Product) => {
+                let atom = format!("({c} / {})", m.text());
+                Some(Measure::new(atom, m.columns, m.parts, m.form))
             }
-            (Some(a), Some(b), ..) => {
-                let atom = format!("({} {op} {})", a.text(), b.text());
-                Some(Measure::atom(
-                    atom,
-                    a.columns.into_iter().chain(b.columns).collect(),
-                ))
-            }
+            (Some(a), Some(b), _, _, Plus) => a.added(b, 1.0),
+            (Some(a), Some(b), _, _, Minus) => a.added(b, -1.0),
+            (Some(a), Some(b), _, _, Multiply | Divide) => a.multiplied(b, *op),
             _ => None,
         },
     )
@@ -224,8 +348,68 @@ mod tests {
         assert_ne!(cut.atom, "n");
         assert_eq!(cut.columns, BTreeSet::from(["n".to_owned()]));
         assert_eq!(of(col("x") * col("n")).unwrap().columns.len(), 2);
+        // Columns added up are one measure with what was added outside, at any scale.
+        let sum = of(col("x") + lit(1.0) - (col("n") - lit(2.0)) * lit(3.0)).unwrap();
+        assert_eq!((sum.offset, sum.columns.len()), (7.0, 2));
         assert!(of(lit(1.0)).is_none());
         assert!(of(col("x").gt(lit(1.0))).is_none());
         assert!(of(col("x") * lit(1e300) * lit(1e300)).is_none());
+    }
+
+    #[test]
+    fn no_measure_is_made_for_a_single_person() {
+        use datafusion::functions::core::expr_fn::{coalesce, greatest, least};
+
+        let schema = Schema::new(
+            ["x", "y", "z"]
+                .map(|n| Field::new(n, DataType::Float64, true))
+                .to_vec(),
+        );
+        let schema = DFSchema::try_from(schema).unwrap();
+        let mut known: Measures = ["x", "y"]
+            .map(|name| (Column::new_unqualified(name), Measure::column(name)))
+            .into();
+        // A count of some of a person's rows.
+        let z = Measure::of_one(
+            "count".into(),
+            None,
+            BTreeSet::from(["count".into()]),
+            false,
+        );
+        known.insert(Column::new_unqualified("z"), z);
+        let of = |expr: Expr| measure(&expr, &known, &schema).unwrap();
+        let (x, y, z, c) = (|| col("x"), || col("y"), || col("z"), lit(7.0001));
+        for single in [
+            lit(1.0) / (x() - c.clone()),
+            y() / (x() - c.clone()),
+            lit(1.0) / (x() + y()),
+            (x() - c.clone()) * (y() - c.clone()),
+            x() * (lit(1.0) + y() * lit(1e9)),
+            x() + x(),
+            x() * x() * x(),
+            x() + z() * lit(1e9),
+            y() * z(),
+            x() + least(vec![y(), c.clone()]),
+            least(vec![x() - c.clone(), c.clone() - x()]),
+            greatest(vec![least(vec![x(), c.clone()]), lit(0.0)]),
+            x() / coalesce(vec![y(), lit(1e-9)]),
+            (x() + c.clone() - y()) * y(),
+        ] {
+            assert!(of(single.clone()).is_none(), "{single}");
+        }
+        // A body mass index, a rate, a difference in other units, a cut value, the count itself.
+        for honest in [
+            x() / (y() * y()),
+            x() / ((y() / lit(100.0)) * (y() / lit(100.0))),
+            lit(60.0) / x(),
+            (x() - y()) / lit(365.25) + lit(1.0),
+            x() * x(),
+            least(vec![x(), c.clone()]) * lit(2.0),
+            coalesce(vec![x(), lit(0.0)]),
+            z() * lit(2.0) + lit(1.0),
+            lit(3.0) - x() * y(),
+        ] {
+            assert!(of(honest.clone()).is_some(), "{honest}");
+        }
     }
 }

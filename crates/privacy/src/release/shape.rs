@@ -41,6 +41,11 @@ pub trait Sources: std::fmt::Debug + Send + Sync {
     /// What a scanned table holds; nothing if it is not known.
     fn role(&self, scan: &TableScan) -> Option<TableRole>;
 
+    /// The column of a table of persons of which no two rows have the same value, where one is known.
+    fn key(&self, _scan: &TableScan) -> Option<String> {
+        None
+    }
+
     /// The lowest and highest value that a column is declared to have.
     fn bounds(&self, _table: &str, _column: &str) -> Option<(f64, f64)> {
         None
@@ -75,6 +80,8 @@ pub(super) struct Rows {
     pub(super) measured: Measures,
     /// A join may have multiplied a person's rows by something that the query chose.
     pub(super) multiplied: bool,
+    /// Columns of which no two rows have the same value. Where the person is one of them, each has one row at most.
+    pub(super) keys: HashSet<Column>,
     /// The stored columns that columns are, by table and name.
     pub(super) origins: HashMap<Column, (String, String)>,
     /// The lowest and highest value of columns, as declared or as they follow.
@@ -298,11 +305,18 @@ impl Shaper<'_> {
                         Some((column.clone(), self.sources.bounds(table, name)?))
                     })
                     .collect();
+                let key = self.sources.key(&scan);
+                let keys = key
+                    .map(|key| Column::new(Some(scan.table_name.clone()), key))
+                    .filter(|key| scan.projected_schema.has_column(key))
+                    .into_iter()
+                    .collect();
                 Kind::Rows(Rows {
                     persons: HashSet::from([person.clone()]),
                     person,
                     measured,
                     multiplied: false,
+                    keys,
                     origins,
                     bounds,
                 })
@@ -332,6 +346,7 @@ impl Shaper<'_> {
                     .map(|(column, of)| (renamed(column), of.clone()))
                     .collect(),
                 multiplied: rows.multiplied,
+                keys: rows.keys.iter().map(renamed).collect(),
                 origins: rows
                     .origins
                     .iter()
@@ -380,6 +395,7 @@ impl Shaper<'_> {
         let names = NamePreserver::new_for_projection();
         let (mut exprs, mut persons, mut measured) = (Vec::new(), HashSet::new(), Measures::new());
         let (mut origins, mut bounds) = (HashMap::new(), HashMap::new());
+        let mut keys = HashSet::new();
         let mut person = None;
         for (expr, output) in projection.expr.into_iter().zip(projection.schema.iter()) {
             let output = Column::from(output);
@@ -394,6 +410,9 @@ impl Shaper<'_> {
                 Expr::Alias(alias) => alias.expr.as_ref(),
                 other => other,
             };
+            if matches!(bare, Expr::Column(column) if rows.keys.contains(column)) {
+                keys.insert(output.clone());
+            }
             if rows.is_person(bare) {
                 if matches!(bare, Expr::Column(column) if *column == rows.person) {
                     person.get_or_insert_with(|| output.clone());
@@ -420,6 +439,9 @@ impl Shaper<'_> {
             exprs.push(Expr::Column(rows.person.clone()).alias(PERSON));
             Column::new_unqualified(PERSON)
         });
+        if rows.keys.contains(&rows.person) {
+            keys.insert(person.clone());
+        }
         persons.insert(person.clone());
         let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(input))?);
         let rows = Rows {
@@ -427,6 +449,7 @@ impl Shaper<'_> {
             persons,
             measured,
             multiplied: rows.multiplied,
+            keys,
             origins,
             bounds,
         };

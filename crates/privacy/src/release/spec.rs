@@ -348,13 +348,7 @@ impl Builder<'_> {
             }
             return Ok((Function::Persons, self.basis(filter, None)));
         }
-        if self.rows.multiplied {
-            return refuse(
-                "count",
-                "a join here may repeat a person's rows, so that a count of rows would count the repetitions",
-                "count persons, count(DISTINCT person_id), or join by the other table's key",
-            );
-        }
+        self.not_repeated("a count of rows would count the repetitions")?;
         Ok((Function::Rows, self.basis(filter, None)))
     }
 
@@ -366,13 +360,7 @@ impl Builder<'_> {
                 Some(filter) => filter.and(condition),
                 None => condition,
             };
-            if self.rows.multiplied {
-                return refuse(
-                    "count",
-                    "a join here may repeat a person's rows, so that a count of rows would count the repetitions",
-                    "count persons with FILTER, or join by the other table's key",
-                );
-            }
+            self.not_repeated("a count of rows would count the repetitions")?;
             let counted = self.basis(Some(both), None);
             return Ok(if name == "sum" {
                 (Function::Rows, counted)
@@ -418,16 +406,29 @@ impl Builder<'_> {
         Ok((total, basis))
     }
 
+    /// Refuses rows that a join may repeat by the query's choice.
+    fn not_repeated(&self, else_would: &str) -> Result<()> {
+        if !self.rows.multiplied {
+            return Ok(());
+        }
+        refuse(
+            "count",
+            format!("a join here may repeat a person's rows, and {else_would}"),
+            "count persons, count(DISTINCT person_id); join by the other table's key, or to one row for each person (GROUP BY person_id); or write the condition as EXISTS or IN",
+        )
+    }
+
     fn measured(&self, name: &str, arg: &Expr) -> Result<Measure> {
+        self.not_repeated("a mean or a sum would weigh a person by them")?;
         let numeric = arg.get_type(self.schema)?.is_numeric();
         match measure(arg, &self.rows.measured, self.schema)?.filter(|_| numeric) {
             Some(of) => Ok(of),
             None => refuse(
                 "measure",
                 format!(
-                    "`{name}` takes columns of numbers and arithmetic on them, so that no condition on single persons hides in it"
+                    "`{name}` takes columns of numbers, and arithmetic in which no condition on single persons can hide"
                 ),
-                "put conditions into FILTER (WHERE ...) or GROUP BY; count with count(*)",
+                "put conditions into FILTER (WHERE ...) or GROUP BY and count with count(*); add up different columns only, divide by stored columns, and use least, greatest and coalesce alone",
             ),
         }
     }
@@ -462,6 +463,7 @@ impl Builder<'_> {
                 "leave them out, or use GROUP BY for strata",
             );
         }
+        self.not_repeated("a regression takes one row for each person")?;
         let scope = self.rows.scope(self.schema);
         let terms = model::covariates(terms)?;
         let mut columns = std::collections::BTreeSet::new();

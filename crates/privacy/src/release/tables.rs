@@ -52,6 +52,11 @@ impl Sources for Tables {
         }
     }
 
+    fn key(&self, scan: &TableScan) -> Option<String> {
+        let table = definition(scan.table_name.table())?;
+        table.primary_key().map(ToOwned::to_owned)
+    }
+
     fn bounds(&self, table: &str, column: &str) -> Option<(f64, f64)> {
         self.bounds
             .get(&(table.to_owned(), column.to_owned()))

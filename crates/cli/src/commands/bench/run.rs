@@ -37,7 +37,18 @@ const EXPECTED: &str = include_str!("../../../../../benches/queries/expected.tsv
 pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
     let questions = chosen(&args.queries)?;
     let url = match &args.store {
-        Some(url) => url.clone(),
+        Some(url) => {
+            if let Some(policy) = columna_privacy::State::own_policy(url) {
+                return Err(CliError::usage(format!(
+                    "this store is under the policy `{}`, and the questions ask past it",
+                    policy.display()
+                ))
+                .hint(
+                    "leave `--store` out for a synthetic hospital, or give a copy of the store",
+                ));
+            }
+            url.clone()
+        }
         None => synthetic(args, settings)?,
     };
     let runtime = crate::commands::runtime(args.threads)?;

@@ -16,11 +16,12 @@ pub(crate) fn access(args: &AccessArgs, store: Option<&str>) -> Result<Option<Ac
         return Ok(None);
     };
     let engine = |error: &dyn std::error::Error| CliError::failed(error.to_string());
+    let own = State::own_policy(store);
     let state = State::of(store, args.state.as_deref());
     let Some(role) = &args.role else {
         // The way around a policy must not be to leave the role out.
-        let kept = state.map(|state| state.policy()).ok();
-        return match kept.filter(|policy| policy.is_file()) {
+        let named = state.map(|state| state.policy()).ok();
+        return match own.or(named.filter(|policy| policy.is_file())) {
             None => Ok(None),
             Some(policy) => Err(CliError::usage(format!(
                 "this store is under the policy `{}`: say who asks with `--role` and `--purpose`",
@@ -30,8 +31,14 @@ pub(crate) fn access(args: &AccessArgs, store: Option<&str>) -> Result<Option<Ac
         };
     };
     let state = state.map_err(|error| engine(&error))?;
-    let file = args.policy.clone().unwrap_or_else(|| state.policy());
-    if !file.is_file() {
+    let file = match &own {
+        Some(own) => {
+            only_its_own(args, own)?;
+            own.to_path_buf()
+        }
+        None => args.policy.clone().unwrap_or_else(|| state.policy()),
+    };
+    if own.is_none() && !file.is_file() {
         return Err(CliError::usage(format!(
             "the role `{role}` needs a policy, and there is no `{}`",
             file.display()
@@ -65,6 +72,36 @@ pub(crate) fn access(args: &AccessArgs, store: Option<&str>) -> Result<Option<Ac
         epsilon: args.epsilon.clone(),
         state,
     }))
+}
+
+/// Refuses options that would put another policy, or records with another budget, in place of a store's own.
+fn only_its_own(args: &AccessArgs, own: &Path) -> Result<(), CliError> {
+    let same = |a: &Path, b: &Path| matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    if let Some(file) = &args.policy {
+        let read = |path: &Path| std::fs::read(path).ok();
+        // A copy says the same; anything else could say more.
+        if !same(file, own) && (read(file).is_none() || read(file) != read(own)) {
+            return Err(CliError::usage(format!(
+                "`--policy {}` cannot stand in place of the store's own policy `{}`",
+                file.display(),
+                own.display()
+            ))
+            .hint(
+                "leave `--policy` out; whoever keeps the store changes its policy there, and tries one with `columna privacy policy check` and `show`",
+            ));
+        }
+    }
+    if let (Some(folder), Some(kept)) = (&args.state, own.parent())
+        && !same(folder, kept)
+    {
+        return Err(CliError::usage(format!(
+            "`--state {}` cannot stand in place of `{}`, where this store's budgets, releases and log are kept",
+            folder.display(),
+            kept.display()
+        ))
+        .hint("leave `--state` and COLUMNA_PRIVACY out"));
+    }
+    Ok(())
 }
 
 /// Whether a session shows less than everything.

@@ -219,24 +219,12 @@ async fn attack_20_digits_packed_into_a_sum() {
         desk.refused("SELECT sum(exp(age)) FROM emr").await,
         "measure"
     );
-    // Polynomials pack digits as well: the sum keeps its leading ones only, or nothing.
-    let packed = desk
-        .ask("SELECT sum(los * los * los * los * los * los) FROM emr")
-        .await;
-    let exact = crate::release::tests::desk::tables(crate::release::tests::desk::emr());
-    let exact = exact
-        .sql("SELECT sum(CAST(los AS DOUBLE) * los * los * los * los * los) AS x FROM emr")
-        .await
-        .unwrap()
-        .collect()
-        .await
-        .unwrap();
-    let exact =
-        arrow::array::AsArray::as_primitive::<arrow::datatypes::Float64Type>(exact[0].column(0))
-            .value(0);
-    let shown: f64 = packed[0].parse().unwrap();
-    assert!((shown - exact).abs() > 1e4, "{shown} {exact}");
-    assert!((shown / exact - 1.0).abs() < 0.1, "{shown} {exact}");
+    // Polynomials pack digits as well.
+    assert_eq!(
+        desk.refused("SELECT sum(los * los * los * los * los * los) FROM emr")
+            .await,
+        "measure"
+    );
     // Sibling: arithmetic on columns.
     assert_eq!(
         desk.ask("SELECT avg(cost / los * 2) FROM emr").await.len(),

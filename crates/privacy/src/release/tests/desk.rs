@@ -30,6 +30,10 @@ impl Sources for Tables {
         }
     }
 
+    fn key(&self, scan: &TableScan) -> Option<String> {
+        (scan.table_name.table() == "emr").then(|| "pid".to_owned())
+    }
+
     fn bounds(&self, _: &str, column: &str) -> Option<(f64, f64)> {
         match column {
             "age" => Some((0.0, 100.0)),

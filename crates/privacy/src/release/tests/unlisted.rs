@@ -353,3 +353,132 @@ async fn public_tables_are_not_looked_through_by_persons_rows() {
         assert!(shown[0].parse::<i64>().unwrap() > 100, "{sql}: {shown:?}");
     }
 }
+
+/// Two desks of which one has a person whom the asker can name and the other has not.
+fn with_and_without_person_7() -> (Desk, Desk) {
+    let without: Vec<_> = [
+        super::desk::emr().slice(0, 6),
+        super::desk::emr().slice(7, 393),
+    ]
+    .into();
+    let schema = without[0].schema();
+    let without = arrow::compute::concat_batches(&schema, &without).unwrap();
+    (Desk::new("cms"), Desk::over("cms", without))
+}
+
+#[tokio::test]
+async fn arithmetic_is_no_condition_on_a_single_person() {
+    let (with, without) = with_and_without_person_7();
+    // Person 7 is the only one of these numbers.
+    let alone = "(los * 1000 + age)";
+    let at = (1 + 7 * 13 % 30) * 1000 + (20 + 7 * 37 % 70);
+    for (sql, rule) in [
+        (format!("SELECT avg(1.0 / ({alone} - {at}.0001)) FROM emr"), "measure"),
+        (format!("SELECT sum(cost / ({alone} - {at}.0001)) FROM emr"), "measure"),
+        (format!("SELECT stddev(1.0 / ({alone} - {at}.0001)) FROM emr"), "measure"),
+        (
+            format!("SELECT avg(x) FROM (SELECT 1.0 / y AS x FROM (SELECT {alone} - {at}.0001 AS y FROM emr))"),
+            "measure",
+        ),
+        (
+            format!("SELECT avg(cost + 1e9 * (least(greatest({alone} - {at} + 1, 0), 1) - least(greatest({alone} - {at}, 0), 1))) FROM emr"),
+            "measure",
+        ),
+        (
+            format!("SELECT avg(greatest(cost, 1e9 * least({alone} - {at} + 1, {at} + 1 - {alone}))) FROM emr"),
+            "measure",
+        ),
+        (
+            "SELECT avg(n * 1e9 + c) FROM (SELECT pid, count(*) FILTER (WHERE name = 'name 7') AS n, max(cost) AS c FROM emr GROUP BY pid)".to_owned(),
+            "measure",
+        ),
+        (
+            "SELECT avg(c * (1 + 1e9 * n)) FROM (SELECT pid, count(CASE WHEN name = 'name 7' THEN 1 END) AS n, max(cost) AS c FROM emr GROUP BY pid)".to_owned(),
+            "measure",
+        ),
+        (format!("SELECT avg(({alone} - {at}) * (los - 2) * (age - 3)) FROM emr"), "measure"),
+        ("SELECT avg(cost * cost * cost) FROM emr".to_owned(), "measure"),
+        (
+            "SELECT avg(1e9 * (age_at(admitted, DATE '2020-01-05') - age_at(admitted, DATE '2020-01-06')) + cost) FROM emr".to_owned(),
+            "measure",
+        ),
+    ] {
+        for desk in [&with, &without] {
+            match desk.try_ask(&sql).await {
+                // Not all of these functions are in every session.
+                Err(error) if sql.contains("age_at") => {
+                    assert!(crate::Refusal::within(&error).is_none_or(|r| r.code == rule), "{sql}");
+                }
+                Err(error) => assert_eq!(
+                    crate::Refusal::within(&error).map(|refusal| refusal.code),
+                    Some(rule),
+                    "{sql}: {error}"
+                ),
+                Ok(_) => panic!("{sql} was answered"),
+            }
+        }
+    }
+    // What is left is shown, or not, with the person and without.
+    for sql in [
+        "SELECT avg(n) FROM (SELECT pid, count(*) FILTER (WHERE name = 'name 7') AS n FROM emr GROUP BY pid)".to_owned(),
+        format!("SELECT avg(least({at}, los)) FROM emr"),
+    ] {
+        let shown = |rows: Vec<String>| rows == [""];
+        assert_eq!(shown(with.ask(&sql).await), shown(without.ask(&sql).await), "{sql}");
+    }
+    // The siblings: honest arithmetic.
+    for sql in [
+        "SELECT avg(cost / los) FROM emr",
+        "SELECT avg(cost / (los * los)) FROM emr",
+        "SELECT avg((cost - los) / 365.25) FROM emr",
+        "SELECT avg(60.0 / los) FROM emr",
+        "SELECT avg(least(los, 20) * 2) FROM emr",
+        "SELECT avg(n) FROM (SELECT pid, count(*) FILTER (WHERE days > 3) AS n FROM visit GROUP BY pid)",
+        "SELECT avg(c / n) FROM (SELECT pid, count(*) AS n, sum(days) AS c FROM visit GROUP BY pid)",
+        "SELECT avg(l - f) FROM (SELECT pid, max(los) AS l, min(cost) AS f FROM emr GROUP BY pid)",
+    ] {
+        let desk = Desk::new("cms");
+        assert!(desk.try_ask(sql).await.is_ok(), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn rows_repeated_by_the_query_weigh_nothing() {
+    let desk = Desk::new("cms");
+    let many = "(SELECT unnest(range(1, 60)) AS v)";
+    for sql in [
+        format!("SELECT avg(cost) FROM emr LEFT JOIN {many} g ON name = 'name 7'"),
+        format!("SELECT sum(cost) FROM emr LEFT JOIN {many} g ON name = 'name 7'"),
+        format!("SELECT stddev(cost) FROM emr LEFT JOIN {many} g ON name = 'name 7'"),
+        format!("SELECT avg(cost) FROM emr JOIN {many} g ON v = 1 OR name = 'name 7'"),
+        "SELECT avg(cost) FROM emr LEFT JOIN concept c ON name = 'name 7'".to_owned(),
+        format!("SELECT count(*) FROM (SELECT DISTINCT pid, v FROM emr LEFT JOIN {many} g ON name = 'name 7')"),
+        format!("SELECT count(*) FROM (SELECT pid, v FROM emr LEFT JOIN {many} g ON name = 'name 7' GROUP BY pid, v)"),
+        // By records of the person's own: each join squares their number.
+        "SELECT avg(a.days) FROM visit a JOIN visit b ON a.pid = b.pid AND b.days > 0".to_owned(),
+        "SELECT avg(e.cost) FROM emr e LEFT JOIN visit a ON a.pid = e.pid AND e.name = 'name 7' LEFT JOIN visit b ON b.pid = e.pid AND e.name = 'name 7'".to_owned(),
+    ] {
+        assert_eq!(desk.refused(&sql).await, "count", "{sql}");
+    }
+    for sql in [
+        format!(
+            "SELECT avg(n + c) FROM (SELECT pid, count(*) AS n, max(cost) AS c FROM emr LEFT JOIN {many} g ON name = 'name 7' GROUP BY pid)"
+        ),
+        format!(
+            "SELECT avg(c) FROM (SELECT pid, sum(cost) AS c FROM emr LEFT JOIN {many} g ON name = 'name 7' GROUP BY pid)"
+        ),
+    ] {
+        assert_eq!(desk.refused(&sql).await, "measure", "{sql}");
+    }
+    // The siblings: one row for each person on a side, a look-up by key, a condition in EXISTS; persons counted anyway.
+    for sql in [
+        "SELECT avg(v.days) FROM emr e JOIN visit v ON v.pid = e.pid WHERE e.sex = 'F'",
+        "SELECT avg(cost) FROM emr e JOIN (SELECT pid, count(*) AS n FROM visit GROUP BY pid) v USING (pid) WHERE n > 1",
+        "SELECT avg(cost) FROM emr e JOIN concept c ON c.concept_id = e.concept_id",
+        "SELECT avg(days) FROM visit a WHERE EXISTS (SELECT 1 FROM visit b WHERE b.pid = a.pid AND b.days > 2)",
+        "SELECT count(DISTINCT a.pid) FROM visit a JOIN visit b ON a.pid = b.pid WHERE a.days < b.days OR a.days > 2",
+        "SELECT avg(a.days) FROM visit a JOIN (SELECT DISTINCT pid FROM visit WHERE kind = 'in') b USING (pid)",
+    ] {
+        assert!(!desk.ask(sql).await.is_empty(), "{sql}");
+    }
+}

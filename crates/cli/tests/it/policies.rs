@@ -1,0 +1,147 @@
+//! A store that is under its own policy, through the binary: no option, no other name of the store and no other command
+//! is a way around it.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::support::{columna, copy, folder, store, text};
+
+/// What the store's keeper decided.
+const OWN: &str = r#"
+version = 1
+[roles.counter]
+kind = "aggregate"
+purposes = ["research"]
+disclosure = { profile = "opensafely" }
+[[rules]]
+tables = ["person"]
+roles = ["counter"]
+classes = { person_key = "raw", code = "raw" }
+"#;
+
+/// What somebody else would like.
+const WIDER: &str = r#"
+version = 1
+[roles.counter]
+kind = "steward"
+purposes = ["research"]
+"#;
+
+const COUNT: &str = "SELECT count(*) AS n FROM person";
+const ROWS: &str = "SELECT person_id FROM person";
+
+struct Kept {
+    folder: TempDir,
+    store: String,
+}
+
+impl Kept {
+    fn new() -> Self {
+        let folder = folder();
+        let path = folder.path().join("store");
+        copy(Path::new(&store()), &path);
+        let kept = folder.path().join("store.privacy");
+        fs::create_dir(&kept).expect("made");
+        fs::write(kept.join("policy.toml"), OWN).expect("written");
+        fs::write(folder.path().join("wider.toml"), WIDER).expect("written");
+        fs::write(folder.path().join("copy.toml"), OWN).expect("written");
+        Self {
+            store: text(&path),
+            folder,
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        text(&self.folder.path().join(name))
+    }
+
+    fn ask(&self, store: &str, sql: &str, more: &[&str]) -> crate::support::Ran {
+        let mut arguments = vec!["sql", "--store", store, "--format", "csv", "-c", sql];
+        arguments.extend(more);
+        columna(&arguments)
+    }
+}
+
+const ROLE: [&str; 6] = [
+    "--role",
+    "counter",
+    "--purpose",
+    "research",
+    "--principal",
+    "kim",
+];
+
+#[test]
+fn no_option_stands_in_place_of_a_stores_own_policy() {
+    let kept = Kept::new();
+    let (wider, same, elsewhere) = (
+        kept.path("wider.toml"),
+        kept.path("copy.toml"),
+        kept.path("elsewhere"),
+    );
+    let with = |more: &[&str]| kept.ask(&kept.store, ROWS, more);
+    with(&[]).fails(2, "this store is under the policy");
+    with(&["--state", &elsewhere]).fails(2, "this store is under the policy");
+    with(&["--policy", &wider]).fails(2, "this store is under the policy");
+    let role = |more: &[&str]| {
+        let mut all = ROLE.to_vec();
+        all.extend(more);
+        with(&all)
+    };
+    role(&["--policy", &wider]).fails(2, "cannot stand in place of the store's own policy");
+    role(&["--policy", &kept.path("none.toml")]).fails(2, "cannot stand in place");
+    role(&["--state", &elsewhere]).fails(2, "`--state");
+    // A folder with a wider policy in it is no other way.
+    fs::create_dir(&elsewhere).expect("made");
+    fs::write(Path::new(&elsewhere).join("policy.toml"), WIDER).expect("written");
+    role(&["--state", &elsewhere]).fails(2, "cannot stand in place of");
+    role(&[]).fails(1, "[rows]");
+    // The sibling: under the policy there is, by whatever way it is named.
+    let kept_folder = kept.path("store.privacy");
+    for more in [
+        vec![],
+        vec!["--policy", same.as_str()],
+        vec!["--state", kept_folder.as_str()],
+    ] {
+        let mut all = ROLE.to_vec();
+        all.extend(more);
+        assert_eq!(kept.ask(&kept.store, COUNT, &all).ok(), "n\n300\n");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn no_other_name_of_a_store_is_without_its_policy() {
+    let kept = Kept::new();
+    let link = kept.path("link");
+    std::os::unix::fs::symlink(&kept.store, &link).expect("linked");
+    for name in [
+        link.clone(),
+        format!("{link}/"),
+        format!("{}/.", kept.store),
+        format!("file://{link}"),
+        format!("{}/tables/..", kept.store),
+    ] {
+        kept.ask(&name, ROWS, &[])
+            .fails(2, "this store is under the policy");
+        assert_eq!(kept.ask(&name, COUNT, &ROLE).ok(), "n\n300\n", "{name}");
+    }
+    // One record for all of them.
+    assert!(!Path::new(&kept.path("link.privacy")).exists());
+    let log = fs::read_to_string(kept.path("store.privacy/audit.jsonl")).expect("a log");
+    assert_eq!(log.matches("\"answered\"").count(), 5);
+}
+
+#[test]
+fn commands_that_ask_past_a_policy_refuse() {
+    let kept = Kept::new();
+    let out = kept.path("out");
+    let spec = kept.path("study.yaml");
+    columna(&["study", "init", "--example", &spec]).ok();
+    columna(&["study", "run", &spec, "--store", &kept.store, "--out", &out])
+        .fails(2, "this store is under the policy");
+    columna(&["bench", "run", "--store", &kept.store]).fails(2, "this store is under the policy");
+    assert!(!Path::new(&out).exists());
+}
