@@ -85,7 +85,7 @@ async fn by_code(
     if any && !coded {
         return Err(Error::Step {
             step: step.to_owned(),
-            message: "no diagnosis before the index dates has an ICD-10 code in `condition_source_value`, which Elixhauser's index \
+            message: "no diagnosis in the window has an ICD-10 code in `condition_source_value`, which Elixhauser's index \
                       needs; Charlson's index goes by concepts"
                 .to_owned(),
         });

@@ -1,11 +1,12 @@
 //! Comparisons of the two groups.
 
 use super::lower;
-use crate::findings::{Controls, Cox, Grid, Logistic, Subgroups};
+use crate::findings::{Coefficient, Controls, Cox, Grid, Logistic, Subgroups};
 use crate::report::Section;
 use crate::report::figures::{self, Line};
 use crate::report::html::{Table, escape};
 use crate::report::number::{fixed, p, p_words, ratio_interval, whole};
+use crate::spec::Model;
 
 pub(super) fn cox(part: &mut Section, id: &str, one: &Cox) {
     let lines: Vec<Line> = one
@@ -94,22 +95,25 @@ pub(super) fn cox(part: &mut Section, id: &str, one: &Cox) {
                 crate::steps::cox::list(&model.dropped)
             ));
         }
-        let mut terms = Table::new(
-            &format!("Terms: {}", model_name(model.model)),
-            &[("Term", false), ("Hazard ratio", true), ("p", true)],
-        );
-        model.terms.iter().for_each(|term| {
-            terms.row(vec![
-                term.label.clone(),
-                ratio_interval(term.ratio),
-                p(term.p_value),
-            ])
-        });
-        part.folded(
-            &format!("All terms of the model \"{}\"", model_name(model.model)),
-            &terms,
-        );
+        all_terms(part, model.model, "Hazard ratio", &model.terms);
     }
+}
+
+/// All terms of a model, folded away.
+fn all_terms(part: &mut Section, model: Model, ratio: &str, terms: &[Coefficient]) {
+    let name = model_name(model);
+    let mut table = Table::new(
+        &format!("Terms: {name}"),
+        &[("Term", false), (ratio, true), ("p", true)],
+    );
+    for term in terms {
+        table.row(vec![
+            term.label.clone(),
+            ratio_interval(term.ratio),
+            p(term.p_value),
+        ]);
+    }
+    part.folded(&format!("All terms of the model \"{name}\""), &table);
 }
 
 /// Whether the ratio changes over time can be seen where the test of proportional hazards only says so.
@@ -151,12 +155,12 @@ fn periods(part: &mut Section, id: &str, one: &Cox) {
 }
 
 /// A model's name for readers.
-pub(super) fn model_name(model: crate::spec::Model) -> &'static str {
+pub(super) fn model_name(model: Model) -> &'static str {
     match model {
-        crate::spec::Model::Crude => "Unadjusted",
-        crate::spec::Model::Covariates => "Covariates",
-        crate::spec::Model::Propensity => "Propensity score",
-        crate::spec::Model::DoublyRobust => "Score and covariates",
+        Model::Crude => "Unadjusted",
+        Model::Covariates => "Covariates",
+        Model::Propensity => "Propensity score",
+        Model::DoublyRobust => "Score and covariates",
     }
 }
 
@@ -203,21 +207,7 @@ pub(super) fn logistic(part: &mut Section, one: &Logistic) {
         .iter()
         .filter(|model| one.compares && model.terms.len() > 1)
     {
-        let mut terms = Table::new(
-            &format!("Terms: {}", model_name(model.model)),
-            &[("Term", false), ("Odds ratio", true), ("p", true)],
-        );
-        model.terms.iter().for_each(|term| {
-            terms.row(vec![
-                term.label.clone(),
-                ratio_interval(term.ratio),
-                p(term.p_value),
-            ])
-        });
-        part.folded(
-            &format!("All terms of the model \"{}\"", model_name(model.model)),
-            &terms,
-        );
+        all_terms(part, model.model, "Odds ratio", &model.terms);
     }
 }
 

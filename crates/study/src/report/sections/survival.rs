@@ -1,7 +1,7 @@
 //! Curves: survival and cumulative incidence.
 
 use super::lower;
-use crate::findings::{Competing, KaplanMeier};
+use crate::findings::{Competing, KaplanMeier, Point};
 use crate::report::Section;
 use crate::report::figures::{self, Band, Plot};
 use crate::report::html::Table;
@@ -32,16 +32,7 @@ pub(super) fn kaplan_meier(part: &mut Section, id: &str, spec: &Spec, one: &Kapl
             description: band(curves),
             y_label: "Without the outcome",
             start: 1.0,
-            bands: curves
-                .iter()
-                .enumerate()
-                .map(|(number, curve)| Band {
-                    name: curve.group.clone(),
-                    colour: number,
-                    dashed: number == 1,
-                    points: &curve.points,
-                })
-                .collect(),
+            bands: bands(curves.iter().map(|curve| (&curve.group, &curve.points))),
             at_risk: curves.len(),
         })
     };
@@ -123,6 +114,19 @@ pub(super) fn kaplan_meier(part: &mut Section, id: &str, spec: &Spec, one: &Kapl
     ));
 }
 
+/// A curve with its band for each group; the second is dashed, for those who do not see colours.
+fn bands<'a>(curves: impl Iterator<Item = (&'a String, &'a Vec<Point>)>) -> Vec<Band<'a>> {
+    let curves = curves.enumerate();
+    curves
+        .map(|(number, (group, points))| Band {
+            name: group.clone(),
+            colour: number,
+            dashed: number == 1,
+            points,
+        })
+        .collect()
+}
+
 pub(super) fn competing(part: &mut Section, id: &str, one: &Competing) {
     let groups: Vec<&String> = one
         .curves
@@ -146,16 +150,7 @@ pub(super) fn competing(part: &mut Section, id: &str, one: &Competing) {
             description,
             y_label: "Cumulative incidence",
             start: 0.0,
-            bands: curves
-                .iter()
-                .enumerate()
-                .map(|(number, curve)| Band {
-                    name: curve.group.clone(),
-                    colour: number,
-                    dashed: number == 1,
-                    points: &curve.points,
-                })
-                .collect(),
+            bands: bands(curves.iter().map(|curve| (&curve.group, &curve.points))),
             at_risk: if code == 1 { groups.len() } else { 0 },
         });
         let name = if code == 1 {

@@ -8,12 +8,8 @@ use datafusion::common::Result;
 use datafusion::logical_expr::{Documentation, DocumentationBuilder};
 
 use super::model::{Cox, Generalized, Penalised};
-use super::{
-    ALPHA, CHOOSE, CLUSTER, FOLD, LAMBDA, NFOLDS, NLAMBDA, OFFSET, PenaltyOptions, STANDARDIZE,
-    WEIGHTS, documented, fit,
-};
-use crate::functions::aggregate::adapter::{ModelRows, Options, Parameter, Role, Statistic};
-use crate::functions::aggregate::models::survival_rows::{START, STRATA, TIES};
+use super::{CHOOSE, PenaltyOptions, documented, fit};
+use crate::functions::aggregate::adapter::ModelRows;
 use crate::functions::aggregate::models::term_table::{TermTable, table_type};
 use crate::functions::docs::MODELS;
 
@@ -135,99 +131,34 @@ static COX: LazyLock<Documentation> = LazyLock::new(|| {
     .build()
 });
 
-macro_rules! elastic_net {
-    ($name:ident, $function:literal, $model:ty, $ratio:literal, $documentation:ident, [$($parameter:expr),*]) => {
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-        pub(crate) struct $name;
-
-        impl Statistic for $name {
-            type Summary = ModelRows;
-            type Options = PenaltyOptions;
-
-            const NAME: &'static str = $function;
-            const PARAMETERS: &'static [Parameter] = &[
-                $($parameter,)*
-                ALPHA,
-                LAMBDA,
-                NLAMBDA,
-                CHOOSE,
-                NFOLDS,
-                CLUSTER,
-                FOLD,
-                STANDARDIZE,
-            ];
-
-            fn documentation() -> &'static Documentation {
-                &$documentation
-            }
-
-            fn output(_arguments: &[DataType]) -> DataType {
-                table_type(&["coefficient", $ratio, "lambda"])
-            }
-
-            fn options(given: &Options) -> Result<PenaltyOptions> {
-                PenaltyOptions::read(given)
-            }
-
-            fn evaluate(
-                summaries: &[Option<&ModelRows>],
-                options: &PenaltyOptions,
-                output: &DataType,
-            ) -> Result<ArrayRef> {
-                let rows = summaries.iter().map(|rows| rows.cloned());
-                Self::finish(rows.collect(), options, output)
-            }
-
-            fn finish(
-                summaries: Vec<Option<ModelRows>>,
-                options: &PenaltyOptions,
-                output: &DataType,
-            ) -> Result<ArrayRef> {
-                terms_of::<$model>(summaries, options, output)
-            }
-        }
-    };
+fn output_type(ratio: &str) -> DataType {
+    table_type(&["coefficient", ratio, "lambda"])
 }
 
-elastic_net!(
+penalised!(
     LogisticElasticNet,
     "logistic_elastic_net",
-    Generalized<false>,
-    "odds_ratio",
     LOGISTIC,
-    [
-        Parameter::required("outcome", Role::Value),
-        Parameter::required("covariates", Role::Covariates),
-        WEIGHTS,
-        OFFSET
-    ]
+    output_type("odds_ratio"),
+    terms_of::<Generalized<false>>,
+    generalized,
+    [CHOOSE]
 );
-elastic_net!(
+penalised!(
     PoissonElasticNet,
     "poisson_elastic_net",
-    Generalized<true>,
-    "rate_ratio",
     POISSON,
-    [
-        Parameter::required("outcome", Role::Value),
-        Parameter::required("covariates", Role::Covariates),
-        WEIGHTS,
-        OFFSET
-    ]
+    output_type("rate_ratio"),
+    terms_of::<Generalized<true>>,
+    generalized,
+    [CHOOSE]
 );
-elastic_net!(
+penalised!(
     CoxElasticNet,
     "cox_elastic_net",
-    Cox,
-    "hazard_ratio",
     COX,
-    [
-        Parameter::required("time", Role::Time),
-        Parameter::required("event", Role::Event),
-        Parameter::required("covariates", Role::Covariates),
-        STRATA,
-        START,
-        WEIGHTS,
-        TIES
-    ]
+    output_type("hazard_ratio"),
+    terms_of::<Cox>,
+    survival,
+    [CHOOSE]
 );

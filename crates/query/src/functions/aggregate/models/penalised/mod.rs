@@ -3,6 +3,84 @@
 //!
 //! The three models differ in how rows become a path ([`Penalised`]); everything else stands once.
 
+/// A function of a penalised model: its rows are of a `generalized` linear model or of `survival`, what it gives is
+/// `$output`, made by `$answer`, and it has options of its own beside those of the penalty.
+macro_rules! penalised {
+    ($name:ident, $function:literal, $documentation:ident, $output:expr, $answer:expr, generalized, [$($own:expr),*]) => {
+        penalised!(@ $name, $function, $documentation, $output, $answer, [
+            Parameter::required("outcome", Role::Value),
+            Parameter::required("covariates", Role::Covariates),
+            Parameter::optional("weights", Role::Weights),
+            Parameter::optional("offset", Role::Value)
+        ], [$($own),*]);
+    };
+    ($name:ident, $function:literal, $documentation:ident, $output:expr, $answer:expr, survival, [$($own:expr),*]) => {
+        penalised!(@ $name, $function, $documentation, $output, $answer, [
+            Parameter::required("time", Role::Time),
+            Parameter::required("event", Role::Event),
+            Parameter::required("covariates", Role::Covariates),
+            $crate::functions::aggregate::models::survival_rows::STRATA,
+            $crate::functions::aggregate::models::survival_rows::START,
+            Parameter::optional("weights", Role::Weights),
+            $crate::functions::aggregate::models::survival_rows::TIES
+        ], [$($own),*]);
+    };
+    (@ $name:ident, $function:literal, $documentation:ident, $output:expr, $answer:expr, [$($row:expr),*], [$($own:expr),*]) => {
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+        pub(crate) struct $name;
+
+        const _: () = {
+            use crate::functions::aggregate::adapter::{Options, Parameter, Role, Statistic};
+
+            impl Statistic for $name {
+                type Summary = ModelRows;
+                type Options = PenaltyOptions;
+
+                const NAME: &'static str = $function;
+                const PARAMETERS: &'static [Parameter] = &[
+                    $($row,)*
+                    Parameter::optional("alpha", Role::Number),
+                    Parameter::optional("lambda", Role::Numbers),
+                    Parameter::optional("nlambda", Role::Number),
+                    $($own,)*
+                    Parameter::optional("nfolds", Role::Number),
+                    super::CLUSTER,
+                    super::FOLD,
+                    Parameter::optional("standardize", Role::Switch),
+                ];
+
+                fn documentation() -> &'static Documentation {
+                    &$documentation
+                }
+
+                fn output(_arguments: &[DataType]) -> DataType {
+                    $output
+                }
+
+                fn options(given: &Options) -> Result<PenaltyOptions> {
+                    PenaltyOptions::read(given)
+                }
+
+                fn evaluate(
+                    summaries: &[Option<&ModelRows>],
+                    options: &PenaltyOptions,
+                    output: &DataType,
+                ) -> Result<ArrayRef> {
+                    let rows = summaries.iter().map(|rows| rows.cloned());
+                    Self::finish(rows.collect(), options, output)
+                }
+
+                fn finish(
+                    summaries: Vec<Option<ModelRows>>,
+                    options: &PenaltyOptions,
+                    output: &DataType,
+                ) -> Result<ArrayRef> {
+                    $answer(summaries, options, output)
+                }
+            }
+        };
+    };
+}
 mod coefficients;
 mod folds;
 mod model;
@@ -24,15 +102,8 @@ use crate::functions::aggregate::adapter::{
 
 use model::{Penalised, Terms};
 
-const WEIGHTS: Parameter = Parameter::optional("weights", Role::Weights);
-const OFFSET: Parameter = Parameter::optional("offset", Role::Value);
 const CLUSTER: Parameter = Parameter::optional("cluster", Role::Cluster);
 const FOLD: Parameter = Parameter::optional("fold", Role::Cluster);
-const ALPHA: Parameter = Parameter::optional("alpha", Role::Number);
-const LAMBDA: Parameter = Parameter::optional("lambda", Role::Numbers);
-const NLAMBDA: Parameter = Parameter::optional("nlambda", Role::Number);
-const NFOLDS: Parameter = Parameter::optional("nfolds", Role::Number);
-const STANDARDIZE: Parameter = Parameter::optional("standardize", Role::Switch);
 const CHOOSE: Parameter = Parameter::optional("choose", Role::Word);
 
 /// Which penalty is taken after cross-validation.

@@ -8,13 +8,9 @@ use datafusion::common::Result;
 use datafusion::logical_expr::{Documentation, DocumentationBuilder};
 
 use super::model::{Cox, Generalized, Penalised};
-use super::{
-    ALPHA, CLUSTER, FOLD, Fit, LAMBDA, NFOLDS, NLAMBDA, OFFSET, PenaltyOptions, STANDARDIZE,
-    WEIGHTS, documented, fit,
-};
+use super::{Fit, PenaltyOptions, documented, fit};
+use crate::functions::aggregate::adapter::ModelRows;
 use crate::functions::aggregate::adapter::output::{list_of, lists, numbers, struct_of};
-use crate::functions::aggregate::adapter::{ModelRows, Options, Parameter, Role, Statistic};
-use crate::functions::aggregate::models::survival_rows::{START, STRATA, TIES};
 use crate::functions::docs::MODELS;
 
 fn output_type() -> DataType {
@@ -195,95 +191,30 @@ static COX: LazyLock<Documentation> = LazyLock::new(|| {
     .build()
 });
 
-macro_rules! path {
-    ($name:ident, $function:literal, $model:ty, $documentation:ident, [$($parameter:expr),*]) => {
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-        pub(crate) struct $name;
-
-        impl Statistic for $name {
-            type Summary = ModelRows;
-            type Options = PenaltyOptions;
-
-            const NAME: &'static str = $function;
-            const PARAMETERS: &'static [Parameter] = &[
-                $($parameter,)*
-                ALPHA,
-                LAMBDA,
-                NLAMBDA,
-                NFOLDS,
-                CLUSTER,
-                FOLD,
-                STANDARDIZE,
-            ];
-
-            fn documentation() -> &'static Documentation {
-                &$documentation
-            }
-
-            fn output(_arguments: &[DataType]) -> DataType {
-                output_type()
-            }
-
-            fn options(given: &Options) -> Result<PenaltyOptions> {
-                PenaltyOptions::read(given)
-            }
-
-            fn evaluate(
-                summaries: &[Option<&ModelRows>],
-                options: &PenaltyOptions,
-                output: &DataType,
-            ) -> Result<ArrayRef> {
-                let rows = summaries.iter().map(|rows| rows.cloned());
-                Self::finish(rows.collect(), options, output)
-            }
-
-            fn finish(
-                summaries: Vec<Option<ModelRows>>,
-                options: &PenaltyOptions,
-                output: &DataType,
-            ) -> Result<ArrayRef> {
-                paths_of::<$model>(summaries, options, output)
-            }
-        }
-    };
-}
-
-path!(
+penalised!(
     LogisticElasticNetPath,
     "logistic_elastic_net_path",
-    Generalized<false>,
     LOGISTIC,
-    [
-        Parameter::required("outcome", Role::Value),
-        Parameter::required("covariates", Role::Covariates),
-        WEIGHTS,
-        OFFSET
-    ]
+    output_type(),
+    paths_of::<Generalized<false>>,
+    generalized,
+    []
 );
-path!(
+penalised!(
     PoissonElasticNetPath,
     "poisson_elastic_net_path",
-    Generalized<true>,
     POISSON,
-    [
-        Parameter::required("outcome", Role::Value),
-        Parameter::required("covariates", Role::Covariates),
-        WEIGHTS,
-        OFFSET
-    ]
+    output_type(),
+    paths_of::<Generalized<true>>,
+    generalized,
+    []
 );
-path!(
+penalised!(
     CoxElasticNetPath,
     "cox_elastic_net_path",
-    Cox,
     COX,
-    [
-        Parameter::required("time", Role::Time),
-        Parameter::required("event", Role::Event),
-        Parameter::required("covariates", Role::Covariates),
-        STRATA,
-        START,
-        WEIGHTS,
-        TIES
-    ]
+    output_type(),
+    paths_of::<Cox>,
+    survival,
+    []
 );
