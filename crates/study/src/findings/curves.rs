@@ -47,6 +47,15 @@ pub struct Landmark {
     pub estimate: Interval,
 }
 
+/// How far the curves of the two groups are apart on a day.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The day.
+    pub day: i64,
+    /// Target less comparator, with an interval by the normal distribution.
+    pub estimate: Interval,
+}
+
 /// Restricted means and their difference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rmst {
@@ -67,6 +76,12 @@ pub struct KaplanMeier {
     pub curves: Vec<Curve>,
     /// Adjusted curves, if asked for.
     pub adjusted: Vec<Curve>,
+    /// Differences of survival between the groups, unadjusted.
+    #[serde(default)]
+    pub differences: Vec<Difference>,
+    /// The same of the adjusted curves, weights taken as known.
+    #[serde(default)]
+    pub adjusted_differences: Vec<Difference>,
     /// How they are adjusted.
     pub adjusted_by: Option<String>,
     /// The log-rank test: statistic, degrees of freedom, p.
@@ -114,6 +129,9 @@ pub struct Competing {
     pub competing: String,
     /// Curves by group and cause.
     pub curves: Vec<CauseCurve>,
+    /// Differences of cumulative incidence between the groups, by cause.
+    #[serde(default)]
+    pub differences: Vec<(String, Difference)>,
     /// Gray's test by cause: cause, statistic, degrees of freedom, p.
     pub gray: Vec<(String, Num, u64, Num)>,
     /// Models.

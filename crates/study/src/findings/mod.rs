@@ -13,7 +13,9 @@ pub use comparison::{
 pub use counts::{
     Arm, Incidence, NotEstimable, Rate, RateCell, Rates, Readmission, ReadmissionGroup, Sql,
 };
-pub use curves::{CauseCurve, Competing, Curve, FineGray, KaplanMeier, Landmark, Point, Rmst};
+pub use curves::{
+    CauseCurve, Competing, Curve, Difference, FineGray, KaplanMeier, Landmark, Point, Rmst,
+};
 pub use number::{Interval, Num};
 pub use population::{
     Attrition, AttritionStep, BalanceRow, Distribution, Propensity, ScoreTerm, TableOne,

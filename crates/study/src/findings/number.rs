@@ -87,6 +87,11 @@ impl Interval {
         Self::new(f64::NAN, f64::NAN, f64::NAN)
     }
 
+    /// Of the negative of what it is of.
+    pub fn negated(&self) -> Self {
+        Self::new(-self.value.get(), -self.upper.get(), -self.lower.get())
+    }
+
     /// Whether the interval holds a number.
     pub fn covers(&self, value: f64) -> bool {
         self.lower.get() <= value && value <= self.upper.get()

@@ -9,6 +9,8 @@ use crate::spec::{
     RiskEnd, Source, Spec,
 };
 
+const APART: &str = "Differences of survival and of cumulative incidence on a day are target less comparator, in percentage points, with intervals by the normal distribution.";
+
 /// The part.
 pub(super) fn section(spec: &Spec, found: &[Found<'_>]) -> Section {
     let mut part = Section::new("methods", "Methods");
@@ -247,6 +249,9 @@ fn statistics(spec: &Spec, found: &[Found<'_>]) -> Vec<String> {
                 if let Some(by) = &one.adjusted_by {
                     add(format!("Adjusted curves are weighted ({by}) with robust variance."));
                 }
+                if !one.differences.is_empty() {
+                    add(APART.to_owned());
+                }
                 if one.rmst.is_some() {
                     add("Restricted mean times are areas under the Kaplan-Meier curves.".to_owned());
                 }
@@ -254,6 +259,9 @@ fn statistics(spec: &Spec, found: &[Found<'_>]) -> Vec<String> {
             Finding::Cox(_) => add("Hazard ratios are from Cox models with Efron's treatment of ties; weighted and matched models have robust (sandwich) variance, by matched set where there are sets; stratified models have a baseline hazard for each stratum. Proportional hazards were tested by Grambsch and Therneau's score test, and the main model was fitted again within periods of the follow-up with about as many events each (at most four, at least 20 events in each).".to_owned()),
             Finding::Competing(one) => {
                 add("Cumulative incidence was estimated by Aalen and Johansen's method.".to_owned());
+                if !one.differences.is_empty() {
+                    add(APART.to_owned());
+                }
                 if !one.gray.is_empty() {
                     add("It was compared by Gray's test and modelled by Fine and Gray's subdistribution hazards.".to_owned());
                 }

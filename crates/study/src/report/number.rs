@@ -109,6 +109,11 @@ pub(crate) fn interval(interval: Interval, decimals: usize) -> String {
     )
 }
 
+/// Days as years of 365.25 days.
+pub(crate) fn years(days: u64) -> String {
+    fixed(crate::steps::float(days) / 365.25, 0)
+}
+
 /// A share in percent with its interval.
 pub(crate) fn percent_interval(share: Interval) -> String {
     let hundred = |number: Num| Num(number.get() * 100.0);

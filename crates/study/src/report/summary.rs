@@ -2,9 +2,11 @@
 
 use super::Found;
 use super::html::escape;
-use super::number::{p_words, ratio_interval, whole};
+use super::number::{days, fixed, p_words, percent_interval, ratio_interval, whole, years};
 use super::sections::lower;
-use crate::findings::{Attrition, Controls, Cox, Finding, Incidence, NotEstimable, Propensity};
+use crate::findings::{
+    Attrition, Controls, Cox, Finding, Incidence, KaplanMeier, NotEstimable, Propensity,
+};
 use crate::spec::{Kind, Model, Spec};
 
 fn attrition<'a>(found: &'a [Found<'_>]) -> Option<&'a Attrition> {
@@ -35,7 +37,7 @@ pub(super) fn summary(spec: &Spec, found: &[Found<'_>]) -> String {
         html.push_str(&format!("<p><strong>Population.</strong>{persons}</p>"));
     }
     if let Some(Finding::Cox(cox)) = main_cox(found) {
-        html.push_str(&result(spec, cox));
+        html.push_str(&result(spec, cox, absolute(found, &cox.outcome)));
     } else if let Some(Finding::NotEstimable(one)) = main_cox(found) {
         html.push_str(&unknown(one));
     } else if let Some(rates) = found.iter().find_map(|one| match &one.finding {
@@ -80,7 +82,35 @@ fn persons(found: &[Found<'_>]) -> String {
     format!(" Persons analysed: {}.", groups.join(", "))
 }
 
-fn result(spec: &Spec, cox: &Cox) -> String {
+/// The main result on the scale that patients ask about: how many have the outcome by the last day that was asked for.
+fn absolute(found: &[Found<'_>], outcome: &str) -> Option<String> {
+    let one: &KaplanMeier = found.iter().find_map(|one| match &one.finding {
+        Finding::KaplanMeier(one) if one.outcome == outcome => Some(one),
+        _ => None,
+    })?;
+    let (curves, differences, how) = if one.adjusted.is_empty() {
+        (&one.curves, &one.differences, "unadjusted")
+    } else {
+        (&one.adjusted, &one.adjusted_differences, "adjusted")
+    };
+    let apart = differences.last()?;
+    let risks: Vec<String> = curves
+        .iter()
+        .filter_map(|curve| {
+            let mark = curve.landmarks.iter().find(|mark| mark.day == apart.day)?;
+            let risk = 1.0 - mark.estimate.value.get();
+            Some(format!("{}% with {}", fixed(risk * 100.0, 1), curve.group))
+        })
+        .collect();
+    Some(format!(
+        "Risk within {} (Kaplan-Meier, {how}): {}; difference {}.",
+        days(apart.day),
+        risks.join(", "),
+        percent_interval(apart.estimate.negated())
+    ))
+}
+
+fn result(spec: &Spec, cox: &Cox, absolute: Option<String>) -> String {
     let Some(main) = cox.models.iter().find(|model| model.model == cox.main) else {
         return String::new();
     };
@@ -108,7 +138,7 @@ fn result(spec: &Spec, cox: &Cox) -> String {
                 .replace(" (", ", ")
                 .replace(')', "")
         ),
-        super::number::fixed(spec.confidence * 100.0, 0),
+        fixed(spec.confidence * 100.0, 0),
         escape(&words),
         escape(&format!("({})", p_words(main.p_value))),
         escape(&main.label)
@@ -123,12 +153,15 @@ fn result(spec: &Spec, cox: &Cox) -> String {
             escape(&ratio_interval(crude.ratio))
         ));
     }
+    if let Some(absolute) = absolute {
+        html.push_str(&format!("<p>{}</p>", escape(&absolute)));
+    }
     let counts: Vec<String> = cox
         .groups
         .iter()
         .zip(&cox.counts)
         .map(|(group, (persons, events, days))| {
-            let years = whole(days / 365);
+            let years = years(*days);
             format!(
                 "{}: {} events in {} persons, {years} person-years",
                 escape(group),
@@ -193,7 +226,7 @@ fn trust(found: &[Found<'_>]) -> Vec<String> {
                 unbalanced.1,
                 whole(crate::steps::count(balance.len())),
                 unbalanced.0,
-                super::number::fixed(largest.1.get(), 2)
+                fixed(largest.1.get(), 2)
             )),
             Finding::Controls(Controls { controls, .. }) => {
                 let covered = controls.iter().filter(|one| one.ratio.covers(1.0)).count();

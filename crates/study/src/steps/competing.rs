@@ -7,7 +7,7 @@ use super::count;
 use super::cox::list;
 use super::data::{Data, at_risk, groups, terms};
 use super::follow_up::FollowUp;
-use super::kaplan_meier::landmarks;
+use super::kaplan_meier::{Step, differences, landmarks};
 use crate::error::Result;
 use crate::findings::{CauseCurve, Competing, FineGray, Interval, Num, Point};
 use crate::spec::{self, Located, Spec};
@@ -45,12 +45,15 @@ pub(crate) fn build(
         ..cif::Options::default()
     };
     let mut curves = Vec::new();
+    let mut steps: [Vec<Vec<Step>>; 2] = Default::default();
     for (group, name) in groups.iter().enumerate() {
         let Some(summary) = grouped.get(&((), group)) else {
             continue;
         };
         let found = cif::curves(summary, &options)?;
-        for ((cause, code), rows) in causes.iter().zip(1_u32..).zip(&found.causes) {
+        let by_cause = causes.iter().zip(1_u32..).zip(&found.causes);
+        for (((cause, code), rows), steps) in by_cause.zip(&mut steps) {
+            steps.push(rows.iter().map(Step::from).collect());
             let points: Vec<Point> = rows
                 .iter()
                 .map(|row| Point {
@@ -75,6 +78,11 @@ pub(crate) fn build(
                 points,
             });
         }
+    }
+    let mut apart = Vec::new();
+    for (cause, steps) in causes.iter().zip(&steps) {
+        let found = differences(steps, at, 0.0, spec.confidence)?;
+        apart.extend(found.into_iter().map(|one| (cause.clone(), one)));
     }
     let mut tests = Vec::new();
     if groups.len() == 2 {
@@ -127,7 +135,18 @@ pub(crate) fn build(
         outcome: outcome.to_owned(),
         competing,
         curves,
+        differences: apart,
         gray: tests,
         fine_gray: models,
     })
+}
+
+impl From<&cif::Row> for Step {
+    fn from(row: &cif::Row) -> Self {
+        Self {
+            time: row.time,
+            value: row.estimate,
+            std_err: row.std_err,
+        }
+    }
 }

@@ -2,14 +2,14 @@
 
 use columna_stats::survival::kaplan_meier::{self, Options};
 use columna_stats::survival::{ConfType, EventTimes, logrank, rmst};
-use columna_stats::{Grouped, survival::kaplan_meier as km};
+use columna_stats::{Grouped, survival::kaplan_meier as km, two_sided_z};
 
 use super::adjust::method_words;
 use super::count;
 use super::data::{Data, at_risk, groups};
 use super::follow_up::FollowUp;
 use crate::error::Result;
-use crate::findings::{Curve, Interval, KaplanMeier, Landmark, Num, Point, Rmst};
+use crate::findings::{Curve, Difference, Interval, KaplanMeier, Landmark, Num, Point, Rmst};
 use crate::spec::Spec;
 
 /// What is asked for.
@@ -53,23 +53,35 @@ pub(crate) fn build(
             weighted[group].add_weighted(None, time, event, adjustment.weights[row])?;
         }
     }
-    let mut curves = Vec::new();
+    let mut found = Vec::new();
     let mut median_follow_up = Vec::new();
-    for (group, name) in groups.iter().enumerate() {
+    for group in 0..groups.len() {
         let empty = EventTimes::new();
         let summary = grouped.get(&((), group)).unwrap_or(&empty);
-        curves.push(curve(name, summary, &options, wanted.at)?);
+        found.push(km::curve(summary, &options)?);
         let summary = follow_up.get(&((), group)).unwrap_or(&empty);
         median_follow_up.push(Num(kaplan_meier::curve(summary, &options)?.median().time));
     }
     let adjusted = if wanted.adjusted && data.adjustment.is_some() {
-        groups
+        weighted
             .iter()
-            .zip(&weighted)
-            .map(|(name, summary)| curve(name, summary, &options, wanted.at))
+            .map(|summary| Ok(km::curve(summary, &options)?))
             .collect::<Result<Vec<_>>>()?
     } else {
         Vec::new()
+    };
+    let drawn = |found: &[km::Curve]| {
+        let named = groups.iter().zip(found);
+        named
+            .map(|(name, found)| curve(name, found, wanted.at))
+            .collect::<Vec<_>>()
+    };
+    let apart = |found: &[km::Curve]| {
+        let steps: Vec<Vec<Step>> = found
+            .iter()
+            .map(|curve| curve.rows.iter().map(Step::from).collect())
+            .collect();
+        differences(&steps, wanted.at, 1.0, spec.confidence)
     };
     let logrank = if groups.len() == 2 {
         let test = logrank::test(&grouped, logrank::Weighting::LogRank)?;
@@ -80,8 +92,10 @@ pub(crate) fn build(
     Ok(KaplanMeier {
         outcome: outcome.to_owned(),
         adjusted_by: (!adjusted.is_empty()).then(|| method_words(&spec.propensity)),
-        curves,
-        adjusted,
+        curves: drawn(&found),
+        adjusted: drawn(&adjusted),
+        differences: apart(&found)?,
+        adjusted_differences: apart(&adjusted)?,
         logrank,
         rmst: wanted
             .rmst
@@ -126,8 +140,7 @@ fn restricted(
     }))
 }
 
-fn curve(name: &str, summary: &EventTimes, options: &Options, at: &[i64]) -> Result<Curve> {
-    let found = km::curve(summary, options)?;
+fn curve(name: &str, found: &km::Curve, at: &[i64]) -> Curve {
     let points: Vec<Point> = found
         .rows
         .iter()
@@ -140,14 +153,69 @@ fn curve(name: &str, summary: &EventTimes, options: &Options, at: &[i64]) -> Res
         })
         .collect();
     let median = found.median();
-    Ok(Curve {
+    Curve {
         group: name.to_owned(),
         persons: found.n,
         events: found.n_events,
         landmarks: landmarks(&points, at, 1.0),
         points,
         median: Interval::new(median.time, median.lower, median.upper),
-    })
+    }
+}
+
+/// A step of a curve: its time, its value from then on, and the value's standard error.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step {
+    pub(crate) time: f64,
+    pub(crate) value: f64,
+    pub(crate) std_err: f64,
+}
+
+impl From<&km::Row> for Step {
+    fn from(row: &km::Row) -> Self {
+        Self {
+            time: row.time,
+            value: row.survival,
+            std_err: row.std_err,
+        }
+    }
+}
+
+/// How far two curves are apart on some days, as far as both are followed: their estimates are independent,
+/// so that the variances add up.
+pub(crate) fn differences(
+    curves: &[Vec<Step>],
+    at: &[i64],
+    start: f64,
+    conf_level: f64,
+) -> Result<Vec<Difference>> {
+    let [first, second] = curves else {
+        return Ok(Vec::new());
+    };
+    let z = two_sided_z(conf_level)?;
+    let on = |steps: &[Step], time: f64| {
+        let next = steps.partition_point(|step| step.time <= time);
+        let followed = steps.last().is_some_and(|last| time <= last.time);
+        followed.then(|| {
+            next.checked_sub(1)
+                .map_or((start, 0.0), |at| (steps[at].value, steps[at].std_err))
+        })
+    };
+    let mut found = Vec::new();
+    for day in at {
+        let Ok(time) = i32::try_from(*day).map(f64::from) else {
+            continue;
+        };
+        if let (Some((a, a_error)), Some((b, b_error))) = (on(first, time), on(second, time)) {
+            let half = z * a_error.hypot(b_error);
+            let estimate = Interval::new(a - b, a - b - half, a - b + half);
+            found.push(Difference {
+                day: *day,
+                estimate,
+            });
+        }
+    }
+    Ok(found)
 }
 
 /// The curve on some days, as far as anybody is followed.
@@ -175,4 +243,63 @@ pub(crate) fn landmarks(points: &[Point], at: &[i64], start: f64) -> Vec<Landmar
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// R 4.2, survival 3.5: `summary(survfit(Surv(time, status) ~ trt, veteran), times = c(30, 100, 365))`, then
+    /// `diff(surv)` (1 less 2) and `sqrt(sum(std.err^2))`.
+    #[test]
+    fn differences_are_those_of_r() {
+        let times = "72:1 411:1 228:1 126:1 118:1 10:1 82:1 110:1 314:1 100:0 42:1 8:1 144:1 25:0 11:1 30:1 384:1 4:1 54:1 13:1 123:0 97:0 153:1 59:1 117:1 16:1 151:1 22:1 56:1 21:1 18:1 139:1 20:1 31:1 52:1 287:1 18:1 51:1 122:1 27:1 54:1 7:1 63:1 392:1 10:1 8:1 92:1 35:1 117:1 132:1 12:1 162:1 3:1 95:1 177:1 162:1 216:1 553:1 278:1 12:1 260:1 200:1 156:1 182:0 143:1 105:1 103:1 250:1 100:1 999:1 112:1 87:0 231:0 242:1 991:1 111:1 1:1 587:1 389:1 33:1 25:1 357:1 467:1 201:1 1:1 30:1 44:1 283:1 15:1 25:1 103:0 21:1 13:1 87:1 2:1 20:1 7:1 24:1 99:1 8:1 99:1 61:1 25:1 95:1 80:1 51:1 29:1 24:1 18:1 83:0 31:1 51:1 90:1 52:1 73:1 8:1 36:1 48:1 7:1 140:1 186:1 84:1 19:1 45:1 80:1 52:1 164:1 19:1 53:1 15:1 43:1 340:1 133:1 111:1 231:1 378:1 49:1";
+        let mut arms = [EventTimes::new(), EventTimes::new()];
+        for (at, row) in times.split(' ').enumerate() {
+            let (time, event) = row.split_once(':').unwrap();
+            let arm = usize::from(at >= 69);
+            let event: u32 = event.parse().unwrap();
+            arms[arm].add(time.parse().unwrap(), event).unwrap();
+        }
+        let steps = arms.map(|arm| {
+            let found = km::curve(&arm, &Options::default()).unwrap();
+            found.rows.iter().map(Step::from).collect::<Vec<_>>()
+        });
+        // Nobody of the first arm is followed for 600 days.
+        let found = differences(&steps, &[30, 100, 365, 600], 1.0, 0.95).unwrap();
+        let expected = [
+            (
+                30,
+                0.0475987496447857,
+                -0.10575663669957755,
+                0.200_954_135_989_149,
+            ),
+            (
+                100,
+                0.1693337846647613,
+                0.00520338657732491,
+                0.3334641827521977,
+            ),
+            (
+                365,
+                -0.0389645996662376,
+                -0.14247234557935567,
+                0.0645431462468806,
+            ),
+        ];
+        assert_eq!(found.len(), expected.len());
+        for (found, (day, value, lower, upper)) in found.iter().zip(expected) {
+            assert_eq!(found.day, day);
+            let one = found.estimate;
+            for (found, expected) in [(one.value, value), (one.lower, lower), (one.upper, upper)] {
+                assert!(
+                    (found.get() - expected).abs() < 1e-12,
+                    "day {day}: {found:?}"
+                );
+            }
+        }
+        let before = differences(&steps, &[0], 1.0, 0.95).unwrap();
+        assert_eq!(before[0].estimate, Interval::new(0.0, 0.0, 0.0));
+    }
 }

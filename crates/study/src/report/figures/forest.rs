@@ -1,6 +1,6 @@
 //! A forest plot: estimates with intervals, on a logarithmic scale.
 
-use super::svg::{Canvas, WIDTH, label, short};
+use super::svg::{Canvas, WIDTH, label, short, wrap};
 use crate::findings::Interval;
 use crate::report::number::ratio_interval;
 
@@ -18,6 +18,9 @@ pub(in crate::report) struct Line {
 const LEFT: f64 = 225.0;
 const RIGHT: f64 = 150.0;
 const ROW: f64 = 28.0;
+/// What a further line of a label adds to a row, and the characters that stand on one.
+const MORE: f64 = 17.0;
+const LABEL: usize = 30;
 
 /// Draws it; `favours` is what the two sides of 1 say.
 pub(in crate::report) fn forest(
@@ -40,8 +43,9 @@ pub(in crate::report) fn forest(
         }
     }
     let (low, high) = (low.max(0.05) / 1.05, high.min(20.0) * 1.05);
-    let rows = crate::steps::length(lines.len());
-    let bottom = 30.0 + ROW * rows;
+    let labels: Vec<Vec<String>> = lines.iter().map(|line| wrapped(&line.label)).collect();
+    let tall = |label: &[String]| ROW + MORE * crate::steps::length(label.len().saturating_sub(1));
+    let bottom = 30.0 + labels.iter().map(|label| tall(label)).sum::<f64>();
     let mut canvas = Canvas::new(
         bottom + if favours.is_some() { 62.0 } else { 44.0 },
         name,
@@ -89,14 +93,21 @@ pub(in crate::report) fn forest(
             &format!("favours {} →", short(right, 30)),
         );
     }
-    for (row, line) in lines.iter().enumerate() {
-        let y = 30.0 + ROW * (crate::steps::length(row) + 0.5);
+    let mut top = 30.0;
+    for (line, label) in lines.iter().zip(&labels) {
+        let height = tall(label);
+        let y = top + height / 2.0;
+        top += height;
         let class = if line.ratio.is_none() || line.main {
             "start strong"
         } else {
             "start"
         };
-        canvas.text(class, (2.0, y + 5.0), &short(&line.label, 30));
+        let first = y + 5.0 - (height - ROW) / 2.0;
+        for (row, text) in label.iter().enumerate() {
+            let below = MORE * crate::steps::length(row);
+            canvas.text(class, (2.0, first + below), &short(text, LABEL));
+        }
         let Some(ratio) = line.ratio else { continue };
         canvas.text(
             if line.main { "end strong" } else { "end" },
@@ -123,6 +134,13 @@ pub(in crate::report) fn forest(
         canvas.circle(class, (x(ratio.value.get()), y), size, Some(&tip));
     }
     canvas.finish()
+}
+
+/// A label in lines; what indents it, as rows of a subgroup are, stays.
+fn wrapped(label: &str) -> Vec<String> {
+    let indent = &label[..label.len() - label.trim_start().len()];
+    let lines = wrap(label, LABEL - indent.len());
+    lines.iter().map(|line| format!("{indent}{line}")).collect()
 }
 
 fn words(measure: &str, lines: &[Line]) -> String {

@@ -6,9 +6,8 @@ use crate::report::Section;
 use crate::report::figures;
 use crate::report::html::Table;
 use crate::report::number::{
-    days, fixed, interval, p_words, percent_interval, plain, ratio_interval, whole,
+    days, fixed, interval, p_words, percent_interval, plain, ratio_interval, whole, years,
 };
-use crate::steps::float;
 
 pub(super) fn incidence(part: &mut Section, one: &Incidence) {
     let mut table = Table::new(
@@ -28,7 +27,7 @@ pub(super) fn incidence(part: &mut Section, one: &Incidence) {
             whole(arm.persons),
             whole(arm.events),
             whole(arm.competing),
-            fixed(float(arm.person_days) / 365.25, 0),
+            years(arm.person_days),
             interval(arm.rate, 2),
         ]);
     }
@@ -128,7 +127,7 @@ pub(super) fn rates(part: &mut Section, id: &str, one: &Rates) {
         let cells = vec![
             rate.label.clone(),
             whole(rate.events),
-            fixed(float(rate.person_days) / 365.25, 0),
+            years(rate.person_days),
             interval(rate.crude, 2),
             interval(rate.standardized, 2),
         ];
@@ -173,7 +172,7 @@ pub(super) fn rates(part: &mut Section, id: &str, one: &Rates) {
                 name
             },
             whole(cell.events),
-            fixed(float(cell.person_days) / 365.25, 0),
+            years(cell.person_days),
             interval(cell.rate, 2),
         ]);
     }

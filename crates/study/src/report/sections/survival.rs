@@ -69,20 +69,34 @@ pub(super) fn kaplan_meier(part: &mut Section, id: &str, spec: &Spec, one: &Kapl
             (&format!("Survival ({level}% interval)"), true),
         ],
     );
-    for (kind, curves) in [("unadjusted", &one.curves), ("adjusted", &one.adjusted)] {
+    for (kind, curves, differences) in [
+        ("unadjusted", &one.curves, &one.differences),
+        ("adjusted", &one.adjusted, &one.adjusted_differences),
+    ] {
+        let name = |group: &str| {
+            if one.adjusted.is_empty() {
+                group.to_owned()
+            } else {
+                format!("{group}, {kind}")
+            }
+        };
         for curve in curves {
             for mark in &curve.landmarks {
                 table.row(vec![
-                    if one.adjusted.is_empty() {
-                        curve.group.clone()
-                    } else {
-                        format!("{}, {kind}", curve.group)
-                    },
+                    name(&curve.group),
                     days(mark.day),
                     fixed(mark.n_risk.get(), 0),
                     percent_interval(mark.estimate),
                 ]);
             }
+        }
+        for apart in differences {
+            table.row(vec![
+                name("Difference"),
+                days(apart.day),
+                String::new(),
+                percent_interval(apart.estimate),
+            ]);
         }
     }
     part.table(&table);
@@ -218,6 +232,14 @@ pub(super) fn competing(part: &mut Section, id: &str, one: &Competing) {
                 percent_interval(mark.estimate),
             ]);
         }
+    }
+    for (cause, apart) in &one.differences {
+        marks.row(vec![
+            cause.clone(),
+            "Difference".to_owned(),
+            days(apart.day),
+            percent_interval(apart.estimate),
+        ]);
     }
     part.table(&marks);
 }
