@@ -77,9 +77,9 @@ pub(crate) enum Command {
     #[cfg(unix)]
     #[command(subcommand)]
     Schedule(crate::commands::schedule::args::ScheduleCommand),
-    /// Start the roles of a cluster, for queries with `columna sql --cluster`
+    /// Start the roles of a cluster, for `--cluster` of `columna sql` and `columna study run`
     #[command(subcommand)]
-    Cluster(ClusterCommand),
+    Cluster(crate::commands::cluster::args::ClusterCommand),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page
@@ -304,91 +304,13 @@ pub(crate) struct SqlArgs {
     /// How many threads; all cores unless told
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub(crate) threads: Option<usize>,
-    /// Run queries on the cluster whose scheduler is at this address, such as `df://127.0.0.1:50050`
-    #[arg(long, value_name = "URL", env = "COLUMNA_CLUSTER", requires = "store")]
-    pub(crate) cluster: Option<String>,
+    #[command(flatten)]
+    pub(crate) cluster: crate::commands::cluster::args::ClientArgs,
     /// Neither read nor write the history file
     #[arg(long)]
     pub(crate) no_history: bool,
     #[command(flatten)]
     pub(crate) access: crate::commands::privacy::args::AccessArgs,
-}
-
-/// The commands of `columna cluster`. All roles, and `columna sql`, take the token that they share from
-/// `COLUMNA_CLUSTER_TOKEN`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ClusterCommand {
-    /// Plan queries and hand their parts to executors, until Ctrl-C
-    Scheduler {
-        #[command(flatten)]
-        stores: StoresArg,
-        /// Where to listen: a loopback address
-        #[arg(
-            long,
-            value_name = "HOST:PORT",
-            env = "COLUMNA_CLUSTER_BIND",
-            default_value = "127.0.0.1:50050"
-        )]
-        bind: std::net::SocketAddr,
-    },
-    /// Run parts of queries for a scheduler, until Ctrl-C
-    Executor {
-        #[command(flatten)]
-        stores: StoresArg,
-        #[command(flatten)]
-        executor: ExecutorArgs,
-        /// Where the scheduler listens
-        #[arg(
-            long,
-            value_name = "HOST:PORT",
-            env = "COLUMNA_CLUSTER_SCHEDULER",
-            default_value = "127.0.0.1:50050"
-        )]
-        scheduler: std::net::SocketAddr,
-        /// End when standard input does: how a parent process takes its executors with it
-        #[arg(long, hide = true)]
-        until_stdin_closes: bool,
-    },
-    /// A scheduler and executors on this machine, to try it out
-    Local {
-        #[command(flatten)]
-        stores: StoresArg,
-        #[command(flatten)]
-        executor: ExecutorArgs,
-        /// How many executors
-        #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
-        executors: u16,
-        /// Where to listen: a loopback address
-        #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:50050")]
-        bind: std::net::SocketAddr,
-    },
-}
-
-/// The stores that a role serves.
-#[derive(Debug, Args)]
-pub(crate) struct StoresArg {
-    /// A store: a folder, or a URL; may be repeated
-    #[arg(
-        long = "store",
-        value_name = "STORE",
-        env = "COLUMNA_STORE",
-        required = true
-    )]
-    pub(crate) stores: Vec<String>,
-}
-
-/// What an executor may use.
-#[derive(Debug, Args)]
-pub(crate) struct ExecutorArgs {
-    /// Where shuffle and spill files go; the folder for temporary files unless told
-    #[arg(long, value_name = "DIR", env = "COLUMNA_CLUSTER_WORK_DIR")]
-    pub(crate) work_dir: Option<PathBuf>,
-    /// Parts of queries that an executor runs at once; all cores unless told
-    #[arg(long, value_name = "N", value_parser = parse_threads)]
-    pub(crate) vcores: Option<usize>,
-    /// How much memory an executor's queries may use; beyond it they spill
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    pub(crate) memory_limit: Option<usize>,
 }
 
 /// The commands of `columna store`.

@@ -12,10 +12,36 @@ use datafusion::error::DataFusionError;
 pub enum Error {
     /// A role was to listen where other machines could reach it.
     #[error(
-        "{address} can be reached from other machines, and what roles say to each other is not encrypted: \
-         bind to 127.0.0.1"
+        "{address} can be reached from other machines: that needs a token and a certificate with its key, \
+         or bind to 127.0.0.1"
     )]
     NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// A client or executor was to talk to another machine readably.
+    #[error(
+        "`{host}` is another machine, and without a certificate everybody in between could read the token \
+         and patients' rows: give the cluster's certificate"
+    )]
+    NotEncrypted {
+        /// The other machine.
+        host: String,
+    },
+    /// A role has a certificate and no key for it.
+    #[error("a role needs the private key of its certificate; clients do without")]
+    NoKey,
+    /// A file that is no certificate or no key.
+    #[error("this is no {what} in PEM form")]
+    Pem {
+        /// What it was to be.
+        what: &'static str,
+    },
+    /// An executor that others could not find.
+    #[error(
+        "`{address}` means every address of this machine: an executor must name the one under which others reach it"
+    )]
+    Unspecified {
         /// The address.
         address: SocketAddr,
     },
@@ -60,6 +86,30 @@ pub enum Error {
         /// Where the scheduler is.
         url: String,
     },
+    /// A certificate and key that do not fit each other, or are damaged.
+    #[error("the certificate and its key cannot be used: {why}")]
+    Tls {
+        /// What TLS says.
+        why: String,
+    },
+    /// Somebody answers, but not under the certificate.
+    #[error(
+        "the scheduler at {url} cannot be reached under this certificate ({why}): roles and clients need the same \
+         one, made out to `{name}`",
+        name = crate::CERTIFICATE_NAME
+    )]
+    Handshake {
+        /// Where the scheduler is.
+        url: String,
+        /// What the other side or the network said.
+        why: String,
+    },
+    /// A session under a policy was to run on a cluster.
+    #[error(
+        "a session with a role does not run on a cluster: whoever has its token may read every row, so that a \
+         policy would not hold there; leave out `--cluster` or `--role`"
+    )]
+    Policy,
     /// Ballista refused or failed.
     #[error("the cluster failed: {0}")]
     Ballista(#[from] BallistaError),

@@ -1,8 +1,9 @@
 //! An executor: asks the scheduler for work, runs it, and serves what came out to others.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use ballista_core::config::TaskSchedulingPolicy;
@@ -17,18 +18,25 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
 use tonic::service::interceptor::InterceptedService;
 
-use crate::scheduler::MESSAGE_BYTES;
-use crate::{Error, Result, Stores, Token, only_loopback};
+use crate::scheduler::{MESSAGE_BYTES, tls_failed};
+use crate::session::Scheduler;
+use crate::{Error, Result, Stores, Trust};
+
+/// How long an executor waits for its scheduler when it starts.
+const CONNECT: Duration = Duration::from_secs(15);
 
 /// What an executor is started with.
 #[derive(Debug)]
 pub struct ExecutorOptions {
-    /// Where the scheduler listens.
-    pub scheduler: SocketAddr,
+    /// Where the scheduler listens: `HOST:PORT`.
+    pub scheduler: String,
+    /// Where others fetch what came out; port 0 takes any that is free. None takes the address of this machine under
+    /// which the scheduler sees it.
+    pub bind: Option<SocketAddr>,
     /// The stores that parts of queries read: the same addresses as the scheduler's.
     pub stores: Stores,
     /// What the scheduler asks for, and what others must carry that fetch from here.
-    pub token: Token,
+    pub trust: Trust,
     /// Where shuffle and spill files go. They are patients' rows: the folder is made private.
     pub work_dir: PathBuf,
     /// Parts of queries that run at once.
@@ -42,20 +50,32 @@ pub struct ExecutorOptions {
 /// # Errors
 /// When the scheduler doesn't answer, or the folder can't be used.
 pub async fn run_executor(options: ExecutorOptions, stop: impl Future<Output = ()>) -> Result<()> {
-    only_loopback(options.scheduler)?;
+    if let Some(address) = options.bind {
+        options.trust.may_serve(address)?;
+        if address.ip().is_unspecified() {
+            return Err(Error::Unspecified { address });
+        }
+    }
+    let scheduler = Scheduler::new(&format!("df://{}", options.scheduler), &options.trust)?;
     let folder = private_folder(&options.work_dir)?;
-    let port = free_port()?;
+    scheduler.wait(CONNECT).await?;
+    let bind = match options.bind {
+        Some(address) => address,
+        None => towards(&scheduler)?,
+    };
+    options.trust.may_serve(bind)?;
+    let port = free_port(bind)?;
+    let host = bind.ip().to_string();
     let state = columna_query::worker_state(SessionConfig::new(), Arc::new(RuntimeEnv::default()));
-    let endpoint = options.token.endpoint();
+    let endpoint = options.trust.endpoint();
     let produced = Arc::clone(&endpoint);
     let (stores, spill) = (options.stores, folder.path().to_path_buf());
     let config = ExecutorProcessConfig {
-        bind_host: Ipv4Addr::LOCALHOST.to_string(),
-        external_host: Some(Ipv4Addr::LOCALHOST.to_string()),
+        bind_host: host.clone(),
+        external_host: Some(host),
         port,
-        scheduler_host: options.scheduler.ip().to_string(),
-        scheduler_port: options.scheduler.port(),
-        scheduler_connect_timeout_seconds: 10,
+        scheduler_host: scheduler.host,
+        scheduler_port: scheduler.port,
         vcores: options.vcores,
         // The scheduler never calls an executor: only what it is asked for leaves it.
         task_scheduling_policy: TaskSchedulingPolicy::PullStaged,
@@ -75,7 +95,7 @@ pub async fn run_executor(options: ExecutorOptions, stop: impl Future<Output = (
             SessionConfig::new_with_ballista()
                 .with_ballista_override_create_grpc_client_endpoint(Arc::clone(&produced))
         })),
-        override_arrow_flight_service: Some(flight(options.token)),
+        override_arrow_flight_service: Some(flight(options.trust)),
         override_create_grpc_client_endpoint: Some(endpoint),
         ..ExecutorProcessConfig::default()
     };
@@ -102,9 +122,19 @@ fn private_folder(parent: &PathBuf) -> Result<tempfile::TempDir> {
     builder.tempdir_in(parent).map_err(failed)
 }
 
-/// A port that is free now: Ballista wants to know it before it binds.
-fn free_port() -> Result<u16> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+/// The address of this machine on the way to the scheduler.
+fn towards(scheduler: &Scheduler) -> Result<SocketAddr> {
+    let host = scheduler.host.trim_matches(['[', ']']);
+    TcpStream::connect((host, scheduler.port))
+        .and_then(|stream| stream.local_addr())
+        .map(|address| SocketAddr::new(address.ip(), 0))
+        .map_err(|_| Error::Unreachable {
+            url: scheduler.url.clone(),
+        })
+}
+
+/// The port, or one that is free now: Ballista wants to know it before it binds.
+fn free_port(address: SocketAddr) -> Result<u16> {
     std::net::TcpListener::bind(address)
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
@@ -112,16 +142,22 @@ fn free_port() -> Result<u16> {
 }
 
 /// Serves shuffle files and results to those who carry the token.
-fn flight(token: Token) -> Arc<ArrowFlightServerProvider> {
+fn flight(trust: Trust) -> Arc<ArrowFlightServerProvider> {
     Arc::new(move |work_dir, address, mut shutdown, config| {
-        let token = token.clone();
+        let trust = trust.clone();
         tokio::spawn(async move {
             let service = FlightServiceServer::new(BallistaFlightService::new(work_dir))
                 .max_decoding_message_size(MESSAGE_BYTES as usize)
                 .max_encoding_message_size(MESSAGE_BYTES as usize);
-            create_grpc_server(&config)
+            let mut server = create_grpc_server(&config);
+            if let Some(tls) = trust.server() {
+                server = server
+                    .tls_config(tls)
+                    .map_err(|error| BallistaError::General(tls_failed(error).to_string()))?;
+            }
+            server
                 .add_service(InterceptedService::new(service, move |request| {
-                    token.check(request)
+                    trust.check(request)
                 }))
                 .serve_with_shutdown(address, shutdown.recv())
                 .await

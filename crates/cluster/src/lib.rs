@@ -5,34 +5,29 @@
 //! and the [`scheduler`](serve_scheduler) looks all three up among the stores it was started with. Nobody reaches a
 //! file by writing its path into a plan.
 //!
-//! Roles and clients share a [`Token`]. Traffic is not encrypted, so that roles bind to loopback and refuse any
-//! other address. Sessions under a policy do not go to a cluster: see [`connect`].
+//! Roles and clients share a [`Trust`]: a token, and for other machines than this one a certificate. Sessions under a
+//! policy do not go to a cluster: see [`connect`].
 
+mod certificate;
 mod codec;
 mod error;
 mod executor;
+mod persistent;
+mod planner;
 mod scheduler;
 mod session;
 mod stores;
 mod token;
+mod trust;
 
+pub use certificate::Secrets;
 pub use error::{Error, Result};
 pub use executor::{ExecutorOptions, run_executor};
 pub use scheduler::{SchedulerOptions, serve_scheduler};
 pub use session::connect;
 pub use stores::Stores;
 pub use token::Token;
-
-use std::net::SocketAddr;
+pub use trust::{CERTIFICATE_NAME, Trust};
 
 /// The port that a scheduler listens on where none is given.
 pub const SCHEDULER_PORT: u16 = 50_050;
-
-/// Refuses an address that other machines can reach.
-fn only_loopback(address: SocketAddr) -> Result<()> {
-    if address.ip().is_loopback() {
-        Ok(())
-    } else {
-        Err(Error::NotLoopback { address })
-    }
-}

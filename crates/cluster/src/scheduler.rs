@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::error::BallistaError;
 use ballista_core::extension::SessionConfigExt;
 use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpcServer;
 use ballista_scheduler::cluster::BallistaCluster;
@@ -18,7 +19,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use crate::codec::Codec;
-use crate::{Error, Result, Stores, Token, only_loopback};
+use crate::{Error, Result, Stores, Trust};
 
 /// Seconds after which an executor that said nothing is taken for dead. Executors ask for work many times a second.
 const SILENCE: u64 = 5;
@@ -33,7 +34,7 @@ pub struct SchedulerOptions {
     /// The stores whose tables clients may name.
     pub stores: Stores,
     /// What executors and clients must carry.
-    pub token: Token,
+    pub trust: Trust,
 }
 
 /// Serves until `stop` is done. `listening` is told the address once executors and clients can connect.
@@ -45,7 +46,7 @@ pub async fn serve_scheduler(
     listening: impl FnOnce(SocketAddr),
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
-    only_loopback(options.bind)?;
+    options.trust.may_serve(options.bind)?;
     let listen = |source| Error::Listen {
         address: options.bind,
         source,
@@ -55,7 +56,7 @@ pub async fn serve_scheduler(
 
     let runtime = Arc::new(RuntimeEnv::default());
     options.stores.register(&runtime)?;
-    let endpoint = options.token.endpoint();
+    let endpoint = options.trust.endpoint();
     let produced = Arc::clone(&endpoint);
     let config = Arc::new(SchedulerConfig {
         external_host: address.ip().to_string(),
@@ -84,12 +85,25 @@ pub async fn serve_scheduler(
     let service = SchedulerGrpcServer::new(scheduler)
         .max_decoding_message_size(MESSAGE_BYTES as usize)
         .max_encoding_message_size(MESSAGE_BYTES as usize);
-    let token = options.token;
-    let service = InterceptedService::new(service, move |request| token.check(request));
+    let trust = options.trust;
+    let mut server = Server::builder();
+    if let Some(tls) = trust.server() {
+        server = server.tls_config(tls).map_err(tls_failed)?;
+    }
+    let service = InterceptedService::new(service, move |request| trust.check(request));
     listening(address);
-    Server::builder()
+    server
         .add_service(service)
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop)
         .await
-        .map_err(|error| ballista_core::error::BallistaError::TonicError(error).into())
+        .map_err(|error| BallistaError::TonicError(error).into())
+}
+
+/// A certificate or key that TLS does not take.
+pub(crate) fn tls_failed(error: tonic::transport::Error) -> Error {
+    use std::error::Error as _;
+    let why = error
+        .source()
+        .map_or_else(|| error.to_string(), ToString::to_string);
+    Error::Tls { why }
 }

@@ -2,39 +2,40 @@
 
 use std::sync::Arc;
 
-use ballista::prelude::SessionContextExt;
-use ballista_core::extension::SessionConfigExt;
-use ballista_core::serde::protobuf::GetJobStatusParams;
+use ballista_core::extension::{SessionConfigExt, SessionStateExt};
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use ballista_core::serde::protobuf::{CancelJobParams, GetJobStatusParams};
 use columna_query::SessionOptions;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, sleep, timeout};
 use tonic::Code;
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 
 use crate::codec::Codec;
-use crate::{Error, Result, SCHEDULER_PORT, Token};
-
-/// How long a scheduler may take to accept a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::planner::Planner;
+use crate::trust::PATIENCE;
+use crate::{Error, Result, SCHEDULER_PORT, Trust};
 
 /// Makes the session that [`columna_query::session`] makes, with queries sent to the scheduler at
-/// `df://HOST[:PORT]`. Tables are those of the store; what a session makes for itself, such as a table function's
-/// rows, stays with it, and a query that needs both is refused.
+/// `df://HOST[:PORT]`. Rows of tables that only the session has go along with a query; where they are too many, and
+/// where a query reads nothing of the store, it runs in this process.
 ///
 /// The scheduler trusts whoever carries the token with every row of its stores. That is why sessions under a policy
 /// do not come here: a policy that the client applies would bind only clients that want to be bound.
 ///
 /// # Errors
-/// When the address can't be read, nobody answers there, or the session can't be made.
+/// When the options have a policy, the address can't be read, nobody answers there, or the session can't be made.
 pub async fn connect(
     url: &str,
-    token: &Token,
+    trust: &Trust,
     mut options: SessionOptions,
 ) -> Result<SessionContext> {
-    let (host, port) = address(url)?;
-    introduce(url, &format!("http://{host}:{port}"), token).await?;
+    if options.access.is_some() {
+        return Err(Error::Policy);
+    }
+    let scheduler = Scheduler::new(url, trust)?;
+    scheduler.introduce().await?;
     if let Some(store) = &options.store {
         // Every node reads the snapshot that the client sees, whatever is ingested meanwhile.
         let snapshot = store.snapshot(options.snapshot).await?;
@@ -42,19 +43,23 @@ pub async fn connect(
     }
     let snapshot = options.snapshot.unwrap_or_default();
     let here = columna_query::session(options).await?.state();
+    let codec = Arc::new(Codec::of_snapshot(snapshot));
     let config = here
         .config()
         .clone()
         // The catalogue with the tables is there already; a new one would hide it.
         .with_create_default_catalog_and_schema(false)
+        .upgrade_for_ballista()
         // Ballista 55's adaptive planner repeats rows of a UNION ALL of aggregates: the tests have one.
         .with_ballista_adaptive_query_planner(false)
-        .with_ballista_logical_extension_codec(Arc::new(Codec::of_snapshot(snapshot)))
-        .with_ballista_override_create_grpc_client_endpoint(token.endpoint());
+        .with_ballista_override_create_grpc_client_endpoint(trust.endpoint());
+    let planner = Planner::new(scheduler.clone(), config.ballista_config(), codec);
+    let config = config.with_ballista_query_planner(Arc::new(planner));
     let state = SessionStateBuilder::new_from_existing(here.clone())
         .with_config(config)
-        .build();
-    let there = SessionContext::remote_with_state(&format!("df://{host}:{port}"), state).await?;
+        .build()
+        .upgrade_for_ballista(scheduler.endpoint)?;
+    let there = SessionContext::new_with_state(state);
     // Ballista replaces the functions by its own list.
     for function in here.scalar_functions().values() {
         there.register_udf(function.as_ref().clone());
@@ -68,31 +73,109 @@ pub async fn connect(
     Ok(there)
 }
 
-/// Finds out whether a scheduler answers, and to this token.
-async fn introduce(url: &str, endpoint: &str, token: &Token) -> Result<()> {
-    let unreachable = || Error::Unreachable {
-        url: url.to_owned(),
-    };
-    let endpoint = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| Error::Address {
-        url: url.to_owned(),
-    })?;
-    let endpoint = token.endpoint()(endpoint).map_err(|_| unreachable())?;
-    let reached = timeout(PATIENCE, endpoint.connect()).await;
-    let Ok(Ok(channel)) = reached else {
-        return Err(unreachable());
-    };
-    // Whatever it says of a job that is not there, it says it to those it serves only.
-    let nothing = GetJobStatusParams::default();
-    match SchedulerGrpcClient::new(channel)
-        .get_job_status(nothing)
-        .await
-    {
-        Err(status) if status.code() == Code::Unauthenticated => Err(Error::Refused {
+/// A scheduler, and how to talk to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Scheduler {
+    /// As the user wrote it.
+    pub(crate) url: String,
+    /// As Ballista wants it.
+    pub(crate) endpoint: String,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    trust: Trust,
+}
+
+impl Scheduler {
+    pub(crate) fn new(url: &str, trust: &Trust) -> Result<Self> {
+        let (host, port) = address(url)?;
+        trust.may_connect(&host)?;
+        Ok(Self {
             url: url.to_owned(),
-        }),
-        Err(status) if status.code() == Code::Unimplemented => Err(unreachable()),
-        _ => Ok(()),
+            endpoint: format!("http://{host}:{port}"),
+            host,
+            port,
+            trust: trust.clone(),
+        })
     }
+
+    /// Connects, if somebody answers within seconds.
+    pub(crate) async fn channel(&self) -> Result<Channel> {
+        let unreachable = || Error::Unreachable {
+            url: self.url.clone(),
+        };
+        let endpoint =
+            Endpoint::from_shared(self.endpoint.clone()).map_err(|_| Error::Address {
+                url: self.url.clone(),
+            })?;
+        let endpoint = self.trust.endpoint()(endpoint).map_err(|_| unreachable())?;
+        match timeout(PATIENCE, endpoint.connect()).await {
+            Ok(Ok(channel)) => Ok(channel),
+            Ok(Err(error)) if self.trust.is_encrypted() => Err(Error::Handshake {
+                url: self.url.clone(),
+                why: innermost(&error),
+            }),
+            _ => Err(unreachable()),
+        }
+    }
+
+    /// Finds out whether a scheduler answers, and to this token.
+    pub(crate) async fn introduce(&self) -> Result<()> {
+        let channel = self.channel().await?;
+        // Whatever it says of a job that is not there, it says it to those it serves only.
+        let nothing = GetJobStatusParams::default();
+        let mut client = SchedulerGrpcClient::new(channel);
+        match timeout(PATIENCE, client.get_job_status(nothing)).await {
+            Ok(Err(status)) => self.told(&status),
+            Ok(Ok(_)) => Ok(()),
+            Err(_) => Err(Error::Unreachable {
+                url: self.url.clone(),
+            }),
+        }
+    }
+
+    /// Waits for it to come up: roles may be started in any order.
+    pub(crate) async fn wait(&self, patience: Duration) -> Result<()> {
+        let until = Instant::now() + patience;
+        loop {
+            match self.introduce().await {
+                Err(Error::Unreachable { .. } | Error::Handshake { .. })
+                    if Instant::now() < until =>
+                {
+                    sleep(Duration::from_millis(200)).await;
+                }
+                told => return told,
+            }
+        }
+    }
+
+    /// What a refused call means.
+    pub(crate) fn told(&self, status: &tonic::Status) -> Result<()> {
+        let url = self.url.clone();
+        match status.code() {
+            Code::Unauthenticated => Err(Error::Refused { url }),
+            Code::Unimplemented | Code::Unavailable | Code::Unknown => {
+                Err(Error::Unreachable { url })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends a job that nobody waits for. It is a courtesy: where it fails, the job runs to its end.
+    pub(crate) async fn cancel(&self, job_id: String) {
+        if let Ok(channel) = self.channel().await {
+            let mut client = SchedulerGrpcClient::new(channel);
+            let _ = timeout(PATIENCE, client.cancel_job(CancelJobParams { job_id })).await;
+        }
+    }
+}
+
+/// The last of the causes, which says what happened.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error.to_string()
 }
 
 /// The host and port of `df://HOST[:PORT]`.
@@ -105,6 +188,7 @@ fn address(url: &str) -> Result<(String, u16)> {
         Some((host, port)) => (host, port.parse().map_err(|_| bad())?),
         None => (rest, SCHEDULER_PORT),
     };
+    // An IPv6 address is in brackets, as in every URL.
     if host.is_empty() || host.contains(['/', '@']) {
         return Err(bad());
     }

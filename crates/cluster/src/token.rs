@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ballista_core::extension::EndpointOverrideFn;
 use tonic::{Request, Status};
 
 use crate::{Error, Result};
@@ -41,16 +40,12 @@ impl Token {
         }
     }
 
-    /// Puts the token on a connection, and gives up in seconds where nobody answers.
-    pub(crate) fn endpoint(&self) -> EndpointOverrideFn {
-        let token = self.clone();
-        Arc::new(move |endpoint| {
-            let endpoint = endpoint.connect_timeout(std::time::Duration::from_secs(5));
-            Ok(match &token.0 {
-                Some(secret) => endpoint.user_agent(secret.to_string())?,
-                None => endpoint,
-            })
-        })
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(crate) fn secret(&self) -> Option<&str> {
+        self.0.as_deref()
     }
 
     /// Turns away requests that do not carry the token.

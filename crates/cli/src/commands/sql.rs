@@ -85,14 +85,15 @@ fn open(args: &SqlArgs, settings: &Settings) -> Result<Session, CliError> {
             options.store = Some(store);
             snapshot = Some(found);
         }
-        let context = match &args.cluster {
-            Some(url) => super::cluster::session(url, options).await?,
-            None => columna_query::session(options)
+        let context = if args.cluster.is_given() {
+            super::cluster::session(&args.cluster, options).await?
+        } else {
+            columna_query::session(options)
                 .await
-                .map_err(|error| CliError::engine(&error))?,
+                .map_err(|error| CliError::engine(&error))?
         };
         // It reads the store past every guard, so that only a session that sees everything has it.
-        if let (Some(store), Some(snapshot), None) = (&store_of_cohorts, &snapshot, &args.cluster)
+        if let (Some(store), Some(snapshot)) = (&store_of_cohorts, &snapshot)
             && !is_restricted(&context)
         {
             columna_cohort::sql::register(&context, store, snapshot);

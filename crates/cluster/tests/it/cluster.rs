@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use columna_cluster::{
-    ExecutorOptions, SchedulerOptions, Stores, Token, connect, run_executor, serve_scheduler,
+    ExecutorOptions, SchedulerOptions, Stores, Token, Trust, connect, run_executor, serve_scheduler,
 };
 use columna_query::SessionOptions;
 use columna_store::Store;
@@ -14,21 +14,35 @@ use tokio::task::JoinHandle;
 
 pub(crate) const TOKEN: &str = "a-token-of-the-tests";
 
+pub(crate) fn trust() -> Trust {
+    Trust::local(Token::new(Some(TOKEN)).unwrap())
+}
+
 pub(crate) struct Cluster {
     pub(crate) address: SocketAddr,
     roles: Vec<JoinHandle<()>>,
     store: Store,
+    trust: Trust,
 }
 
 impl Cluster {
     pub(crate) async fn start(store: &Store, work_dir: &Path, executors: usize) -> Self {
-        let token = || Token::new(Some(TOKEN)).unwrap();
+        Self::with(store, work_dir, executors, &trust()).await
+    }
+
+    /// A cluster with its own trust, such as one that encrypts.
+    pub(crate) async fn with(
+        store: &Store,
+        work_dir: &Path,
+        executors: usize,
+        trust: &Trust,
+    ) -> Self {
         let stores = || Stores::new(vec![store.clone()]);
         let (tell, told) = oneshot::channel();
         let options = SchedulerOptions {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             stores: stores(),
-            token: token(),
+            trust: trust.clone(),
         };
         let mut roles = vec![tokio::spawn(async move {
             let listening = |address| tell.send(address).unwrap();
@@ -39,9 +53,10 @@ impl Cluster {
         let address = told.await.unwrap();
         for _ in 0..executors {
             let options = ExecutorOptions {
-                scheduler: address,
+                scheduler: address.to_string(),
+                bind: None,
                 stores: stores(),
-                token: token(),
+                trust: trust.clone(),
                 work_dir: work_dir.to_path_buf(),
                 vcores: 2,
                 memory_limit: Some(256 << 20),
@@ -54,6 +69,7 @@ impl Cluster {
             address,
             roles,
             store: store.clone(),
+            trust: trust.clone(),
         }
     }
 
@@ -67,9 +83,7 @@ impl Cluster {
             threads: Some(4),
             ..SessionOptions::default()
         };
-        connect(&self.url(), &Token::new(Some(TOKEN)).unwrap(), options)
-            .await
-            .unwrap()
+        connect(&self.url(), &self.trust, options).await.unwrap()
     }
 }
 

@@ -1,12 +1,13 @@
 //! Who is served, and with what.
 
 use columna_cluster::{
-    Error, ExecutorOptions, SchedulerOptions, Stores, Token, connect, run_executor, serve_scheduler,
+    Error, ExecutorOptions, SchedulerOptions, Secrets, Stores, Token, Trust, connect, run_executor,
+    serve_scheduler,
 };
 use columna_query::SessionOptions;
-use datafusion::prelude::{CsvReadOptions, SessionContext};
+use datafusion::prelude::SessionContext;
 
-use crate::cluster::{Cluster, TOKEN};
+use crate::cluster::{Cluster, trust};
 use crate::fixture;
 
 async fn refusal(ctx: &SessionContext, sql: &str) -> String {
@@ -30,8 +31,8 @@ async fn a_cluster_serves_its_stores_to_those_with_its_token_and_nothing_else() 
         [["42"]]
     );
     for token in [None, Some("another-token-than-the-roles")] {
-        let token = Token::new(token).unwrap();
-        let refused = connect(&cluster.url(), &token, SessionOptions::default()).await;
+        let trust = Trust::local(Token::new(token).unwrap());
+        let refused = connect(&cluster.url(), &trust, SessionOptions::default()).await;
         assert!(matches!(refused, Err(Error::Refused { .. })));
     }
 
@@ -41,21 +42,9 @@ async fn a_cluster_serves_its_stores_to_those_with_its_token_and_nothing_else() 
         store: Some(other),
         ..SessionOptions::default()
     };
-    let token = Token::new(Some(TOKEN)).unwrap();
-    let elsewhere = connect(&cluster.url(), &token, options).await.unwrap();
+    let elsewhere = connect(&cluster.url(), &trust(), options).await.unwrap();
     let said = refusal(&elsewhere, "SELECT count(year_of_birth) FROM person").await;
     assert!(said.contains("does not serve this store"), "{said}");
-
-    // A file of the machine that the roles run on.
-    let secret = folder.path().join("secret.csv");
-    std::fs::write(&secret, "name\nKim\n").unwrap();
-    let session = cluster.session().await;
-    session
-        .register_csv("secret", secret.to_str().unwrap(), CsvReadOptions::new())
-        .await
-        .unwrap();
-    let said = refusal(&session, "SELECT name FROM secret").await;
-    assert!(said.contains("No suitable object store"), "{said}");
 
     // What executors write is for this user alone.
     #[cfg(unix)]
@@ -67,29 +56,76 @@ async fn a_cluster_serves_its_stores_to_those_with_its_token_and_nothing_else() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_machines_are_not_served() {
-    let token = || Token::new(None).unwrap();
-    let outside = "0.0.0.0:0".parse().unwrap();
+async fn other_machines_are_served_under_a_certificate_only() {
+    let local = || Trust::local(Token::new(None).unwrap());
     let options = SchedulerOptions {
-        bind: outside,
+        bind: "0.0.0.0:0".parse().unwrap(),
         stores: Stores::default(),
-        token: token(),
+        trust: local(),
     };
     let refused = serve_scheduler(options, |_| (), std::future::pending()).await;
     assert!(matches!(refused, Err(Error::NotLoopback { .. })));
     let folder = tempfile::tempdir().unwrap();
     let options = ExecutorOptions {
-        scheduler: "192.0.2.1:50050".parse().unwrap(),
+        scheduler: "192.0.2.1:50050".to_owned(),
+        bind: None,
         stores: Stores::default(),
-        token: token(),
+        trust: local(),
         work_dir: folder.path().to_path_buf(),
         vcores: 1,
         memory_limit: None,
     };
     assert!(matches!(
         run_executor(options, std::future::pending()).await,
-        Err(Error::NotLoopback { .. })
+        Err(Error::NotEncrypted { .. })
     ));
-    let nobody = connect("df://127.0.0.1:1", &token(), SessionOptions::default()).await;
+    let nobody = connect("df://127.0.0.1:1", &local(), SessionOptions::default()).await;
     assert!(matches!(nobody, Err(Error::Unreachable { .. })));
+}
+
+fn encrypted(secrets: &Secrets, key: bool) -> Trust {
+    let key = key.then_some(secrets.key.as_bytes());
+    let token = Token::new(Some(&secrets.token)).unwrap();
+    Trust::encrypted(token, secrets.certificate.as_bytes(), key).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_talk_under_a_certificate_that_others_do_not_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fixture::clinic(&folder.path().join("store")).await;
+    let secrets = Secrets::new().unwrap();
+    let work = folder.path().join("work");
+    let cluster = Cluster::with(&store, &work, 2, &encrypted(&secrets, true)).await;
+    let options = || SessionOptions {
+        store: Some(store.clone()),
+        ..SessionOptions::default()
+    };
+
+    // A question with a shuffle between executors, from a client without the key.
+    let client = encrypted(&secrets, false);
+    let session = connect(&cluster.url(), &client, options()).await.unwrap();
+    let question =
+        "SELECT count(*) FROM (SELECT DISTINCT condition_concept_id FROM condition_occurrence)";
+    let here = columna_query::session(options()).await.unwrap();
+    assert_eq!(
+        fixture::rows(&session, question).await,
+        fixture::rows(&here, question).await
+    );
+
+    // The right token and no encryption; another cluster's certificate.
+    let readable = Trust::local(Token::new(Some(&secrets.token)).unwrap());
+    let refused = connect(&cluster.url(), &readable, options()).await;
+    assert!(
+        matches!(refused, Err(Error::Unreachable { .. })),
+        "{refused:?}"
+    );
+    let other = Secrets {
+        token: secrets.token.clone(),
+        ..Secrets::new().unwrap()
+    };
+    let refused = connect(&cluster.url(), &encrypted(&other, false), options()).await;
+    assert!(
+        matches!(refused, Err(Error::Handshake { .. })),
+        "{refused:?}"
+    );
 }

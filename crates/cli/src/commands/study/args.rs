@@ -79,6 +79,9 @@ pub(crate) struct RunArgs {
     /// Print the record of the run as JSON on standard output
     #[arg(long)]
     pub(crate) json: bool,
+    /// Where queries run
+    #[command(flatten)]
+    pub(crate) cluster: crate::commands::cluster::args::ClientArgs,
     /// Who asks
     #[command(flatten)]
     pub(crate) access: AccessArgs,
@@ -101,6 +104,7 @@ impl RunArgs {
             memory_limit: None,
             threads: None,
             json: false,
+            cluster: crate::commands::cluster::args::ClientArgs::default(),
             access: AccessArgs::default(),
         }
     }

@@ -15,6 +15,7 @@ use columna_study::{Error, Problem, RunOptions, RunRecord, Source, Study};
 
 use datafusion::prelude::SessionContext;
 
+use crate::commands::cluster::args::ClientArgs;
 use crate::commands::privacy::access::access;
 use crate::commands::privacy::args::AccessArgs;
 use crate::error::{CliError, Place, Position, Report};
@@ -155,7 +156,7 @@ fn validate(args: &ValidateArgs, settings: &Settings) -> Result<(), CliError> {
                 snapshot: Some(snapshot.version()),
                 ..SessionOptions::default()
             };
-            let ctx = session(options, &snapshot).await?;
+            let ctx = session(options, &snapshot, &ClientArgs::default()).await?;
             columna_study::check(&study, &ctx)
                 .await
                 .map_err(|error| told(&error, settings, args.json))
@@ -270,7 +271,7 @@ fn perform(args: &RunArgs, settings: &Settings) -> Result<RunRecord, CliError> {
             threads: args.threads,
             ..SessionOptions::default()
         };
-        let ctx = session(options, &snapshot).await?;
+        let ctx = session(options, &snapshot, &args.cluster).await?;
         let options = RunOptions {
             out: args.out.clone(),
             fresh: args.fresh,
@@ -300,11 +301,19 @@ fn perform(args: &RunArgs, settings: &Settings) -> Result<RunRecord, CliError> {
 }
 
 /// A session in which cohort definitions can be run, where the whole store may be seen.
-async fn session(options: SessionOptions, snapshot: &Snapshot) -> Result<SessionContext, CliError> {
+async fn session(
+    options: SessionOptions,
+    snapshot: &Snapshot,
+    cluster: &ClientArgs,
+) -> Result<SessionContext, CliError> {
     let store = options.store.clone().filter(|_| options.access.is_none());
-    let ctx = columna_query::session(options)
-        .await
-        .map_err(|error| CliError::engine(&error))?;
+    let ctx = if cluster.is_given() {
+        super::cluster::session(cluster, options).await?
+    } else {
+        columna_query::session(options)
+            .await
+            .map_err(|error| CliError::engine(&error))?
+    };
     if let Some(store) = store {
         columna_cohort::sql::register(&ctx, &store, snapshot);
     }
@@ -312,7 +321,7 @@ async fn session(options: SessionOptions, snapshot: &Snapshot) -> Result<Session
 }
 
 /// Ctrl-C, or the system's request to end.
-async fn asked_to_stop() {
+pub(crate) async fn asked_to_stop() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
     {

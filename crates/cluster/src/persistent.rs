@@ -1,0 +1,264 @@
+//! A query on the cluster that is asked again where an executor was lost, and taken back where nobody waits for it.
+//!
+//! Ballista does the work of a lost executor again as long as a query runs. What it does not do: an executor that dies
+//! between the end of a query and the moment its client has fetched the result takes that result along.
+
+use std::sync::Arc;
+use std::thread;
+
+use ballista_core::config::BallistaConfig;
+use ballista_core::error::BallistaError;
+use ballista_core::execution_plans::DistributedQueryExec;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+};
+use datafusion_proto::logical_plan::LogicalExtensionCodec;
+use datafusion_proto::protobuf::LogicalPlanNode;
+use futures::stream::{self, StreamExt};
+use tokio::time::{Duration, sleep};
+
+use crate::session::Scheduler;
+
+/// How often a query is asked before its failure is believed.
+const ATTEMPTS: u32 = 4;
+/// The wait before the second time, doubled for each further one: a dead executor is noticed after five seconds.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Bytes of a result that are kept until its end is there. Beyond, rows go on to their reader as they come, and what
+/// was read can't be asked for again.
+const HELD: usize = 256 << 20;
+
+/// A query and whom to ask.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) config: BallistaConfig,
+    pub(crate) codec: Arc<dyn LogicalExtensionCodec>,
+    pub(crate) session: String,
+    pub(crate) plan: LogicalPlan,
+}
+
+type Job = DistributedQueryExec<LogicalPlanNode>;
+
+impl Question {
+    fn job(&self) -> Arc<Job> {
+        Arc::new(Job::with_extension(
+            self.scheduler.endpoint.clone(),
+            self.config.clone(),
+            self.plan.clone(),
+            Arc::clone(&self.codec),
+            self.session.clone(),
+        ))
+    }
+
+    /// Asks until there is an answer, or a failure that another attempt would not change.
+    async fn ask(self, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let schema = Arc::new(self.plan.schema().as_arrow().clone());
+        let mut attempt = 1;
+        loop {
+            let error = match self.attempt(&context, &schema).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            // Whoever lost the scheduler is told so, and not which of its connections broke.
+            self.scheduler.introduce().await.map_err(external)?;
+            if attempt == ATTEMPTS || !is_loss(&error) {
+                return Err(plain(error));
+            }
+            sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        context: &Arc<TaskContext>,
+        schema: &SchemaRef,
+    ) -> Result<SendableRecordBatchStream> {
+        let job = self.job();
+        let mut waiting = Waiting {
+            scheduler: self.scheduler.clone(),
+            job: Some(Arc::clone(&job)),
+        };
+        let mut answer = job.execute(0, Arc::clone(context))?;
+        let mut held = Vec::new();
+        let mut size = 0;
+        while size <= HELD {
+            match answer.next().await {
+                Some(Ok(batch)) => {
+                    size += batch.get_array_memory_size();
+                    held.push(batch);
+                }
+                Some(Err(error)) => {
+                    waiting.job = None;
+                    return Err(error);
+                }
+                None => {
+                    waiting.job = None;
+                    return Ok(stream_of(schema, stream::iter(held.into_iter().map(Ok))));
+                }
+            }
+        }
+        let rest = answer.map(move |batch| {
+            // The stream owns it: a reader that leaves early takes the query back.
+            let _ = &waiting;
+            batch.map_err(plain)
+        });
+        let all = stream::iter(held.into_iter().map(Ok)).chain(rest);
+        Ok(stream_of(schema, all))
+    }
+}
+
+fn stream_of(
+    schema: &SchemaRef,
+    batches: impl stream::Stream<Item = Result<RecordBatch>> + Send + 'static,
+) -> SendableRecordBatchStream {
+    Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), batches))
+}
+
+/// Cancels a query that is dropped before its end.
+struct Waiting {
+    scheduler: Scheduler,
+    job: Option<Arc<Job>>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let Some(job) = self.job.take().and_then(|job| job.job_id()) else {
+            return;
+        };
+        let scheduler = self.scheduler.clone();
+        // The process often ends right after this, and its runtime before it: another one asks, and is waited for.
+        let cancel = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            if let Ok(runtime) = runtime {
+                runtime.block_on(scheduler.cancel(job.to_string()));
+            }
+        });
+        let _ = cancel.join();
+    }
+}
+
+/// Whether an executor or a connection was lost, so that another attempt may succeed.
+fn is_loss(error: &DataFusionError) -> bool {
+    if let DataFusionError::External(inner) = error.find_root()
+        && let Some(
+            BallistaError::FetchFailed(..)
+            | BallistaError::GrpcActionError(_)
+            | BallistaError::GrpcConnectionError(_)
+            | BallistaError::GrpcError(_)
+            | BallistaError::TonicError(_),
+        ) = inner.downcast_ref::<BallistaError>()
+    {
+        return true;
+    }
+    // Between processes an error is only its text.
+    let text = error.to_string();
+    [
+        "GrpcConnectionError",
+        "GrpcActionError",
+        "FetchFailed",
+        "Shuffle fetch partition error",
+        "transport error",
+        "ExecutorLost",
+        "Executor lost",
+        "TaskKilled",
+        "Task cancelled",
+        "Stream closed without job completing",
+        "Most recent failure reason",
+        "no executors",
+    ]
+    .iter()
+    .any(|sign| text.contains(sign))
+}
+
+/// The engine's words without what Ballista wraps around them.
+fn plain(error: DataFusionError) -> DataFusionError {
+    error
+}
+
+fn external(error: crate::Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// [`Question`] as a plan.
+#[derive(Debug)]
+pub(crate) struct PersistentExec {
+    question: Question,
+    properties: Arc<PlanProperties>,
+}
+
+impl PersistentExec {
+    pub(crate) fn new(question: Question) -> Self {
+        let schema = Arc::new(question.plan.schema().as_arrow().clone());
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Self {
+            question,
+            properties: Arc::new(properties),
+        }
+    }
+}
+
+impl DisplayAs for PersistentExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "ClusterExec: {}\n{}",
+            self.question.scheduler.url,
+            self.question.plan.display_indent()
+        )
+    }
+}
+
+impl ExecutionPlan for PersistentExec {
+    fn name(&self) -> &'static str {
+        "ClusterExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(
+        &self,
+        _partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let answer = stream::once(self.question.clone().ask(context));
+        let batches = futures::TryStreamExt::try_flatten(answer);
+        Ok(stream_of(&self.schema(), batches))
+    }
+}

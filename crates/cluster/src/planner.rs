@@ -1,0 +1,173 @@
+//! Decides where a query runs: on the cluster what reads the store, here what does not.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ballista_core::config::BallistaConfig;
+use ballista_core::planner::{BallistaQueryPlanner, scans_only_information_schema};
+use columna_store::scan::SnapshotTable;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::catalog::{MemTable, Session};
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::{Result, TableReference};
+use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::execution::TaskContext;
+use datafusion::execution::context::QueryPlanner;
+use datafusion::logical_expr::logical_plan::TableScanBuilder;
+use datafusion::logical_expr::{LogicalPlan, TableScan};
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use datafusion_proto::logical_plan::LogicalExtensionCodec;
+use datafusion_proto::protobuf::LogicalPlanNode;
+
+use crate::persistent::{PersistentExec, Question};
+use crate::scheduler::MESSAGE_BYTES;
+use crate::session::Scheduler;
+
+/// Bytes of a session's own tables that go along with a query. With more of them the query comes to the data, and
+/// runs here.
+const CARRIED: usize = MESSAGE_BYTES as usize / 4;
+
+/// Plans a client's queries.
+#[derive(Debug)]
+pub(crate) struct Planner {
+    scheduler: Scheduler,
+    config: BallistaConfig,
+    codec: Arc<dyn LogicalExtensionCodec>,
+    cluster: BallistaQueryPlanner<LogicalPlanNode>,
+}
+
+/// A table that only this session has, as a plan reads it.
+type OwnScan = (TableReference, TableScan);
+
+impl Planner {
+    pub(crate) fn new(
+        scheduler: Scheduler,
+        config: BallistaConfig,
+        codec: Arc<dyn LogicalExtensionCodec>,
+    ) -> Self {
+        let cluster = BallistaQueryPlanner::with_extension(
+            scheduler.endpoint.clone(),
+            config.clone(),
+            Arc::clone(&codec),
+        );
+        Self {
+            scheduler,
+            config,
+            codec,
+            cluster,
+        }
+    }
+
+    async fn here(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        DefaultPhysicalPlanner::default()
+            .create_physical_plan(plan, session)
+            .await
+    }
+
+    /// The rows of tables that no role knows, as the plan reads them; none if they are too many to send.
+    async fn rows(
+        &self,
+        scans: &[OwnScan],
+        session: &dyn Session,
+    ) -> Result<Option<Vec<Vec<RecordBatch>>>> {
+        let mut size = 0;
+        let mut tables = Vec::with_capacity(scans.len());
+        for (_, scan) in scans {
+            let plan = self
+                .here(&LogicalPlan::TableScan(scan.clone()), session)
+                .await?;
+            let context = TaskContext::default()
+                .with_session_config(session.config().clone())
+                .with_runtime(Arc::clone(session.runtime_env()));
+            let rows = collect(plan, Arc::new(context)).await?;
+            size += rows
+                .iter()
+                .map(RecordBatch::get_array_memory_size)
+                .sum::<usize>();
+            if size > CARRIED {
+                return Ok(None);
+            }
+            tables.push(rows);
+        }
+        Ok(Some(tables))
+    }
+}
+
+#[async_trait]
+impl QueryPlanner for Planner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if scans_only_information_schema(plan)? {
+            return self.here(plan, session).await;
+        }
+        let (reads_store, own) = scans(plan)?;
+        if !reads_store {
+            return self.here(plan, session).await;
+        }
+        let Some(rows) = self.rows(&own, session).await? else {
+            return self.here(plan, session).await;
+        };
+        let plan = carrying(plan.clone(), rows)?;
+        if matches!(plan, LogicalPlan::Analyze(_)) {
+            return self.cluster.create_physical_plan(&plan, session).await;
+        }
+        Ok(Arc::new(PersistentExec::new(Question {
+            scheduler: self.scheduler.clone(),
+            config: self.config.clone(),
+            codec: Arc::clone(&self.codec),
+            session: session.session_id().to_owned(),
+            plan,
+        })))
+    }
+}
+
+/// Whether a plan reads the store, and what else it reads.
+fn scans(plan: &LogicalPlan) -> Result<(bool, Vec<OwnScan>)> {
+    let mut reads_store = false;
+    let mut own = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            if is_of_store(scan) {
+                reads_store = true;
+            } else {
+                own.push((scan.table_name.clone(), scan.clone()));
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok((reads_store, own))
+}
+
+fn is_of_store(scan: &TableScan) -> bool {
+    source_as_provider(&scan.source)
+        .is_ok_and(|provider| provider.downcast_ref::<SnapshotTable>().is_some())
+}
+
+/// The plan with the rows of its own tables in it, in the order in which [`scans`] found them.
+fn carrying(plan: LogicalPlan, rows: Vec<Vec<RecordBatch>>) -> Result<LogicalPlan> {
+    let mut rows = rows.into_iter();
+    let plan = plan.transform_down_with_subqueries(|node| {
+        let LogicalPlan::TableScan(scan) = &node else {
+            return Ok(Transformed::no(node));
+        };
+        if is_of_store(scan) {
+            return Ok(Transformed::no(node));
+        }
+        let schema = Arc::new(scan.projected_schema.as_arrow().clone());
+        let batches = rows.next().unwrap_or_default();
+        let table = MemTable::try_new(schema, vec![batches])?;
+        let scan =
+            TableScanBuilder::new(scan.table_name.clone(), provider_as_source(Arc::new(table)))
+                .build()?;
+        Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+    })?;
+    Ok(plan.data)
+}
