@@ -73,7 +73,10 @@ pub enum Error {
         url: String,
     },
     /// Nobody answers.
-    #[error("no scheduler answers at {url}: start one with `columna cluster scheduler`")]
+    #[error(
+        "no scheduler answers at {url}: start one with `columna cluster scheduler`, or give the certificate that it \
+         was started with"
+    )]
     Unreachable {
         /// Where it was looked for.
         url: String,
@@ -104,12 +107,18 @@ pub enum Error {
         /// What the other side or the network said.
         why: String,
     },
-    /// A session under a policy was to run on a cluster.
+    /// A session that sees less than everything was to run on a cluster.
     #[error(
-        "a session with a role does not run on a cluster: whoever has its token may read every row, so that a \
-         policy would not hold there; leave out `--cluster` or `--role`"
+        "the role `{role}` does not run on a cluster: whoever has its token may read every row, so that the policy \
+         would not hold there; leave out `--cluster`, or ask the store's steward"
     )]
-    Policy,
+    Policy {
+        /// The role.
+        role: String,
+    },
+    /// The policy does not know the role.
+    #[error(transparent)]
+    Privacy(#[from] columna_privacy::Error),
     /// Ballista refused or failed.
     #[error("the cluster failed: {0}")]
     Ballista(#[from] BallistaError),

@@ -17,6 +17,9 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{
+    Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
@@ -27,6 +30,7 @@ use futures::stream::{self, StreamExt};
 use tokio::time::{Duration, sleep};
 
 use crate::session::Scheduler;
+use crate::status;
 
 /// How often a query is asked before its failure is believed.
 const ATTEMPTS: u32 = 4;
@@ -46,6 +50,9 @@ pub(crate) struct Question {
     pub(crate) plan: LogicalPlan,
 }
 
+/// The metric of the bytes that stages took from each other.
+const SHUFFLED: &str = "shuffle_bytes";
+
 type Job = DistributedQueryExec<LogicalPlanNode>;
 
 impl Question {
@@ -60,18 +67,22 @@ impl Question {
     }
 
     /// Asks until there is an answer, or a failure that another attempt would not change.
-    async fn ask(self, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    async fn ask(
+        self,
+        context: Arc<TaskContext>,
+        shuffled: Count,
+    ) -> Result<SendableRecordBatchStream> {
         let schema = Arc::new(self.plan.schema().as_arrow().clone());
         let mut attempt = 1;
         loop {
-            let error = match self.attempt(&context, &schema).await {
+            let error = match self.attempt(&context, &schema, &shuffled).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             // Whoever lost the scheduler is told so, and not which of its connections broke.
             self.scheduler.introduce().await.map_err(external)?;
             if attempt == ATTEMPTS || !is_loss(&error) {
-                return Err(plain(error));
+                return Err(error);
             }
             sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
             attempt += 1;
@@ -82,6 +93,7 @@ impl Question {
         &self,
         context: &Arc<TaskContext>,
         schema: &SchemaRef,
+        shuffled: &Count,
     ) -> Result<SendableRecordBatchStream> {
         let job = self.job();
         let mut waiting = Waiting {
@@ -103,6 +115,11 @@ impl Question {
                 }
                 None => {
                     waiting.job = None;
+                    if let Some(job) = job.job_id()
+                        && let Some(bytes) = status::shuffled(&self.scheduler, job.as_ref()).await
+                    {
+                        shuffled.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+                    }
                     return Ok(stream_of(schema, stream::iter(held.into_iter().map(Ok))));
                 }
             }
@@ -110,7 +127,7 @@ impl Question {
         let rest = answer.map(move |batch| {
             // The stream owns it: a reader that leaves early takes the query back.
             let _ = &waiting;
-            batch.map_err(plain)
+            batch
         });
         let all = stream::iter(held.into_iter().map(Ok)).chain(rest);
         Ok(stream_of(schema, all))
@@ -182,11 +199,6 @@ fn is_loss(error: &DataFusionError) -> bool {
     .any(|sign| text.contains(sign))
 }
 
-/// The engine's words without what Ballista wraps around them.
-fn plain(error: DataFusionError) -> DataFusionError {
-    error
-}
-
 fn external(error: crate::Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
@@ -196,6 +208,7 @@ fn external(error: crate::Error) -> DataFusionError {
 pub(crate) struct PersistentExec {
     question: Question,
     properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
 }
 
 impl PersistentExec {
@@ -210,6 +223,7 @@ impl PersistentExec {
         Self {
             question,
             properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
         }
     }
 }
@@ -252,12 +266,17 @@ impl ExecutionPlan for PersistentExec {
         Ok(self)
     }
 
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
     fn execute(
         &self,
-        _partition: usize,
+        partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let answer = stream::once(self.question.clone().ask(context));
+        let shuffled = MetricBuilder::new(&self.metrics).counter(SHUFFLED, partition);
+        let answer = stream::once(self.question.clone().ask(context, shuffled));
         let batches = futures::TryStreamExt::try_flatten(answer);
         Ok(stream_of(&self.schema(), batches))
     }

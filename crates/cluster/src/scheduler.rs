@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arrow_flight::flight_service_server::FlightServiceServer;
 use ballista_core::config::TaskSchedulingPolicy;
 use ballista_core::error::BallistaError;
 use ballista_core::extension::SessionConfigExt;
@@ -19,6 +20,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use crate::codec::Codec;
+use crate::status::StatusService;
 use crate::{Error, Result, Stores, Trust};
 
 /// Seconds after which an executor that said nothing is taken for dead. Executors ask for work many times a second.
@@ -81,7 +83,9 @@ pub async fn serve_scheduler(
         ..SchedulerConfig::default()
     });
     let cluster = BallistaCluster::new_from_config(&config).await?;
+    let ended = cluster.job_state();
     let scheduler = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, config).await?;
+    let status = FlightServiceServer::new(StatusService::new(Arc::clone(&scheduler.state), ended));
     let service = SchedulerGrpcServer::new(scheduler)
         .max_decoding_message_size(MESSAGE_BYTES as usize)
         .max_encoding_message_size(MESSAGE_BYTES as usize);
@@ -90,10 +94,13 @@ pub async fn serve_scheduler(
     if let Some(tls) = trust.server() {
         server = server.tls_config(tls).map_err(tls_failed)?;
     }
+    let asked = trust.clone();
+    let status = InterceptedService::new(status, move |request| asked.check(request));
     let service = InterceptedService::new(service, move |request| trust.check(request));
     listening(address);
     server
         .add_service(service)
+        .add_service(status)
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop)
         .await
         .map_err(|error| BallistaError::TonicError(error).into())

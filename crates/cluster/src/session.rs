@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ballista_core::extension::{SessionConfigExt, SessionStateExt};
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::protobuf::{CancelJobParams, GetJobStatusParams};
+use columna_privacy::policy::RoleKind;
 use columna_query::SessionOptions;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
@@ -21,18 +22,23 @@ use crate::{Error, Result, SCHEDULER_PORT, Trust};
 /// `df://HOST[:PORT]`. Rows of tables that only the session has go along with a query; where they are too many, and
 /// where a query reads nothing of the store, it runs in this process.
 ///
-/// The scheduler trusts whoever carries the token with every row of its stores. That is why sessions under a policy
-/// do not come here: a policy that the client applies would bind only clients that want to be bound.
+/// The scheduler trusts whoever carries the token with every row of its stores. That is why of the sessions under a
+/// policy only stewards', who see everything on record, come here: a policy that the client applies would bind only
+/// clients that want to be bound.
 ///
 /// # Errors
-/// When the options have a policy, the address can't be read, nobody answers there, or the session can't be made.
+/// When the options have a role that does not see everything, the address can't be read, nobody answers there, or the session can't be made.
 pub async fn connect(
     url: &str,
     trust: &Trust,
     mut options: SessionOptions,
 ) -> Result<SessionContext> {
-    if options.access.is_some() {
-        return Err(Error::Policy);
+    if let Some(access) = &options.access
+        && access.kind()? != RoleKind::Steward
+    {
+        return Err(Error::Policy {
+            role: access.principal.role.clone(),
+        });
     }
     let scheduler = Scheduler::new(url, trust)?;
     scheduler.introduce().await?;

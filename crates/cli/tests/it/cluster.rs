@@ -178,3 +178,185 @@ fn errors_come_in_seconds_and_say_what_to_do() {
         began.elapsed()
     );
 }
+
+/// A study with groups, windows, models and joins with its own tables.
+const STUDY: &str = "\
+title: Diabetes and readmission
+question: How often?
+cohorts:
+  drug: { drug: [1308216, 1332418], gap: 30 }
+  stroke: { condition: 443454 }
+  diabetes: { condition: 201826 }
+design: { target: drug, observation: first }
+outcomes: { stroke: { label: Stroke } }
+covariates: { sparse: false }
+analyses:
+  - attrition
+  - table_one
+  - incidence
+  - kaplan_meier
+  - rates: { event: diabetes, ages: [0, 20, 40, 50, 60, 70], by: [sex, age, year] }
+  - readmission: { by: { heart_failure: 316139 } }
+  - sql: { query: 'SELECT count(*) AS n FROM population' }
+";
+
+fn study(spec: &Path, out: &Path, cluster: Option<&str>) -> std::process::Command {
+    let mut command = command();
+    command
+        .args(["study", "run", &text(spec), "--store", &store()])
+        .args(["--out", &text(out)])
+        .env(TOKEN.0, TOKEN.1);
+    if let Some(address) = cluster {
+        command.args(["--cluster", &format!("df://{address}")]);
+    }
+    command
+}
+
+fn result_hash(out: &Path) -> String {
+    let record = std::fs::read(out.join("run.json")).expect("a record");
+    let record: serde_json::Value = serde_json::from_slice(&record).expect("JSON");
+    assert_eq!(record["status"], "finished");
+    record["result_hash"].as_str().expect("a hash").to_owned()
+}
+
+#[test]
+fn a_study_is_the_same_while_executors_are_killed() {
+    let folder = folder();
+    let spec = folder.path().join("study.yaml");
+    std::fs::write(&spec, STUDY).expect("written");
+    let here = folder.path().join("here");
+    ran(&mut study(&spec, &here, None)).ok();
+
+    let work = folder.path().join("work");
+    let (_scheduler, address) = scheduler();
+    let mut executors: Vec<Role> = (0..3).map(|_| executor(&address, &work)).collect();
+    let there = folder.path().join("there");
+    let mut run = study(&spec, &there, Some(&address))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the study starts");
+    let steps = there.join("work/steps");
+    let limit = Instant::now() + Duration::from_secs(120);
+    // Two of the three are killed, each in the middle of some step, and replaced once.
+    for done in [1, 4] {
+        while std::fs::read_dir(&steps).map_or(0, Iterator::count) < done && Instant::now() < limit
+        {
+            sleep(Duration::from_millis(2));
+        }
+        executors.remove(0);
+        if done == 1 {
+            executors.push(executor(&address, &work));
+        }
+    }
+    assert!(run.wait().expect("it ends").success());
+    assert_eq!(result_hash(&there), result_hash(&here));
+}
+
+#[test]
+fn a_study_says_in_seconds_that_its_scheduler_died_and_goes_on_with_another() {
+    let folder = folder();
+    let spec = folder.path().join("study.yaml");
+    std::fs::write(&spec, STUDY).expect("written");
+    let (work, out) = (folder.path().join("work"), folder.path().join("out"));
+    let (first, address) = scheduler();
+    let _executor = executor(&address, &work);
+    let run = study(&spec, &out, Some(&address))
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the study starts");
+    let steps = out.join("work/steps");
+    let limit = Instant::now() + Duration::from_secs(120);
+    while std::fs::read_dir(&steps).map_or(0, Iterator::count) < 2 && Instant::now() < limit {
+        sleep(Duration::from_millis(2));
+    }
+    drop(first);
+    let died = Instant::now();
+    let ended = run.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(
+        died.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        died.elapsed()
+    );
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("no scheduler answers"), "{said}");
+
+    let (_second, address) = scheduler();
+    let _executor = executor(&address, &work);
+    ran(study(&spec, &out, Some(&address)).arg("--resume")).ok();
+    let here = folder.path().join("here");
+    ran(&mut study(&spec, &here, None)).ok();
+    assert_eq!(result_hash(&out), result_hash(&here));
+}
+
+#[test]
+fn machines_share_a_folder_with_token_and_certificate() {
+    let folder = folder();
+    let shared = folder.path().join("shared");
+    let (init, config) = (text(&shared), text(&shared.join("cluster.toml")));
+    // A port that is free now.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port();
+    let address = format!("127.0.0.1:{port}");
+    columna(&[
+        "cluster",
+        "init",
+        "--out",
+        &init,
+        "--scheduler",
+        &address,
+        "--store",
+        &store(),
+    ])
+    .ok();
+    let role = |arguments: &[&str]| {
+        let child = command()
+            .args(["cluster"])
+            .args(arguments)
+            .args(["--config", &config])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        Role(child.expect("a role starts"))
+    };
+    let work = text(&folder.path().join("work"));
+    let _executors = [(); 2].map(|()| role(&["executor", "--work-dir", &work, "--vcores", "1"]));
+    let _scheduler = role(&["scheduler"]);
+    let mut sql = vec!["sql", "--store", ""];
+    let store = store();
+    sql[2] = &store;
+    let question = ["--format", "json", "-c", QUESTIONS[2]];
+    let here = columna(&[&sql[..], &question].concat()).ok();
+    let ask = || columna(&[&sql[..], &["--cluster-config", &config], &question].concat());
+    let limit = Instant::now() + Duration::from_secs(60);
+    let mut there = ask();
+    while there.code != 0 && Instant::now() < limit {
+        sleep(Duration::from_millis(100));
+        there = ask();
+    }
+    assert_eq!(there.ok(), here);
+
+    // Without the certificate, and with the file open to others.
+    let token = std::fs::read_to_string(&config).expect("the file");
+    let token = token
+        .lines()
+        .find_map(|line| line.strip_prefix("token = "))
+        .expect("a token");
+    let url = format!("df://{address}");
+    ran(command()
+        .args(&sql)
+        .args(["--cluster", &url])
+        .args(question)
+        .env(TOKEN.0, token.trim_matches('"')))
+    .fails(1, "no scheduler answers");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let open = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(&config, open).expect("changed");
+        ask().fails(1, "chmod 600");
+    }
+}

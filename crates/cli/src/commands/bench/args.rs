@@ -43,6 +43,9 @@ pub(crate) struct RunArgs {
     /// How many threads; all cores unless told
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub(crate) threads: Option<usize>,
+    /// Ask a cluster that serves the store; each question warm only
+    #[command(flatten)]
+    pub(crate) cluster: crate::commands::cluster::args::ClientArgs,
     /// Also write the figures to this file, for `columna bench report`
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

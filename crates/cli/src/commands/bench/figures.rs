@@ -40,6 +40,9 @@ pub(super) struct Measured {
     pub(super) scanned_rows: u64,
     /// Bytes of Parquet read.
     pub(super) scanned_bytes: u64,
+    /// Bytes that went from one part of a cluster to another; none in one process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) shuffled_bytes: Option<u64>,
 }
 
 impl Measured {
@@ -85,6 +88,7 @@ mod tests {
             peak: None,
             scanned_rows: 10,
             scanned_bytes: 0,
+            shuffled_bytes: None,
         };
         assert!((measured.median() - 2.0).abs() < 1e-12);
         assert!((measured.spread() - 3.0).abs() < 1e-12);

@@ -78,18 +78,23 @@ pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
             plural(figures.threads as u64, "thread"),
         ),
     );
-    let context = runtime
-        .block_on(columna_query::session(SessionOptions {
-            store: Some(store),
-            memory_limit: args.memory_limit,
-            threads: args.threads,
-            ..SessionOptions::default()
-        }))
-        .map_err(|error| CliError::engine(&error))?;
+    let options = SessionOptions {
+        store: Some(store),
+        memory_limit: args.memory_limit,
+        threads: args.threads,
+        ..SessionOptions::default()
+    };
+    let context = if args.cluster.is_given() {
+        runtime.block_on(crate::commands::cluster::session(&args.cluster, options))?
+    } else {
+        runtime
+            .block_on(columna_query::session(options))
+            .map_err(|error| CliError::engine(&error))?
+    };
     let scripts = tempfile::tempdir().map_err(|error| CliError::io("make", "a folder", &error))?;
     for question in &questions {
         let mut measured = runtime.block_on(warm(&context, question, args.runs))?;
-        if !args.no_cold {
+        if !args.no_cold && !args.cluster.is_given() {
             let script = scripts.path().join("question.sql");
             fs::write(&script, &question.sql)
                 .map_err(|error| CliError::io("write", script.display(), &error))?;
@@ -200,6 +205,7 @@ async fn warm(
         peak: None,
         scanned_rows: 0,
         scanned_bytes: 0,
+        shuffled_bytes: None,
     };
     for run in 0..=runs {
         let began = Instant::now();
@@ -216,6 +222,10 @@ async fn warm(
             let mut scanned = [0, 0];
             scans(&plan, &mut scanned);
             [measured.scanned_rows, measured.scanned_bytes] = scanned;
+            let moved = plan
+                .metrics()
+                .and_then(|all| all.sum_by_name("shuffle_bytes"));
+            measured.shuffled_bytes = moved.map(|bytes| bytes.as_usize() as u64);
         } else {
             measured.warm.push(began.elapsed().as_secs_f64());
         }
@@ -259,7 +269,7 @@ fn print(figures: &Figures, settings: &Settings) -> Result<(), CliError> {
         reason = "a rate is not negative, and its fraction does not matter"
     )]
     let rate = |measured: &Measured| human_count(measured.rows_per_second() as u64);
-    let columns: Vec<(&str, ArrayRef)> = vec![
+    let mut columns: Vec<(&str, ArrayRef)> = vec![
         ("question", texts(&|m| m.name.clone())),
         ("rows", Arc::new(UInt64Array::from_iter_values(rows))),
         ("median_s", texts(&|m| seconds(m.median()))),
@@ -270,6 +280,11 @@ fn print(figures: &Figures, settings: &Settings) -> Result<(), CliError> {
         ("peak_memory", texts(&|m| or_dash(m.peak.map(human_bytes)))),
         ("answer", texts(&|m| m.digest.clone())),
     ];
+    if questions.iter().any(|m| m.shuffled_bytes.is_some()) {
+        // Scans are counted where they run, which is on the executors.
+        let moved = texts(&|m| or_dash(m.shuffled_bytes.map(human_bytes)));
+        columns.splice(5..8, [("shuffled", moved)]);
+    }
     let batch = RecordBatch::try_from_iter(columns).map_err(|error| CliError::engine(&error))?;
     let style = Style {
         box_drawing: settings.utf8,
@@ -324,6 +339,7 @@ mod tests {
             peak: None,
             scanned_rows: 1,
             scanned_bytes: 1,
+            shuffled_bytes: None,
         };
         let mut figures = Figures {
             columna: String::new(),

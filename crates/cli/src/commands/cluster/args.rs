@@ -40,6 +40,14 @@ pub(crate) enum ClusterCommand {
         #[arg(long, hide = true)]
         until_stdin_closes: bool,
     },
+    /// Show the executors, and the queries at work
+    Status {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// A scheduler and executors on this machine, to try it out
     Local {
         #[command(flatten)]

@@ -7,6 +7,8 @@ mod file;
 mod init;
 #[cfg(feature = "cluster")]
 mod roles;
+#[cfg(feature = "cluster")]
+mod status;
 
 #[cfg(not(feature = "cluster"))]
 pub(crate) use left_out::{run, session};

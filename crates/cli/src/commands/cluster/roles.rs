@@ -42,6 +42,13 @@ pub(crate) fn run(command: ClusterCommand, settings: &Settings) -> Result<(), Cl
                 let scheduler = scheduler.unwrap_or_else(|| file.address());
                 execute(&file, executor, scheduler, bind, until_stdin_closes).await
             }
+            ClusterCommand::Status { client, json } => {
+                let (url, trust) = scheduler_of(&client)?;
+                let status = columna_cluster::status(&url, &trust)
+                    .await
+                    .map_err(|error| CliError::engine(&error))?;
+                super::status::print(&status, json)
+            }
             ClusterCommand::Local {
                 role,
                 executor,
