@@ -1,5 +1,6 @@
 //! A session whose queries run on the cluster.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use ballista_core::extension::{SessionConfigExt, SessionStateExt};
@@ -116,10 +117,12 @@ impl Scheduler {
         let endpoint = self.trust.endpoint()(endpoint).map_err(|_| unreachable())?;
         match timeout(PATIENCE, endpoint.connect()).await {
             Ok(Ok(channel)) => Ok(channel),
-            Ok(Err(error)) if self.trust.is_encrypted() => Err(Error::Handshake {
-                url: self.url.clone(),
-                why: innermost(&error),
-            }),
+            Ok(Err(error)) if self.trust.is_encrypted() && is_refusal(&error) => {
+                Err(Error::Handshake {
+                    url: self.url.clone(),
+                    why: innermost(&error),
+                })
+            }
             _ => Err(unreachable()),
         }
     }
@@ -173,6 +176,22 @@ impl Scheduler {
             let _ = timeout(PATIENCE, client.cancel_job(CancelJobParams { job_id })).await;
         }
     }
+}
+
+/// Whether somebody answered, and not as expected.
+fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            // TLS puts its own errors into this kind.
+            return matches!(
+                error.kind(),
+                ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::Other
+            );
+        }
+        cause = error.source();
+    }
+    true
 }
 
 /// The last of the causes, which says what happened.

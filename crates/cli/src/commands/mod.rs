@@ -20,10 +20,13 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::CliError;
 
+/// Bytes of a thread's stack. Plans are walked and, on a cluster, decoded by recursion; memory is taken as it is used.
+const STACK: usize = 16 << 20;
+
 /// A runtime for a command.
 pub(crate) fn runtime(threads: Option<usize>) -> Result<Runtime, CliError> {
     let mut builder = Builder::new_multi_thread();
-    builder.enable_all();
+    builder.enable_all().thread_stack_size(STACK);
     if let Some(threads) = threads {
         builder.worker_threads(threads);
     }

@@ -35,12 +35,16 @@ impl Drop for Role {
 }
 
 fn scheduler() -> (Role, String) {
+    scheduler_of(&store())
+}
+
+fn scheduler_of(store: &str) -> (Role, String) {
     let mut child = command()
         .args([
             "cluster",
             "scheduler",
             "--store",
-            &store(),
+            store,
             "--bind",
             "127.0.0.1:0",
         ])
@@ -61,8 +65,12 @@ fn scheduler() -> (Role, String) {
 }
 
 fn executor(scheduler: &str, work: &Path) -> Role {
+    executor_of(&store(), scheduler, work)
+}
+
+fn executor_of(store: &str, scheduler: &str, work: &Path) -> Role {
     let child = command()
-        .args(["cluster", "executor", "--store", &store(), "--vcores", "2"])
+        .args(["cluster", "executor", "--store", store, "--vcores", "2"])
         .args(["--scheduler", scheduler, "--work-dir", &text(work)])
         .arg("--until-stdin-closes")
         .env(TOKEN.0, TOKEN.1)
@@ -359,4 +367,80 @@ fn machines_share_a_folder_with_token_and_certificate() {
         std::fs::set_permissions(&config, open).expect("changed");
         ask().fails(1, "chmod 600");
     }
+}
+
+/// The same hospital as the recorded answers', in a store of its own: `bench run` compares digests with those that
+/// DuckDB gave too.
+#[test]
+fn a_hospitals_thirty_questions_have_the_recorded_answers() {
+    let folder = folder();
+    let dir = text(&folder.path().join("bench"));
+    let run = [
+        "bench",
+        "run",
+        "--patients",
+        "1000",
+        "--dir",
+        &dir,
+        "--runs",
+        "1",
+    ];
+    let first = ["--no-cold", "--queries", "01*"];
+    columna(&[&run[..], &first[..]].concat()).ok();
+
+    let store = text(&folder.path().join("bench/store-1000"));
+    let (_scheduler, address) = scheduler_of(&store);
+    let work = folder.path().join("work");
+    let _executors = [(); 3].map(|()| executor_of(&store, &address, &work));
+    let url = format!("df://{address}");
+    let out = ran(command()
+        .args(run)
+        .args(["--cluster", &url])
+        .env(TOKEN.0, TOKEN.1))
+    .ok();
+    assert!(out.contains("30_events_per_person_year"), "{out}");
+
+    let status = ran(command()
+        .args(["cluster", "status", "--json", "--cluster", &url])
+        .env(TOKEN.0, TOKEN.1))
+    .ok();
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    let executors = status["executors"].as_array().expect("executors");
+    assert_eq!(executors.len(), 3);
+    assert!(executors.iter().all(|executor| executor["vcores"] == 2));
+    assert_eq!(status["queries"].as_array().map(Vec::len), Some(0));
+    columna(&["cluster", "status", "--cluster", &url]).fails(1, "COLUMNA_CLUSTER_TOKEN");
+}
+
+/// A policy binds whoever has no token of the cluster; with it, every row can be read. So a role that sees less than
+/// everything is not let in, and one that sees everything is on record.
+#[test]
+fn a_role_that_sees_less_than_everything_is_refused() {
+    let folder = folder();
+    let state = text(&folder.path().join("state"));
+    let policy = text(&folder.path().join("policy.toml"));
+    std::fs::write(
+        &policy,
+        "version = 1\n[roles.officer]\nkind = \"steward\"\npurposes = [\"audit\"]\n\
+         [roles.analyst]\nkind = \"analyst\"\npurposes = [\"audit\"]\n",
+    )
+    .expect("written");
+    let (_scheduler, address) = scheduler();
+    let _executor = executor(&address, folder.path());
+    let url = format!("df://{address}");
+    let ask = |role: &str| {
+        ran(command()
+            .args(["sql", "--store", &store(), "--cluster", &url])
+            .args(["--policy", &policy, "--state", &state, "--purpose", "audit"])
+            .args(["--role", role, "--principal", "kim", "--format", "csv"])
+            .args(["-c", "SELECT count(year_of_birth) AS n FROM person"])
+            .env(TOKEN.0, TOKEN.1))
+    };
+    ask("analyst").fails(1, "the role `analyst` does not run on a cluster");
+    assert_eq!(ask("officer").ok(), "n\n300\n");
+    let log: String = files(Path::new(&state))
+        .iter()
+        .filter_map(|file| std::fs::read_to_string(file).ok())
+        .collect();
+    assert!(log.contains("officer"), "{log}");
 }
