@@ -153,7 +153,7 @@ fn flight(trust: Trust) -> Arc<ArrowFlightServerProvider> {
             if let Some(tls) = trust.server() {
                 server = server
                     .tls_config(tls)
-                    .map_err(|error| BallistaError::General(tls_failed(error).to_string()))?;
+                    .map_err(|error| BallistaError::General(tls_failed(&error).to_string()))?;
             }
             server
                 .add_service(InterceptedService::new(service, move |request| {

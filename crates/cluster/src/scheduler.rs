@@ -92,7 +92,7 @@ pub async fn serve_scheduler(
     let trust = options.trust;
     let mut server = Server::builder();
     if let Some(tls) = trust.server() {
-        server = server.tls_config(tls).map_err(tls_failed)?;
+        server = server.tls_config(tls).map_err(|error| tls_failed(&error))?;
     }
     let asked = trust.clone();
     let status = InterceptedService::new(status, move |request| asked.check(request));
@@ -107,7 +107,7 @@ pub async fn serve_scheduler(
 }
 
 /// A certificate or key that TLS does not take.
-pub(crate) fn tls_failed(error: tonic::transport::Error) -> Error {
+pub(crate) fn tls_failed(error: &tonic::transport::Error) -> Error {
     use std::error::Error as _;
     let why = error
         .source()

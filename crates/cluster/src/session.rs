@@ -160,11 +160,14 @@ impl Scheduler {
     /// What a refused call means.
     pub(crate) fn told(&self, status: &tonic::Status) -> Result<()> {
         let url = self.url.clone();
+        // What the other side says has no cause here; a connection that broke, such as at a port that expects TLS, has.
+        let broken = std::error::Error::source(status).is_some();
         match status.code() {
             Code::Unauthenticated => Err(Error::Refused { url }),
-            Code::Unimplemented | Code::Unavailable | Code::Unknown => {
+            Code::Unimplemented | Code::Unavailable | Code::Unknown | Code::Cancelled => {
                 Err(Error::Unreachable { url })
             }
+            _ if broken => Err(Error::Unreachable { url }),
             _ => Ok(()),
         }
     }

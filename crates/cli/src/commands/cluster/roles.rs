@@ -28,7 +28,7 @@ pub(crate) fn run(command: ClusterCommand, settings: &Settings) -> Result<(), Cl
             ClusterCommand::Init(args) => super::init::run(&args),
             ClusterCommand::Scheduler { role, bind } => {
                 let file = shared(&role)?;
-                let bind = resolve(bind.unwrap_or_else(|| file.address()))?;
+                let bind = resolve(&bind.unwrap_or_else(|| file.address()))?;
                 schedule(&file, bind, &role, settings, std::future::pending()).await
             }
             ClusterCommand::Executor {
@@ -121,7 +121,7 @@ async fn open(file: &ClusterFile) -> Result<Stores, CliError> {
 }
 
 /// The address that a name and a port stand for.
-fn resolve(address: String) -> Result<SocketAddr, CliError> {
+fn resolve(address: &str) -> Result<SocketAddr, CliError> {
     let found = address.to_socket_addrs().ok();
     found.and_then(|mut found| found.next()).ok_or_else(|| {
         CliError::usage(format!(
