@@ -1,5 +1,6 @@
 //! The session factory, the SQL functions and the catalogue over a snapshot.
 
+mod add_days;
 mod error;
 pub mod functions;
 pub mod names;

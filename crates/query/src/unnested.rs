@@ -14,6 +14,8 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
+use crate::add_days::AddDays;
+
 /// The rules that use what depends on what, but for the one that takes columns out of GROUP BY.
 const USERS: [&str; 3] = [
     "eliminate_duplicated_expr",
@@ -23,7 +25,7 @@ const USERS: [&str; 3] = [
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
-/// The engine's own rules, some of which are told less.
+/// The engine's own rules, some of which are told less, and Columna's.
 pub(crate) fn optimizer_rules() -> Vec<Rule> {
     let told_less = |rule: Rule| -> Rule {
         if USERS.contains(&rule.name()) {
@@ -32,7 +34,13 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
             rule
         }
     };
-    Optimizer::new().rules.into_iter().map(told_less).collect()
+    let mut rules: Vec<Rule> = Optimizer::new().rules.into_iter().map(told_less).collect();
+    // As soon as intervals are literals, and before predicates move into scans.
+    let simplified = rules
+        .iter()
+        .position(|rule| rule.name() == "simplify_expressions");
+    rules.insert(simplified.map_or(0, |at| at + 1), Arc::new(AddDays));
+    rules
 }
 
 /// A rule that does not hear of dependencies after `unnest`.

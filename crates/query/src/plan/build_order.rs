@@ -61,13 +61,17 @@ impl PhysicalOptimizerRule for HideBuildOrder {
 
 /// Its input, without a word on its order.
 #[derive(Debug)]
-struct UnorderedExec {
+pub(super) struct UnorderedExec {
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
 }
 
 impl UnorderedExec {
-    fn new(input: Arc<dyn ExecutionPlan>) -> Self {
+    pub(super) fn input(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.input
+    }
+
+    pub(super) fn new(input: Arc<dyn ExecutionPlan>) -> Self {
         let mut equivalences = input.equivalence_properties().clone();
         equivalences.clear_orderings();
         let properties = PlanProperties::clone(input.properties()).with_eq_properties(equivalences);

@@ -19,6 +19,44 @@ use datafusion::physical_plan::{
     InputDistributionRequirements, PlanProperties, SendableRecordBatchStream,
 };
 
+/// Keeps joins range by range whose inputs are divided by one of their keys, however few rows the engine expects of
+/// one side: sending all of that side to each part would lose the order of both.
+#[derive(Debug)]
+pub(crate) struct KeepDivided;
+
+impl PhysicalOptimizerRule for KeepDivided {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| {
+            let Some(join) = plan.downcast_ref::<HashJoinExec>() else {
+                return Ok(Transformed::no(plan));
+            };
+            let divided = *join.partition_mode() != PartitionMode::Partitioned
+                && !join.null_aware
+                && divided_key(join).is_some();
+            if !divided {
+                return Ok(Transformed::no(plan));
+            }
+            let by_range = join
+                .builder()
+                .with_partition_mode(PartitionMode::Partitioned);
+            Ok(Transformed::yes(by_range.build_exec()?))
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "KeepDivided"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
 /// Wraps the joins whose inputs are divided by one of their keys.
 #[derive(Debug)]
 pub(crate) struct Colocate;
@@ -85,6 +123,10 @@ fn shared_key(join: &HashJoinExec) -> Option<usize> {
     {
         return None;
     }
+    divided_key(join)
+}
+
+fn divided_key(join: &HashJoinExec) -> Option<usize> {
     join.on().iter().position(|(left, right)| {
         let (Some(l), Some(r)) = (ranges(join.left(), left), ranges(join.right(), right)) else {
             return false;
@@ -113,14 +155,14 @@ fn ranges<'a>(
 
 /// A hash join that asks of its inputs to be divided by one of its keys only.
 #[derive(Debug)]
-struct ColocatedJoinExec {
+pub(super) struct ColocatedJoinExec {
     join: Arc<dyn ExecutionPlan>,
     /// The position among the join's keys.
     key: usize,
 }
 
 impl ColocatedJoinExec {
-    fn hash_join(&self) -> Option<&HashJoinExec> {
+    pub(super) fn hash_join(&self) -> Option<&HashJoinExec> {
         self.join.downcast_ref::<HashJoinExec>()
     }
 }

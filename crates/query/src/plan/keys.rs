@@ -5,17 +5,31 @@ use arrow::compute::{SortOptions, cast};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::common::Result;
 
+/// Whether a type's values are whole numbers of 64 bits with a sign, or times that are stored as such.
+pub(super) fn is_whole(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::UInt64 => false,
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, _) => true,
+        other => other.is_integer(),
+    }
+}
+
+/// A column of such a type as those numbers.
+pub(super) fn whole_numbers(column: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match column.data_type() {
+        DataType::Int64 => ArrayRef::clone(column),
+        DataType::Date32 => cast(&cast(column, &DataType::Int32)?, &DataType::Int64)?,
+        _ => cast(column, &DataType::Int64)?,
+    })
+}
+
 /// A column's values as numbers: the position of nulls and the direction are in them.
 ///
 /// None for types that have no such number; these are compared by the engine.
 pub(super) fn numbers(column: &ArrayRef, options: SortOptions) -> Result<Option<Vec<u128>>> {
     let wide = match column.data_type() {
         DataType::Float64 => None,
-        DataType::UInt64 => return Ok(None),
-        DataType::Int64 => Some(ArrayRef::clone(column)),
-        DataType::Date32 => Some(cast(&cast(column, &DataType::Int32)?, &DataType::Int64)?),
-        DataType::Timestamp(_, _) | DataType::Date64 => Some(cast(column, &DataType::Int64)?),
-        other if other.is_integer() => Some(cast(column, &DataType::Int64)?),
+        whole if is_whole(whole) => Some(whole_numbers(column)?),
         _ => return Ok(None),
     };
     let values: Vec<u64> = match &wide {

@@ -2,12 +2,13 @@
 //!
 //! And one thing that it takes to be so and is not: see [`build_order`].
 //!
-//! Three changes, each by what a plan declares of itself (partitioning and order), whatever made it: a scan, a
+//! Changes, each by what a plan declares of itself (partitioning and order), whatever made it: a scan, a
 //! view, a CTE, or a guard that passes its input's properties on.
 //!
 //! | change | instead of |
 //! |---|---|
-//! | a join by person and more keys runs range by range | repartitioning both sides |
+//! | a join by person, alone or with more keys, runs range by range | repartitioning both sides, or sending one to all |
+//! | a join of rows that are sorted by its keys goes through both sides at once | a hash table of one side |
 //! | rows sorted by person are sorted further within each person | a sort of everything |
 //! | windows run over whole chunks of persons, column by column | one evaluation per person |
 
@@ -15,9 +16,12 @@ mod build_order;
 mod colocated_join;
 mod frames;
 mod keys;
+mod matches;
+mod segment_join;
 mod segment_sort;
 mod segment_window;
 mod segments;
+mod sorted_input;
 mod window_functions;
 
 use std::sync::Arc;
@@ -26,7 +30,8 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use build_order::HideBuildOrder;
-use colocated_join::{Colocate, Expose};
+use colocated_join::{Colocate, Expose, KeepDivided};
+use segment_join::JoinSegments;
 use segment_sort::SortWithinSegments;
 use segment_window::WindowsOverSegments;
 
@@ -37,6 +42,7 @@ pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     for rule in PhysicalOptimizer::new().rules {
         match rule.name() {
             "EnsureRequirements" => {
+                rules.push(Arc::new(KeepDivided));
                 rules.push(Arc::new(HideBuildOrder));
                 rules.push(Arc::new(Colocate));
                 rules.push(rule);
@@ -50,6 +56,7 @@ pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
                 rules.push(rule);
             }
             "SanityCheckPlan" => {
+                rules.push(Arc::new(JoinSegments));
                 rules.push(Arc::new(SortWithinSegments));
                 rules.push(Arc::new(WindowsOverSegments));
                 rules.push(rule);

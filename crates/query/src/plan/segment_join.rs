@@ -1,0 +1,420 @@
+//! Joins of rows that are sorted by the join's keys on both sides: one pass through both, and no table of either.
+//!
+//! Tables lie patient by patient in the same ranges, so that this is how most of them meet.
+
+use std::sync::Arc;
+
+use arrow::compute::{BatchCoalescer, SortOptions};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{JoinSide, JoinType, NullEquality, Result};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::physical_expr::equivalence::{ProjectionMapping, join_equivalence_properties};
+use datafusion::physical_expr::{
+    EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr, PhysicalSortExpr,
+};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::joins::utils::build_join_schema;
+use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties,
+    InputDistributionRequirements, PlanProperties, SendableRecordBatchStream,
+};
+
+use super::build_order::UnorderedExec;
+use super::colocated_join::ColocatedJoinExec;
+use super::keys;
+use super::matches::{Output, Step, driver};
+use super::sorted_input::SortedInput;
+
+/// As many keys as a number of 128 bits holds.
+const MOST_KEYS: usize = 2;
+
+/// Puts hash joins whose two sides are sorted by their keys on the operator that uses this.
+#[derive(Debug)]
+pub(crate) struct JoinSegments;
+
+impl PhysicalOptimizerRule for JoinSegments {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| {
+            Ok(match SegmentJoinExec::of(&plan)? {
+                Some(join) => Transformed::yes(Arc::new(join) as _),
+                None => Transformed::no(plan),
+            })
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "JoinSegments"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn hash_join(plan: &dyn ExecutionPlan) -> Option<&HashJoinExec> {
+    match plan.downcast_ref::<ColocatedJoinExec>() {
+        Some(join) => join.hash_join(),
+        None => plan.downcast_ref::<HashJoinExec>(),
+    }
+}
+
+#[derive(Debug)]
+struct SegmentJoinExec {
+    /// The join that this one stands for: it knows schema and partitioning.
+    join: Arc<dyn ExecutionPlan>,
+    left: Arc<dyn ExecutionPlan>,
+    right: Arc<dyn ExecutionPlan>,
+    /// What both sides are sorted by.
+    left_keys: LexOrdering,
+    right_keys: LexOrdering,
+    output: Output,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl SegmentJoinExec {
+    /// None for what is not such a join.
+    fn of(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Self>> {
+        let Some(join) = hash_join(plan.as_ref()) else {
+            return Ok(None);
+        };
+        if *join.partition_mode() != PartitionMode::Partitioned
+            || join.null_aware
+            || join.null_equality() != NullEquality::NullEqualsNothing
+            || join.on().len() > MOST_KEYS
+            || plan.fetch().is_some()
+        {
+            return Ok(None);
+        }
+        let left = match join.left().downcast_ref::<UnorderedExec>() {
+            Some(hidden) => hidden.input(),
+            None => join.left(),
+        };
+        let Some((left_keys, right_keys)) = sorted_keys(join, left)? else {
+            return Ok(None);
+        };
+        let (left_schema, right_schema) = (left.schema(), join.right().schema());
+        let (_, mut columns) = build_join_schema(&left_schema, &right_schema, join.join_type());
+        if let Some(projection) = &join.projection {
+            columns = projection
+                .iter()
+                .filter_map(|at| columns.get(*at).cloned())
+                .collect();
+        }
+        let properties = properties(join, left)?;
+        Ok(Some(Self {
+            left: Arc::clone(left),
+            right: Arc::clone(join.right()),
+            left_keys,
+            right_keys,
+            output: Output {
+                join_type: *join.join_type(),
+                filter: join.filter().cloned(),
+                columns,
+                schema: join.schema(),
+                block: 0,
+            },
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+            join: Arc::clone(plan),
+        }))
+    }
+}
+
+/// The join's keys in an order by which both sides are sorted.
+fn sorted_keys(
+    join: &HashJoinExec,
+    left: &Arc<dyn ExecutionPlan>,
+) -> Result<Option<(LexOrdering, LexOrdering)>> {
+    let on: Vec<_> = join.on().iter().collect();
+    let reversed: Vec<_> = on.iter().rev().copied().collect();
+    let (left_schema, right_schema) = (left.schema(), join.right().schema());
+    for (l, r) in &on {
+        let to = l.data_type(&left_schema)?;
+        if !keys::is_whole(&to) || r.data_type(&right_schema)? != to {
+            return Ok(None);
+        }
+    }
+    for on in [on, reversed] {
+        let left_keys: Vec<_> = on.iter().map(|(key, _)| ascending(key)).collect();
+        let right_keys: Vec<_> = on.iter().map(|(_, key)| ascending(key)).collect();
+        let (l, r) = (
+            left.equivalence_properties(),
+            join.right().equivalence_properties(),
+        );
+        // A constant is sorted too, but all rows would be one segment.
+        if constant(l, &left_keys) || constant(r, &right_keys) {
+            continue;
+        }
+        if l.ordering_satisfy(left_keys.iter().cloned())?
+            && r.ordering_satisfy(right_keys.iter().cloned())?
+            && let (Some(l), Some(r)) = (LexOrdering::new(left_keys), LexOrdering::new(right_keys))
+            && l.len() == join.on().len()
+            && r.len() == join.on().len()
+        {
+            return Ok(Some((l, r)));
+        }
+    }
+    Ok(None)
+}
+
+fn ascending(key: &Arc<dyn PhysicalExpr>) -> PhysicalSortExpr {
+    let options = SortOptions {
+        descending: false,
+        nulls_first: false,
+    };
+    PhysicalSortExpr::new(Arc::clone(key), options)
+}
+
+fn constant(properties: &EquivalenceProperties, keys: &[PhysicalSortExpr]) -> bool {
+    let mut keys = keys.iter();
+    keys.all(|key| properties.is_expr_constant(&key.expr).is_some())
+}
+
+/// The hash join's properties with the order of the driving side's rows.
+fn properties(join: &HashJoinExec, left: &Arc<dyn ExecutionPlan>) -> Result<PlanProperties> {
+    let mut left = left.equivalence_properties().clone();
+    let mut right = join.right().equivalence_properties().clone();
+    let driver = driver(*join.join_type());
+    let kept = match join.join_type() {
+        JoinType::Full => [false, false],
+        _ => [driver == JoinSide::Left, driver == JoinSide::Right],
+    };
+    // The other side's rows begin anew with each of the driver's: its order says nothing of the join's.
+    if driver == JoinSide::Left {
+        right.clear_orderings();
+    } else {
+        left.clear_orderings();
+    }
+    let mut equivalences = join_equivalence_properties(
+        left,
+        right,
+        join.join_type(),
+        Arc::clone(join.join_schema()),
+        &kept,
+        Some(driver),
+        join.on(),
+    )?;
+    if let Some(projection) = &join.projection {
+        let mapping = ProjectionMapping::from_indices(projection, join.join_schema())?;
+        equivalences = equivalences.project(&mapping, join.schema());
+    }
+    Ok(PlanProperties::clone(join.properties()).with_eq_properties(equivalences))
+}
+
+impl DisplayAs for SegmentJoinExec {
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let pairs = self.left_keys.iter().zip(self.right_keys.iter());
+        let on: Vec<String> = pairs
+            .map(|(left, right)| format!("({}, {})", left.expr, right.expr))
+            .collect();
+        let (join_type, on) = (self.output.join_type, on.join(", "));
+        if matches!(kind, DisplayFormatType::TreeRender) {
+            return write!(f, "join_type={join_type}\non={on}");
+        }
+        write!(f, "SegmentJoinExec: join_type={join_type}, on=[{on}]")?;
+        if let Some(filter) = &self.output.filter {
+            write!(f, ", filter={}", filter.expression())?;
+        }
+        let projected = hash_join(self.join.as_ref()).is_some_and(|j| j.projection.is_some());
+        if projected {
+            let fields = self.output.schema.fields();
+            let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+            write!(f, ", projection=[{}]", names.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl ExecutionPlan for SegmentJoinExec {
+    fn name(&self) -> &'static str {
+        "SegmentJoinExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.left, &self.right]
+    }
+
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        self.input_distribution_requirements().into_per_child()
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        self.join.input_distribution_requirements()
+    }
+
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        let sides = [&self.left_keys, &self.right_keys];
+        sides
+            .into_iter()
+            .map(|keys| Some(keys.clone().into()))
+            .collect()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        match self.output.join_type {
+            JoinType::Full => vec![false, false],
+            kept => vec![
+                driver(kept) == JoinSide::Left,
+                driver(kept) == JoinSide::Right,
+            ],
+        }
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false, false]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.join.apply_expressions(f)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if let Some(left) = children.first_mut() {
+            *left = Arc::new(UnorderedExec::new(Arc::clone(left)));
+        }
+        let join = Arc::clone(&self.join).replace_children(children, options)?;
+        // Other inputs may be sorted otherwise.
+        Ok(match Self::of(&join)? {
+            Some(join) => Arc::new(join),
+            None => join,
+        })
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        self.replace_children(children, options)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let input = |side: &Arc<dyn ExecutionPlan>, keys: &LexOrdering| -> Result<SortedInput> {
+            let consumer = MemoryConsumer::new(format!("SegmentJoin[{partition}]"));
+            Ok(SortedInput::new(
+                side.execute(partition, Arc::clone(&context))?,
+                keys.iter().map(|key| Arc::clone(&key.expr)).collect(),
+                consumer.register(context.memory_pool()),
+            ))
+        };
+        let block = context.session_config().batch_size().max(1);
+        let mut output = self.output.clone();
+        output.block = block;
+        let schema = Arc::clone(&output.schema);
+        // Large batches pass as they are.
+        let coalescer = BatchCoalescer::new(Arc::clone(&schema), block)
+            .with_biggest_coalesce_batch_size(Some(block / 2));
+        let run = Run {
+            left: input(&self.left, &self.left_keys)?,
+            right: input(&self.right, &self.right_keys)?,
+            step: None,
+            output,
+            coalescer,
+            ended: false,
+            metrics: BaselineMetrics::new(&self.metrics, partition),
+        };
+        let batches = futures::stream::try_unfold(run, |mut run| async move {
+            Ok(run.next().await?.map(|batch| (batch, run)))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+/// The join of one partition, under way.
+struct Run {
+    left: SortedInput,
+    right: SortedInput,
+    step: Option<Step>,
+    output: Output,
+    coalescer: BatchCoalescer,
+    ended: bool,
+    metrics: BaselineMetrics,
+}
+
+impl Run {
+    async fn next(&mut self) -> Result<Option<arrow::array::RecordBatch>> {
+        loop {
+            if let Some(batch) = self.coalescer.next_completed_batch() {
+                self.metrics.record_output(batch.num_rows());
+                return Ok(Some(batch));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            if let Some(step) = &mut self.step {
+                let timer = self.metrics.elapsed_compute().timer();
+                let batch = step.next(&self.output)?;
+                match batch {
+                    None => self.step = None,
+                    Some(batch) if batch.num_rows() == 0 => {}
+                    // Rows without columns are only counted.
+                    Some(batch) if batch.num_columns() == 0 => {
+                        timer.done();
+                        self.metrics.record_output(batch.num_rows());
+                        return Ok(Some(batch));
+                    }
+                    Some(batch) => self.coalescer.push_batch(batch)?,
+                }
+                timer.done();
+                continue;
+            }
+            self.left.fill().await?;
+            self.right.fill().await?;
+            if self.is_over() {
+                self.ended = true;
+                self.coalescer.finish_buffered_batch()?;
+                continue;
+            }
+            let timer = self.metrics.elapsed_compute().timer();
+            let limit = match (self.left.limit(), self.right.limit()) {
+                (Some(left), Some(right)) => Some(left.min(right)),
+                (left, right) => left.or(right),
+            };
+            let (left, right) = (self.left.take(limit), self.right.take(limit));
+            self.step = Some(Step::new(left, right, &self.output)?);
+            timer.done();
+        }
+    }
+
+    /// Whether no more rows can come, once both sides are filled.
+    fn is_over(&self) -> bool {
+        let (left, right) = (self.left.is_empty(), self.right.is_empty());
+        match self.output.join_type {
+            JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi => left || right,
+            JoinType::Left | JoinType::LeftAnti | JoinType::LeftMark => left,
+            JoinType::Right | JoinType::RightAnti | JoinType::RightMark => right,
+            JoinType::Full => left && right,
+        }
+    }
+}
