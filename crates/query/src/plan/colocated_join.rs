@@ -128,29 +128,40 @@ fn shared_key(join: &HashJoinExec) -> Option<usize> {
 
 fn divided_key(join: &HashJoinExec) -> Option<usize> {
     join.on().iter().position(|(left, right)| {
-        let (Some(l), Some(r)) = (ranges(join.left(), left), ranges(join.right(), right)) else {
-            return false;
-        };
-        l.split_points() == r.split_points()
-            && l.ordering().first().options == r.ordering().first().options
+        match (
+            &join.left().properties().partitioning,
+            &join.right().properties().partitioning,
+        ) {
+            // One range holds everything: the engine divides it anew where there are more threads.
+            (Partitioning::Range(l), Partitioning::Range(r)) => {
+                !l.split_points().is_empty()
+                    && l.split_points() == r.split_points()
+                    && l.ordering().first().options == r.ordering().first().options
+                    && is_alone(join.left(), l.ordering().iter().map(|by| &by.expr), left)
+                    && is_alone(join.right(), r.ordering().iter().map(|by| &by.expr), right)
+            }
+            // What the engine made of ranges for a join that asked for one key only.
+            (Partitioning::Hash(l, parts), Partitioning::Hash(r, same)) => {
+                parts == same
+                    && is_alone(join.left(), l.iter(), left)
+                    && is_alone(join.right(), r.iter(), right)
+            }
+            _ => false,
+        }
     })
 }
 
-/// The ranges by which an input is divided, if that is by this one expression.
-fn ranges<'a>(
-    input: &'a Arc<dyn ExecutionPlan>,
+/// Whether what an input is divided by is this one expression.
+fn is_alone<'a>(
+    input: &Arc<dyn ExecutionPlan>,
+    mut by: impl Iterator<Item = &'a Arc<dyn PhysicalExpr>>,
     key: &Arc<dyn PhysicalExpr>,
-) -> Option<&'a datafusion::physical_expr::RangePartitioning> {
-    let Partitioning::Range(ranges) = &input.properties().partitioning else {
-        return None;
-    };
-    let by = ranges.ordering();
-    let same = by.len() == 1
-        && input
-            .equivalence_properties()
-            .eq_group()
-            .exprs_equal(&by.first().expr, key);
-    same.then_some(ranges)
+) -> bool {
+    let same = by.next().is_some_and(|by| {
+        let properties = input.equivalence_properties();
+        properties.eq_group().exprs_equal(by, key)
+    });
+    same && by.next().is_none()
 }
 
 /// A hash join that asks of its inputs to be divided by one of its keys only.

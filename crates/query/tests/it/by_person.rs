@@ -126,7 +126,7 @@ struct Both {
     _folder: tempfile::TempDir,
 }
 
-async fn both(people: i64, most: u64, seed: u64) -> Both {
+async fn both(people: i64, most: u64, seed: u64, persons_per_bucket: u64) -> Both {
     let schema = Arc::new(Schema::new(vec![
         Field::new("id", DataType::Int64, false),
         Field::new("person_id", DataType::Int64, false),
@@ -136,7 +136,7 @@ async fn both(people: i64, most: u64, seed: u64) -> Both {
     ]));
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout {
-        persons_per_bucket: 5,
+        persons_per_bucket,
         ..Layout::default()
     };
     let store = Store::create(folder.path().to_str().unwrap(), layout)
@@ -177,18 +177,27 @@ async fn both(people: i64, most: u64, seed: u64) -> Both {
     };
     tx.commit(operation).await.unwrap();
     let mut ours = Vec::new();
-    for threads in [1, 2, 16] {
+    // Small tables would be sent to all partitions instead. The last session keeps nothing divided as files are.
+    let by_key = [
+        "hash_join_single_partition_threshold = 0",
+        "hash_join_single_partition_threshold_rows = 0",
+    ];
+    let divided_anew = [by_key[0], by_key[1], "preserve_file_partitions = 0"];
+    for (threads, settings) in [
+        (1, &by_key[..]),
+        (2, &by_key),
+        (16, &by_key),
+        (2, &[]),
+        (16, &divided_anew),
+    ] {
         let options = SessionOptions {
             store: Some(store.clone()),
             threads: Some(threads),
             ..SessionOptions::default()
         };
         let ctx = columna_query::session(options).await.unwrap();
-        // Small tables would be sent to all partitions instead.
-        for option in ["", "_rows"] {
-            let set = format!(
-                "SET datafusion.optimizer.hash_join_single_partition_threshold{option} = 0"
-            );
+        for setting in settings {
+            let set = format!("SET datafusion.optimizer.{setting}");
             ctx.sql(&set).await.unwrap().collect().await.unwrap();
         }
         ours.push(ctx);
@@ -207,15 +216,15 @@ async fn sorted(ctx: &SessionContext, question: &str) -> Vec<Vec<String>> {
     rows
 }
 
-async fn compare(people: i64, most: u64, seed: u64) {
-    let both = both(people, most, seed).await;
+async fn compare(people: i64, most: u64, seed: u64, persons_per_bucket: u64) {
+    let both = both(people, most, seed, persons_per_bucket).await;
     for question in QUESTIONS {
         let expected = sorted(&both.stock, question).await;
         for ctx in &both.ours {
             let found = sorted(ctx, question).await;
             assert!(
                 found == expected,
-                "seed {seed}, {people} people: {question}"
+                "seed {seed}, {people} people, {persons_per_bucket} in a bucket: {question}"
             );
         }
     }
@@ -227,9 +236,14 @@ fn answers_are_those_of_the_stock_engine() {
     let mut runner = TestRunner::new(ProptestConfig::with_cases(4));
     runner
         .run(
-            &(1i64..40, 1u64..30, any::<u64>()),
-            |(people, most, seed)| {
-                runtime.block_on(compare(people, most, seed));
+            &(
+                1i64..40,
+                1u64..30,
+                any::<u64>(),
+                prop_oneof![Just(5), Just(1000)],
+            ),
+            |(people, most, seed, persons_per_bucket)| {
+                runtime.block_on(compare(people, most, seed, persons_per_bucket));
                 Ok(())
             },
         )
@@ -238,7 +252,7 @@ fn answers_are_those_of_the_stock_engine() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn persons_with_more_rows_than_a_chunk_stay_whole() {
-    let both = both(3, 90_000, 4).await;
+    let both = both(3, 90_000, 4, 5).await;
     for question in &QUESTIONS[6..8] {
         let ours = sorted(&both.ours[1], question).await;
         assert!(ours == sorted(&both.stock, question).await, "{question}");
@@ -247,7 +261,7 @@ async fn persons_with_more_rows_than_a_chunk_stay_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn plans_neither_move_nor_sort_all_rows() {
-    let both = both(30, 9, 1).await;
+    let both = both(30, 9, 1, 5).await;
     for (question, operators) in [
         (11, &["ColocatedJoinExec"][..]),
         (12, &["SegmentJoinExec"]),
