@@ -23,7 +23,7 @@ pub enum Error {
     MixedWeights,
     /// An event code above 1 reached a statistic that knows one kind of event.
     #[error(
-        "event codes above 1 are competing events: use `cumulative_incidence`, or recode to 0 (censored) and 1 (event)"
+        "event codes above 1 are competing events: use `cumulative_incidence`, or say which is the event, such as `status = 2`"
     )]
     CompetingEvents,
     /// An event code is larger than this crate supports.
@@ -35,6 +35,11 @@ pub enum Error {
     /// A value is NaN.
     #[error("a value is NaN; leave the row out, or make it NULL")]
     NotANumber,
+    /// An estimate that is not finite, or without a standard error above 0.
+    #[error(
+        "an estimate is not a finite number with a standard error above 0; leave out analyses without events"
+    )]
+    InvalidEstimate,
     /// A quantile type that R does not have.
     #[error("the quantile type must be a number from 1 to 9; R's default is 7")]
     InvalidQuantileType,

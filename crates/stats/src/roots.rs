@@ -54,8 +54,21 @@ pub(crate) fn root(low: f64, high: f64, f: impl Fn(f64) -> f64) -> f64 {
 }
 
 /// The root of an increasing or decreasing `f` on the positive numbers, found on the log scale.
+///
+/// The search goes outwards from 1, as far as it must: far out, statistics of tables lose their digits.
 pub(crate) fn positive_root(f: impl Fn(f64) -> f64) -> f64 {
-    root(-50.0, 50.0, |log| f(log.exp())).exp()
+    let of_log = |log: f64| f(log.exp());
+    let sign = of_log(0.0).signum();
+    let (mut near, mut far) = (0.0, 1.0);
+    while far < 50.0 {
+        for side in [-1.0, 1.0] {
+            if of_log(side * far).signum() == -sign {
+                return root(side * near, side * far, of_log).exp();
+            }
+        }
+        (near, far) = (far, 2.0 * far);
+    }
+    root(-50.0, 50.0, of_log).exp()
 }
 
 /// Where R's `uniroot` stops by default: .Machine$double.eps^0.25.

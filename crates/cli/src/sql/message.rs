@@ -164,6 +164,14 @@ fn no_column(error: &SchemaError) -> (Report, Option<String>) {
 fn plan(message: &str, tables: &[String]) -> (Report, Option<String>) {
     let message = first_line_and_hint(message);
     if let Some(table) = between(&message.0, "table '", "' not found") {
+        if let Some((_, format)) = table.rsplit_once('.').filter(|(_, ending)| is_file(ending)) {
+            let format = format.to_ascii_uppercase();
+            let hint = format!(
+                "make it one: `CREATE EXTERNAL TABLE t STORED AS {format} LOCATION 'FILE'`, and ask `t`"
+            );
+            let report = Report::new("a query reads tables, and this is a file");
+            return (report.hint(hint), None);
+        }
         let name = table.rsplit('.').next().unwrap_or(table).to_owned();
         let hint = match closest(&name, tables) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -176,6 +184,19 @@ fn plan(message: &str, tables: &[String]) -> (Report, Option<String>) {
             Report::new(format!("no table named `{name}`")).hint(hint),
             Some(name),
         );
+    }
+    // What is wrong with an argument, without the planner's frame around it.
+    if let Some(found) = between(
+        &message.0,
+        "coercion failed with: ",
+        " No function matches the given name",
+    ) {
+        let found = found.strip_prefix("Error during planning: ");
+        let words = found.map(|found| one_style(found).trim_end_matches('.').to_owned());
+        let name = between(&message.0, "Function '", "'").map(str::to_owned);
+        if let Some(words) = words {
+            return (Report::new(words), name);
+        }
     }
     if let Some(name) = between(&message.0, "Invalid function '", "'") {
         let hint = message.1.map_or_else(
@@ -195,6 +216,11 @@ fn plan(message: &str, tables: &[String]) -> (Report, Option<String>) {
         },
         name,
     )
+}
+
+/// Whether a name ends as those of files do that can be made tables.
+fn is_file(ending: &str) -> bool {
+    ["csv", "parquet", "json"].contains(&ending.to_ascii_lowercase().as_str())
 }
 
 /// The first line of a message, and `Did you mean …` where the next has it.
@@ -359,5 +385,26 @@ mod tests {
         assert_eq!(closest("persn", &names), Some("person"));
         assert_eq!(closest("Visit_Occurence", &names), Some("visit_occurrence"));
         assert_eq!(closest("drug", &names), None);
+    }
+
+    #[test]
+    fn an_argument_that_is_wrong_is_named_without_the_planners_frame() {
+        let message = "Execution error: Function 'kaplan_meier' user-defined coercion failed with: Error during \
+                       planning: `time` of `kaplan_meier` is Date32; give days as a number. No function matches the \
+                       given name and argument types 'kaplan_meier(Date32, Int64)'.";
+        let (report, name) = plan(message, &[]);
+        assert_eq!(
+            report.message,
+            "`time` of `kaplan_meier` is Date32; give days as a number"
+        );
+        assert_eq!(name.as_deref(), Some("kaplan_meier"));
+    }
+
+    #[test]
+    fn a_file_is_no_table_and_the_hint_makes_it_one() {
+        let (report, _) = plan("table 'lake.public.data/a.csv' not found", &[]);
+        assert_eq!(report.message, "a query reads tables, and this is a file");
+        let hint = report.hint.unwrap_or_default();
+        assert!(hint.contains("STORED AS CSV"), "{hint}");
     }
 }

@@ -48,7 +48,7 @@ impl LogEstimate {
         if valid {
             Ok(())
         } else {
-            Err(Error::NotANumber)
+            Err(Error::InvalidEstimate)
         }
     }
 }
@@ -58,7 +58,7 @@ impl EmpiricalNull {
     ///
     /// # Errors
     ///
-    /// [`Error::NoRows`] without controls; [`Error::NotANumber`] if an estimate is not finite or its standard
+    /// [`Error::NoRows`] without controls; [`Error::InvalidEstimate`] if an estimate is not finite or its standard
     /// error is not above 0: leave out controls without events.
     pub fn fit(controls: &[LogEstimate]) -> Result<Self> {
         if controls.is_empty() {
@@ -84,7 +84,7 @@ impl EmpiricalNull {
     ///
     /// # Errors
     ///
-    /// [`Error::NotANumber`]; [`Error::InvalidConfidenceLevel`].
+    /// [`Error::InvalidEstimate`]; [`Error::InvalidConfidenceLevel`].
     pub fn calibrate(&self, estimate: LogEstimate, conf_level: f64) -> Result<Calibrated> {
         estimate.check()?;
         let z = two_sided_z(conf_level)?;
@@ -188,7 +188,7 @@ mod tests {
                 value: 0.0,
                 std_err: 0.0
             }]),
-            Err(Error::NotANumber)
+            Err(Error::InvalidEstimate)
         );
     }
 }

@@ -122,6 +122,9 @@ pub fn nearest(measure: &[f64], treated: &[bool], options: &MatchOptions) -> Res
     if options.ratio == 0 {
         return Err(Error::InvalidOption("the ratio"));
     }
+    if !treated.contains(&true) || !treated.contains(&false) {
+        return Err(Error::EmptyGroup);
+    }
     let caliper = match options.caliper {
         None => f64::INFINITY,
         Some(Caliper::Absolute(width)) => width,
@@ -133,9 +136,6 @@ pub fn nearest(measure: &[f64], treated: &[bool], options: &MatchOptions) -> Res
     let rows_of = |group: bool| (0..measure.len()).filter(move |row| treated[*row] == group);
     let mut order: Vec<usize> = rows_of(true).collect();
     let mut pool = Pool::new(measure, rows_of(false).collect());
-    if order.is_empty() || pool.rows.is_empty() {
-        return Err(Error::EmptyGroup);
-    }
     // Stable: equal measures stay in row order.
     order.sort_by(|a, b| measure[*b].total_cmp(&measure[*a]));
     let mut chosen: Vec<Vec<usize>> = vec![Vec::new(); measure.len()];

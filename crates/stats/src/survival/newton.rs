@@ -120,7 +120,9 @@ impl<'m, L: Likelihood> Newton<'m, L> {
             // Equal, and then perhaps both 0: nothing moves without terms or with one row at risk.
             let unmoved = new.log_likelihood == at.log_likelihood;
             let change = (1.0 - at.log_likelihood / new.log_likelihood).abs();
-            let small = !halved && (unmoved || change <= tolerance);
+            // Where each event is certain in the end, log likelihoods of nearly 0 never stop changing by a fraction.
+            let certain = new.log_likelihood.abs() <= tolerance * self.null.log_likelihood.abs();
+            let small = !halved && (unmoved || certain || change <= tolerance);
             if small && settled {
                 return Ok(Maximum {
                     beta: next,

@@ -120,6 +120,9 @@ impl Proportion {
 #[must_use]
 pub fn binomial_test(events: u64, trials: u64, p: f64) -> f64 {
     let (x, n) = (number(events), number(trials));
+    if p.is_nan() {
+        return f64::NAN;
+    }
     if p == 0.0 || p == 1.0 {
         return if (p == 0.0 && events == 0) || (p == 1.0 && events == trials) {
             1.0

@@ -69,15 +69,14 @@ pub(super) fn risk_difference_z(table: &TwoByTwo, difference: f64) -> f64 {
         of(a, q1) - of(b, 1.0 - q1) + of(c, q0) - of(d, 1.0 - q0)
     };
     let gap = a / n1 - c / n0 - difference;
+    if gap == 0.0 {
+        return 0.0;
+    }
     if high - low < 1e-14 {
         return gap.signum() * f64::INFINITY;
     }
     let q0 = root(low, high, |x| slope(x.clamp(low + 1e-15, high - 1e-15)));
     let q1 = q0 + difference;
     let variance = q1 * (1.0 - q1) / n1 + q0 * (1.0 - q0) / n0;
-    if gap == 0.0 {
-        0.0
-    } else {
-        gap / variance.max(0.0).sqrt()
-    }
+    gap / variance.max(0.0).sqrt()
 }

@@ -297,6 +297,9 @@ fn defined(estimate: Estimate, se: f64) -> Estimate {
 #[must_use]
 pub fn e_value(risk_ratio: Estimate) -> (f64, f64) {
     let of = |ratio: f64| {
+        if ratio < 0.0 {
+            return f64::NAN;
+        }
         let ratio = if ratio < 1.0 { 1.0 / ratio } else { ratio };
         ratio + (ratio * (ratio - 1.0)).sqrt()
     };

@@ -11,6 +11,7 @@
     reason = "what was compared is part of the test's answer"
 )]
 
+mod book;
 mod cox_penalised;
 mod freireich;
 mod models_edge_cases;

@@ -6,13 +6,15 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::book::{self, Outcome};
+
 /// One expected file, and which of its leaves have been compared.
 pub(crate) struct Oracle {
     name: &'static str,
     root: Value,
     seen: RefCell<BTreeSet<String>>,
     failures: RefCell<Vec<String>>,
-    /// The largest relative difference by quantity.
+    /// The largest relative difference of each leaf that was compared.
     largest: RefCell<BTreeMap<String, f64>>,
 }
 
@@ -157,13 +159,16 @@ impl Oracle {
             ));
             return;
         }
+        self.largest
+            .borrow_mut()
+            .entry(path.to_owned())
+            .or_insert(0.0);
         for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
             if found.is_nan() && expected.is_nan() || found == expected {
                 continue;
             }
             // Relative, but for numbers that are 0 up to the rounding of numbers near 1.
             let difference = (found - expected).abs() / expected.abs().max(1e-6);
-            let quantity = path.rsplit('/').next().unwrap_or(path).to_owned();
             if difference.is_nan() || difference > tolerance {
                 self.fail(format!(
                     "{path}[{index}]: {found:e}, expected {expected:e} ({difference:.1e})"
@@ -171,7 +176,7 @@ impl Oracle {
                 break;
             }
             let mut largest = self.largest.borrow_mut();
-            let known = largest.entry(quantity).or_insert(0.0);
+            let known = largest.entry(path.to_owned()).or_insert(0.0);
             *known = known.max(difference);
         }
     }
@@ -214,12 +219,28 @@ impl Oracle {
             leaves.len() - skipped,
             leaves.len()
         );
-        for (quantity, difference) in self.largest.into_inner() {
-            println!(
-                "{}: {quantity}: largest relative difference {difference:.1e}",
-                self.name
-            );
-        }
+        let largest = self.largest.into_inner();
+        let outcomes: Vec<(String, Outcome)> = leaves
+            .iter()
+            .map(|leaf| {
+                let compared = largest
+                    .iter()
+                    .filter(|(path, _)| {
+                        leaf.starts_with(path.as_str())
+                            && [None, Some(b'/')]
+                                .contains(&leaf.as_bytes().get(path.len()).copied())
+                    })
+                    .map(|(_, difference)| *difference)
+                    .reduce(f64::max);
+                let outcome = match compared {
+                    Some(difference) => Outcome::Compared(difference),
+                    None if seen.contains(leaf) => Outcome::Read,
+                    None => Outcome::NotCovered,
+                };
+                (leaf.clone(), outcome)
+            })
+            .filter(|(leaf, _)| !leaf.starts_with("_meta"))
+            .collect();
         let shown = failures
             .iter()
             .take(40)
@@ -232,6 +253,7 @@ impl Oracle {
             self.name,
             failures.len()
         );
+        book::check(self.name, &outcomes);
     }
 }
 

@@ -239,3 +239,22 @@ fn one_group_alone_has_no_interval() {
         }
     }
 }
+
+/// Limits of tables with cells of 0, by direct maximisation of the restricted likelihood in R 4.2.
+#[test]
+fn score_limits_of_tables_with_zero_cells() {
+    let near = |found: f64, wanted: f64| (found - wanted).abs() < 1e-8 * wanted.abs();
+    let apart = table([2, 0, 0, 2]);
+    let crossed = table([0, 2, 2, 0]);
+    let one_zero = table([8, 0, 3, 6]);
+    let odds = |table: &TwoByTwo| table.odds_ratio_score(0.95).unwrap();
+    assert!(near(odds(&apart).lower, 1.084_245_475_6));
+    assert!(odds(&apart).upper.is_infinite());
+    assert!(near(odds(&crossed).upper, 0.922_300_366_943));
+    assert!(near(odds(&one_zero).lower, 2.938_827_615_99));
+    let difference = |table: &TwoByTwo| table.risk_difference_score(0.95).unwrap();
+    assert!(near(difference(&apart).lower, 0.020_218_327_090_8));
+    assert!(near(difference(&apart).upper, 1.0));
+    assert!(near(difference(&crossed).upper, -0.020_218_327_090_8));
+    assert!(near(difference(&one_zero).lower, 0.259_788_984_769));
+}

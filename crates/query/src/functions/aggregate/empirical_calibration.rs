@@ -1,17 +1,18 @@
 //! `empirical_calibration(estimate, std_err, control, id)`: estimates in the light of negative controls.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use columna_stats::causal::calibration::{EmpiricalNull, LogEstimate};
 use datafusion::common::Result;
 use datafusion::logical_expr::Documentation;
 
 use super::adapter::output::{list_of, lists, numbers, struct_of};
-use super::adapter::{Layout, ModelRows, Options, Parameter, Role, Statistic, refuse, refused};
+use super::adapter::{
+    Ids, Layout, ModelRows, Options, Parameter, Role, Statistic, refuse, refused,
+};
 use super::conf_level;
-use super::models::ids_in_order;
 use crate::functions::docs::CAUSAL;
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
@@ -67,10 +68,10 @@ impl Statistic for EmpiricalCalibration {
         &DOCUMENTATION
     }
 
-    fn output(_arguments: &[DataType]) -> DataType {
+    fn output(arguments: &[DataType]) -> DataType {
         let number = || DataType::Float64;
         list_of(struct_of(&[
-            ("id", DataType::Utf8),
+            ("id", Ids::data_type(arguments.get(3))),
             ("estimate", number()),
             ("lower", number()),
             ("upper", number()),
@@ -93,7 +94,7 @@ impl Statistic for EmpiricalCalibration {
         options: &CalibrationOptions,
         output: &DataType,
     ) -> Result<ArrayRef> {
-        let mut ids = Vec::new();
+        let mut ids = Ids::none(&options.layout);
         let mut columns: [Vec<f64>; 7] = std::array::from_fn(|_| Vec::new());
         let mut lengths = Vec::with_capacity(summaries.len());
         for summary in summaries {
@@ -101,7 +102,8 @@ impl Statistic for EmpiricalCalibration {
                 lengths.push(None);
                 continue;
             };
-            let (names, order) = ids_in_order(rows, &options.layout);
+            let names = Ids::of(rows, &options.layout);
+            let order = names.order();
             let column = |name: &str| {
                 let slot = options.layout.slot(name);
                 slot.and_then(|slot| rows.numbers.get(slot.place))
@@ -131,7 +133,7 @@ impl Statistic for EmpiricalCalibration {
                 let found = null
                     .calibrate(of(row), options.conf_level)
                     .map_err(|error| refused(&error))?;
-                ids.push(names[row].clone());
+                ids.push(&names, row);
                 let line = [
                     found.estimate.value,
                     found.estimate.lower,
@@ -147,7 +149,7 @@ impl Statistic for EmpiricalCalibration {
             }
             lengths.push(Some(ids.len() - before));
         }
-        let mut fields: Vec<ArrayRef> = vec![Arc::new(StringArray::from(ids))];
+        let mut fields: Vec<ArrayRef> = vec![ids.into_array()];
         fields.extend(columns.into_iter().map(numbers));
         lists(output, &lengths, &fields)
     }

@@ -2,15 +2,14 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array};
 use arrow::datatypes::DataType;
 use columna_stats::causal::matching::{Caliper, MatchOptions, nearest};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Documentation;
 
 use super::adapter::output::{list_of, lists, numbers, struct_of};
-use super::adapter::{Layout, ModelRows, Options, Parameter, Role, Statistic, refused};
-use super::models::ids_in_order;
+use super::adapter::{Ids, Layout, ModelRows, Options, Parameter, Role, Statistic, refused};
 use crate::functions::docs::CAUSAL;
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
@@ -70,10 +69,10 @@ impl Statistic for MatchNearest {
         &DOCUMENTATION
     }
 
-    fn output(_arguments: &[DataType]) -> DataType {
+    fn output(arguments: &[DataType]) -> DataType {
         list_of(struct_of(&[
             ("set", DataType::Int64),
-            ("id", DataType::Utf8),
+            ("id", Ids::data_type(arguments.get(2))),
             ("treated", DataType::Boolean),
             ("weight", DataType::Float64),
         ]))
@@ -110,7 +109,8 @@ impl Statistic for MatchNearest {
         options: &Matched,
         output: &DataType,
     ) -> Result<ArrayRef> {
-        let (mut sets, mut ids) = (Vec::new(), Vec::new());
+        let mut ids = Ids::none(&options.layout);
+        let mut sets = Vec::new();
         let (mut treated, mut weights) = (Vec::new(), Vec::new());
         let mut lengths = Vec::with_capacity(summaries.len());
         for summary in summaries {
@@ -119,7 +119,8 @@ impl Statistic for MatchNearest {
                 continue;
             };
             // In order of the ids, which decide between equal scores.
-            let (names, order) = ids_in_order(rows, &options.layout);
+            let names = Ids::of(rows, &options.layout);
+            let order = names.order();
             let score = options
                 .layout
                 .slot("score")
@@ -137,7 +138,7 @@ impl Statistic for MatchNearest {
             for (number, set) in (1_i64..).zip(&found.sets) {
                 for member in std::iter::once(&set.treated).chain(&set.untreated) {
                     sets.push(number);
-                    ids.push(names[order[*member]].clone());
+                    ids.push(&names, order[*member]);
                     treated.push(is_treated[*member]);
                     weights.push(found_weights[*member]);
                 }
@@ -146,7 +147,7 @@ impl Statistic for MatchNearest {
         }
         let columns: Vec<ArrayRef> = vec![
             Arc::new(Int64Array::from(sets)),
-            Arc::new(StringArray::from(ids)),
+            ids.into_array(),
             Arc::new(BooleanArray::from(treated)),
             numbers(weights),
         ];

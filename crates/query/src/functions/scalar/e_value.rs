@@ -18,7 +18,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
         CAUSAL,
         "The E-value of a risk ratio, or of the limit of its interval that is nearer to 1: the least risk ratio that an \
          unmeasured confounder must have with both exposure and outcome to explain it away. VanderWeele and Ding (2017). \
-         A limit beyond 1 has an E-value of 1, which is for the caller to see.",
+         A limit beyond 1 has an E-value of 1, which is for the caller to see. NULL for a negative number.",
         "e_value(ratio)",
     )
     .with_argument("ratio", "A risk ratio, or a hazard or odds ratio of a rare outcome")

@@ -229,6 +229,27 @@ mod tests {
         ));
     }
 
+    /// Each event is that of the lowest covariate at risk: the log likelihood ends at 0, where R's `coxph` runs out of
+    /// iterations with a warning.
+    #[test]
+    fn events_that_are_certain_in_the_end_converge() {
+        let mut rows = Rows::new();
+        let data = [
+            (2.0, true, 1.0),
+            (1.0, false, 2.0),
+            (3.0, true, 3.0),
+            (2.0, false, 4.0),
+            (4.0, true, 5.0),
+            (3.0, false, 6.0),
+        ];
+        for (time, event, x) in data {
+            rows.push(&Row::new(time, event, &[x])).unwrap();
+        }
+        let cox = Cox::fit(&rows, &Options::default()).unwrap();
+        assert_eq!(cox.result().infinite, [true]);
+        assert!(cox.result().log_likelihood.abs() < 1e-8);
+    }
+
     #[test]
     fn refused_rows_leave_no_trace() {
         let mut rows = Rows::new();

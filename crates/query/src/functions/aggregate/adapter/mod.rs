@@ -17,6 +17,7 @@ mod batch;
 mod by_group;
 mod event_rows;
 mod groups;
+mod ids;
 mod model_rows;
 pub(crate) mod output;
 mod parameters;
@@ -28,6 +29,7 @@ mod unsuitable;
 
 pub(crate) use batch::{Batch, Counted, days, flags, labels, numbers, statuses};
 pub(crate) use by_group::{GroupedTimes, Label};
+pub(crate) use ids::Ids;
 pub(crate) use model_rows::{Kind, Layout, ModelBatch, ModelRows, Slot, Words};
 pub(crate) use parameters::{Options, Parameter, Role, TermKind, term_kind};
 pub(crate) use rows::{BatchRows, RowSummary, refused};

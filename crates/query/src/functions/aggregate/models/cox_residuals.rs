@@ -12,7 +12,7 @@ use datafusion::logical_expr::Documentation;
 use super::survival_rows::{CoxOptions, START, STRATA, TIES, cox_rows};
 use crate::functions::aggregate::adapter::output::{list_of, lists, numbers, struct_of};
 use crate::functions::aggregate::adapter::{
-    Kind, ModelRows, Options, Parameter, Role, Statistic, refused,
+    Ids, ModelRows, Options, Parameter, Role, Statistic, refused,
 };
 use crate::functions::docs::SURVIVAL;
 
@@ -84,9 +84,9 @@ impl Statistic for CoxResiduals {
         &DOCUMENTATION
     }
 
-    fn output(_arguments: &[DataType]) -> DataType {
+    fn output(arguments: &[DataType]) -> DataType {
         list_of(struct_of(&[
-            ("id", DataType::Utf8),
+            ("id", Ids::data_type(arguments.get(3))),
             ("time", DataType::Float64),
             ("term", DataType::Utf8),
             ("residual", DataType::Float64),
@@ -126,7 +126,8 @@ impl Statistic for CoxResiduals {
         options: &ResidualOptions,
         output: &DataType,
     ) -> Result<ArrayRef> {
-        let (mut ids, mut terms) = (Vec::new(), Vec::new());
+        let mut ids = Ids::none(&options.cox.layout);
+        let mut terms = Vec::new();
         let (mut times, mut residuals) = (Vec::new(), Vec::new());
         let mut lengths = Vec::with_capacity(summaries.len());
         for summary in summaries {
@@ -134,7 +135,7 @@ impl Statistic for CoxResiduals {
                 lengths.push(None);
                 continue;
             };
-            let names = row_names(&kept, options);
+            let names = Ids::of(&kept, &options.cox.layout);
             let time = options
                 .cox
                 .layout
@@ -154,7 +155,7 @@ impl Statistic for CoxResiduals {
             if options.residual == Residual::Schoenfeld {
                 for (row, at, values) in cox.schoenfeld_residuals() {
                     for (term, value) in given.design.names.iter().zip(values) {
-                        ids.push(names[row].clone());
+                        ids.push(&names, row);
                         terms.push(Some(term.clone()));
                         times.push(at);
                         residuals.push(value);
@@ -163,7 +164,7 @@ impl Statistic for CoxResiduals {
             } else {
                 let events = given.rows.events();
                 for (row, martingale) in cox.martingale_residuals().into_iter().enumerate() {
-                    ids.push(names[row].clone());
+                    ids.push(&names, row);
                     terms.push(None);
                     times.push(time[row]);
                     residuals.push(match options.residual {
@@ -175,7 +176,7 @@ impl Statistic for CoxResiduals {
             lengths.push(Some(ids.len() - before));
         }
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from(ids)),
+            ids.into_array(),
             numbers(times),
             Arc::new(StringArray::from(terms)),
             numbers(residuals),
@@ -188,22 +189,4 @@ impl Statistic for CoxResiduals {
 fn deviance(martingale: f64, event: bool) -> f64 {
     let log = if event { (1.0 - martingale).ln() } else { 0.0 };
     martingale.signum() * (-2.0 * (martingale + log)).max(0.0).sqrt()
-}
-
-fn row_names(kept: &ModelRows, options: &ResidualOptions) -> Vec<String> {
-    match options.cox.layout.slot("id") {
-        Some(slot) if slot.kind == Kind::Word => {
-            kept.words.get(slot.place).map_or_else(Vec::new, |words| {
-                let names = words.codes().iter();
-                names
-                    .map(|code| words.levels()[*code as usize].clone())
-                    .collect()
-            })
-        }
-        slot => kept
-            .codes_of(slot)
-            .iter()
-            .map(|code| code.cast_signed().to_string())
-            .collect(),
-    }
 }

@@ -4,7 +4,7 @@ mod propensity_score;
 mod regression;
 mod summary;
 
-pub(crate) use propensity_score::{PropensityScore, ids_in_order};
+pub(crate) use propensity_score::PropensityScore;
 pub(crate) use regression::{LogisticRegression, PoissonRegression};
 pub(crate) use summary::{LogisticSummary, PoissonSummary};
 

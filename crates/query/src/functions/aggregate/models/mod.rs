@@ -25,7 +25,6 @@ pub(super) use cox_zph::CoxZph;
 pub(super) use fine_gray::FineGray;
 pub(super) use generalized::{
     LogisticRegression, LogisticSummary, PoissonRegression, PoissonSummary, PropensityScore,
-    ids_in_order,
 };
 pub(super) use penalised::{
     CoxElasticNet, CoxElasticNetPath, LogisticElasticNet, LogisticElasticNetPath,

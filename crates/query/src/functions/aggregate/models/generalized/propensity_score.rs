@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, BooleanArray, StringArray};
+use arrow::array::{ArrayRef, BooleanArray};
 use arrow::datatypes::DataType;
 use columna_stats::causal::propensity::propensity_scores;
 use columna_stats::causal::weighting::{Estimand, Trim, weights};
@@ -13,7 +13,7 @@ use datafusion::logical_expr::Documentation;
 use super::Regression;
 use crate::functions::aggregate::adapter::output::{list_of, lists, numbers, struct_of};
 use crate::functions::aggregate::adapter::{
-    Kind, Layout, ModelRows, Options, Parameter, Role, Statistic, refuse, refused,
+    Ids, Layout, ModelRows, Options, Parameter, Role, Statistic, refuse, refused,
 };
 use crate::functions::docs::CAUSAL;
 
@@ -78,9 +78,9 @@ impl Statistic for PropensityScore {
         &DOCUMENTATION
     }
 
-    fn output(_arguments: &[DataType]) -> DataType {
+    fn output(arguments: &[DataType]) -> DataType {
         list_of(struct_of(&[
-            ("id", DataType::Utf8),
+            ("id", Ids::data_type(arguments.get(2))),
             ("treated", DataType::Boolean),
             ("score", DataType::Float64),
             ("weight", DataType::Float64),
@@ -144,7 +144,8 @@ impl Statistic for PropensityScore {
         options: &ScoreOptions,
         output: &DataType,
     ) -> Result<ArrayRef> {
-        let (mut ids, mut treated) = (Vec::new(), Vec::new());
+        let mut ids = Ids::none(&options.layout);
+        let mut treated = Vec::new();
         let (mut scores, mut all_weights) = (Vec::new(), Vec::new());
         let mut lengths = Vec::with_capacity(summaries.len());
         for summary in summaries {
@@ -152,8 +153,18 @@ impl Statistic for PropensityScore {
                 lengths.push(None);
                 continue;
             };
-            let (names, order) = ids_in_order(&kept, &options.layout);
+            let names = Ids::of(&kept, &options.layout);
+            let order = names.order();
             let given = Regression::take(kept, &options.layout, "treated");
+            if given
+                .outcome
+                .iter()
+                .any(|flag| *flag != 0.0 && *flag != 1.0)
+            {
+                return refuse!(
+                    "a value of `treated` is neither a boolean nor 0 or 1; recode it, for example `treated = 'yes'`"
+                );
+            }
             let found = given
                 .with_frame(|frame| propensity_scores(frame, &FitOptions::default()))
                 .map_err(|error| refused(&error))?;
@@ -168,43 +179,18 @@ impl Statistic for PropensityScore {
                 .map_err(|error| refused(&error))?;
             lengths.push(Some(order.len()));
             for row in order {
-                ids.push(names[row].clone());
+                ids.push(&names, row);
                 treated.push(flags[row]);
                 scores.push(found.scores[row]);
                 all_weights.push(found_weights[row]);
             }
         }
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from(ids)),
+            ids.into_array(),
             Arc::new(BooleanArray::from(treated)),
             numbers(scores),
             numbers(all_weights),
         ];
         lists(output, &lengths, &columns)
-    }
-}
-
-/// The rows' ids as text, and the rows in order of them: numbers by size, words in theirs.
-pub(crate) fn ids_in_order(kept: &ModelRows, layout: &Layout) -> (Vec<String>, Vec<usize>) {
-    let slot = layout.slot("id");
-    let mut order: Vec<usize> = (0..kept.rows()).collect();
-    match slot {
-        Some(slot) if slot.kind == Kind::Word => {
-            let words = kept.words.get(slot.place);
-            let names: Vec<String> = words.map_or_else(Vec::new, |words| {
-                let codes = words.codes().iter();
-                codes
-                    .map(|code| words.levels()[*code as usize].clone())
-                    .collect()
-            });
-            order.sort_by(|a, b| names[*a].cmp(&names[*b]));
-            (names, order)
-        }
-        slot => {
-            let codes = kept.codes_of(slot);
-            order.sort_by_key(|row| codes.get(*row).map(|code| code.cast_signed()));
-            let names = codes.iter().map(|code| code.cast_signed().to_string());
-            (names.collect(), order)
-        }
     }
 }
