@@ -45,6 +45,15 @@ pub enum Error {
         /// The address.
         address: SocketAddr,
     },
+    /// A store with a policy was to be served to whoever can connect.
+    #[error(
+        "`{store}` is under a policy, and without a token everybody on this machine could read it past that: set \
+         COLUMNA_CLUSTER_TOKEN, or use the file of `columna cluster init`"
+    )]
+    Open {
+        /// The store.
+        store: String,
+    },
     /// A role's port is taken, or an address is not this machine's.
     #[error("cannot listen on {address}: {source}")]
     Listen {

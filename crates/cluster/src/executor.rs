@@ -22,8 +22,10 @@ use crate::scheduler::{MESSAGE_BYTES, tls_failed};
 use crate::session::Scheduler;
 use crate::{Error, Result, Stores, Trust};
 
-/// How long an executor waits for its scheduler when it starts.
-const CONNECT: Duration = Duration::from_secs(15);
+/// How long an executor waits for its scheduler when it starts: as long as somebody needs to start that one.
+const CONNECT: Duration = Duration::from_secs(600);
+/// After this it is said that it waits.
+const SOON: Duration = Duration::from_secs(2);
 
 /// What an executor is started with.
 #[derive(Debug)]
@@ -45,11 +47,27 @@ pub struct ExecutorOptions {
     pub memory_limit: Option<usize>,
 }
 
-/// Works until `stop` is done or the process is told to stop, and leaves no shuffle file behind then.
+/// What an executor tells of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExecutorEvent {
+    /// No scheduler answers yet.
+    Waits,
+    /// It serves what came out of it at this address, and asks for work.
+    Works(SocketAddr),
+}
+
+/// Works until `stop` is done or the process is told to stop, and leaves no shuffle file behind then. A scheduler that
+/// is not there yet is waited for.
 ///
 /// # Errors
-/// When the scheduler doesn't answer, or the folder can't be used.
-pub async fn run_executor(options: ExecutorOptions, stop: impl Future<Output = ()>) -> Result<()> {
+/// When the scheduler refuses or doesn't answer for ten minutes, or the folder can't be used.
+pub async fn run_executor(
+    options: ExecutorOptions,
+    tell: impl Fn(ExecutorEvent),
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
+    tokio::pin!(stop);
+    options.stores.may_be_served(&options.trust)?;
     if let Some(address) = options.bind {
         options.trust.may_serve(address)?;
         if address.ip().is_unspecified() {
@@ -57,8 +75,19 @@ pub async fn run_executor(options: ExecutorOptions, stop: impl Future<Output = (
         }
     }
     let scheduler = Scheduler::new(&format!("df://{}", options.scheduler), &options.trust)?;
+    // It is seen at once whether the folder can be used; an executor that is killed while it waits leaves none.
+    drop(private_folder(&options.work_dir)?);
+    match scheduler.wait(SOON).await {
+        Err(Error::Unreachable { .. }) => {
+            tell(ExecutorEvent::Waits);
+            tokio::select! {
+                there = scheduler.wait(CONNECT) => there?,
+                () = &mut stop => return Ok(()),
+            }
+        }
+        there => there?,
+    }
     let folder = private_folder(&options.work_dir)?;
-    scheduler.wait(CONNECT).await?;
     let bind = match options.bind {
         Some(address) => address,
         None => towards(&scheduler)?,
@@ -99,6 +128,7 @@ pub async fn run_executor(options: ExecutorOptions, stop: impl Future<Output = (
         override_create_grpc_client_endpoint: Some(endpoint),
         ..ExecutorProcessConfig::default()
     };
+    tell(ExecutorEvent::Works(SocketAddr::new(bind.ip(), port)));
     tokio::select! {
         ended = start_executor_process(Arc::new(config)) => Ok(ended?),
         () = stop => Ok(()),

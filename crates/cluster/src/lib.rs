@@ -12,6 +12,7 @@ mod certificate;
 mod codec;
 mod error;
 mod executor;
+mod failure;
 mod persistent;
 mod planner;
 mod scheduler;
@@ -23,7 +24,7 @@ mod trust;
 
 pub use certificate::Secrets;
 pub use error::{Error, Result};
-pub use executor::{ExecutorOptions, run_executor};
+pub use executor::{ExecutorEvent, ExecutorOptions, run_executor};
 pub use scheduler::{SchedulerOptions, serve_scheduler};
 pub use session::connect;
 pub use status::{ClusterStatus, ExecutorStatus, QueryStatus, status};

@@ -30,7 +30,7 @@ use futures::stream::{self, StreamExt};
 use tokio::time::{Duration, sleep};
 
 use crate::session::Scheduler;
-use crate::status;
+use crate::{failure, status};
 
 /// How often a query is asked before its failure is believed.
 const ATTEMPTS: u32 = 4;
@@ -82,7 +82,7 @@ impl Question {
             // Whoever lost the scheduler is told so, and not which of its connections broke.
             self.scheduler.introduce().await.map_err(external)?;
             if attempt == ATTEMPTS || !is_loss(&error) {
-                return Err(error);
+                return Err(failure::told(error));
             }
             sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
             attempt += 1;

@@ -6,15 +6,22 @@ use async_trait::async_trait;
 use ballista_core::config::BallistaConfig;
 use ballista_core::planner::{BallistaQueryPlanner, scans_only_information_schema};
 use columna_store::scan::SnapshotTable;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::catalog::{MemTable, Session};
+use datafusion::catalog::{MemTable, Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{Result, TableReference};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::QueryPlanner;
+use datafusion::logical_expr::dml::CopyTo;
 use datafusion::logical_expr::logical_plan::TableScanBuilder;
-use datafusion::logical_expr::{LogicalPlan, TableScan};
+use datafusion::logical_expr::{
+    DmlStatement, Expr, LogicalPlan, TableScan, TableSource, TableType,
+};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
@@ -108,6 +115,16 @@ impl QueryPlanner for Planner {
         if scans_only_information_schema(plan)? {
             return self.here(plan, session).await;
         }
+        // Files and tables of this session's are written here; their rows may come from there.
+        if let LogicalPlan::Copy(CopyTo { input, .. })
+        | LogicalPlan::Dml(DmlStatement { input, .. }) = plan
+        {
+            let rows = self.create_physical_plan(input, session).await?;
+            let scan = TableScanBuilder::new("cluster", Remote::source(rows)).build()?;
+            let plan =
+                plan.with_new_exprs(plan.expressions(), vec![LogicalPlan::TableScan(scan)])?;
+            return self.here(&plan, session).await;
+        }
         let (reads_store, own) = scans(plan)?;
         if !reads_store {
             return self.here(plan, session).await;
@@ -126,6 +143,52 @@ impl QueryPlanner for Planner {
             session: session.session_id().to_owned(),
             plan,
         })))
+    }
+}
+
+/// The rows of a query on the cluster, as a table for what is done with them here.
+#[derive(Debug)]
+struct Remote {
+    rows: Arc<dyn ExecutionPlan>,
+}
+
+impl Remote {
+    fn source(rows: Arc<dyn ExecutionPlan>) -> Arc<dyn TableSource> {
+        provider_as_source(Arc::new(Self { rows }))
+    }
+}
+
+#[async_trait]
+impl TableProvider for Remote {
+    fn schema(&self) -> SchemaRef {
+        self.rows.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Temporary
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
+        _: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let rows = Arc::clone(&self.rows);
+        let Some(projection) = projection else {
+            return Ok(rows);
+        };
+        let schema = rows.schema();
+        let columns = projection.iter().map(|&at| {
+            let name = schema.field(at).name().clone();
+            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(&name, at));
+            (column, name)
+        });
+        Ok(Arc::new(ProjectionExec::try_new(
+            columns.collect::<Vec<_>>(),
+            rows,
+        )?))
     }
 }
 

@@ -49,6 +49,7 @@ pub async fn serve_scheduler(
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
     options.trust.may_serve(options.bind)?;
+    options.stores.may_be_served(&options.trust)?;
     let listen = |source| Error::Listen {
         address: options.bind,
         source,

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use columna_privacy::State;
 use columna_store::scan::SnapshotTable;
 use columna_store::{Snapshot, Store};
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
+
+use crate::{Error, Trust};
 
 /// Stores by their addresses. Cheap to clone.
 #[derive(Clone, Default)]
@@ -33,6 +36,20 @@ impl Stores {
         Self {
             stores: Arc::new(stores),
             snapshots: Arc::default(),
+        }
+    }
+
+    /// Refuses to serve a store with a policy to whoever can connect.
+    pub(crate) fn may_be_served(&self, trust: &Trust) -> crate::Result<()> {
+        let mut guarded = self
+            .stores
+            .iter()
+            .filter(|store| State::own_policy(store.url()).is_some());
+        match guarded.next() {
+            Some(store) if !trust.has_token() => Err(Error::Open {
+                store: store.url().to_owned(),
+            }),
+            _ => Ok(()),
         }
     }
 

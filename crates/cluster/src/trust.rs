@@ -71,6 +71,11 @@ impl Trust {
         })
     }
 
+    /// Whether only those with a token are served.
+    pub(crate) fn has_token(&self) -> bool {
+        self.token.is_set()
+    }
+
     /// Whether connections are encrypted.
     pub(crate) fn is_encrypted(&self) -> bool {
         self.tls.is_some()

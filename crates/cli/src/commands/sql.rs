@@ -22,10 +22,14 @@ use crate::sql::script::Script;
 pub(crate) fn run(args: &SqlArgs, settings: &Settings) -> Result<(), CliError> {
     // Scripts are read before anything is opened: a wrong file name should not cost a wait.
     let scripts = scripts(args, settings)?;
-    let mut session = open(args, settings)?;
+    let store = match &args.store {
+        None if args.cluster.is_given() => super::cluster::store(&args.cluster)?,
+        named => named.clone(),
+    };
+    let mut session = open(args, store.as_deref(), settings)?;
     let outcome = match &scripts {
         Some(scripts) => run_scripts(&mut session, scripts),
-        None => prompt(&mut session, args),
+        None => prompt(&mut session, args, store.as_deref()),
     };
     session.close();
     outcome
@@ -62,18 +66,18 @@ fn scripts(args: &SqlArgs, settings: &Settings) -> Result<Option<Vec<(String, St
     }
 }
 
-fn open(args: &SqlArgs, settings: &Settings) -> Result<Session, CliError> {
+fn open(args: &SqlArgs, store: Option<&str>, settings: &Settings) -> Result<Session, CliError> {
     let runtime = super::runtime(args.threads)?;
     let (context, snapshot) = runtime.block_on(async {
         let mut options = SessionOptions {
-            access: access(&args.access, args.store.as_deref())?,
+            access: access(&args.access, store)?,
             memory_limit: args.memory_limit,
             threads: args.threads,
             ..SessionOptions::default()
         };
         let mut snapshot: Option<Snapshot> = None;
         let mut store_of_cohorts = None;
-        if let Some(url) = &args.store {
+        if let Some(url) = store {
             let store = super::open(url).await?;
             let found = store
                 .snapshot(args.snapshot)
@@ -134,7 +138,7 @@ fn run_scripts(session: &mut Session, scripts: &[(String, String)]) -> Result<()
     Ok(())
 }
 
-fn prompt(session: &mut Session, args: &SqlArgs) -> Result<(), CliError> {
+fn prompt(session: &mut Session, args: &SqlArgs, store: Option<&str>) -> Result<(), CliError> {
     session.interactive = true;
     let history =
         match state_folder().filter(|_| !args.no_history && !session.engine.is_restricted()) {
@@ -144,7 +148,7 @@ fn prompt(session: &mut Session, args: &SqlArgs) -> Result<(), CliError> {
                 History::off()
             }),
         };
-    let store = match (&args.store, &session.snapshot) {
+    let store = match (store, &session.snapshot) {
         (Some(url), Some(snapshot)) => format!("{url}, snapshot {}", snapshot.version()),
         _ => "no store".to_owned(),
     };

@@ -187,6 +187,35 @@ fn errors_come_in_seconds_and_say_what_to_do() {
     );
 }
 
+/// Rows come from the cluster, and files and tables of the session are written by the client.
+#[test]
+fn what_is_done_with_rows_is_done_by_the_client() {
+    let folder = folder();
+    let (_scheduler, address) = scheduler();
+    let _executor = executor(&address, &folder.path().join("work"));
+    let out = text(&folder.path().join("out.csv"));
+    let asked = ask(
+        &address,
+        &format!(
+            "CREATE TABLE kept (n BIGINT); \
+             INSERT INTO kept SELECT count(*) FROM person; \
+             INSERT INTO kept SELECT count(DISTINCT person_id) FROM condition_occurrence; \
+             COPY (SELECT n FROM kept UNION ALL SELECT count(*) FROM person ORDER BY 1) TO '{out}' STORED AS CSV; \
+             SELECT count(*) AS kept FROM kept WHERE n > 0"
+        ),
+    )
+    .ok();
+    assert!(asked.contains("{\"kept\":2}"), "{asked}");
+    let written = std::fs::read_to_string(out).expect("written");
+    assert_eq!(written.matches("300\n").count(), 2, "{written}");
+
+    let failed = ask(
+        &address,
+        "SELECT sum(1 / (year_of_birth - year_of_birth)) FROM person",
+    );
+    failed.fails(1, "error: Divide by zero");
+}
+
 /// A study with groups, windows, models and joins with its own tables.
 const STUDY: &str = "\
 title: Diabetes and readmission
@@ -346,6 +375,9 @@ fn machines_share_a_folder_with_token_and_certificate() {
         there = ask();
     }
     assert_eq!(there.ok(), here);
+    // The file names the store, too.
+    let of_file = columna(&[&["sql", "--cluster-config", &config], &question[..]].concat());
+    assert_eq!(of_file.ok(), here);
 
     // Without the certificate, and with the file open to others.
     let token = std::fs::read_to_string(&config).expect("the file");

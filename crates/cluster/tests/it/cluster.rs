@@ -62,7 +62,9 @@ impl Cluster {
                 memory_limit: Some(256 << 20),
             };
             roles.push(tokio::spawn(async move {
-                run_executor(options, std::future::pending()).await.unwrap();
+                run_executor(options, |_| (), std::future::pending())
+                    .await
+                    .unwrap();
             }));
         }
         Self {

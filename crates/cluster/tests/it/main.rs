@@ -12,6 +12,7 @@
 )]
 mod fixture;
 
+mod attacks;
 mod cluster;
 mod same_answers;
 mod trust;

@@ -76,7 +76,7 @@ async fn other_machines_are_served_under_a_certificate_only() {
         memory_limit: None,
     };
     assert!(matches!(
-        run_executor(options, std::future::pending()).await,
+        run_executor(options, |_| (), std::future::pending()).await,
         Err(Error::NotEncrypted { .. })
     ));
     let nobody = connect("df://127.0.0.1:1", &local(), SessionOptions::default()).await;

@@ -11,9 +11,9 @@ mod roles;
 mod status;
 
 #[cfg(not(feature = "cluster"))]
-pub(crate) use left_out::{run, session};
+pub(crate) use left_out::{run, session, store};
 #[cfg(feature = "cluster")]
-pub(crate) use roles::{run, session};
+pub(crate) use roles::{run, session, store};
 
 #[cfg(not(feature = "cluster"))]
 mod left_out {
@@ -32,6 +32,10 @@ mod left_out {
         _cluster: &ClientArgs,
         _options: SessionOptions,
     ) -> Result<SessionContext, CliError> {
+        Err(absent())
+    }
+
+    pub(crate) fn store(_cluster: &ClientArgs) -> Result<Option<String>, CliError> {
         Err(absent())
     }
 

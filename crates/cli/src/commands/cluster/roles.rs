@@ -7,7 +7,8 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use columna_cluster::{
-    ExecutorOptions, SchedulerOptions, Stores, Trust, connect, run_executor, serve_scheduler,
+    ExecutorEvent, ExecutorOptions, SchedulerOptions, Stores, Trust, connect, run_executor,
+    serve_scheduler,
 };
 use columna_query::SessionOptions;
 use datafusion::prelude::SessionContext;
@@ -40,7 +41,14 @@ pub(crate) fn run(command: ClusterCommand, settings: &Settings) -> Result<(), Cl
             } => {
                 let file = shared(&role)?;
                 let scheduler = scheduler.unwrap_or_else(|| file.address());
-                execute(&file, executor, scheduler, bind, until_stdin_closes).await
+                execute(
+                    &file,
+                    executor,
+                    scheduler,
+                    bind,
+                    (until_stdin_closes, settings),
+                )
+                .await
             }
             ClusterCommand::Status { client, json } => {
                 let (url, trust) = scheduler_of(&client)?;
@@ -91,6 +99,12 @@ fn scheduler_of(client: &ClientArgs) -> Result<(String, Trust), CliError> {
         .clone()
         .unwrap_or_else(|| format!("df://{}", file.address()));
     Ok((url, file.trust(false)?))
+}
+
+/// The store of a cluster's file, for those who name none.
+pub(crate) fn store(client: &ClientArgs) -> Result<Option<String>, CliError> {
+    let file = ClusterFile::read(client.cluster_config.as_deref())?;
+    Ok(file.stores.into_iter().next())
 }
 
 /// What the file says, with the options in place of it.
@@ -172,7 +186,7 @@ async fn execute(
     executor: ExecutorArgs,
     scheduler: String,
     bind: Option<SocketAddr>,
-    until_stdin_closes: bool,
+    (until_stdin_closes, settings): (bool, &Settings),
 ) -> Result<(), CliError> {
     let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
     let options = ExecutorOptions {
@@ -197,7 +211,25 @@ async fn execute(
             std::future::pending::<()>().await;
         }
     };
-    run_executor(options, stop)
+    let (vcores, at) = (options.vcores, options.scheduler.clone());
+    let tell = |event| {
+        // Those of `columna cluster local` are told of by their parent.
+        if settings.quiet || until_stdin_closes {
+            return;
+        }
+        let mut out = std::io::stderr();
+        let _ = match event {
+            ExecutorEvent::Waits => writeln!(
+                out,
+                "no scheduler answers at df://{at} yet; waiting for it; Ctrl-C ends"
+            ),
+            ExecutorEvent::Works(address) => writeln!(
+                out,
+                "executor at {address} works for df://{at}, {vcores} parts of queries at once; Ctrl-C ends"
+            ),
+        };
+    };
+    run_executor(options, tell, stop)
         .await
         .map_err(|error| CliError::engine(&error))
 }
