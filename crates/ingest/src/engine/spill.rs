@@ -223,10 +223,19 @@ impl Runs {
     }
 }
 
+/// A table's runs go when the table is written, so that those of the others have their room.
+impl Drop for Runs {
+    fn drop(&mut self) {
+        // What cannot be removed now goes with the folder.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+    use arrow::array::{ArrayRef, Int64Array};
 
     #[test]
     fn folders_go_away() {
@@ -245,5 +254,24 @@ mod tests {
         drop(other);
         drop(folder);
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn runs_go_when_they_are_not_needed() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = SpillFolder::new(&parent.path().join("store").to_string_lossy());
+        let batch = RecordBatch::try_from_iter([(
+            "person_id",
+            Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef,
+        )])
+        .unwrap();
+        let run = (3, [Ok(batch.clone())].into_iter());
+        let runs = Runs::write(&folder, &batch.schema(), [run].into_iter()).unwrap();
+        let mut read = runs.read(3).unwrap().unwrap();
+        let path = runs.path.clone();
+        assert!(path.exists());
+        assert_eq!(read.next().unwrap().unwrap(), batch);
+        drop(runs);
+        assert!(!path.exists());
     }
 }

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::analyses::{Context, analyses};
 use super::cohorts::{cohorts, sets};
 use super::covariates::covariates;
 use super::decode::{Decoder, Located};
 use super::design::{design, outcomes, propensity, time_at_risk};
+use super::listed::{Context, analyses};
 use super::references::check;
 use super::{Outputs, Spec, words};
 use crate::error::{Error, Result};

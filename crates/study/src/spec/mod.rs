@@ -5,6 +5,7 @@ mod cohorts;
 mod covariates;
 pub(crate) mod decode;
 mod design;
+mod listed;
 mod load;
 mod references;
 pub(crate) mod words;
