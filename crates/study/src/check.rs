@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::frame;
 use crate::problem::{Problem, Spot, nearest};
 use crate::spec::{ConceptSet, CovariateSource, Domain, Kind, Source, Study};
+use crate::steps::cohort::NO_DEFINITIONS;
 use crate::steps::statements::{ask, has_table};
 use crate::yaml::{self, Node, Value};
 
@@ -219,7 +220,7 @@ pub async fn check(study: &Study, ctx: &SessionContext) -> Result<()> {
                     checker.note(
                         at,
                         &path,
-                        "this build cannot run OHDSI cohort definitions".to_owned(),
+                        NO_DEFINITIONS.to_owned(),
                         Some("define the cohort by `sql`".to_owned()),
                     );
                 }

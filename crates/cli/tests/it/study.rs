@@ -365,6 +365,16 @@ fn a_role_with_pseudonyms_and_shifted_dates_counts_the_same_events() {
     fs::write(&spec, other).expect("written");
     run(&spec, &path("other"), &[]).fails(1, "persons have other numbers");
     run(&spec, &path("other"), &role).ok();
+    // What a role does not see is a mistake in a specification.
+    let born = SPEC.replace(
+        "count(*) AS n FROM population",
+        "max(day_of_birth) AS n FROM person",
+    );
+    fs::write(&spec, born).expect("written");
+    let (file, store_url) = (text(&spec), store());
+    let validate = ["study", "validate", &file, "--store", &store_url];
+    columna(&validate).ok();
+    columna(&[&validate[..], &role[..]].concat()).fails(2, "day_of_birth");
     // A role without rows is told so, not once for every step.
     let groups = columna(&[
         "privacy",

@@ -14,6 +14,9 @@ use crate::spec::{Cohort, Source};
 /// An entry: person, first and last day.
 pub(crate) type Entry = (i64, i32, i32);
 
+/// Why a cohort by definition cannot be had where the function for it is missing.
+pub(crate) const NO_DEFINITIONS: &str = "OHDSI cohort definitions cannot be run here: they need the whole store, and a role sees a part of it";
+
 /// The entries of a cohort in order of person and date; `pseudonyms` tell whose numbers the persons have.
 pub(crate) async fn build(
     ctx: &SessionContext,
@@ -52,9 +55,7 @@ pub(crate) async fn build(
             if !ctx.state().table_functions().contains_key("cohort") {
                 return Err(Error::Step {
                     step,
-                    message:
-                        "this build cannot run OHDSI cohort definitions; define the cohort by `sql`"
-                            .to_owned(),
+                    message: format!("{NO_DEFINITIONS}; define the cohort by `sql`"),
                 });
             }
             let file = folder.join(path).display().to_string().replace('\'', "''");

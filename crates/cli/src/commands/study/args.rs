@@ -14,7 +14,7 @@ pub(crate) enum StudyCommand {
     /// Write a commented specification to start from, and the schema that lets an editor check it
     Init(InitArgs),
     /// Check a specification, and with a store its tables, columns and concepts too, without running it
-    Validate(ValidateArgs),
+    Validate(Box<ValidateArgs>),
     /// Run a study into a folder: tables, figures and a report
     Run(Box<RunArgs>),
     /// Write the report of a run again
@@ -47,6 +47,9 @@ pub(crate) struct ValidateArgs {
     /// Print the mistakes as JSON on standard output
     #[arg(long)]
     pub(crate) json: bool,
+    /// Who will run it: only what they see is there
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
 }
 
 /// Arguments of `columna study run`.

@@ -144,6 +144,7 @@ fn print_json(value: &serde_json::Value) -> Result<(), CliError> {
 fn validate(args: &ValidateArgs, settings: &Settings) -> Result<(), CliError> {
     let study = load(&args.specification, settings, args.json)?;
     if let Some(url) = &args.store {
+        let access = access_to_rows(&args.access, url)?;
         let runtime = super::runtime(None)?;
         runtime.block_on(async {
             let store = super::open(url).await?;
@@ -154,6 +155,7 @@ fn validate(args: &ValidateArgs, settings: &Settings) -> Result<(), CliError> {
             let options = SessionOptions {
                 store: Some(store),
                 snapshot: Some(snapshot.version()),
+                access,
                 ..SessionOptions::default()
             };
             let ctx = session(options, &snapshot, &ClientArgs::default()).await?;
