@@ -29,6 +29,9 @@ pub(crate) struct Cli {
     /// No progress on standard error
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+    /// Where keys are, of pseudonyms and of encrypted stores: a private FILE, `env:NAME` or `command:PROGRAM ARGUMENTS`
+    #[arg(long, value_name = "SOURCE", env = "COLUMNA_KEYS", global = true)]
+    pub(crate) keys: Option<String>,
     /// What to do
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -189,15 +192,26 @@ pub(crate) struct IngestArgs {
     /// Its project; may be left out where the role has only one
     #[arg(long, value_name = "NAME", requires = "pseudonymize")]
     pub(crate) project: Option<String>,
-    /// Where the project's key is: a private FILE, `env:NAME` or `command:PROGRAM ARGUMENTS`
-    #[arg(long, value_name = "SOURCE", env = "COLUMNA_KEYS")]
-    pub(crate) keys: Option<String>,
+    #[command(flatten)]
+    pub(crate) encrypt: EncryptArgs,
     /// How many threads; all cores unless told
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub(crate) threads: Option<usize>,
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What of a new store is encrypted.
+#[derive(Debug, Args)]
+pub(crate) struct EncryptArgs {
+    /// Encrypt a new store's files, now and in all later writes: `all`, `persons` (all but vocabularies), a kind such as
+    /// `@clinical`, an identifier class such as `direct` or `free_text`, TABLE or TABLE.COLUMN, with commas
+    #[arg(long = "encrypt", value_name = "WHAT", value_delimiter = ',')]
+    pub(crate) parts: Vec<String>,
+    /// The name of the key in `--keys`; its newest version encrypts
+    #[arg(long = "encryption-key", value_name = "NAME", default_value = "store")]
+    pub(crate) key: String,
 }
 
 /// The store that a command works on.
@@ -356,6 +370,18 @@ pub(crate) enum StoreCommand {
         /// Only say what would be removed
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Change what is encrypted, or under which key, and rewrite the files that were written otherwise
+    Encrypt {
+        #[command(flatten)]
+        store: StoreArg,
+        /// What: `all`, `persons` (all but vocabularies), a kind such as `@clinical`, an identifier class such as `direct`
+        /// or `free_text`, TABLE or TABLE.COLUMN; `none` decrypts everything
+        #[arg(value_name = "WHAT", value_delimiter = ',', required = true)]
+        parts: Vec<String>,
+        /// The name of the key in `--keys`; its newest version encrypts
+        #[arg(long = "encryption-key", value_name = "NAME", default_value = "store")]
+        key: String,
     },
     /// Let other engines read the newest snapshot as tables of theirs
     Publish {

@@ -26,7 +26,8 @@ fn main() -> ExitCode {
     columna_study::schedule::end_with_runner();
     let cli = Cli::parse();
     let settings = Settings::detect(cli.colour, cli.quiet);
-    match run(cli.command, &settings) {
+    let keys = commands::keys::set(cli.keys.as_deref());
+    match keys.and_then(|()| run(cli.command, &settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error.print(&mut stderr(), settings.colour_err);

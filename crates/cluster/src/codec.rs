@@ -75,6 +75,11 @@ impl LogicalExtensionCodec for Codec {
                 "`{name}` exists in this session only and cannot go to the cluster: write its query where it is used, or leave out `--cluster`"
             );
         };
+        if table.is_encrypted() {
+            return plan_err!(
+                "table `{name}` is encrypted, and Ballista's plans carry no keys to its executors: leave out `--cluster`"
+            );
+        }
         let named = Named {
             store: table.store().url(),
             snapshot: self.snapshot,

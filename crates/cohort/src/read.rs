@@ -8,8 +8,7 @@ use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type};
 use columna_store::{FileEntry, Snapshot, Store};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
-    RowFilter,
+    ArrowPredicateFn, ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowFilter,
 };
 use parquet::file::statistics::Statistics;
 use rayon::prelude::*;
@@ -127,7 +126,7 @@ fn read_groups<T>(
 
 /// A file's footer.
 pub(crate) fn metadata(store: &Store, file: &FileEntry) -> Result<ArrowReaderMetadata> {
-    ArrowReaderMetadata::load(&store.open_file(file)?, ArrowReaderOptions::new())
+    ArrowReaderMetadata::load(&store.open_file(file)?, store.reader_options(file)?)
         .map_err(|e| Error::parquet(&file.path, e))
 }
 

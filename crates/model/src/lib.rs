@@ -1,10 +1,12 @@
 //! OMOP CDM table definitions, identifier classes and clinical time.
 
+mod class;
 mod omop;
 pub mod progress;
 mod table;
 pub mod time;
 
+pub use class::{IDENTIFIER_CLASSES, identifier_class, table_of_any_version};
 pub use omop::{CdmVersion, detect_version, table, table_in, tables};
 pub use table::{ColumnDef, ColumnType, IdentifierClass, TableDef, TableKind};
 pub use time::Day;

@@ -71,6 +71,7 @@ fn ours(error: &DataFusionError) -> bool {
     match error {
         DataFusionError::External(inner) => {
             inner.is::<crate::Error>()
+                || matches!(inner.downcast_ref(), Some(columna_store::Error::Key { .. }))
                 || inner.is::<crate::ledger::Error>()
                 || inner.is::<crate::disclosure::Error>()
                 || inner.is::<crate::dp::Error>()

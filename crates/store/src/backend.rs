@@ -13,7 +13,11 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use tokio::io::AsyncWriteExt;
 
+use parquet::encryption::decrypt::FileDecryptionProperties;
+
 use crate::bridge::{blocking, wait};
+use crate::encryption::{FileKey, FileKeys};
+use crate::manifest::FileEntry;
 use crate::{Error, Result};
 
 /// Where a store's bytes live. Paths are relative to the store and use `/`.
@@ -24,6 +28,8 @@ pub(crate) struct Backend {
     /// The folder, when it is one: written through the file system, because object_store never fsyncs.
     local: Option<Arc<PathBuf>>,
     url: String,
+    /// Where the keys of encrypted files are, if anybody said so.
+    keys: Option<Arc<dyn FileKeys>>,
 }
 
 /// A file found by listing.
@@ -60,6 +66,7 @@ impl Backend {
             prefix,
             url: folder.display().to_string(),
             local: Some(Arc::new(folder)),
+            keys: None,
         })
     }
 
@@ -82,7 +89,31 @@ impl Backend {
             prefix,
             local: None,
             url,
+            keys: None,
         }
+    }
+
+    /// The same place, with keys for its encrypted files.
+    pub(crate) fn with_keys(mut self, keys: Arc<dyn FileKeys>) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    pub(crate) fn keys(&self) -> Option<&dyn FileKeys> {
+        self.keys.as_deref()
+    }
+
+    /// What Parquet needs to read a file; none for a file that is not encrypted.
+    pub(crate) fn decryption(
+        &self,
+        file: &FileEntry,
+    ) -> Result<Option<Arc<FileDecryptionProperties>>> {
+        let Some(encryption) = &file.encryption else {
+            return Ok(None);
+        };
+        FileKey::new(&encryption.key, self.keys(), &file.path)?
+            .to_read(&encryption.columns)
+            .map(Some)
     }
 
     pub(crate) fn object_store(&self) -> Arc<dyn ObjectStore> {

@@ -165,7 +165,7 @@ impl Buckets {
         persons: &mut dyn Iterator<Item = i64>,
         target: u64,
     ) -> Result<()> {
-        let sample = Sample::take(persons, target)?;
+        let sample = Sample::take(None, persons, target)?;
         let pieces = sample.pieces(target);
         let first = BucketRange {
             persons: pieces.first().map_or(0, |p| p.1),
@@ -178,16 +178,17 @@ impl Buckets {
         Ok(())
     }
 
-    /// Makes room for persons beyond the largest known one. They fill the last bucket up, then open new ones.
+    /// Makes room for persons beyond `known`, the largest one until now. They fill the last bucket up, then open new ones.
     pub(crate) fn extend(
         &mut self,
+        known: Option<i64>,
         beyond: &mut dyn Iterator<Item = i64>,
         target: u64,
     ) -> Result<()> {
         let Some(last) = self.ranges.last_mut() else {
             return Err(Error::engine("a store without buckets"));
         };
-        let sample = Sample::take(beyond, target)?;
+        let sample = Sample::take(known, beyond, target)?;
         let total = last.persons.saturating_add(sample.total);
         if total <= target.saturating_add(target / 2) {
             last.persons = total;
@@ -265,6 +266,15 @@ impl Buckets {
     }
 }
 
+/// Where a range may begin that has this person and not the one before: halfway, for a snapshot says it to whoever
+/// can read the folder, and need not name a person. Where numbers leave no gap, it does.
+fn between(before: Option<i64>, person: i64) -> i64 {
+    before.map_or(person, |before| {
+        let gap = person.saturating_sub(before);
+        before.saturating_add(gap / 2 + gap % 2)
+    })
+}
+
 /// Every so-many-th of a sorted list of persons, enough to divide it evenly without holding it.
 pub(crate) struct Sample {
     kept: Vec<i64>,
@@ -273,15 +283,21 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// Samples persons, which come sorted and distinct.
-    pub(crate) fn take(persons: &mut dyn Iterator<Item = i64>, target: u64) -> Result<Self> {
+    /// Samples persons, which come sorted and distinct, by a number up to each that is no other's.
+    /// `before` is the last person before them.
+    pub(crate) fn take(
+        before: Option<i64>,
+        persons: &mut dyn Iterator<Item = i64>,
+        target: u64,
+    ) -> Result<Self> {
         let mut sample = Self {
             kept: Vec::new(),
             step: (target / 64).max(1),
             total: 0,
         };
-        let mut previous = None;
+        let mut previous = before;
         for person in persons {
+            let before = previous;
             if previous.is_some_and(|p| p >= person) {
                 return Err(Error::engine(
                     "persons for buckets are not sorted and distinct",
@@ -289,7 +305,7 @@ impl Sample {
             }
             previous = Some(person);
             if sample.total.is_multiple_of(sample.step) {
-                sample.kept.push(person);
+                sample.kept.push(between(before, person));
             }
             sample.total += 1;
         }
@@ -311,7 +327,7 @@ impl Sample {
         (stay, rest)
     }
 
-    /// Divides the persons into ranges of about `target`: each one's first person and size.
+    /// Divides the persons into ranges of about `target`: where each one begins, and its size.
     pub(crate) fn pieces(&self, target: u64) -> Vec<(i64, u64)> {
         if self.kept.is_empty() {
             return Vec::new();
@@ -349,12 +365,12 @@ mod tests {
         let buckets = divided((0..1000).map(|i| i * 7), 100);
         assert_eq!(buckets.len(), 10);
         assert!(buckets.iter().all(|r| r.persons == 100));
-        assert_eq!(buckets.split_points()[0], 700);
+        assert_eq!(buckets.split_points()[0], 697, "between two persons");
         assert_eq!(buckets.bucket_of(-5), BucketId(0));
-        assert_eq!(buckets.bucket_of(699), BucketId(0));
+        assert_eq!(buckets.bucket_of(693), BucketId(0));
         assert_eq!(buckets.bucket_of(700), BucketId(1));
         assert_eq!(buckets.bucket_of(i64::MAX), BucketId(9));
-        assert!(buckets.holds(BucketId(1), 700, 1399));
+        assert!(buckets.holds(BucketId(1), 700, 1393));
         assert!(!buckets.holds(BucketId(1), 700, 1400));
     }
 
@@ -370,9 +386,9 @@ mod tests {
     fn later_persons_fill_the_last_bucket_then_open_new_ones() {
         let mut buckets = divided(0..250, 100);
         let before = buckets.split_points();
-        buckets.extend(&mut (1000..1010), 100).unwrap();
+        buckets.extend(Some(249), &mut (1000..1010), 100).unwrap();
         assert_eq!(buckets.split_points(), before);
-        buckets.extend(&mut (2000..2300), 100).unwrap();
+        buckets.extend(Some(1009), &mut (2000..2300), 100).unwrap();
         assert_eq!(buckets.split_points()[..before.len()], before[..]);
         assert!(buckets.len() > before.len() + 2);
         assert!(buckets.iter().all(|r| (50..=150).contains(&r.persons)));

@@ -7,6 +7,7 @@ use columna_model::BucketId;
 
 use crate::backend::Put;
 use crate::buckets::Buckets;
+use crate::encryption::Encryption;
 use crate::manifest::{self, FileEntry, TableVersion};
 use crate::operation::{Delivery, Operation};
 use crate::snapshot::{self, Body, Snapshot, TableRef};
@@ -29,6 +30,8 @@ pub(crate) struct Change {
     /// Buckets in which no other change of any table may come between.
     pub(crate) guarded: BTreeSet<BucketId>,
     pub(crate) deliveries: Vec<Delivery>,
+    /// What is encrypted from now on, if that changes.
+    pub(crate) encryption: Option<Option<Encryption>>,
 }
 
 /// Commits a change made on top of `base`.
@@ -93,6 +96,10 @@ fn conflict(winner: &Snapshot, what: String) -> Error {
 fn overlap(from: &Snapshot, to: &Snapshot, change: &Change) -> Option<String> {
     if change.buckets.is_some() && from.buckets() != to.buckets() {
         return Some("the buckets".to_owned());
+    }
+    // Files are written as one snapshot says, and would stay so under another.
+    if from.encryption() != to.encryption() || change.encryption.is_some() {
+        return Some("what is encrypted".to_owned());
     }
     let tables: BTreeSet<&String> = from
         .table_versions()
@@ -199,6 +206,15 @@ fn put_together(head: &Snapshot, change: &Change, operation: &Operation) -> Resu
         });
         tables.insert(name, Arc::new(TableVersion::new(spec, files)));
     }
+    let encryption = match &change.encryption {
+        Some(changed) => changed.clone(),
+        None => head.encryption().cloned(),
+    };
+    let files = tables.values().flat_map(|t| &t.files);
+    body.encrypt(
+        encryption,
+        files.into_iter().any(|f| f.encryption.is_some()),
+    );
     Ok((body, tables))
 }
 

@@ -197,7 +197,7 @@ fn persons_in(tx: &Transaction, base: &Snapshot, bucket: BucketId) -> Result<Vec
             continue;
         };
         for file in table.files_in(Some(bucket)) {
-            each_value(tx.store().backend(), &file.path, key, |person| {
+            each_value(tx.store().backend(), file, key, |person| {
                 if persons.last() != Some(&person) {
                     persons.push(person);
                 }
@@ -219,7 +219,8 @@ fn plan(ranges: &[BucketRange], persons: &[Vec<i64>], target: u64) -> Result<Vec
     while at < ranges.len() {
         let from = ranges[at].from;
         if count(at) > target.saturating_mul(2) {
-            let pieces = Sample::take(&mut persons[at].iter().copied(), target)?.pieces(target);
+            let pieces =
+                Sample::take(None, &mut persons[at].iter().copied(), target)?.pieces(target);
             // The first piece begins where the bucket did, not with its first person.
             let bounds = pieces.iter().enumerate();
             let pieces = bounds

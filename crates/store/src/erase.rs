@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::bridge::blocking;
 use crate::leaving::{Domain, Leaving};
 use crate::operation::Operation;
-use crate::run_reader::{open, reader};
+use crate::run_reader::reader;
 use crate::store::Store;
 use crate::table_spec::TableSpec;
 use crate::transaction::Transaction;
@@ -195,8 +195,7 @@ fn keys_of(tx: &Transaction, table: &str, person: i64) -> Result<Vec<i64>> {
     };
     let mut keys = Vec::new();
     for file in version.files_in(Some(tx.buckets().bucket_of(person))) {
-        let opened = open(tx.store().backend(), &file.path)?;
-        for batch in reader(opened, &file.path, Some(&[key, primary]))? {
+        for batch in reader(tx.store().backend(), file, Some(&[key, primary]))? {
             let batch = batch.map_err(|_| Error::damaged(&file.path, "its rows cannot be read"))?;
             let longs = |name| {
                 batch

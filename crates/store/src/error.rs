@@ -94,6 +94,33 @@ pub enum Error {
         /// What it must be.
         must: &'static str,
     },
+    /// A file is encrypted, and its key is not there, or another one.
+    #[error(
+        "{what} is encrypted under the key `{key}`, and {reason}; give the key's source with `--keys FILE`, \
+         `--keys env:NAME` or `--keys 'command:PROGRAM ARGUMENTS'`, or in COLUMNA_KEYS"
+    )]
+    Key {
+        /// What is encrypted.
+        what: String,
+        /// The key's name and version.
+        key: String,
+        /// Why it cannot be used.
+        reason: String,
+    },
+    /// A word that does not say what to encrypt.
+    #[error("`{part}` cannot be encrypted: {reason}")]
+    EncryptionPart {
+        /// The word.
+        part: String,
+        /// What is wrong with it, and what to write instead.
+        reason: String,
+    },
+    /// Something that an encrypted store cannot do.
+    #[error("{what}")]
+    Encrypted {
+        /// What, and what to do instead.
+        what: String,
+    },
     /// Another writer committed a change to the same part of the store first.
     #[error(
         "another writer was faster: snapshot {version} ({operation}) changed {what}, which this write \
@@ -195,6 +222,9 @@ impl Error {
                 | Self::ColumnType { .. }
                 | Self::Option { .. }
                 | Self::Conflict { .. }
+                | Self::Key { .. }
+                | Self::EncryptionPart { .. }
+                | Self::Encrypted { .. }
         )
     }
 

@@ -3,33 +3,85 @@
 use columna_model::BucketId;
 use serde::{Deserialize, Serialize};
 
+use crate::encryption::{FileEncryption, FileKey, FileKeys, unseal};
 use crate::table_spec::TableSpec;
 use crate::{Error, Result};
 
 /// A data file of a store, never changed once it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "StoredFile", from = "StoredFile")]
 pub struct FileEntry {
     /// Where it is, relative to the store.
     pub path: String,
     /// Its bucket; none where the table is not bucketed.
-    #[serde(
-        with = "bucket_number",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
     pub bucket: Option<BucketId>,
     /// Its rows.
     pub rows: u64,
     /// Its size.
     pub bytes: u64,
-    /// The smallest person in it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The smallest person in it; unknown to those who lack the key of an encrypted person column.
     pub min_person: Option<i64>,
     /// The largest person in it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_person: Option<i64>,
     /// BLAKE3 of its bytes, in hexadecimal.
     pub blake3: String,
+    /// How it is encrypted, if it is.
+    pub encryption: Option<FileEncryption>,
+}
+
+/// An entry as a manifest holds it: without persons that are encrypted.
+#[derive(Clone, Serialize, Deserialize)]
+struct StoredFile {
+    path: String,
+    #[serde(
+        with = "bucket_number",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    bucket: Option<BucketId>,
+    rows: u64,
+    bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    min_person: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_person: Option<i64>,
+    blake3: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    encryption: Option<FileEncryption>,
+}
+
+impl From<FileEntry> for StoredFile {
+    fn from(file: FileEntry) -> Self {
+        let sealed = file
+            .encryption
+            .as_ref()
+            .is_some_and(|e| e.persons.is_some());
+        Self {
+            path: file.path,
+            bucket: file.bucket,
+            rows: file.rows,
+            bytes: file.bytes,
+            min_person: file.min_person.filter(|_| !sealed),
+            max_person: file.max_person.filter(|_| !sealed),
+            blake3: file.blake3,
+            encryption: file.encryption,
+        }
+    }
+}
+
+impl From<StoredFile> for FileEntry {
+    fn from(file: StoredFile) -> Self {
+        Self {
+            path: file.path,
+            bucket: file.bucket,
+            rows: file.rows,
+            bytes: file.bytes,
+            min_person: file.min_person,
+            max_person: file.max_person,
+            blake3: file.blake3,
+            encryption: file.encryption,
+        }
+    }
 }
 
 mod bucket_number {
@@ -72,6 +124,25 @@ impl TableVersion {
             spec,
             files,
         }
+    }
+
+    /// Decrypts the persons of files whose keys are there; those of others stay unknown.
+    pub(crate) fn unseal(&mut self, keys: Option<&dyn FileKeys>) -> Result<()> {
+        for file in &mut self.files {
+            let Some((encryption, sealed)) = file
+                .encryption
+                .as_ref()
+                .and_then(|e| Some((e, e.persons.as_ref()?)))
+            else {
+                continue;
+            };
+            // Who reads the file is told what is missing; who only counts files needs no key.
+            if let Ok(key) = FileKey::new(&encryption.key, keys, &file.path) {
+                let (min, max) = unseal(&key, &file.path, sealed)?;
+                (file.min_person, file.max_person) = (Some(min), Some(max));
+            }
+        }
+        Ok(())
     }
 
     /// The files of a bucket, or of a table that is not bucketed.

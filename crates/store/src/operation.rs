@@ -45,6 +45,11 @@ pub enum Operation {
         /// Buckets that were joined with a neighbour.
         merged: u64,
     },
+    /// Files rewritten, encrypted otherwise than before.
+    Encrypt {
+        /// Files rewritten.
+        files: u64,
+    },
     /// A person's rows removed from every table.
     Erase {
         /// Rows removed.
@@ -62,6 +67,7 @@ impl Operation {
             Self::Append { .. } => "append",
             Self::Replace { .. } => "replace",
             Self::Compact { .. } => "compact",
+            Self::Encrypt { .. } => "encrypt",
             Self::Erase { .. } => "erase",
         }
     }
@@ -89,6 +95,7 @@ impl fmt::Display for Operation {
             Self::Compact { split, merged } => {
                 write!(f, "compact: {split} buckets split, {merged} merged")
             }
+            Self::Encrypt { files } => write!(f, "encrypt: {files} files rewritten"),
             Self::Erase { rows } => write!(f, "erase: {rows} rows removed"),
         }
     }

@@ -10,6 +10,7 @@ use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
+use crate::encryption::{Covered, FileKey};
 use crate::layout::Layout;
 use crate::table_spec::TableSpec;
 use crate::{Error, Result};
@@ -25,6 +26,7 @@ const SAMPLE_ROWS: usize = 4096;
 pub(crate) fn of(
     spec: &TableSpec,
     layout: Layout,
+    encrypted: Option<(&Covered, &FileKey)>,
     first: &RecordBatch,
 ) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(layout.zstd_level).map_err(|e| Error::parquet(&spec.name, e))?;
@@ -53,9 +55,16 @@ pub(crate) fn of(
                 .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
         }
     }
-    for name in spec.person_key.iter().chain(&spec.bloom) {
+    let in_the_clear =
+        |name: &&String| encrypted.is_none_or(|(covered, _)| !covered.has(name.as_str()));
+    // Parquet 59 writes the bloom filters of encrypted columns unencrypted: whoever has the file could try out who is in it.
+    let filtered = spec.person_key.iter().chain(&spec.bloom);
+    for name in filtered.filter(in_the_clear) {
         options = options
             .set_column_bloom_filter_fpp(ColumnPath::from(name.as_str()), BLOOM_FALSE_POSITIVES);
+    }
+    if let Some((covered, key)) = encrypted {
+        options = options.with_file_encryption_properties(key.to_write(covered.columns())?);
     }
     Ok(options.build())
 }

@@ -77,6 +77,16 @@ impl Store {
     /// When a table has a type that Delta does not know, or its log cannot be written.
     pub async fn publish_delta(&self) -> Result<PublishReport> {
         let snapshot = self.snapshot(None).await?;
+        let encrypted = |t: &&TableVersion| t.files.iter().any(|f| f.encryption.is_some());
+        if let Some(table) = snapshot.tables().find(encrypted) {
+            return Err(Error::Encrypted {
+                what: format!(
+                    "table `{}` is encrypted, and no reader of Delta tables can decrypt it: answers leave an encrypted \
+                     store with `columna sql --output FILE`",
+                    table.spec.name
+                ),
+            });
+        }
         let mut tables = Vec::with_capacity(snapshot.tables().len());
         for table in snapshot.tables() {
             tables.push(self.publish_table(&snapshot, table).await?);

@@ -7,7 +7,9 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int64Type, SchemaRef};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 
 use crate::backend::Backend;
 use crate::leaving::{Leaving, staying};
@@ -46,7 +48,7 @@ pub(crate) fn read(
     entry: &FileEntry,
     keep: Keep,
 ) -> Result<Batches<'static>> {
-    let reader = reader(open(backend, &entry.path)?, &entry.path, None)?;
+    let reader = reader(backend, entry, None)?;
     let (path, table, schema) = (
         entry.path.clone(),
         spec.name.clone(),
@@ -65,12 +67,12 @@ pub(crate) fn read(
 
 /// Reads some columns of a file, as they were written; all when none are named. Blocking.
 pub(crate) fn reader(
-    file: File,
-    path: &str,
+    backend: &Backend,
+    entry: &FileEntry,
     columns: Option<&[&str]>,
 ) -> Result<ParquetRecordBatchReader> {
-    let unreadable = |_| Error::damaged(path, "not a Parquet file");
-    let mut builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
+    let unreadable = |_| Error::damaged(&entry.path, "not a Parquet file");
+    let mut builder = builder(backend, entry, open(backend, &entry.path)?)?;
     if let Some(columns) = columns {
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
         builder = builder.with_projection(mask);
@@ -79,6 +81,26 @@ pub(crate) fn reader(
         .with_batch_size(BATCH_ROWS)
         .build()
         .map_err(unreadable)
+}
+
+/// Begins to read a file that was opened.
+pub(crate) fn builder(
+    backend: &Backend,
+    entry: &FileEntry,
+    file: File,
+) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+    let options = options(backend, entry)?;
+    ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+        .map_err(|_| Error::damaged(&entry.path, "not a Parquet file"))
+}
+
+/// How a file is read: with its keys, if it is encrypted.
+pub(crate) fn options(backend: &Backend, entry: &FileEntry) -> Result<ArrowReaderOptions> {
+    let keys = backend.decryption(entry)?;
+    Ok(keys.into_iter().fold(
+        ArrowReaderOptions::new(),
+        ArrowReaderOptions::with_file_decryption_properties,
+    ))
 }
 
 /// Brings a batch into a table's form: its columns in their order, NULL where the batch has none.
@@ -145,12 +167,12 @@ fn kept(
 pub(crate) fn holds_any(
     backend: &Backend,
     table: &str,
-    path: &str,
+    file: &FileEntry,
     leaving: &[Leaving],
 ) -> Result<bool> {
     let columns: Vec<&str> = leaving.iter().flat_map(Leaving::columns).collect();
-    for batch in reader(open(backend, path)?, path, Some(&columns))? {
-        let batch = batch.map_err(|_| Error::damaged(path, "its rows cannot be read"))?;
+    for batch in reader(backend, file, Some(&columns))? {
+        let batch = batch.map_err(|_| Error::damaged(&file.path, "its rows cannot be read"))?;
         if staying(table, leaving, &batch)?.is_some() {
             return Ok(true);
         }
@@ -161,17 +183,17 @@ pub(crate) fn holds_any(
 /// Calls `each` with every value of a column of whole numbers. Blocking.
 pub(crate) fn each_value(
     backend: &Backend,
-    path: &str,
+    file: &FileEntry,
     column: &str,
     mut each: impl FnMut(i64),
 ) -> Result<()> {
-    for batch in reader(open(backend, path)?, path, Some(&[column]))? {
-        let batch = batch.map_err(|_| Error::damaged(path, "its rows cannot be read"))?;
+    for batch in reader(backend, file, Some(&[column]))? {
+        let batch = batch.map_err(|_| Error::damaged(&file.path, "its rows cannot be read"))?;
         let values = batch
             .column_by_name(column)
             .and_then(|c| c.as_primitive_opt::<Int64Type>());
         let values = values.ok_or_else(|| {
-            Error::damaged(path, format!("it has no whole numbers in `{column}`"))
+            Error::damaged(&file.path, format!("it has no whole numbers in `{column}`"))
         })?;
         values.iter().flatten().for_each(&mut each);
     }

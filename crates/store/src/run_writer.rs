@@ -12,6 +12,7 @@ use columna_model::BucketId;
 use parquet::arrow::ArrowWriter;
 
 use crate::backend::{Backend, NewFile};
+use crate::encryption::{Covered, Encryption, FileEncryption, FileKey, KeyId, seal};
 use crate::file_id;
 use crate::layout::Layout;
 use crate::manifest::FileEntry;
@@ -30,6 +31,8 @@ pub(crate) struct RunWriter<'a> {
     backend: &'a Backend,
     spec: &'a TableSpec,
     layout: Layout,
+    /// What of the table is encrypted, and under which key.
+    encryption: Option<(KeyId, Covered)>,
     bucket: Option<BucketId>,
     sort: Vec<usize>,
     person: Option<usize>,
@@ -42,6 +45,7 @@ pub(crate) struct RunWriter<'a> {
 
 struct Open {
     path: String,
+    key: Option<FileKey>,
     writer: ArrowWriter<Hashing>,
 }
 
@@ -50,9 +54,13 @@ impl<'a> RunWriter<'a> {
         backend: &'a Backend,
         spec: &'a TableSpec,
         layout: Layout,
+        encryption: Option<&Encryption>,
         bucket: Option<BucketId>,
     ) -> Result<Self> {
         Ok(Self {
+            encryption: encryption
+                .map(|e| (e.key.clone(), e.covers(spec)))
+                .filter(|(_, covered)| *covered != Covered::Nothing),
             backend,
             layout,
             bucket,
@@ -82,6 +90,7 @@ impl<'a> RunWriter<'a> {
                 self.backend,
                 self.spec,
                 self.layout,
+                self.encryption.as_ref(),
                 self.bucket,
                 batch,
             )?),
@@ -108,7 +117,7 @@ impl<'a> RunWriter<'a> {
     fn end(&self, open: Open) -> Result<FileEntry> {
         let into_inner = open.writer.into_inner();
         let hashing = into_inner.map_err(|e| Error::parquet(&self.spec.name, e))?;
-        let entry = FileEntry {
+        let mut entry = FileEntry {
             path: open.path.clone(),
             bucket: self.bucket,
             rows: self.rows,
@@ -116,7 +125,21 @@ impl<'a> RunWriter<'a> {
             min_person: self.min_person,
             max_person: self.max_person,
             blake3: hashing.hasher.finalize().to_hex().to_string(),
+            encryption: self
+                .encryption
+                .as_ref()
+                .map(|(key, covered)| FileEncryption {
+                    key: key.clone(),
+                    columns: covered.columns().to_vec(),
+                    persons: None,
+                }),
         };
+        if let (Some(key), Some(encryption), Some(person)) =
+            (&open.key, &entry.encryption, &self.spec.person_key)
+            && encryption.covers(person)
+        {
+            seal(key, &mut entry)?;
+        }
         self.backend.finish_file(NewFile {
             path: open.path,
             file: hashing.file,
@@ -187,6 +210,7 @@ fn begin(
     backend: &Backend,
     spec: &TableSpec,
     layout: Layout,
+    encryption: Option<&(KeyId, Covered)>,
     bucket: Option<BucketId>,
     first: &RecordBatch,
 ) -> Result<Open> {
@@ -196,7 +220,13 @@ fn begin(
         folder(&spec.name),
         file_id::new()
     );
-    let options = parquet_options::of(spec, layout, first)?;
+    let key = encryption
+        .map(|(key, _)| FileKey::new(key, backend.keys(), &path))
+        .transpose()?;
+    let encrypted = encryption
+        .zip(key.as_ref())
+        .map(|((_, covered), key)| (covered, key));
+    let options = parquet_options::of(spec, layout, encrypted, first)?;
     let new = backend.create_file(path)?;
     let hashing = Hashing {
         file: new.file,
@@ -206,6 +236,7 @@ fn begin(
     let writer = ArrowWriter::try_new(hashing, first.schema(), Some(options));
     Ok(Open {
         path: new.path,
+        key,
         writer: writer.map_err(|e| Error::parquet(&spec.name, e))?,
     })
 }

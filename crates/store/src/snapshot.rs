@@ -7,13 +7,18 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::buckets::Buckets;
+use crate::encryption::Encryption;
 use crate::layout::Layout;
 use crate::manifest::TableVersion;
 use crate::operation::{Delivery, Operation};
 use crate::{Error, Result};
 
-/// The format that this engine writes, and the newest that it reads.
+/// The format that this engine writes for stores that are not encrypted.
 const FORMAT: u32 = 1;
+
+/// The format of encrypted stores, and the newest that this engine reads: older ones would take files they cannot
+/// read for damaged, and write others in the clear.
+const ENCRYPTED: u32 = 2;
 
 /// A snapshot that another one was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +56,8 @@ pub(crate) struct Body {
     pub(crate) buckets: Buckets,
     pub(crate) tables: BTreeMap<String, TableRef>,
     pub(crate) deliveries: Vec<Delivery>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) encryption: Option<Encryption>,
 }
 
 /// A table of a snapshot.
@@ -96,7 +103,18 @@ impl Body {
             buckets: Buckets::default(),
             tables: BTreeMap::new(),
             deliveries: Vec::new(),
+            encryption: None,
         }
+    }
+
+    /// Sets what is encrypted from this snapshot on. `files` says whether any file is.
+    pub(crate) fn encrypt(&mut self, encryption: Option<Encryption>, files: bool) {
+        self.format = if encryption.is_some() || files {
+            ENCRYPTED
+        } else {
+            FORMAT
+        };
+        self.encryption = encryption;
     }
 
     /// The bytes of the snapshot's file.
@@ -125,11 +143,11 @@ impl Body {
         }
         let Format { format } =
             serde_json::from_str(body).map_err(|_| wrong("it has no format number"))?;
-        if format > FORMAT {
+        if format > ENCRYPTED {
             return Err(Error::NewerFormat {
                 file: file.to_owned(),
                 found: format,
-                known: FORMAT,
+                known: ENCRYPTED,
             });
         }
         serde_json::from_str(body)
@@ -214,6 +232,12 @@ impl Snapshot {
     #[must_use]
     pub fn engine(&self) -> &str {
         &self.inner.body.engine
+    }
+
+    /// What later writes encrypt; none where nothing is to be.
+    #[must_use]
+    pub fn encryption(&self) -> Option<&Encryption> {
+        self.inner.body.encryption.as_ref()
     }
 
     /// How the store lays out its rows.
@@ -319,7 +343,7 @@ mod tests {
     #[test]
     fn a_newer_format_says_so() {
         let mut body = Body::after(None, Layout::default(), Operation::Create);
-        body.format = FORMAT + 1;
+        body.format = ENCRYPTED + 1;
         let bytes = body.encode().unwrap();
         assert!(matches!(
             Body::decode("s", &bytes),

@@ -10,6 +10,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::backend::Backend;
 use crate::buckets::Buckets;
+use crate::encryption::Encryption;
 use crate::layout::Layout;
 use crate::leaving::Leaving;
 use crate::manifest::FileEntry;
@@ -38,6 +39,7 @@ pub struct RunSummary {
 pub(crate) struct Staging {
     backend: Backend,
     layout: Layout,
+    encryption: Option<Encryption>,
     slots: Mutex<BTreeMap<Place, Arc<Mutex<Slot>>>>,
 }
 
@@ -53,10 +55,11 @@ struct Slot {
 }
 
 impl Staging {
-    pub(crate) fn new(backend: Backend, layout: Layout) -> Self {
+    pub(crate) fn new(backend: Backend, layout: Layout, encryption: Option<Encryption>) -> Self {
         Self {
             backend,
             layout,
+            encryption,
             slots: Mutex::default(),
         }
     }
@@ -204,8 +207,7 @@ impl Staging {
         let mut found = false;
         for file in &slot.files {
             let near = slot.leaving.iter().any(|l| l.may_be_in(file));
-            found =
-                found || (near && holds_any(&self.backend, &spec.name, &file.path, &slot.leaving)?);
+            found = found || (near && holds_any(&self.backend, &spec.name, file, &slot.leaving)?);
         }
         if !found {
             slot.leaving.clear();
@@ -269,7 +271,13 @@ impl Staging {
         if runs.is_empty() {
             return Ok(None);
         }
-        let mut writer = RunWriter::new(&self.backend, spec, self.layout, bucket)?;
+        let mut writer = RunWriter::new(
+            &self.backend,
+            spec,
+            self.layout,
+            self.encryption.as_ref(),
+            bucket,
+        )?;
         let written = merge(spec, runs)
             .and_then(|mut merged| merged.try_for_each(|batch| writer.write(&batch?)));
         if let Err(e) = written {

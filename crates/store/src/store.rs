@@ -10,7 +10,10 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use object_store::path::Path;
 
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+
 use crate::backend::{Backend, Put};
+use crate::encryption::FileKeys;
 use crate::layout::Layout;
 use crate::manifest::{self, FileEntry, TableVersion};
 use crate::operation::Operation;
@@ -160,6 +163,12 @@ impl Store {
         }
     }
 
+    /// The same store, with keys for its encrypted files.
+    #[must_use]
+    pub fn with_keys(&self, keys: Arc<dyn FileKeys>) -> Self {
+        Self::with(self.backend().clone().with_keys(keys), self.layout())
+    }
+
     /// Whether there is a store.
     ///
     /// # Errors
@@ -227,7 +236,14 @@ impl Store {
     /// # Errors
     /// When the newest snapshot cannot be read.
     pub async fn begin(&self) -> Result<Transaction> {
-        Ok(Transaction::new(self.clone(), self.snapshot(None).await?))
+        let base = self.snapshot(None).await?;
+        // A writer that cannot read what is there would take an encrypted store for an empty one.
+        for table in base.tables() {
+            for file in table.files.iter().filter(|f| f.encryption.is_some()) {
+                self.backend().decryption(file)?;
+            }
+        }
+        Ok(Transaction::new(self.clone(), base))
     }
 
     /// How this store lays out its rows.
@@ -260,6 +276,14 @@ impl Store {
     /// When the file is missing or cannot be read.
     pub fn open_file(&self, file: &FileEntry) -> Result<fs::File> {
         crate::run_reader::open(self.backend(), &file.path)
+    }
+
+    /// How Parquet's readers open a data file: with its keys, if it is encrypted.
+    ///
+    /// # Errors
+    /// When it is encrypted, and its key is not there or another one.
+    pub fn reader_options(&self, file: &FileEntry) -> Result<ArrowReaderOptions> {
+        crate::run_reader::options(self.backend(), file)
     }
 
     /// Whether the store is a folder of this machine, where opening a file costs next to nothing.
@@ -298,7 +322,9 @@ impl Store {
         let path = manifest::path(hash);
         let bytes = self.inner.backend.read(&path).await?;
         let bytes = bytes.ok_or_else(|| Error::damaged(&path, "it is missing"))?;
-        let table = Arc::new(manifest::decode(hash, &bytes)?);
+        let mut table = manifest::decode(hash, &bytes)?;
+        table.unseal(self.backend().keys())?;
+        let table = Arc::new(table);
         let mut cache = cached();
         if cache.len() >= CACHED_MANIFESTS {
             cache.clear();

@@ -11,6 +11,7 @@ use columna_model::BucketId;
 use crate::bridge::blocking;
 use crate::buckets::Buckets;
 use crate::commit::{self, Change};
+use crate::encryption::Encryption;
 use crate::leaving::Leaving;
 use crate::manifest::FileEntry;
 use crate::operation::{Delivery, Operation};
@@ -35,6 +36,8 @@ pub struct Transaction {
     /// Buckets whose every table this change relies on, not only those that it writes.
     guarded: BTreeSet<BucketId>,
     deliveries: Vec<Delivery>,
+    /// What is encrypted from this change on, if it says so.
+    encryption: Option<Option<Encryption>>,
     staging: Staging,
     /// Whether a snapshot may name the staged files.
     named: AtomicBool,
@@ -47,7 +50,12 @@ impl Transaction {
             .map(|t| (t.spec.name.clone(), t.spec.clone()))
             .collect();
         Self {
-            staging: Staging::new(store.backend().clone(), store.layout()),
+            staging: Staging::new(
+                store.backend().clone(),
+                store.layout(),
+                base.encryption().cloned(),
+            ),
+            encryption: None,
             buckets: base.buckets().clone(),
             opened_to: None,
             specs,
@@ -98,7 +106,7 @@ impl Transaction {
             None if self.buckets.len() == 1 => self.buckets.divide(&mut noted, target)?,
             _ => self
                 .buckets
-                .extend(&mut noted.filter(|&p| Some(p) > known), target)?,
+                .extend(known, &mut noted.filter(|&p| Some(p) > known), target)?,
         }
         self.opened_to = largest;
         Ok(())
@@ -228,6 +236,16 @@ impl Transaction {
         self.staging.settle(&self.specs, &self.buckets)
     }
 
+    /// Sets what is encrypted from this change on. To be called before anything is written.
+    pub(crate) fn encrypt(&mut self, encryption: Option<Encryption>) {
+        self.staging = Staging::new(
+            self.store.backend().clone(),
+            self.store.layout(),
+            encryption.clone(),
+        );
+        self.encryption = Some(encryption);
+    }
+
     /// Removes rows of a table that is not bucketed.
     pub(crate) fn delete_linked(&mut self, table: &str, leaving: Leaving) {
         let base = || self.base_files(table, None);
@@ -281,6 +299,7 @@ impl Transaction {
             cleared: self.cleared.clone(),
             guarded: self.guarded.clone(),
             deliveries: self.deliveries.clone(),
+            encryption: self.encryption.clone(),
         }
     }
 }

@@ -202,7 +202,8 @@ impl Verification {
                     self.report.manifests += 1;
                     // Not from the cache: the file itself is what is verified.
                     let read = match store.backend().read(&path).await? {
-                        Some(bytes) => manifest::decode(&reference.manifest, &bytes),
+                        Some(bytes) => manifest::decode(&reference.manifest, &bytes)
+                            .and_then(|mut t| t.unseal(store.backend().keys()).map(|()| t)),
                         None => Err(Error::damaged(&path, "it is missing")),
                     };
                     let read = match read {

@@ -9,7 +9,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::backend::Backend;
 use crate::manifest::FileEntry;
-use crate::run_reader::{open, reader};
+use crate::run_reader::{builder, open, reader};
 use crate::run_writer::{follows, is_sorted};
 use crate::table_spec::TableSpec;
 use crate::{Error, Result};
@@ -25,12 +25,11 @@ pub(crate) fn check_file(backend: &Backend, spec: &TableSpec, entry: &FileEntry)
     if hash != entry.blake3 {
         return wrong("its content has changed".to_owned());
     }
-    let unreadable = |_| Error::damaged(&entry.path, "not a Parquet file");
     let again = file.try_clone().map_err(|e| Error::io(&entry.path, e))?;
-    let footer = ParquetRecordBatchReaderBuilder::try_new(again).map_err(unreadable)?;
+    let footer = builder(backend, entry, again)?;
     check_schema(spec, entry, footer.schema())?;
     check_footer(spec, entry, &footer)?;
-    check_rows(spec, entry, file)
+    check_rows(backend, spec, entry)
 }
 
 fn measure(file: &mut File, path: &str) -> Result<(u64, String)> {
@@ -108,14 +107,14 @@ fn check_footer(
     Ok(())
 }
 
-fn check_rows(spec: &TableSpec, entry: &FileEntry, file: File) -> Result<()> {
+fn check_rows(backend: &Backend, spec: &TableSpec, entry: &FileEntry) -> Result<()> {
     let wrong = |what: &str| Err(Error::damaged(&entry.path, what));
     let failed = |e| Error::arrow(&spec.name, e);
     let mut rows = 0;
     let mut persons: Option<(i64, i64)> = None;
     let mut last: Option<RecordBatch> = None;
     // Every column is read, so that every page is decoded once.
-    for batch in reader(file, &entry.path, None)? {
+    for batch in reader(backend, entry, None)? {
         let batch = batch.map_err(|_| Error::damaged(&entry.path, "its rows cannot be read"))?;
         rows += batch.num_rows() as u64;
         let order = spec.sort.iter().map(|name| batch.schema().index_of(name));

@@ -1,10 +1,11 @@
 //! `columna info`: what a store holds.
 
+use std::collections::BTreeSet;
 use std::io::{Write, stdout};
 
 use arrow::array::AsArray;
 use columna_query::SessionOptions;
-use columna_store::{Delivery, Snapshot, SnapshotSummary, Store};
+use columna_store::{Delivery, Snapshot, SnapshotSummary, Store, TableVersion};
 use serde::Serialize;
 
 use crate::args::InfoArgs;
@@ -24,6 +25,8 @@ struct Info {
     rows: u64,
     bytes: u64,
     persons: Option<u64>,
+    /// What later writes encrypt, and under which key; none where nothing is.
+    encryption: Option<columna_store::Encryption>,
     buckets: usize,
     tables: Vec<TableInfo>,
     snapshots: Vec<SnapshotSummary>,
@@ -38,6 +41,8 @@ struct TableInfo {
     files: usize,
     /// The column by which the table is bucketed and sorted; none for a table without persons.
     person_key: Option<String>,
+    /// The keys that its files are encrypted under; empty where none is.
+    encrypted: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,6 +92,7 @@ fn gather(
         rows: snapshot.rows(),
         bytes: snapshot.bytes(),
         persons: snapshot.table("person").map(|table| table.rows),
+        encryption: snapshot.encryption().cloned(),
         buckets: snapshot.buckets().len(),
         tables: snapshot
             .tables()
@@ -96,11 +102,27 @@ fn gather(
                 bytes: table.bytes,
                 files: table.files.len(),
                 person_key: table.spec.person_key.clone(),
+                encrypted: keys(table),
             })
             .collect(),
         snapshots,
         deliveries: snapshot.deliveries().iter().map(delivery).collect(),
     }
+}
+
+/// The keys that a table's files are encrypted under, and how much of them is.
+fn keys(table: &TableVersion) -> Vec<String> {
+    let encrypted = table
+        .files
+        .iter()
+        .filter_map(|file| file.encryption.as_ref());
+    let keys: BTreeSet<String> = encrypted
+        .map(|e| match e.columns.len() {
+            0 => e.key.to_string(),
+            columns => format!("{} ({})", e.key, plural(columns as u64, "column")),
+        })
+        .collect();
+    keys.into_iter().collect()
 }
 
 fn delivery(delivery: &Delivery) -> DeliveryInfo {
@@ -114,10 +136,12 @@ fn delivery(delivery: &Delivery) -> DeliveryInfo {
 
 /// The version of the data model, from the table in which OMOP keeps it.
 async fn cdm_version(store: &Store, snapshot: &Snapshot) -> Result<Option<String>, CliError> {
-    if snapshot
-        .table("cdm_source")
-        .is_none_or(|table| table.rows == 0)
-    {
+    // Who has no keys still sees what there is, without a look into the files.
+    let readable = |table: &TableVersion| {
+        let mut files = table.files.iter();
+        table.rows > 0 && files.all(|file| store.reader_options(file).is_ok())
+    };
+    if !snapshot.table("cdm_source").is_some_and(readable) {
         return Ok(None);
     }
     let options = SessionOptions {
@@ -176,8 +200,16 @@ fn text(info: &Info, colour: bool) -> String {
                 "OMOP CDM {version}"
             )),
     );
+    if let Some(encryption) = &info.encryption {
+        text.push_str(&format!(
+            "  encrypts {} under the key {}\n",
+            encryption.parts.join(", "),
+            encryption.key
+        ));
+    }
     text.push_str(&format!("\n{bold}Tables{off}\n"));
-    let rows: Vec<[String; 5]> = info
+    let any = info.tables.iter().any(|table| !table.encrypted.is_empty());
+    let rows: Vec<[String; 6]> = info
         .tables
         .iter()
         .map(|table| {
@@ -187,13 +219,24 @@ fn text(info: &Info, colour: bool) -> String {
                 human_bytes(table.bytes),
                 table.files.to_string(),
                 table.person_key.clone().unwrap_or_else(|| "-".to_owned()),
+                match table.encrypted.as_slice() {
+                    [] if any => "-".to_owned(),
+                    keys => keys.join(", "),
+                },
             ]
         })
         .collect();
     text.push_str(&columns(
-        ["table", "rows", "size", "files", "by person"],
+        [
+            "table",
+            "rows",
+            "size",
+            "files",
+            "by person",
+            if any { "key" } else { "" },
+        ],
         &rows,
-        [false, true, true, true, false],
+        [false, true, true, true, false, false],
     ));
     text.push_str(&format!("\n{bold}Snapshots{off}\n"));
     let rows: Vec<[String; 4]> = info

@@ -6,7 +6,7 @@ use std::path::Path;
 use columna_ingest::{Format, IngestOptions, IngestReport, ingest};
 use columna_store::{Layout, Store};
 
-use crate::args::{IngestArgs, IngestFormatArg};
+use crate::args::{EncryptArgs, IngestArgs, IngestFormatArg};
 use crate::error::CliError;
 use crate::progress::progress;
 use crate::settings::Settings;
@@ -30,8 +30,12 @@ pub(crate) fn run(args: &IngestArgs, settings: &Settings) -> Result<(), CliError
         treatment: super::privacy::pseudonymize::treatment(args)?,
         progress: progress(settings),
     };
-    let report =
-        super::runtime(args.threads)?.block_on(store(&args.source, &args.store.store, &options))?;
+    let report = super::runtime(args.threads)?.block_on(store(
+        &args.source,
+        &args.store.store,
+        &options,
+        Some(&args.encrypt),
+    ))?;
     let mut out = stdout().lock();
     if args.json {
         let text =
@@ -49,6 +53,7 @@ pub(crate) async fn store(
     source: &Path,
     url: &str,
     options: &IngestOptions,
+    encrypt: Option<&EncryptArgs>,
 ) -> Result<IngestReport, CliError> {
     if !source.exists() {
         return Err(
@@ -64,6 +69,10 @@ pub(crate) async fn store(
             .await
             .map_err(engine)?
     };
+    let store = super::keys::unlocked(store);
+    if let Some(encrypt) = encrypt.filter(|e| !e.parts.is_empty()) {
+        super::store::encrypt_new(&store, encrypt).await?;
+    }
     let report = ingest(source, &store, options).await;
     options.progress.finish();
     report.map_err(|error| CliError::engine(&error))

@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod info;
 pub(crate) mod ingest;
+pub(crate) mod keys;
 pub(crate) mod privacy;
 #[cfg(unix)]
 pub(crate) mod schedule;
@@ -39,5 +40,6 @@ pub(crate) fn runtime(threads: Option<usize>) -> Result<Runtime, CliError> {
 pub(crate) async fn open(url: &str) -> Result<Store, CliError> {
     Store::open(url)
         .await
+        .map(keys::unlocked)
         .map_err(|error| CliError::engine(&error))
 }

@@ -1,11 +1,11 @@
-//! `columna store`: compact, erase, verify, vacuum, publish.
+//! `columna store`: compact, erase, verify, vacuum, encrypt, publish.
 
 use std::io::{BufRead, Write, stdin, stdout};
 
 use columna_model::PersonId;
-use columna_store::{Store, VacuumOptions};
+use columna_store::{Encryption, Snapshot, Store, VacuumOptions};
 
-use crate::args::StoreCommand;
+use crate::args::{EncryptArgs, StoreCommand};
 use crate::error::CliError;
 use crate::size::{human_bytes, human_count, plural};
 
@@ -50,6 +50,10 @@ pub(crate) fn run(command: StoreCommand) -> Result<(), CliError> {
                     report.map_err(|error| CliError::engine(&error))?
                 )?)
             }
+            StoreCommand::Encrypt { store, parts, key } => {
+                let store = super::open(&store.store).await?;
+                encrypt(&store, &EncryptArgs { parts, key }).await
+            }
             StoreCommand::Publish { store, delta: _ } => {
                 publish(&super::open(&store.store).await?).await
             }
@@ -69,6 +73,64 @@ async fn publish(store: &Store) -> Result<(), CliError> {
 async fn publish(_store: &Store) -> Result<(), CliError> {
     Err(CliError::usage("this build cannot publish Delta tables")
         .hint("build with `cargo build --release --features delta`"))
+}
+
+/// What options ask to encrypt, under the newest version of the key that they name.
+fn encryption(args: &EncryptArgs, snapshot: &Snapshot) -> Result<Encryption, CliError> {
+    let Some(keys) = super::keys::of_stores() else {
+        return Err(CliError::usage(format!(
+            "encrypting takes a key `{}`, and no keys were given",
+            args.key
+        ))
+        .hint(format!(
+            "make one with `columna privacy key new {} > keys && chmod 600 keys`, keep it elsewhere than the store, and add `--keys keys`",
+            args.key
+        )));
+    };
+    Encryption::new(&args.parts, &keys, &args.key, Some(snapshot))
+        .map_err(|error| CliError::engine(&error))
+}
+
+/// Sets what of a new store is encrypted, before anything is written to it.
+pub(crate) async fn encrypt_new(store: &Store, args: &EncryptArgs) -> Result<(), CliError> {
+    let engine = |error: columna_store::Error| CliError::engine(&error);
+    let snapshot = store.snapshot(None).await.map_err(engine)?;
+    let encryption = encryption(args, &snapshot)?;
+    if snapshot.encryption() == Some(&encryption) {
+        return Ok(());
+    }
+    if snapshot.rows() > 0 {
+        return Err(CliError::usage(format!(
+            "the store has rows already, {}",
+            match snapshot.encryption() {
+                None => "which are not encrypted".to_owned(),
+                Some(known) => format!(
+                    "encrypted as `{}` under the key `{}`, and stays so without `--encrypt`",
+                    known.parts.join(","),
+                    known.key
+                ),
+            }
+        ))
+        .hint(format!(
+            "`columna store encrypt {} --store {} --keys SOURCE` changes that for all rows",
+            args.parts.join(","),
+            store.url()
+        )));
+    }
+    store.encrypt(Some(encryption)).await.map_err(engine)?;
+    Ok(())
+}
+
+async fn encrypt(store: &Store, args: &EncryptArgs) -> Result<(), CliError> {
+    let engine = |error: columna_store::Error| CliError::engine(&error);
+    let encryption = if args.parts == ["none"] {
+        None
+    } else {
+        let snapshot = store.snapshot(None).await.map_err(engine)?;
+        Some(encryption(args, &snapshot)?)
+    };
+    let report = store.encrypt(encryption).await.map_err(engine)?;
+    Ok(writeln!(stdout(), "{report}")?)
 }
 
 async fn compact(store: &Store) -> Result<(), CliError> {

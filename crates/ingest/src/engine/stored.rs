@@ -93,7 +93,8 @@ async fn open(store: &Store, file: &FileEntry) -> Result<Rows> {
         store.object_store(),
         store.location(file),
     );
-    ParquetRecordBatchStreamBuilder::new(reader)
+    let options = store.reader_options(file)?;
+    ParquetRecordBatchStreamBuilder::new_with_options(reader, options)
         .await
         .map_err(|_| damaged(file))
 }

@@ -68,7 +68,8 @@ impl Stored {
                     store.object_store(),
                     store.location(file),
                 );
-                let builder = ParquetRecordBatchStreamBuilder::new(reader)
+                let options = store.reader_options(file)?;
+                let builder = ParquetRecordBatchStreamBuilder::new_with_options(reader, options)
                     .await
                     .map_err(damaged)?;
                 let mask = ProjectionMask::columns(

@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use columna_model::{Day, TableKind};
+use columna_model::{Day, IDENTIFIER_CLASSES, TableKind};
 use toml::Spanned as At;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Findings, PolicyError, nearest};
-use super::view::CLASSES;
 use super::{
     Ages, ColumnRule, DateUnit, Disclosure, Dp, KeyValue, Policy, Project, Role, RoleKind, Rule,
     Spanned, TablePattern, listed,
@@ -17,17 +16,6 @@ use super::{
 
 /// The named profiles of disclosure control.
 const PROFILES: [&str; 5] = ["opensafely", "cms", "ohdsi", "sacro", "datashield"];
-
-/// Groups of tables that a rule can name.
-const KINDS: [(&str, TableKind); 7] = [
-    ("clinical", TableKind::Clinical),
-    ("health_system", TableKind::HealthSystem),
-    ("economic", TableKind::Economic),
-    ("derived", TableKind::Derived),
-    ("metadata", TableKind::Metadata),
-    ("vocabulary", TableKind::Vocabulary),
-    ("results", TableKind::Results),
-];
 
 /// Treatments of a column that take no value.
 const PLAIN: [(&str, ColumnRule); 7] = [
@@ -615,9 +603,9 @@ impl Reader<'_> {
         }
         let classes = self.column_rules(table, "classes");
         for (class, rule) in &classes {
-            if !CLASSES.contains(&class.as_str()) {
-                let hint = nearest(class, CLASSES.into_iter()).map_or_else(
-                    || format!("the classes are {}", listed(&CLASSES)),
+            if !IDENTIFIER_CLASSES.contains(&class.as_str()) {
+                let hint = nearest(class, IDENTIFIER_CLASSES.into_iter()).map_or_else(
+                    || format!("the classes are {}", listed(&IDENTIFIER_CLASSES)),
                     |near| format!("did you mean `{near}`?"),
                 );
                 self.findings.error_with(
@@ -666,11 +654,13 @@ impl Reader<'_> {
             if text == "*" {
                 patterns.push(TablePattern::All);
             } else if let Some(kind) = text.strip_prefix('@') {
-                match KINDS.iter().find(|(name, _)| *name == kind) {
+                match TableKind::NAMES.iter().find(|(name, _)| *name == kind) {
                     Some((_, kind)) => patterns.push(TablePattern::Kind(*kind)),
                     None => {
-                        let known: Vec<String> =
-                            KINDS.iter().map(|(name, _)| format!("@{name}")).collect();
+                        let known: Vec<String> = TableKind::NAMES
+                            .iter()
+                            .map(|(name, _)| format!("@{name}"))
+                            .collect();
                         let known: Vec<&str> = known.iter().map(String::as_str).collect();
                         self.findings.error_with(
                             &value.span(),

@@ -3,24 +3,11 @@
 use std::collections::BTreeMap;
 
 use arrow::datatypes::SchemaRef;
-use columna_model::{IdentifierClass, TableDef, TableKind};
+use columna_model::{TableDef, TableKind};
 
 use super::{ColumnRule, Policy, RoleKind, Rule, TablePattern};
 use crate::pseudonym::Mask;
 use crate::{Error, Principal, Result};
-
-/// The identifier classes that rules can name. `person_key` is the column that holds the person; `key` is the
-/// number of a record that is no person, such as a visit, and `code` any other code or concept.
-pub(super) const CLASSES: [&str; 8] = [
-    "person_key",
-    "direct",
-    "quasi",
-    "date",
-    "free_text",
-    "key",
-    "code",
-    "value",
-];
 
 /// A table of a store, as far as a policy needs to know it.
 #[derive(Debug, Clone)]
@@ -82,25 +69,7 @@ pub struct ColumnView {
 /// The identifier class of a column, by the name that rules use.
 #[must_use]
 pub fn identifier_class(table: &Table, column: &str) -> Option<&'static str> {
-    if table.person_key.as_deref() == Some(column) {
-        return Some("person_key");
-    }
-    let column = columna_model::table(&table.name)
-        .or_else(|| columna_model::table_in(columna_model::CdmVersion::V5_3, &table.name))?
-        .column(column)?;
-    Some(match column.class {
-        IdentifierClass::Direct => "direct",
-        IdentifierClass::Quasi => "quasi",
-        IdentifierClass::Date => "date",
-        IdentifierClass::FreeText => "free_text",
-        IdentifierClass::Code
-            if column.data_type == columna_model::ColumnType::BigInt && !column.is_concept() =>
-        {
-            "key"
-        }
-        IdentifierClass::Code => "code",
-        IdentifierClass::Value => "value",
-    })
+    columna_model::identifier_class(&table.name, table.person_key.as_deref(), column)
 }
 
 /// The domain of a column's pseudonyms: what it refers to, so that a visit has one pseudonym wherever it is named.
@@ -119,8 +88,7 @@ fn domain(table: &Table, column: &str) -> String {
 }
 
 fn kind_of(table: &str) -> Option<TableKind> {
-    let def: Option<&TableDef> = columna_model::table(table)
-        .or_else(|| columna_model::table_in(columna_model::CdmVersion::V5_3, table));
+    let def: Option<&TableDef> = columna_model::table_of_any_version(table);
     def.map(|def| def.kind)
 }
 

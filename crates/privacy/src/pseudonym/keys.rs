@@ -225,6 +225,13 @@ impl Keys {
             })
     }
 
+    /// The newest version of a key.
+    #[must_use]
+    pub fn newest(&self, name: &str) -> Option<u32> {
+        let versions = self.names().filter(|(known, _)| *known == name);
+        versions.map(|(_, version)| version).max()
+    }
+
     /// The names and versions that are there.
     pub fn names(&self) -> impl Iterator<Item = (&str, u32)> {
         self.keys

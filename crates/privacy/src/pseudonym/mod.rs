@@ -8,9 +8,11 @@ mod ingest;
 mod keys;
 mod mask;
 mod project;
+mod store_keys;
 mod zip;
 
 pub use ingest::{PseudonymTable, Pseudonymiser};
 pub use keys::{KeySource, Keys, new_key_line};
 pub use mask::Mask;
 pub use project::ProjectKeys;
+pub use store_keys::StoreKeys;

@@ -25,6 +25,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
 
+use super::decryption::ScanKeys;
 use super::partitions::{BucketLoads, PartitionMap};
 use super::statistics;
 use crate::{FileEntry, Snapshot, Store, TableVersion};
@@ -121,6 +122,15 @@ impl SnapshotTable {
     #[must_use]
     pub fn version(&self) -> &TableVersion {
         &self.table
+    }
+
+    /// Whether any of its files is encrypted: only a process that has the keys can scan it.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.table
+            .files
+            .iter()
+            .any(|file| file.encryption.is_some())
     }
 
     /// Whether the scan is partitioned by ranges of persons.
@@ -355,6 +365,7 @@ impl TableProvider for SnapshotTable {
         let runtime = state.runtime_env();
         let url = Self::register(&self.store, runtime)?;
         let files = self.files_in_question(state, filters)?;
+        let keys = ScanKeys::of(&self.store, &files)?;
         let target_partitions = state.config().target_partitions();
 
         // Without the person key in the output nothing can use the layout, and a scan that may be split
@@ -394,9 +405,12 @@ impl TableProvider for SnapshotTable {
             runtime.object_store(&url)?,
             runtime.cache_manager.get_file_metadata_cache(),
         );
-        let source = ParquetSource::new(Arc::clone(&self.schema))
+        let mut source = ParquetSource::new(Arc::clone(&self.schema))
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(reader));
+        if let Some(keys) = keys {
+            source = source.with_encryption_factory(keys);
+        }
         let mut config = FileScanConfigBuilder::new(url, Arc::new(source))
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?

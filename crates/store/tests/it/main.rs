@@ -6,6 +6,7 @@ mod concurrency;
 mod damage;
 #[cfg(feature = "delta")]
 mod delta;
+mod encryption;
 mod fixture;
 mod kill;
 mod maintenance;

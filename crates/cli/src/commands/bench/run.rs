@@ -10,7 +10,6 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
 use columna_ingest::{Format, IngestOptions};
 use columna_query::{SessionOptions, script};
-use columna_store::Store;
 use columna_synth::{SynthFormat, SynthOptions};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::SessionContext;
@@ -156,13 +155,15 @@ fn synthetic(args: &RunArgs, settings: &Settings) -> Result<String, CliError> {
         progress: progress(settings),
         ..IngestOptions::default()
     };
-    runtime.block_on(crate::commands::ingest::store(&hospital, &url, &options))?;
+    runtime.block_on(crate::commands::ingest::store(
+        &hospital, &url, &options, None,
+    ))?;
     remove(&hospital)?;
     Ok(url)
 }
 
 async fn is_filled(url: &str) -> bool {
-    let Ok(store) = Store::open(url).await else {
+    let Ok(store) = crate::commands::open(url).await else {
         return false;
     };
     store

@@ -111,7 +111,7 @@ fn fill_store(
     let url = store.display().to_string();
     let runtime = super::runtime(None)?;
     let (rows, bytes, buckets) = runtime.block_on(async {
-        super::ingest::store(source, &url, &options).await?;
+        super::ingest::store(source, &url, &options, None).await?;
         let snapshot = super::open(&url)
             .await?
             .snapshot(None)

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use columna_privacy::pseudonym::{KeySource, ProjectKeys};
+use columna_privacy::pseudonym::ProjectKeys;
 use columna_privacy::{Access, Gate, Policy, Principal, State};
 use datafusion::prelude::SessionContext;
 
@@ -56,9 +56,8 @@ pub(crate) fn access(args: &AccessArgs, store: Option<&str>) -> Result<Option<Ac
         project: args.project.clone(),
     };
     policy.role(&principal).map_err(|error| refused(&error))?;
-    let keys = match (&args.keys, policy.project(&principal)) {
+    let keys = match (crate::commands::keys::source(), policy.project(&principal)) {
         (Some(source), Some(project)) => {
-            let source: KeySource = source.parse::<KeySource>().map_err(CliError::usage)?;
             let keys = source.load().map_err(|error| engine(&error))?;
             let keys = ProjectKeys::new(project, &keys).map_err(|error| engine(&error))?;
             Some(Arc::new(keys))

@@ -128,9 +128,6 @@ pub(crate) struct AccessArgs {
     /// The policy; `STORE.privacy/policy.toml` unless told
     #[arg(long, value_name = "FILE", env = "COLUMNA_POLICY")]
     pub(crate) policy: Option<PathBuf>,
-    /// Where the project's key is: a private FILE, `env:NAME` or `command:PROGRAM ARGUMENTS`
-    #[arg(long, value_name = "SOURCE", env = "COLUMNA_KEYS")]
-    pub(crate) keys: Option<String>,
     /// What each question of a differentially private role may spend, where it is to be less than the policy gives
     #[arg(long, value_name = "E", requires = "role")]
     pub(crate) epsilon: Option<String>,

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::error::ArrowError;
 use columna_ingest::{TableTreatment, Treatment};
 use columna_privacy::Principal;
-use columna_privacy::pseudonym::{KeySource, ProjectKeys, PseudonymTable, Pseudonymiser};
+use columna_privacy::pseudonym::{ProjectKeys, PseudonymTable, Pseudonymiser};
 use columna_store::TableSpec;
 
 use super::access;
@@ -60,9 +60,8 @@ pub(crate) fn treatment(args: &IngestArgs) -> Result<Option<Arc<dyn Treatment>>,
     policy
         .role(&principal)
         .map_err(|error| access::refused(&error))?;
-    let keys = match (&args.keys, policy.project(&principal)) {
+    let keys = match (crate::commands::keys::source(), policy.project(&principal)) {
         (Some(source), Some(project)) => {
-            let source: KeySource = source.parse::<KeySource>().map_err(CliError::usage)?;
             let keys = source.load().map_err(|error| access::refused(&error))?;
             let keys = ProjectKeys::new(project, &keys).map_err(|error| access::refused(&error))?;
             Some(Arc::new(keys))

@@ -1,0 +1,39 @@
+//! The key source of this run: `--keys` of any command, or `COLUMNA_KEYS`.
+
+use std::sync::{Arc, OnceLock};
+
+use columna_privacy::pseudonym::{KeySource, StoreKeys};
+use columna_store::Store;
+
+use crate::error::CliError;
+
+/// What the command line says, once for the whole process: every store that a command opens may need it.
+static SOURCE: OnceLock<KeySource> = OnceLock::new();
+
+/// Takes the key source from the command line.
+pub(crate) fn set(source: Option<&str>) -> Result<(), CliError> {
+    if let Some(source) = source {
+        let source = source.parse::<KeySource>().map_err(CliError::usage)?;
+        // Set once, by `main`.
+        let _ = SOURCE.set(source);
+    }
+    Ok(())
+}
+
+/// The key source, if one was named.
+pub(crate) fn source() -> Option<&'static KeySource> {
+    SOURCE.get()
+}
+
+/// The keys of encrypted stores, if a source was named.
+pub(crate) fn of_stores() -> Option<StoreKeys> {
+    source().cloned().map(StoreKeys::new)
+}
+
+/// A store with the keys for its encrypted files.
+pub(crate) fn unlocked(store: Store) -> Store {
+    match of_stores() {
+        Some(keys) => store.with_keys(Arc::new(keys)),
+        None => store,
+    }
+}
