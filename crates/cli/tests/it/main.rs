@@ -8,6 +8,7 @@ mod bench;
 mod cluster;
 mod cohorts;
 mod demo;
+mod encryption;
 mod formats;
 mod interrupts;
 mod kill;
