@@ -113,7 +113,11 @@ pub(super) fn check(word: &str, snapshot: Option<&Snapshot>) -> Result<(), Strin
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 mod tests {
     use super::*;
 
