@@ -13,6 +13,7 @@ mod formats;
 mod interrupts;
 mod kill;
 mod policies;
+mod recomputed;
 mod releases;
 mod schedule;
 mod scripts;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::problem::{Findings, Problem};
-use super::view::{Table, identifier_class};
+use super::view::{Table, View, identifier_class};
 use super::{Policy, Role, RoleKind, Rule, TablePattern, listed, nearest};
 use crate::pseudonym::Mask;
 use crate::{Error, Principal, guard};
@@ -151,6 +151,7 @@ impl Policy {
                         "write `[projects.NAME]`, and `projects = [\"NAME\"]` in the role",
                     );
                 }
+                warn_of_filter(role, &view, tables, &mut said, findings);
                 self.warn(role, purpose, *project, tables, &mut said, findings);
             }
         }
@@ -229,6 +230,37 @@ impl Policy {
             }
         }
     }
+}
+
+/// A filter of persons is of one table: whoever writes it may mean the persons' other rows as well.
+fn warn_of_filter(
+    role: &Role,
+    view: &View,
+    tables: &[Table],
+    said: &mut BTreeSet<String>,
+    findings: &mut Findings<'_>,
+) {
+    let filtered = |name: &str| view.tables.get(name).is_some_and(|t| !t.filters.is_empty());
+    if !filtered("person") {
+        return;
+    }
+    let open: Vec<String> = tables
+        .iter()
+        .filter(|table| table.person_key.is_some() && view.tables.contains_key(&table.name))
+        .filter(|table| !filtered(&table.name))
+        .map(|table| format!("`{}`", table.name))
+        .collect();
+    if open.is_empty() || !said.insert("filter".to_owned()) {
+        return;
+    }
+    findings.warning(
+        &role.span,
+        format!(
+            "the filter of `person` hides rows of that table only: the role `{}` sees other rows of the same persons in {}",
+            role.name,
+            open.join(", ")
+        ),
+    );
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Curves over time: computed from rounded counts of steps that each hold enough persons.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, Float64Array, ListArray, StructArray};
@@ -31,6 +31,27 @@ pub enum Declared {
         time: bool,
         /// Those without the event count like those with it.
         both: bool,
+    },
+    /// A statistic that its own function computes from numbers that are released for it.
+    Recomputed(Source),
+}
+
+/// What the rows of a recomputed statistic follow from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// So many conditions: how many rows there are for each combination of them.
+    Conditions(usize),
+    /// Events and person-time, or observed and expected events: their sums, by a condition if there are groups.
+    Sums {
+        /// The third argument is the group.
+        groups: bool,
+    },
+    /// A number by a condition: means, deviations and counts of both groups. Of a condition: counts.
+    Means,
+    /// Time and event: persons at risk and events in steps of time, by a condition if there are groups.
+    Steps {
+        /// The third argument is the group.
+        groups: bool,
     },
 }
 
@@ -98,15 +119,19 @@ pub(super) struct Follow {
     pub(super) person: i64,
     pub(super) time: f64,
     pub(super) cause: i64,
+    /// Which of the groups that are compared.
+    pub(super) arm: usize,
 }
 
-/// A step of a curve: who had an event of each cause in it, who was censored, and how many were at risk before.
-#[derive(Debug, Clone, PartialEq)]
+/// A step of a curve: who had an event of each cause in it, who was censored, and how many were at risk before. Where groups
+/// are compared, the first one's causes come first.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Step {
     pub(super) time: f64,
     pub(super) at_risk: u64,
     pub(super) events: Vec<Vec<i64>>,
-    pub(super) censored: Vec<i64>,
+    /// By group.
+    pub(super) censored: Vec<Vec<i64>>,
 }
 
 impl Step {
@@ -116,7 +141,7 @@ impl Step {
 
     #[cfg(test)]
     fn persons(&self) -> u64 {
-        self.all_events() + self.censored.len() as u64
+        self.all_events() + self.censored.iter().map(|c| c.len() as u64).sum::<u64>()
     }
 }
 
@@ -134,13 +159,24 @@ pub(super) fn causes(follows: &[Follow]) -> Vec<i64> {
 
 /// Steps of at least `least` events, none or at least `k` of each cause and of those censored, and with none or at least
 /// `k` left at risk. What remains at the end is not shown. Times are raised to a grid of a hundredth of their range, or a
-/// day, and cut at the time that `k` persons reach: no step ends at a single person's time.
-pub(super) fn steps(follows: &[Follow], causes: &[i64], k: u64, least: u64) -> Vec<Step> {
-    let mut times: Vec<f64> = follows.iter().map(|follow| follow.time).collect();
-    times.sort_by(|a, b| b.total_cmp(a));
+/// day, and cut at the time that `k` persons reach: no step ends at a single person's time. Of several groups that are
+/// compared, all this holds for each.
+pub(super) fn steps(
+    follows: &[Follow],
+    causes: &[i64],
+    arms: usize,
+    k: u64,
+    least: u64,
+) -> Vec<Step> {
     // The time that as many persons reach as make a group: neither the grid nor the curve's end is a single person's.
     let at = usize::try_from(k.max(1) - 1).unwrap_or(usize::MAX);
-    let last = times.get(at).copied().unwrap_or(0.0).max(0.0);
+    let reached = |arm: usize| {
+        let theirs = follows.iter().filter(|follow| follow.arm == arm);
+        let mut times: Vec<f64> = theirs.map(|follow| follow.time).collect();
+        times.sort_by(|a, b| b.total_cmp(a));
+        times.get(at).copied().unwrap_or(0.0).max(0.0)
+    };
+    let last = (0..arms).map(reached).reduce(f64::min).unwrap_or(0.0);
     let grid = if last > 100.0 {
         10_f64.powi(exponent(last / 100.0))
     } else {
@@ -149,30 +185,35 @@ pub(super) fn steps(follows: &[Follow], causes: &[i64], k: u64, least: u64) -> V
     let raised = |time: f64| (time.min(last) / grid).ceil() * grid;
     let mut ordered = follows.to_vec();
     ordered.sort_by(|a, b| a.time.total_cmp(&b.time));
-    let mut left = follows.len() as u64;
+    let mut left = vec![0_u64; arms];
+    for follow in follows {
+        left[follow.arm] += 1;
+    }
     let few = |number: u64| number > 0 && number < k;
-    let empty = |at_risk: u64| Step {
+    let empty = |at_risk: &[u64]| Step {
         time: 0.0,
-        at_risk,
-        events: vec![Vec::new(); causes.len()],
-        censored: Vec::new(),
+        at_risk: at_risk.iter().sum(),
+        events: vec![Vec::new(); causes.len() * arms],
+        censored: vec![Vec::new(); arms],
     };
-    let mut open = empty(left);
+    let mut open = empty(&left);
     let mut steps = Vec::new();
     for together in ordered.chunk_by(|a, b| raised(a.time) == raised(b.time)) {
         for follow in together {
             match causes.binary_search(&follow.cause) {
-                Ok(at) => open.events[at].push(follow.person),
-                Err(_) => open.censored.push(follow.person),
+                Ok(at) => open.events[follow.arm * causes.len() + at].push(follow.person),
+                Err(_) => open.censored[follow.arm].push(follow.person),
             }
+            left[follow.arm] -= 1;
         }
-        left -= together.len() as u64;
         open.time = raised(together[0].time);
         let rare = open.events.iter().any(|events| few(events.len() as u64));
-        if open.all_events() < least || rare || few(open.censored.len() as u64) || few(left) {
+        let seldom = open.censored.iter().any(|gone| few(gone.len() as u64));
+        let ending = left.iter().any(|left| few(*left));
+        if open.all_events() < least || rare || seldom || ending {
             continue;
         }
-        steps.push(std::mem::replace(&mut open, empty(left)));
+        steps.push(std::mem::replace(&mut open, empty(&left)));
     }
     steps
 }
@@ -202,7 +243,7 @@ fn estimated(
         if place == 0 {
             all
         } else {
-            count(format!("risk:{place}"))
+            count(format!("risk:{place}:0"))
         }
     };
     // Up to the end of a step, less those before it.
@@ -330,22 +371,28 @@ pub(super) fn result(
 /// The groups of persons whose numbers a curve shows: those with an event up to the end of each step, by cause, and those
 /// at risk at the start of each but the first. Rounded, sums of events keep their distance from the truth; rounded
 /// steps would drift away from it.
-pub(super) fn groups(steps: &[Step], follows: &[Follow]) -> Vec<(String, Vec<i64>)> {
+pub(super) fn groups(steps: &[Step], follows: &[Follow], arms: usize) -> Vec<(String, Vec<i64>)> {
     let mut groups = Vec::new();
     let mut had: Vec<Vec<i64>> =
         vec![Vec::new(); steps.first().map_or(0, |step| step.events.len())];
-    let mut left: std::collections::HashSet<i64> =
-        follows.iter().map(|follow| follow.person).collect();
+    let mut left: Vec<HashSet<i64>> = vec![HashSet::new(); arms];
+    for follow in follows {
+        left[follow.arm].insert(follow.person);
+    }
     for (at, step) in steps.iter().enumerate() {
         if at > 0 {
-            groups.push((format!("risk:{at}"), left.iter().copied().collect()));
+            for (arm, left) in left.iter().enumerate() {
+                groups.push((format!("risk:{at}:{arm}"), left.iter().copied().collect()));
+            }
         }
         for (cause, events) in step.events.iter().enumerate() {
             had[cause].extend(events);
             groups.push((format!("events:{at}:{cause}"), had[cause].clone()));
         }
-        for person in step.events.iter().flatten().chain(&step.censored) {
-            left.remove(person);
+        for person in step.events.iter().chain(&step.censored).flatten() {
+            for left in &mut left {
+                left.remove(person);
+            }
         }
     }
     groups.retain(|(_, persons)| !persons.is_empty());
@@ -362,6 +409,7 @@ mod tests {
                 person: *person,
                 time: *time,
                 cause: *cause,
+                arm: 0,
             })
             .collect()
     }
@@ -374,7 +422,7 @@ mod tests {
                 .map(|n| (n, 1.0 + (n / 2) as f64, 1))
                 .collect::<Vec<_>>(),
         );
-        let shown = steps(&all, &[1], 11, 11);
+        let shown = steps(&all, &[1], 1, 11, 11);
         assert!(shown.iter().all(|step| step.all_events() >= 11));
         let left = 100 - shown.iter().map(Step::persons).sum::<u64>();
         assert!(left == 0 || left >= 11, "{left} are left");
@@ -386,9 +434,9 @@ mod tests {
                 .collect::<Vec<_>>(),
         );
         few[0].cause = 0;
-        assert!(steps(&few, &[1], 11, 11).is_empty());
+        assert!(steps(&few, &[1], 1, 11, 11).is_empty());
         few[0].cause = 2;
-        assert!(steps(&few, &[1, 2], 11, 11).is_empty());
+        assert!(steps(&few, &[1, 2], 1, 11, 11).is_empty());
     }
 
     #[test]
@@ -404,11 +452,11 @@ mod tests {
                     (first..first + *n as i64).collect()
                 })
                 .collect(),
-            censored: Vec::new(),
+            censored: vec![Vec::new()],
         };
         let run = |causes: &[i64], steps: &[Step], estimator: Estimator| {
             let follows: Vec<Follow> = follows(&(0..100).map(|n| (n, 1.0, 1)).collect::<Vec<_>>());
-            let counts = groups(steps, &follows)
+            let counts = groups(steps, &follows, 1)
                 .into_iter()
                 .map(|(name, members)| (name, members.len() as f64))
                 .collect();

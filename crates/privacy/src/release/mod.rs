@@ -22,6 +22,7 @@ mod numbers;
 mod principal;
 mod private;
 mod question;
+mod recomputed;
 mod refused;
 mod sample;
 mod shape;
@@ -43,7 +44,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::prelude::SessionContext;
 
 pub use aggregate::{Controlled, OnRelease};
-pub use curve::{Declared, Estimator};
+pub use curve::{Declared, Estimator, Source};
 pub use numbers::Withheld;
 pub use principal::{Restriction, named, restrict};
 pub use private::{Private, Rules};

@@ -8,8 +8,9 @@ use arrow::compute::{SortColumn, lexsort_to_indices, take};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 
-use super::curve::{Declared, Follow, causes, decimals, digits, exponent, groups, result, steps};
+use super::curve::{Follow, Step, causes, decimals, digits, exponent, groups, result, steps};
 use super::model;
+use super::recomputed::{Entry, MadeOf, Recomputed, Repeated, of_means, of_steps};
 use super::spec::{Basis, Function, Model, Number, Spec};
 use crate::disclosure::cube::Dims;
 use crate::disclosure::persons::{Contribution, Persons};
@@ -292,42 +293,62 @@ struct Desk<'a> {
     releases: &'a Releases,
 }
 
-/// A curve: each of its steps is a group of persons, and is released like one.
-fn curve_of(
+/// What is shown of persons over time.
+struct Course {
+    causes: Vec<i64>,
+    /// The groups that are compared, by their values.
+    arms: Vec<f64>,
+    steps: Vec<Step>,
+    /// Counts as they are shown, by the names of [`groups`].
+    counts: BTreeMap<String, f64>,
+}
+
+/// Persons over time: each step is a group of persons, and is released like one.
+fn course_of(
     desk: &mut Desk<'_>,
-    declared: &Declared,
     times: usize,
     events: usize,
+    arms: Option<usize>,
     row: usize,
-    kind: &DataType,
-) -> Result<Option<ScalarValue>> {
-    let events: Vec<Contribution> = desk.tables[events].cells[row]
-        .persons
-        .contributions()
-        .to_vec();
-    let times = desk.tables[times].cells[row].persons.contributions();
+) -> Result<Option<Course>> {
+    let mut by_person = |basis: usize| -> Vec<Contribution> {
+        let persons = &mut desk.tables[basis].cells[row].persons;
+        persons.contributions().to_vec()
+    };
+    let (times, events) = (by_person(times), by_person(events));
+    let in_arms = arms.map(&mut by_person);
     // The same persons, by the same filter, once each.
-    let once = times.iter().chain(&events).all(|entry| entry.rows == 1);
-    if !once || times.len() != events.len() {
+    let all = times.iter().chain(&events).chain(in_arms.iter().flatten());
+    let once = all.into_iter().all(|entry| entry.rows == 1);
+    let same =
+        times.len() == events.len() && in_arms.as_ref().is_none_or(|a| a.len() == times.len());
+    if !once || !same {
         return Ok(None);
     }
+    let arms = match &in_arms {
+        None => vec![0.0],
+        // Whether a group has nobody or few persons must not show.
+        Some(_) => vec![0.0, 1.0],
+    };
     let follows: Vec<Follow> = times
         .iter()
         .zip(&events)
-        .filter(|(time, event)| time.sum >= 0.0 && (0.0..=9.0).contains(&event.sum))
-        .map(|(time, event)| Follow {
+        .enumerate()
+        .filter(|(_, (time, event))| time.sum >= 0.0 && (0.0..=9.0).contains(&event.sum))
+        .map(|(at, (time, event))| Follow {
             person: time.person,
             time: time.sum,
             #[expect(clippy::cast_possible_truncation, reason = "from 0 to 9")]
             cause: event.sum.round() as i64,
+            arm: usize::from(in_arms.as_ref().is_some_and(|arms| arms[at].sum > 0.5)),
         })
         .collect();
     let causes = causes(&follows);
     let k = u64::from(desk.profile.k);
     // Where a step is too near to something that is known, longer steps may do.
     for least in [k, 2 * k, 4 * k] {
-        let steps = steps(&follows, &causes, k, least);
-        let groups = groups(&steps, &follows);
+        let steps = steps(&follows, &causes, arms.len(), k, least);
+        let groups = groups(&steps, &follows, arms.len());
         if steps.is_empty() {
             return Ok(None);
         }
@@ -335,8 +356,11 @@ fn curve_of(
             .iter()
             .map(|(name, members)| group_cell(members, name, desk.profile))
             .collect();
-        let all: Vec<i64> = follows.iter().map(|follow| follow.person).collect();
-        cells.push(group_cell(&all, "all", desk.profile));
+        for arm in 0..arms.len() {
+            let theirs = follows.iter().filter(|follow| follow.arm == arm);
+            let all: Vec<i64> = theirs.map(|follow| follow.person).collect();
+            cells.push(group_cell(&all, &format!("all:{arm}"), desk.profile));
+        }
         let mut tables = [Table {
             measure: String::new(),
             asked: true,
@@ -351,14 +375,86 @@ fn curve_of(
             .iter()
             .map(|outcome| number_of(outcome, PERSONS))
             .collect();
-        if let Some(mut shown) = shown {
-            let all = shown.pop().unwrap_or(0.0);
-            let names = groups.iter().map(|(name, _)| name.clone());
-            let counts: BTreeMap<String, f64> = names.zip(shown).collect();
-            return result(&causes, &steps, all, &counts, declared, kind).map(Some);
+        if let Some(shown) = shown {
+            let names = groups.into_iter().map(|(name, _)| name);
+            let names = names.chain((0..arms.len()).map(|arm| format!("all:{arm}")));
+            let counts = names.zip(shown).collect();
+            return Ok(Some(Course {
+                causes,
+                arms,
+                steps,
+                counts,
+            }));
         }
     }
     Ok(None)
+}
+
+/// A statistic of released numbers.
+fn recomputed_of(
+    desk: &mut Desk<'_>,
+    of: &Recomputed,
+    row: usize,
+    outcomes: &[Vec<Outcome>],
+) -> Result<Option<ScalarValue>> {
+    let mut released = |number: &Number| -> Result<Option<f64>> {
+        match value(number, row, outcomes, desk)? {
+            Some(ScalarValue::Float64(number)) => Ok(number),
+            _ => Ok(None),
+        }
+    };
+    let rows: Option<Vec<Repeated>> = match &of.made_of {
+        MadeOf::Counts(kinds) => kinds
+            .iter()
+            .map(|(values, number)| Ok(released(number)?.map(|count| (values.clone(), count))))
+            .collect::<Result<_>>()?,
+        MadeOf::Sums(rows) => rows
+            .iter()
+            .map(|row| {
+                let mut values = row.iter().map(|entry| match entry {
+                    Entry::Released(number) => released(number),
+                    Entry::Group(value) => Ok(Some(*value)),
+                });
+                let values: Option<Vec<f64>> = values.by_ref().collect::<Result<_>>()?;
+                Ok(values.map(|mut values| {
+                    // Events are counted, and follow from a mean here.
+                    values[0] = values[0].round().max(0.0);
+                    (values, 1.0)
+                }))
+            })
+            .collect::<Result<_>>()?,
+        MadeOf::Means(groups) => {
+            let mut found = Vec::new();
+            for (group, numbers) in groups {
+                let mut all = [0.0; 3];
+                for (to, number) in all.iter_mut().zip(numbers) {
+                    let Some(number) = released(number)? else {
+                        return Ok(None);
+                    };
+                    *to = number;
+                }
+                found.push((*group, all));
+            }
+            Some(of_means(&found))
+        }
+        MadeOf::Steps {
+            times,
+            events,
+            groups,
+        } => course_of(desk, *times, *events, *groups, row)?.map(|course| {
+            let Course {
+                causes,
+                arms,
+                steps,
+                counts,
+            } = &course;
+            of_steps(causes, arms, groups.is_some(), steps, counts)
+        }),
+    };
+    match rows {
+        Some(rows) => of.of(&rows),
+        None => Ok(None),
+    }
 }
 
 /// A regression: shown where enough stands behind each of its terms, once for nearly the same persons.
@@ -473,9 +569,20 @@ fn value(
             .filter(|(_, whole)| *whole > 0.0)
             .map(|(part, whole)| digits((part / whole).min(1.0), 3)),
         Function::Model(model) => return model_of(desk, model, row),
+        Function::Recomputed(of) => return recomputed_of(desk, of, row, outcomes),
         Function::Curve(declared, events) => {
-            let shown = curve_of(desk, declared, own, *events, row, &number.kind)?;
-            return Ok(shown.filter(|shown| !shown.is_null()));
+            let Some(course) = course_of(desk, own, *events, None, row)? else {
+                return Ok(None);
+            };
+            let Course {
+                causes,
+                steps,
+                counts,
+                ..
+            } = &course;
+            let all = counts.get("all:0").copied().unwrap_or(0.0);
+            let shown = result(causes, steps, all, counts, declared, &number.kind)?;
+            return Ok(Some(shown).filter(|shown| !shown.is_null()));
         }
     };
     Ok(shown.map(|number| ScalarValue::Float64(Some(number))))

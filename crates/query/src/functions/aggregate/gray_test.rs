@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use columna_privacy::release::{Declared, Source};
 use columna_stats::survival::gray;
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Documentation;
@@ -53,6 +54,8 @@ impl Statistic for GrayTest {
         Parameter::optional("failcode", Role::Number),
         Parameter::optional("rho", Role::Number),
     ];
+
+    const DISCLOSURE: Option<Declared> = Some(Declared::Recomputed(Source::Steps { groups: true }));
 
     fn documentation() -> &'static Documentation {
         &DOCUMENTATION

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, ListArray, StringArray, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Fields};
+use columna_privacy::release::{Declared, Source};
 use columna_stats::survival::logrank::{LogRank, Weighting, test};
 use datafusion::common::{Result, exec_datafusion_err, plan_err};
 use datafusion::logical_expr::Documentation;
@@ -67,6 +68,8 @@ impl Statistic for LogRankTest {
         Parameter::optional("gamma", Role::Number),
         Parameter::optional("start", Role::Start),
     ];
+
+    const DISCLOSURE: Option<Declared> = Some(Declared::Recomputed(Source::Steps { groups: true }));
 
     fn documentation() -> &'static Documentation {
         &DOCUMENTATION

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use columna_privacy::release::{Declared, Source};
 use columna_stats::survival::EventTimes;
 use columna_stats::survival::kaplan_meier::Options as CurveOptions;
 use datafusion::common::Result;
@@ -48,6 +49,9 @@ impl Statistic for MedianSurvival {
 
     const NAME: &'static str = "median_survival";
     const PARAMETERS: &'static [Parameter] = KaplanMeier::PARAMETERS;
+
+    const DISCLOSURE: Option<Declared> =
+        Some(Declared::Recomputed(Source::Steps { groups: false }));
 
     fn documentation() -> &'static Documentation {
         &DOCUMENTATION

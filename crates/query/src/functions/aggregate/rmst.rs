@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use columna_privacy::release::{Declared, Source};
 use columna_stats::survival::EventTimes;
 use columna_stats::survival::rmst::{Options as MeanOptions, rmst};
 use datafusion::common::{Result, plan_err};
@@ -57,6 +58,9 @@ impl Statistic for Rmst {
         Parameter::optional("weights", Role::Weights),
         Parameter::optional("start", Role::Start),
     ];
+
+    const DISCLOSURE: Option<Declared> =
+        Some(Declared::Recomputed(Source::Steps { groups: false }));
 
     fn documentation() -> &'static Documentation {
         &DOCUMENTATION

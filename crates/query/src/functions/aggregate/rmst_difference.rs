@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use columna_privacy::release::{Declared, Source};
 use columna_stats::Summary;
 use columna_stats::survival::EventTimes;
 use columna_stats::survival::rmst::{Options as MeanOptions, difference};
@@ -55,6 +56,8 @@ impl Statistic for RmstDifference {
         Parameter::required("tau", Role::Number),
         Parameter::optional("conf_level", Role::Number),
     ];
+
+    const DISCLOSURE: Option<Declared> = Some(Declared::Recomputed(Source::Steps { groups: true }));
 
     fn documentation() -> &'static Documentation {
         &DOCUMENTATION

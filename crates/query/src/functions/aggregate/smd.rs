@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, Float64Array};
 use arrow::datatypes::DataType;
+use columna_privacy::release::{Declared, Source};
 use columna_stats::causal::balance::Balance;
 use datafusion::common::Result;
 use datafusion::logical_expr::Documentation;
@@ -50,6 +51,8 @@ impl Statistic for Smd {
         Parameter::required("group", Role::Group),
         Parameter::optional("weights", Role::Weights),
     ];
+
+    const DISCLOSURE: Option<Declared> = Some(Declared::Recomputed(Source::Means));
 
     fn documentation() -> &'static Documentation {
         &DOCUMENTATION

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use columna_privacy::release::{Declared, Source};
 use columna_stats::survival::EventTimes;
 use columna_stats::survival::kaplan_meier::{Options as CurveOptions, curve};
 use datafusion::common::{Result, plan_err};
@@ -59,6 +60,9 @@ impl Statistic for SurvivalQuantile {
         Parameter::optional("weights", Role::Weights),
         Parameter::optional("start", Role::Start),
     ];
+
+    const DISCLOSURE: Option<Declared> =
+        Some(Declared::Recomputed(Source::Steps { groups: false }));
 
     fn documentation() -> &'static Documentation {
         &DOCUMENTATION

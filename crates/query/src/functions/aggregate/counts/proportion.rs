@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use columna_privacy::release::{Declared, Source};
 use columna_stats::tables::proportion::Proportion;
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Documentation;
@@ -61,6 +62,8 @@ impl Statistic for ProportionInterval {
         Parameter::optional("method", Role::Word),
         Parameter::optional("conf_level", Role::Number),
     ];
+
+    const DISCLOSURE: Option<Declared> = Some(Declared::Recomputed(Source::Conditions(1)));
 
     fn documentation() -> &'static Documentation {
         &DOCUMENTATION

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use columna_privacy::release::{Declared, Source};
 use columna_stats::rates::{
     PersonTime, RateInterval, Stratum, rate_difference, rate_ratio, smr, standardized_rate,
 };
@@ -79,7 +80,7 @@ fn two(cells: &Cells<EventsAndTime>, function: &str) -> Result<Option<(PersonTim
 }
 
 macro_rules! statistic {
-    ($name:ident, $function:literal, $parameters:expr, $columns:expr, $documentation:ident, |$cells:ident, $options:ident| $row:expr) => {
+    ($name:ident, $function:literal, $disclosure:expr, $parameters:expr, $columns:expr, $documentation:ident, |$cells:ident, $options:ident| $row:expr) => {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
         pub(crate) struct $name;
 
@@ -89,6 +90,8 @@ macro_rules! statistic {
 
             const NAME: &'static str = $function;
             const PARAMETERS: &'static [Parameter] = $parameters;
+
+            const DISCLOSURE: Option<Declared> = $disclosure;
 
             fn documentation() -> &'static Documentation {
                 &$documentation
@@ -250,6 +253,7 @@ static RATIO_TO_EXPECTED: LazyLock<Documentation> = LazyLock::new(|| {
 statistic!(
     IncidenceRate,
     "incidence_rate",
+    Some(Declared::Recomputed(Source::Sums { groups: false })),
     &[EVENTS, TIME, PER, INTERVAL, CONF_LEVEL],
     ["events", "person_days", "rate", "lower", "upper"],
     INCIDENCE,
@@ -271,6 +275,7 @@ statistic!(
 statistic!(
     RateRatio,
     "rate_ratio",
+    Some(Declared::Recomputed(Source::Sums { groups: true })),
     &[
         EVENTS,
         TIME,
@@ -292,6 +297,7 @@ statistic!(
 statistic!(
     RateDifference,
     "rate_difference",
+    Some(Declared::Recomputed(Source::Sums { groups: true })),
     &[
         EVENTS,
         TIME,
@@ -313,6 +319,7 @@ statistic!(
 statistic!(
     StandardizedRate,
     "standardized_rate",
+    None,
     &[
         EVENTS,
         TIME,
@@ -346,6 +353,7 @@ statistic!(
 statistic!(
     Smr,
     "smr",
+    Some(Declared::Recomputed(Source::Sums { groups: false })),
     &[
         Parameter::required("observed", Role::Value),
         Parameter::required("expected", Role::Value),

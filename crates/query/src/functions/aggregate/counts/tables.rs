@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use columna_privacy::release::{Declared, Source};
 use columna_stats::Estimate;
 use columna_stats::tables::{TwoByTwo, exact, mantel_haenszel, paired};
 use datafusion::common::{Result, plan_err};
@@ -70,7 +71,7 @@ fn read(given: &Options, known: &[(&str, Method)]) -> Result<TableOptions> {
 
 /// A statistic of two flags with the same columns for every group.
 macro_rules! statistic {
-    ($name:ident, $function:literal, $parameters:expr, $columns:expr, $known:expr, $documentation:ident, |$strata:ident, $options:ident| $row:expr) => {
+    ($name:ident, $function:literal, $disclosure:expr, $parameters:expr, $columns:expr, $known:expr, $documentation:ident, |$strata:ident, $options:ident| $row:expr) => {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
         pub(crate) struct $name;
 
@@ -80,6 +81,8 @@ macro_rules! statistic {
 
             const NAME: &'static str = $function;
             const PARAMETERS: &'static [Parameter] = $parameters;
+
+            const DISCLOSURE: Option<Declared> = $disclosure;
 
             fn documentation() -> &'static Documentation {
                 &$documentation
@@ -251,6 +254,7 @@ static POOLED: LazyLock<Documentation> = LazyLock::new(|| {
 statistic!(
     OddsRatio,
     "odds_ratio",
+    Some(Declared::Recomputed(Source::Conditions(2))),
     EXPOSED,
     ESTIMATE,
     &[
@@ -275,6 +279,7 @@ statistic!(
 statistic!(
     RiskRatio,
     "risk_ratio",
+    Some(Declared::Recomputed(Source::Conditions(2))),
     EXPOSED,
     ESTIMATE,
     &[("wald", Method::Wald), ("score", Method::Score)],
@@ -291,6 +296,7 @@ statistic!(
 statistic!(
     RiskDifference,
     "risk_difference",
+    Some(Declared::Recomputed(Source::Conditions(2))),
     EXPOSED,
     ESTIMATE,
     &[
@@ -312,6 +318,7 @@ statistic!(
 statistic!(
     FisherExact,
     "fisher_exact",
+    Some(Declared::Recomputed(Source::Conditions(2))),
     &[
         Parameter::required("exposed", Role::Flag),
         Parameter::required("outcome", Role::Flag),
@@ -344,6 +351,7 @@ statistic!(
 statistic!(
     ChiSquaredTest,
     "chi_squared_test",
+    Some(Declared::Recomputed(Source::Conditions(2))),
     &[
         Parameter::required("exposed", Role::Flag),
         Parameter::required("outcome", Role::Flag),
@@ -365,6 +373,7 @@ statistic!(
 statistic!(
     McNemarTest,
     "mcnemar_test",
+    Some(Declared::Recomputed(Source::Conditions(2))),
     &[
         Parameter::required("first", Role::Flag),
         Parameter::required("second", Role::Flag),
@@ -393,6 +402,7 @@ statistic!(
 statistic!(
     MantelHaenszelTest,
     "mantel_haenszel",
+    None,
     &[
         Parameter::required("exposed", Role::Flag),
         Parameter::required("outcome", Role::Flag),

@@ -1,0 +1,245 @@
+//! Statistics that roles without rows may ask: what an honest analyst gets beside a steward's answer, and what an
+//! attacker does not.
+
+use tempfile::TempDir;
+
+use crate::support::{Ran, columna, folder, store, text};
+
+const POLICY: &str = r#"
+version = 1
+[roles.exact]
+kind = "aggregate"
+purposes = ["research"]
+disclosure = { profile = "cms" }
+[roles.rounded]
+kind = "aggregate"
+purposes = ["research"]
+disclosure = { profile = "opensafely" }
+[[rules]]
+tables = ["@clinical", "@derived"]
+classes = { person_key = "raw", code = "raw", value = "raw", date = "raw", quasi = "raw", key = "raw" }
+"#;
+
+/// The first diagnosis of a frequent condition in observation, person by person.
+const ONSET: &str = "(SELECT p.person_id, p.gender_concept_id = 8532 AS woman, p.year_of_birth AS born,
+    f.first IS NOT NULL AS ill,
+    days_between(p.birth_datetime, coalesce(f.first, o.observation_period_end_date)) AS days
+  FROM person p JOIN observation_period o ON o.person_id = p.person_id
+  LEFT JOIN (SELECT person_id, min(condition_start_date) AS first FROM condition_occurrence
+             WHERE condition_concept_id = 260139 GROUP BY person_id) f ON f.person_id = p.person_id) AS d";
+
+struct Desk {
+    folder: TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = folder();
+        std::fs::write(folder.path().join("policy.toml"), POLICY).expect("written");
+        Self { folder }
+    }
+
+    fn ask(&self, role: &str, principal: &str, sql: &str) -> Ran {
+        let policy = text(&self.folder.path().join("policy.toml"));
+        let state = text(&self.folder.path().join("state"));
+        let store = store();
+        let mut all = vec!["sql", "--store", &store, "--format", "csv", "-c", sql];
+        if role != "steward" {
+            all.extend(["--policy", &policy, "--state", &state, "--role", role]);
+            all.extend(["--purpose", "research", "--principal", principal]);
+        }
+        columna(&all)
+    }
+
+    /// The numbers of an answer's only row; nothing for those that are withheld.
+    fn numbers(&self, role: &str, principal: &str, sql: &str) -> Vec<Option<f64>> {
+        let out = self.ask(role, principal, sql).ok();
+        let row = out.lines().nth(1).unwrap_or_default();
+        row.split(',').map(|number| number.parse().ok()).collect()
+    }
+
+    fn number(&self, role: &str, sql: &str) -> Option<f64> {
+        self.numbers(role, "ana", sql)[0]
+    }
+}
+
+#[test]
+fn statistics_are_near_those_of_a_steward() {
+    let desk = Desk::new();
+    // What is asked, and how far from the steward's answer it may be: exact counts give exact answers, and means,
+    // sums and steps of time are as exact as they are shown.
+    for (what, from, within) in [
+        ("odds_ratio(woman, ill)['estimate']", ONSET, 1e-9),
+        (
+            "odds_ratio(woman, ill, method => 'exact', conf_level => 0.9)['upper']",
+            ONSET,
+            1e-9,
+        ),
+        ("risk_ratio(woman, ill)['lower']", ONSET, 1e-9),
+        ("risk_difference(woman, ill)['estimate']", ONSET, 1e-9),
+        ("chi_squared_test(woman, ill)['p_value']", ONSET, 1e-9),
+        ("fisher_exact(woman, ill)['p_value']", ONSET, 1e-9),
+        ("mcnemar_test(woman, ill)['chisq']", ONSET, 1e-9),
+        ("proportion(ill)['estimate']", ONSET, 1e-9),
+        ("smd(born < 1970, woman)", ONSET, 1e-9),
+        ("smd(born, woman)", ONSET, 0.1),
+        ("incidence_rate(ill, days)['rate']", ONSET, 0.05),
+        (
+            "incidence_rate(CASE WHEN ill THEN 1 ELSE 0 END, days)['events']",
+            ONSET,
+            1e-9,
+        ),
+        ("rate_ratio(ill, days, woman)['estimate']", ONSET, 0.1),
+        ("rate_difference(ill, days, woman)['upper']", ONSET, 0.3),
+        ("rmst(days, ill, 15000)['estimate']", ONSET, 0.1),
+        (
+            "logrank_test(days, ill, woman)['groups'][1]['n']",
+            ONSET,
+            1e-9,
+        ),
+        (
+            "logrank_test(days, ill, woman)['groups'][1]['observed']",
+            ONSET,
+            0.1,
+        ),
+        (
+            "logrank_test(days, ill, woman)['groups'][2]['expected']",
+            ONSET,
+            0.1,
+        ),
+        ("survival_quantile(days, ill, 0.2)['time']", ONSET, 0.5),
+    ] {
+        let sql = format!("SELECT {what} AS s FROM {from}");
+        let truth = desk.number("steward", &sql).expect("the steward's");
+        let shown = desk.number("exact", &sql);
+        let shown = shown.unwrap_or_else(|| panic!("{what} is withheld, and is {truth}"));
+        assert!(
+            (shown - truth).abs() <= within * truth.abs().max(1e-9),
+            "{what}: {shown} for {truth}"
+        );
+    }
+    // Rounded counts make rounded statistics, of the same size.
+    let sql = format!("SELECT odds_ratio(woman, ill)['estimate'] AS s FROM {ONSET}");
+    let (truth, shown) = (desk.number("steward", &sql), desk.number("rounded", &sql));
+    let ratio = shown.expect("shown") / truth.expect("known");
+    assert!(ratio != 1.0 && (0.8..1.25).contains(&ratio), "{ratio}");
+    // By group.
+    let sql =
+        format!("SELECT woman, incidence_rate(ill, days)['rate'] AS s FROM {ONSET} GROUP BY woman");
+    assert_eq!(desk.ask("exact", "ana", &sql).ok().lines().count(), 3);
+}
+
+#[test]
+fn a_single_person_shows_in_none_of_them() {
+    let desk = Desk::new();
+    let few = "(born = 1950)";
+    // A cell, a group or an outcome of few persons: all of it is withheld.
+    for what in [
+        format!("odds_ratio({few}, ill)['estimate']"),
+        format!("risk_difference(woman, ill AND {few})['estimate']"),
+        format!("fisher_exact({few}, woman)['p_value']"),
+        format!("proportion({few})['events']"),
+        format!("smd(born, {few})"),
+        format!("smd({few}, woman)"),
+        format!("incidence_rate({few}, days)['events']"),
+        format!("rate_ratio(ill, days, {few})['estimate']"),
+        format!("logrank_test(days, ill, {few})['chisq']"),
+        format!("logrank_test(days, {few}, woman)['chisq']"),
+        format!("rmst(days, ill, 15000) FILTER (WHERE {few})"),
+    ] {
+        let sql = format!("SELECT {what} AS s FROM {ONSET}");
+        for role in ["exact", "rounded"] {
+            let out = desk.ask(role, "eve", &sql).ok();
+            let answer = out
+                .lines()
+                .nth(1)
+                .unwrap_or_default()
+                .trim_matches('"')
+                .to_owned();
+            assert!(answer.is_empty(), "{role}, {what}: {answer}");
+        }
+    }
+    // An empty cell is like a small one.
+    let sql = format!("SELECT odds_ratio(born > 3000, ill)['estimate'] AS s FROM {ONSET}");
+    assert_eq!(desk.number("exact", &sql), None);
+    // One person more or less in a cell: the same answer.
+    for what in [
+        "odds_ratio(woman, ill)['estimate']",
+        "smd(born, woman)",
+        "incidence_rate(ill, days)['rate']",
+        "logrank_test(days, ill, woman)['chisq']",
+    ] {
+        let all = format!("SELECT {what} AS s FROM {ONSET}");
+        let one = "SELECT person_id FROM person ORDER BY year_of_birth, month_of_birth, day_of_birth LIMIT 1";
+        let person = desk.number("steward", one).expect("a person");
+        let birthday = format!(
+            "SELECT year_of_birth, month_of_birth, day_of_birth FROM person WHERE person_id = {person}"
+        );
+        let born = desk.numbers("steward", "", &birthday);
+        let day: Vec<String> = ["year", "month", "day"]
+            .iter()
+            .zip(&born)
+            .map(|(unit, number)| format!("x.{unit}_of_birth = {}", number.expect("a number")))
+            .collect();
+        let less = format!(
+            "SELECT {what} AS s FROM {ONSET} JOIN person x ON x.person_id = d.person_id WHERE NOT ({})",
+            day.join(" AND ")
+        );
+        let shown = desk.numbers("exact", "mallory", &all);
+        assert!(shown[0].is_some(), "{what}");
+        assert_eq!(desk.numbers("exact", "mallory", &less), shown, "{what}");
+    }
+}
+
+#[test]
+fn what_is_refused_says_what_to_do_instead() {
+    let desk = Desk::new();
+    for (what, rule, instead) in [
+        ("odds_ratio(person_id = 7, ill)", "person-key", "count it"),
+        ("rate_ratio(ill, days, born)", "", ""),
+        ("smd(born, woman, weights => born)", "statistic", "GROUP BY"),
+        (
+            "logrank_test(days, ill, woman, strata => born)",
+            "statistic",
+            "GROUP BY",
+        ),
+        ("rmst(days, ill, born)", "statistic", "literals"),
+        (
+            "logrank_test(days, ill, CASE WHEN woman THEN 'w' ELSE 'm' END)",
+            "statistic",
+            "a condition, such as arm = 'A'",
+        ),
+        (
+            "concordance_index(days, ill, born)",
+            "function",
+            "docs/disclosure.md",
+        ),
+        (
+            "smd(CASE WHEN born = 1950 THEN born ELSE 0 END, woman)",
+            "measure",
+            "FILTER",
+        ),
+        (
+            "incidence_rate(ill, 1 / (born - 1950))",
+            "measure",
+            "FILTER",
+        ),
+    ] {
+        let sql = format!("SELECT {what} AS s FROM {ONSET}");
+        let ran = desk.ask("exact", "eve", &sql);
+        if rule.is_empty() {
+            // A number is a group where it is 1 or 0: nobody.
+            assert_eq!(
+                ran.ok()
+                    .lines()
+                    .nth(1)
+                    .unwrap_or_default()
+                    .trim_matches('"'),
+                ""
+            );
+            continue;
+        }
+        let ran = ran.fails(1, &format!("[{rule}]"));
+        assert!(ran.err.contains(instead), "{what}: {}", ran.err);
+    }
+}

@@ -1,0 +1,234 @@
+//! Statistics that are computed by their own function from what is released, and from nothing else.
+//!
+//! An odds ratio follows from four counts, a rate from two sums, a standardized difference from the means and spreads of
+//! two groups, a log-rank test from how many were at risk and had events in each step of time. Each of those numbers is
+//! released as if it had been asked for by itself; then the function is given rows that are made of them. Where one of
+//! them is withheld, so is the statistic.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::AggregateUDF;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::aggregate::AggregateExprBuilder;
+use datafusion::physical_expr::expressions::{Column, Literal};
+
+use super::curve::Step;
+use super::spec::Number;
+
+/// A statistic, and what its rows are made of.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Recomputed {
+    /// Its function.
+    pub(super) function: Arc<AggregateUDF>,
+    /// The types of the arguments that are columns, which come first.
+    pub(super) types: Vec<DataType>,
+    /// The other arguments.
+    pub(super) options: Vec<ScalarValue>,
+    pub(super) made_of: MadeOf,
+}
+
+/// What a statistic's rows are made of.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum MadeOf {
+    /// So many rows of each kind.
+    Counts(Vec<(Vec<f64>, Number)>),
+    /// One row for each group; the first number of each is a whole one.
+    Sums(Vec<Vec<Entry>>),
+    /// For each group its value, and the mean, the deviation and the number of its rows.
+    Means(Vec<(f64, [Number; 3])>),
+    /// Persons at risk and events by steps of time, by the places of times, events and groups among the bases.
+    Steps {
+        times: usize,
+        events: usize,
+        groups: Option<usize>,
+    },
+}
+
+/// A value of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Entry {
+    /// A number that is released.
+    Released(Number),
+    /// The group's.
+    Group(f64),
+}
+
+/// Rows that are the same, and how many of them there are.
+pub(super) type Repeated = (Vec<f64>, f64);
+
+/// Rows that are given to a function at once.
+const ROWS: usize = 65_536;
+
+impl Recomputed {
+    /// The statistic of these rows; none where it is not defined.
+    pub(super) fn of(&self, rows: &[Repeated]) -> Result<Option<ScalarValue>> {
+        let fields: Vec<Field> = self
+            .types
+            .iter()
+            .enumerate()
+            .map(|(at, kind)| Field::new(format!("c{at}"), kind.clone(), true))
+            .collect();
+        let columns = fields
+            .iter()
+            .enumerate()
+            .map(|(at, field)| Arc::new(Column::new(field.name(), at)) as Arc<dyn PhysicalExpr>);
+        let options = self
+            .options
+            .iter()
+            .map(|value| Arc::new(Literal::new(value.clone())) as Arc<dyn PhysicalExpr>);
+        let function =
+            AggregateExprBuilder::new(Arc::clone(&self.function), columns.chain(options).collect())
+                .schema(Arc::new(Schema::new(fields)))
+                .alias("statistic")
+                .build()?;
+        let mut accumulator = function.create_accumulator()?;
+        for (values, times) in rows {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a released count of rows, not negative"
+            )]
+            let mut left = times.round().max(0.0) as usize;
+            while left > 0 {
+                let size = left.min(ROWS);
+                left -= size;
+                let mut arrays = values
+                    .iter()
+                    .zip(&self.types)
+                    .map(|(value, kind)| column(*value, kind, size))
+                    .collect::<Result<Vec<_>>>()?;
+                for value in &self.options {
+                    arrays.push(value.to_array_of_size(size)?);
+                }
+                // What it refuses, it refuses of numbers that are known: there is no statistic of them.
+                if accumulator.update_batch(&arrays).is_err() {
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(accumulator.evaluate().ok().filter(|value| !value.is_null()))
+    }
+}
+
+/// A value, as often as it is wanted, of the type that the function takes.
+fn column(value: f64, kind: &DataType, size: usize) -> Result<ArrayRef> {
+    let text = if value == 0.0 { "false" } else { "true" };
+    let numbers = || Arc::new(Float64Array::from_value(value, size)) as ArrayRef;
+    Ok(match kind {
+        DataType::Boolean => Arc::new(BooleanArray::from(vec![value != 0.0; size])),
+        // Groups are conditions.
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            cast(&StringArray::from(vec![text; size]), kind)?
+        }
+        _ => cast(&numbers(), kind)?,
+    })
+}
+
+/// The rows of two groups of values that have these means, deviations and sizes.
+pub(super) fn of_means(groups: &[(f64, [f64; 3])]) -> Vec<Repeated> {
+    let mut rows = Vec::new();
+    for (group, [mean, deviation, count]) in groups {
+        let (mean, deviation, count) = (*mean, *deviation, count.round());
+        let half = (count / 2.0).floor();
+        // Half above and half below the mean, and of an odd number one at it.
+        let away = if half * 2.0 == count {
+            deviation * ((count - 1.0) / count).sqrt()
+        } else {
+            deviation
+        };
+        rows.push((vec![mean - away, *group], half));
+        rows.push((vec![mean + away, *group], half));
+        rows.push((vec![mean, *group], count - 2.0 * half));
+    }
+    rows
+}
+
+/// The rows of persons who were at risk in steps of time, from counts as they are shown: events at the end of each step, and
+/// with them, after them, those who were censored in it.
+pub(super) fn of_steps(
+    causes: &[i64],
+    arms: &[f64],
+    grouped: bool,
+    steps: &[Step],
+    counts: &BTreeMap<String, f64>,
+) -> Vec<Repeated> {
+    let count = |name: String| counts.get(&name).copied().unwrap_or(0.0);
+    let mut rows = Vec::new();
+    for (arm, value) in arms.iter().enumerate() {
+        let row = |time: f64, cause: f64| {
+            let mut row = vec![time, cause];
+            row.extend(grouped.then_some(*value));
+            row
+        };
+        let mut at_risk = count(format!("all:{arm}"));
+        for (place, step) in steps.iter().enumerate() {
+            let mut left = at_risk;
+            for (at, cause) in causes.iter().enumerate() {
+                let place_of = arm * causes.len() + at;
+                let before = match place.checked_sub(1) {
+                    Some(before) => count(format!("events:{before}:{place_of}")),
+                    None => 0.0,
+                };
+                let events = count(format!("events:{place}:{place_of}")) - before;
+                let events = events.clamp(0.0, left);
+                left -= events;
+                rows.push((row(step.time, *cause as f64), events));
+            }
+            // Of those who remain after the last step nothing is known but that they were at risk in it.
+            at_risk = if place + 1 < steps.len() {
+                count(format!("risk:{}:{arm}", place + 1)).min(left)
+            } else {
+                0.0
+            };
+            rows.push((row(step.time, 0.0), left - at_risk));
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_values_have_the_mean_and_the_deviation() {
+        for count in [10.0, 11.0] {
+            let rows = of_means(&[(1.0, [50.0, 8.0, count])]);
+            let n: f64 = rows.iter().map(|row| row.1).sum();
+            let mean: f64 = rows.iter().map(|row| row.0[0] * row.1).sum::<f64>() / n;
+            let squares: f64 = rows
+                .iter()
+                .map(|row| (row.0[0] - mean).powi(2) * row.1)
+                .sum();
+            assert!((n - count).abs() < 1e-12 && (mean - 50.0).abs() < 1e-12);
+            assert!(((squares / (n - 1.0)).sqrt() - 8.0).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn made_up_persons_are_at_risk_and_have_events_as_was_shown() {
+        let step = |time: f64| Step {
+            time,
+            ..Step::default()
+        };
+        let counts = BTreeMap::from([
+            ("all:0".to_owned(), 100.0),
+            ("events:0:0".to_owned(), 20.0),
+            ("risk:1:0".to_owned(), 70.0),
+            ("events:1:0".to_owned(), 50.0),
+        ]);
+        let rows = of_steps(&[1], &[0.0], false, &[step(10.0), step(20.0)], &counts);
+        let expected = [
+            (vec![10.0, 1.0], 20.0),
+            (vec![10.0, 0.0], 10.0),
+            (vec![20.0, 1.0], 30.0),
+            (vec![20.0, 0.0], 40.0),
+        ];
+        assert_eq!(rows, expected);
+    }
+}
