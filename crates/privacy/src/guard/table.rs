@@ -35,6 +35,8 @@ pub(crate) struct Guard {
     pub(super) filter: Option<Expr>,
     /// The person's place in the stored columns.
     pub(super) person: Option<usize>,
+    /// How many rows there are, where none is hidden: whoever sees them can count them. Joins are planned by it.
+    pub(super) rows: Option<usize>,
 }
 
 /// A column that is shown.
@@ -101,6 +103,7 @@ impl Guard {
             columns,
             filter: conjunction(filters),
             person,
+            rows: None,
         })
     }
 
@@ -168,6 +171,17 @@ impl GuardedTable {
             inner,
             guard: Arc::new(guard),
         })
+    }
+
+    /// Lets plans know how many rows the table has, unless it hides some of them.
+    #[must_use]
+    pub fn with_rows(mut self, rows: u64) -> Self {
+        if let Some(guard) = Arc::get_mut(&mut self.guard)
+            && guard.filter.is_none()
+        {
+            guard.rows = usize::try_from(rows).ok();
+        }
+        self
     }
 
     /// What names this guard: enough for a server to attach its own.
@@ -297,6 +311,7 @@ pub fn guard(
         };
         let person_key = table.version().spec.person_key.clone();
         let spec = GuardSpec::new(&name, snapshot, policy, principal);
+        let rows = table.version().rows;
         let table = GuardedTable::try_new(
             Arc::new(table.with_statistics(false)),
             spec,
@@ -304,7 +319,8 @@ pub fn guard(
             seen,
             policy.ages,
             keys,
-        )?;
+        )?
+        .with_rows(rows);
         guarded.push((name, Arc::new(table)));
     }
     Ok(guarded)
