@@ -1,5 +1,6 @@
 //! The keys of encrypted stores, from the same source as those of pseudonyms.
 
+use std::fmt;
 use std::sync::OnceLock;
 
 use columna_store::{FileKeys, Secret};
@@ -8,10 +9,16 @@ use zeroize::Zeroizing;
 use super::keys::{KeySource, Keys};
 
 /// Keys of encrypted stores, read from their source when the first one is needed.
-#[derive(Debug)]
 pub struct StoreKeys {
     source: KeySource,
     loaded: OnceLock<Result<Keys, String>>,
+}
+
+impl fmt::Debug for StoreKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A command's arguments may hold a token.
+        write!(f, "StoreKeys({})", self.source)
+    }
 }
 
 impl StoreKeys {
