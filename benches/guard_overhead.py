@@ -3,7 +3,8 @@
 
     python3 benches/guard_overhead.py --columna target/release/columna --store STORE [--runs 7]
 
-Each question runs in a new process for each role, by turns; the times are medians, the start of the process among them.
+Each question runs in a new process for each role, by turns; the times are medians of wall and of processor time, the start
+of the process among them; ratios are of pairs, and of processor time, which does not depend on what else the machine does.
 The policies are written into a temporary folder, which also takes the audit log: the store is read and nothing is written
 beside it. It must not have a policy of its own.
 """
@@ -11,6 +12,7 @@ beside it. It must not have a policy of its own.
 import argparse
 import itertools
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -33,8 +35,8 @@ GROUPS = {
         "GROUP BY CUBE (visit_concept_id, date_part('year', visit_start_date))",
     "mean of a measurement by sex":
         "SELECT p.gender_concept_id, avg(m.v) FROM person p JOIN (SELECT person_id, avg(value_as_number) AS v "
-        "FROM measurement WHERE measurement_concept_id = (SELECT min(concept_id) FROM concept "
-        "WHERE domain_id = 'Measurement') GROUP BY person_id) m ON p.person_id = m.person_id GROUP BY 1",
+        "FROM measurement WHERE measurement_concept_id = 3004249 GROUP BY person_id) m ON p.person_id = m.person_id "
+        "GROUP BY 1",
     "persons with two conditions":
         "SELECT count(*) FROM person p WHERE EXISTS (SELECT 1 FROM condition_occurrence c "
         "WHERE c.person_id = p.person_id AND c.condition_concept_id = 201826) AND EXISTS (SELECT 1 FROM "
@@ -77,6 +79,11 @@ classes = { code = "raw", key = "raw", value = "raw", date = "raw", direct = "ra
 """
 
 
+def processor():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--columna", required=True)
@@ -102,42 +109,44 @@ def main():
                        "--role", role, "--purpose", "measure", "--principal", f"bench{next(asked)}",
                        "--policy", str(folder / "policy.toml"), "--state", str(folder / "state"),
                        "--keys", str(folder / "keys")]
-            begin = time.perf_counter()
+            begin, before = time.perf_counter(), processor()
             ran = subprocess.run(command, capture_output=True, text=True)
-            took = time.perf_counter() - begin
+            wall, used = time.perf_counter() - begin, processor() - before
             if ran.returncode != 0:
                 print(f"{role}: {ran.stderr.strip()}", file=sys.stderr)
                 return None
-            return took
+            return wall, used
 
         def compare(title, questions, roles):
-            print(f"\n| {title} | steward s | " + " | ".join(f"{role} s | ratio" for role in roles[1:]) + " |")
-            print("|---|" + "---|" * (2 * len(roles) - 1))
-            ratios = {role: [] for role in roles[1:]}
+            others = "".join(f" {role} s | ratio, wall | ratio, processor |" for role in roles[1:])
+            print(f"\n| {title} | steward s |{others}")
+            print("|---|---|" + "---|---|---|" * (len(roles) - 1))
+            ratios = {(role, kind): [] for role in roles[1:] for kind in (0, 1)}
             for name, sql in questions.items():
                 times = {role: [] for role in roles}
                 for role in roles:
                     once(role, sql)
                 for _ in range(options.runs):
                     for role in roles:
-                        took = once(role, sql)
-                        if took is not None:
-                            times[role].append(took)
-                median = {role: statistics.median(t) if t else None for role, t in times.items()}
-                if median["steward"] is None:
-                    sys.exit(f"the steward got no answer to: {name}")
-                cells = [name, f"{median['steward']:.3f}"]
+                        times[role].append(once(role, sql))
+                cells = [name, f"{statistics.median(t[0] for t in times['steward']):.3f}"]
                 for role in roles[1:]:
-                    if median[role] is None:
-                        cells += ["-", "-"]
+                    if None in times[role]:
+                        cells += ["-", "-", "-"]
                         continue
-                    # By turns, so that what else the machine does falls on both.
-                    ratio = statistics.median(a / b for a, b in zip(times[role], times["steward"]))
-                    ratios[role].append(ratio)
-                    cells += [f"{median[role]:.3f}", f"{ratio:.2f}"]
+                    cells.append(f"{statistics.median(t[0] for t in times[role]):.3f}")
+                    for kind in (0, 1):
+                        # By turns, so that what else the machine does falls on both.
+                        pairs = zip(times[role], times["steward"])
+                        ratio = statistics.median(a[kind] / max(b[kind], 1e-9) for a, b in pairs)
+                        ratios[role, kind].append(ratio)
+                        cells.append(f"{ratio:.2f}")
                 print("| " + " | ".join(cells) + " |", flush=True)
-            means = [f"{statistics.geometric_mean(r):.2f}" if r else "-" for r in ratios.values()]
-            print("| geometric mean | | " + " | ".join(f"| {m}" for m in means) + " |")
+            cells = ["geometric mean", ""]
+            for role in roles[1:]:
+                cells.append("")
+                cells += [f"{statistics.geometric_mean(ratios[role, kind]):.2f}" for kind in (0, 1)]
+            print("| " + " | ".join(cells) + " |")
 
         compare("question", queries, ["steward", "light", "pseudonymised"])
         compare("question about groups", GROUPS, ["steward", "groups"])

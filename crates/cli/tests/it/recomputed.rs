@@ -59,8 +59,9 @@ impl Desk {
         row.split(',').map(|number| number.parse().ok()).collect()
     }
 
+    /// As by somebody who asked nothing before.
     fn number(&self, role: &str, sql: &str) -> Option<f64> {
-        self.numbers(role, "ana", sql)[0]
+        self.numbers(role, sql, sql)[0]
     }
 }
 

@@ -148,8 +148,8 @@ pub(super) fn of_means(groups: &[(f64, [f64; 3])]) -> Vec<Repeated> {
     rows
 }
 
-/// The rows of persons who were at risk in steps of time, from counts as they are shown: events at the end of each step, and
-/// with them, after them, those who were censored in it.
+/// The rows of persons who were at risk in steps of time, from counts as they are shown. As in a life table, events are in the
+/// middle of their step, and of those who were censored in it, half count as at risk throughout and half not at all.
 pub(super) fn of_steps(
     causes: &[i64],
     arms: &[f64],
@@ -168,6 +168,10 @@ pub(super) fn of_steps(
         let mut at_risk = count(format!("all:{arm}"));
         for (place, step) in steps.iter().enumerate() {
             let mut left = at_risk;
+            let begin = place
+                .checked_sub(1)
+                .map_or(0.0, |before| steps[before].time);
+            let middle = ((begin + step.time) / 2.0).ceil();
             for (at, cause) in causes.iter().enumerate() {
                 let place_of = arm * causes.len() + at;
                 let before = match place.checked_sub(1) {
@@ -177,15 +181,19 @@ pub(super) fn of_steps(
                 let events = count(format!("events:{place}:{place_of}")) - before;
                 let events = events.clamp(0.0, left);
                 left -= events;
-                rows.push((row(step.time, *cause as f64), events));
+                rows.push((row(middle, *cause as f64), events));
             }
             // Of those who remain after the last step nothing is known but that they were at risk in it.
-            at_risk = if place + 1 < steps.len() {
-                count(format!("risk:{}:{arm}", place + 1)).min(left)
+            let (stay, gone) = if place + 1 < steps.len() {
+                let next = count(format!("risk:{}:{arm}", place + 1)).min(left);
+                (next, left - next)
             } else {
-                0.0
+                (0.0, 0.0)
             };
-            rows.push((row(step.time, 0.0), left - at_risk));
+            let early = (gone / 2.0).floor();
+            rows.push((row(begin, 0.0), early));
+            rows.push((row(step.time, 0.0), left - stay - early));
+            at_risk = stay;
         }
     }
     rows
@@ -224,9 +232,11 @@ mod tests {
         ]);
         let rows = of_steps(&[1], &[0.0], false, &[step(10.0), step(20.0)], &counts);
         let expected = [
-            (vec![10.0, 1.0], 20.0),
-            (vec![10.0, 0.0], 10.0),
-            (vec![20.0, 1.0], 30.0),
+            (vec![5.0, 1.0], 20.0),
+            (vec![0.0, 0.0], 5.0),
+            (vec![10.0, 0.0], 5.0),
+            (vec![15.0, 1.0], 30.0),
+            (vec![10.0, 0.0], 0.0),
             (vec![20.0, 0.0], 40.0),
         ];
         assert_eq!(rows, expected);
