@@ -1,12 +1,15 @@
 //! Does a policy fit a store? What only the store's own tables can tell.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::{Findings, Problem};
 use super::view::{Table, View, identifier_class};
 use super::{Policy, Role, RoleKind, Rule, TablePattern, listed, nearest};
 use crate::pseudonym::Mask;
 use crate::{Error, Principal, guard};
+
+/// Columns of a table that no rule speaks of, by the place of the first rule of the table: for which roles.
+type Unspoken<'a> = BTreeMap<(usize, usize, &'a str, String), Vec<&'a str>>;
 
 impl Policy {
     /// Compares a policy with the tables of a store: names that are not there, treatments that a column's type has
@@ -18,8 +21,22 @@ impl Policy {
         for rule in &self.rules {
             self.check_rule(rule, tables, &mut findings);
         }
+        let mut unspoken = Unspoken::new();
         for role in self.roles.values() {
-            self.check_role(role, tables, &mut findings);
+            self.check_role(role, tables, &mut unspoken, &mut findings);
+        }
+        for ((begin, end, table, columns), roles) in unspoken {
+            findings.warning(
+                &(begin..end),
+                format!(
+                    "no rule speaks of these columns of `{table}`, so that the {} {} not see them: {columns}",
+                    match roles.as_slice() {
+                        [role] => format!("role `{role}`"),
+                        roles => format!("roles {}", listed(roles)),
+                    },
+                    if roles.len() == 1 { "does" } else { "do" },
+                ),
+            );
         }
         findings.finish()
     }
@@ -101,7 +118,13 @@ impl Policy {
         }
     }
 
-    fn check_role(&self, role: &Role, tables: &[Table], findings: &mut Findings<'_>) {
+    fn check_role<'a>(
+        &'a self,
+        role: &'a Role,
+        tables: &'a [Table],
+        unspoken: &mut Unspoken<'a>,
+        findings: &mut Findings<'_>,
+    ) {
         if role.kind == RoleKind::Steward {
             return;
         }
@@ -152,20 +175,20 @@ impl Policy {
                     );
                 }
                 warn_of_filter(role, &view, tables, &mut said, findings);
-                self.warn(role, purpose, *project, tables, &mut said, findings);
+                self.warn(role, purpose, *project, tables, &mut said, unspoken);
             }
         }
     }
 
     /// Columns that no rule speaks of: they are absent, which may be what is meant.
-    fn warn(
+    fn warn<'a>(
         &self,
-        role: &Role,
+        role: &'a Role,
         purpose: &str,
         project: Option<&str>,
-        tables: &[Table],
+        tables: &'a [Table],
         said: &mut BTreeSet<String>,
-        findings: &mut Findings<'_>,
+        unspoken: &mut Unspoken<'a>,
     ) {
         for table in tables {
             let rules: Vec<&Rule> = self
@@ -178,7 +201,7 @@ impl Policy {
             let Some(first) = rules.first() else {
                 continue;
             };
-            let unspoken: Vec<String> = table
+            let columns: Vec<String> = table
                 .schema
                 .fields()
                 .iter()
@@ -192,18 +215,16 @@ impl Policy {
                     format!("`{}` ({class})", field.name())
                 })
                 .collect();
-            if unspoken.is_empty() || !said.insert(format!("unspoken {}", table.name)) {
+            if columns.is_empty() || !said.insert(format!("unspoken {}", table.name)) {
                 continue;
             }
-            findings.warning(
-                &first.span,
-                format!(
-                    "no rule speaks of these columns of `{}`, so that the role `{}` does not see them: {}",
-                    table.name,
-                    role.name,
-                    unspoken.join(", ")
-                ),
+            let key = (
+                first.span.start,
+                first.span.end,
+                table.name.as_str(),
+                columns.join(", "),
             );
+            unspoken.entry(key).or_default().push(role.name.as_str());
         }
     }
 
