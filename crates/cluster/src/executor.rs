@@ -12,12 +12,15 @@ use ballista_core::extension::SessionConfigExt;
 use ballista_core::registry::BallistaFunctionRegistry;
 use ballista_core::utils::create_grpc_server;
 use ballista_executor::ArrowFlightServerProvider;
+use ballista_executor::execution_engine::DefaultExecutionEngine;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use ballista_executor::flight_service::BallistaFlightService;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
 use tonic::service::interceptor::InterceptedService;
 
+use crate::connections::Connections;
+use crate::parts::{Parts, WatchedEngine};
 use crate::scheduler::{MESSAGE_BYTES, tls_failed};
 use crate::session::Scheduler;
 use crate::{Error, Result, Stores, Trust};
@@ -99,7 +102,14 @@ pub async fn run_executor(
     let endpoint = options.trust.endpoint();
     let produced = Arc::clone(&endpoint);
     let (stores, spill) = (options.stores, folder.path().to_path_buf());
+    let parts = Arc::new(Parts::default());
+    let engine = WatchedEngine {
+        inner: DefaultExecutionEngine::with_client_pool(Arc::new(Connections::default())),
+        parts: Arc::clone(&parts),
+    };
+    let there = scheduler.clone();
     let config = ExecutorProcessConfig {
+        override_execution_engine: Some(Arc::new(engine)),
         bind_host: host.clone(),
         external_host: Some(host),
         port,
@@ -129,8 +139,10 @@ pub async fn run_executor(
         ..ExecutorProcessConfig::default()
     };
     tell(ExecutorEvent::Works(SocketAddr::new(bind.ip(), port)));
+    let id = config.executor_id.clone();
     tokio::select! {
         ended = start_executor_process(Arc::new(config)) => Ok(ended?),
+        () = parts.report(there, id) => Ok(()),
         () = stop => Ok(()),
     }
 }

@@ -10,9 +10,11 @@
 
 mod certificate;
 mod codec;
+mod connections;
 mod error;
 mod executor;
 mod failure;
+mod parts;
 mod persistent;
 mod planner;
 mod scheduler;

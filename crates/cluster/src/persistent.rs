@@ -9,6 +9,7 @@ use std::thread;
 use ballista_core::config::BallistaConfig;
 use ballista_core::error::BallistaError;
 use ballista_core::execution_plans::DistributedQueryExec;
+use ballista_core::extension::SessionConfigExt;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -96,11 +97,17 @@ impl Question {
         shuffled: &Count,
     ) -> Result<SendableRecordBatchStream> {
         let job = self.job();
+        let name = name()?;
+        let named = context.session_config().clone();
+        // Functions travel by name: nothing but settings is read of it.
+        let context = TaskContext::default()
+            .with_session_config(named.with_ballista_job_name(&name))
+            .with_runtime(context.runtime_env());
         let mut waiting = Waiting {
             scheduler: self.scheduler.clone(),
-            job: Some(Arc::clone(&job)),
+            name: Some(name),
         };
-        let mut answer = job.execute(0, Arc::clone(context))?;
+        let mut answer = job.execute(0, Arc::new(context))?;
         let mut held = Vec::new();
         let mut size = 0;
         while size <= HELD {
@@ -110,11 +117,11 @@ impl Question {
                     held.push(batch);
                 }
                 Some(Err(error)) => {
-                    waiting.job = None;
+                    waiting.name = None;
                     return Err(error);
                 }
                 None => {
-                    waiting.job = None;
+                    waiting.name = None;
                     if let Some(job) = job.job_id()
                         && let Some(bytes) = status::shuffled(&self.scheduler, job.as_ref()).await
                     {
@@ -141,15 +148,23 @@ fn stream_of(
     Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), batches))
 }
 
+/// A name for a query that no other has: Ballista tells its own only when the query is over.
+fn name() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| DataFusionError::External(Box::new(error)))?;
+    Ok(format!("columna-{:032x}", u128::from_le_bytes(bytes)))
+}
+
 /// Cancels a query that is dropped before its end.
 struct Waiting {
     scheduler: Scheduler,
-    job: Option<Arc<Job>>,
+    /// None once it has ended.
+    name: Option<String>,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let Some(job) = self.job.take().and_then(|job| job.job_id()) else {
+        let Some(name) = self.name.take() else {
             return;
         };
         let scheduler = self.scheduler.clone();
@@ -159,7 +174,11 @@ impl Drop for Waiting {
                 .enable_all()
                 .build();
             if let Ok(runtime) = runtime {
-                runtime.block_on(scheduler.cancel(job.to_string()));
+                runtime.block_on(async {
+                    if let Some(query) = status::named(&scheduler, &name).await {
+                        scheduler.cancel(query).await;
+                    }
+                });
             }
         });
         let _ = cancel.join();

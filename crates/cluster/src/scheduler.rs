@@ -23,7 +23,8 @@ use crate::codec::Codec;
 use crate::status::StatusService;
 use crate::{Error, Result, Stores, Trust};
 
-/// Seconds after which an executor that said nothing is taken for dead. Executors ask for work many times a second.
+/// Seconds after which an executor that said nothing is taken for dead. Executors ask for work many times a second, and
+/// report what they work on every second.
 const SILENCE: u64 = 5;
 /// Bytes of the largest message: plans with long lists of concepts are large.
 pub(crate) const MESSAGE_BYTES: u32 = 64 << 20;
@@ -84,9 +85,10 @@ pub async fn serve_scheduler(
         ..SchedulerConfig::default()
     });
     let cluster = BallistaCluster::new_from_config(&config).await?;
-    let ended = cluster.job_state();
+    let (executors, ended) = (cluster.cluster_state(), cluster.job_state());
     let scheduler = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, config).await?;
-    let status = FlightServiceServer::new(StatusService::new(Arc::clone(&scheduler.state), ended));
+    let status = StatusService::new(Arc::clone(&scheduler.state), executors, ended);
+    let status = FlightServiceServer::new(status);
     let service = SchedulerGrpcServer::new(scheduler)
         .max_decoding_message_size(MESSAGE_BYTES as usize)
         .max_encoding_message_size(MESSAGE_BYTES as usize);

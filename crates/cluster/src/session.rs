@@ -17,7 +17,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::codec::Codec;
 use crate::planner::Planner;
 use crate::trust::PATIENCE;
-use crate::{Error, Result, SCHEDULER_PORT, Trust};
+use crate::{Error, Result, SCHEDULER_PORT, Trust, status};
 
 /// Makes the session that [`columna_query::session`] makes, with queries sent to the scheduler at
 /// `df://HOST[:PORT]`. Rows of tables that only the session has go along with a query; where they are too many, and
@@ -43,6 +43,10 @@ pub async fn connect(
     }
     let scheduler = Scheduler::new(url, trust)?;
     scheduler.introduce().await?;
+    if options.threads.is_none() {
+        // The cores that a query can use are the executors', not those of the machine that asks.
+        options.threads = status::vcores(&scheduler).await;
+    }
     if let Some(store) = &options.store {
         // Every node reads the snapshot that the client sees, whatever is ingested meanwhile.
         let snapshot = store.snapshot(options.snapshot).await?;

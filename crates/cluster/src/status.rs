@@ -11,8 +11,8 @@ use arrow_flight::{
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use ballista_core::JobId;
-use ballista_core::serde::protobuf::{PartitionStats, job_status};
-use ballista_scheduler::cluster::JobState;
+use ballista_core::serde::protobuf::{JobStatus, PartitionStats, job_status};
+use ballista_scheduler::cluster::{ClusterState, JobState};
 use ballista_scheduler::state::SchedulerState;
 use ballista_scheduler::state::execution_stage::ExecutionStage;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
@@ -20,6 +20,7 @@ use futures::{Stream, StreamExt, stream};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
+use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::session::Scheduler;
@@ -28,8 +29,21 @@ use crate::{Error, Result, Trust};
 
 /// What a client asks for. Ballista's own calls have none for it, so that it goes by Arrow Flight, on the same port.
 const STATUS: &str = "columna.status";
+/// How many parts of queries the executors run at once, as far as they are there yet.
+pub(crate) async fn vcores(scheduler: &Scheduler) -> Option<usize> {
+    let status: ClusterStatus = ask(scheduler, STATUS, "").await.ok()??;
+    let vcores = status.executors.iter().map(|executor| executor.vcores);
+    usize::try_from(vcores.sum::<u32>())
+        .ok()
+        .filter(|vcores| *vcores > 0)
+}
+
 /// The bytes that a finished query's stages took from each other; its name is the body.
 const SHUFFLED: &str = "columna.shuffled";
+/// The query with the name that is the body, as long as it waits or runs.
+const NAMED: &str = "columna.named";
+/// What an executor says of itself once a second, and is answered with the queries that are over: [`Working`].
+const WORKING: &str = "columna.working";
 
 /// What a cluster is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +86,21 @@ pub struct QueryStatus {
     pub tasks_waiting: usize,
 }
 
+/// What an executor is working on.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Working {
+    /// The executor.
+    pub(crate) executor: String,
+    /// The queries of which it works on parts.
+    pub(crate) queries: Vec<String>,
+}
+
+/// Tells a scheduler what is worked on; answers which of the queries are over.
+pub(crate) async fn working(channel: Channel, working: &Working) -> Option<Vec<String>> {
+    let body = serde_json::to_string(working).ok()?;
+    ask_over(channel, WORKING, &body).await
+}
+
 /// Asks the scheduler at `df://HOST[:PORT]` what its cluster is doing.
 ///
 /// # Errors
@@ -90,12 +119,21 @@ pub(crate) async fn shuffled(scheduler: &Scheduler, query: &str) -> Option<u64> 
     ask(scheduler, SHUFFLED, query).await.ok().flatten()
 }
 
+/// The query that a client gave this name, as long as it waits or runs.
+pub(crate) async fn named(scheduler: &Scheduler, name: &str) -> Option<String> {
+    ask(scheduler, NAMED, name).await.ok().flatten().flatten()
+}
+
 async fn ask<T: DeserializeOwned>(
     scheduler: &Scheduler,
     action: &str,
     body: &str,
 ) -> Result<Option<T>> {
-    let mut client = FlightServiceClient::new(scheduler.channel().await?);
+    Ok(ask_over(scheduler.channel().await?, action, body).await)
+}
+
+async fn ask_over<T: DeserializeOwned>(channel: Channel, action: &str, body: &str) -> Option<T> {
+    let mut client = FlightServiceClient::new(channel);
     let action = Action {
         r#type: action.to_owned(),
         body: body.to_owned().into(),
@@ -104,22 +142,46 @@ async fn ask<T: DeserializeOwned>(
         let mut results = client.do_action(action).await.ok()?.into_inner();
         results.next().await?.ok()
     });
-    let answer = answer.await.ok().flatten();
-    Ok(answer.and_then(|answer| serde_json::from_slice(&answer.body).ok()))
+    let answer = answer.await.ok().flatten()?;
+    serde_json::from_slice(&answer.body).ok()
 }
 
 /// The scheduler's side of [`status`].
 pub(crate) struct StatusService {
     state: Arc<SchedulerState<LogicalPlanNode, PhysicalPlanNode>>,
+    executors: Arc<dyn ClusterState>,
     ended: Arc<dyn JobState>,
 }
 
 impl StatusService {
     pub(crate) fn new(
         state: Arc<SchedulerState<LogicalPlanNode, PhysicalPlanNode>>,
+        executors: Arc<dyn ClusterState>,
         ended: Arc<dyn JobState>,
     ) -> Self {
-        Self { state, ended }
+        Self {
+            state,
+            executors,
+            ended,
+        }
+    }
+
+    /// Notes that an executor lives, and says which of its queries are over.
+    async fn working(&self, working: Working) -> ballista_core::error::Result<Vec<String>> {
+        if let Some(mut heard) = self.executors.get_executor_heartbeat(&working.executor) {
+            heard.timestamp = since_epoch().as_secs();
+            self.executors.save_executor_heartbeat(heard).await?;
+        }
+        let mut over = Vec::new();
+        for query in working.queries {
+            let id = JobId::from(query.clone());
+            let status = self.state.task_manager.get_job_status(&id).await?;
+            // What is not known is of a scheduler that was here before.
+            if status.as_ref().and_then(at_work).is_none() {
+                over.push(query);
+            }
+        }
+        Ok(over)
     }
 
     async fn shuffled(&self, query: &str) -> ballista_core::error::Result<Option<u64>> {
@@ -143,10 +205,16 @@ impl StatusService {
         Ok(Some(bytes.sum()))
     }
 
+    async fn named(&self, name: &str) -> ballista_core::error::Result<Option<String>> {
+        let jobs = self.state.task_manager.get_all_jobs().await?;
+        let job = jobs
+            .into_iter()
+            .find(|job| job.job_name == name && at_work(&job.status).is_some());
+        Ok(job.map(|job| job.job_id.to_string()))
+    }
+
     async fn status(&self) -> ballista_core::error::Result<ClusterStatus> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = since_epoch();
         let known = self.state.executor_manager.get_executors_state().await?;
         let mut executors: Vec<_> = known
             .into_iter()
@@ -160,10 +228,8 @@ impl StatusService {
         executors.sort_by(|left, right| left.address.cmp(&right.address));
         let mut queries = Vec::new();
         for job in self.state.task_manager.get_all_jobs().await? {
-            let state = match &job.status.status {
-                Some(job_status::Status::Queued(_)) | None => "waiting",
-                Some(job_status::Status::Running(_)) => "running",
-                _ => continue,
+            let Some(state) = at_work(&job.status) else {
+                continue;
             };
             let cache = self.state.task_manager.get_running_job_cache();
             let (running, waiting) = match cache.get(&job.job_id) {
@@ -190,6 +256,21 @@ impl StatusService {
         queries.sort_by_key(|query| std::cmp::Reverse(query.seconds));
         Ok(ClusterStatus { executors, queries })
     }
+}
+
+/// Whether a query waits or runs; none once it has ended.
+fn at_work(status: &JobStatus) -> Option<&'static str> {
+    match &status.status {
+        Some(job_status::Status::Queued(_)) | None => Some("waiting"),
+        Some(job_status::Status::Running(_)) => Some("running"),
+        _ => None,
+    }
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 type Answers<T> = Pin<Box<dyn Stream<Item = std::result::Result<T, Status>> + Send>>;
@@ -226,6 +307,20 @@ impl FlightService for StatusService {
                     .await
                     .map_err(|error| failed(&error))?;
                 serde_json::to_vec(&bytes)
+            }
+            NAMED => {
+                let name = String::from_utf8_lossy(&action.body);
+                let query = self.named(&name).await.map_err(|error| failed(&error))?;
+                serde_json::to_vec(&query)
+            }
+            WORKING => {
+                let working = serde_json::from_slice(&action.body)
+                    .map_err(|error| Status::invalid_argument(error.to_string()))?;
+                let over = self
+                    .working(working)
+                    .await
+                    .map_err(|error| failed(&error))?;
+                serde_json::to_vec(&over)
             }
             _ => return not_here(),
         };

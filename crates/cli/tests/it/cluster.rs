@@ -69,8 +69,19 @@ fn executor(scheduler: &str, work: &Path) -> Role {
 }
 
 fn executor_of(store: &str, scheduler: &str, work: &Path) -> Role {
+    executor_with(store, scheduler, work, 2)
+}
+
+fn executor_with(store: &str, scheduler: &str, work: &Path, vcores: usize) -> Role {
     let child = command()
-        .args(["cluster", "executor", "--store", store, "--vcores", "2"])
+        .args([
+            "cluster",
+            "executor",
+            "--store",
+            store,
+            "--vcores",
+            &vcores.to_string(),
+        ])
         .args(["--scheduler", scheduler, "--work-dir", &text(work)])
         .arg("--until-stdin-closes")
         .env(TOKEN.0, TOKEN.1)
@@ -185,6 +196,124 @@ fn errors_come_in_seconds_and_say_what_to_do() {
         "{:?}",
         began.elapsed()
     );
+}
+
+/// Asks without waiting.
+fn start(scheduler: &str, question: &str) -> Role {
+    let url = format!("df://{scheduler}");
+    let child = command()
+        .args([
+            "sql",
+            "--store",
+            &store(),
+            "--cluster",
+            &url,
+            "-c",
+            question,
+        ])
+        .env(TOKEN.0, TOKEN.1)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    Role(child.expect("a client starts"))
+}
+
+/// Waits until the cluster has so many executors and running parts of queries.
+fn wait_for(scheduler: &str, what: &str, is_so: impl Fn(usize, usize) -> bool) {
+    let limit = Instant::now() + Duration::from_secs(30);
+    loop {
+        let url = format!("df://{scheduler}");
+        let status = ran(command()
+            .args(["cluster", "status", "--json", "--cluster", &url])
+            .env(TOKEN.0, TOKEN.1))
+        .ok();
+        let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+        let executors = status["executors"].as_array().expect("executors").len();
+        let queries = status["queries"].as_array().expect("queries");
+        let tasks = queries.iter().map(|query| query["tasks_running"].as_u64());
+        let running = usize::try_from(tasks.map(Option::unwrap_or_default).sum::<u64>());
+        if is_so(executors, running.expect("a count")) {
+            return;
+        }
+        assert!(Instant::now() < limit, "never {what}: {status}");
+        sleep(Duration::from_millis(50));
+    }
+}
+
+/// More rows than any machine counts in the time of a test.
+const ENDLESS: &str = "SELECT sum(a.value_as_number * b.value_as_number * c.value_as_number) FROM measurement a \
+     JOIN measurement b ON a.measurement_id <> b.measurement_id \
+     JOIN measurement c ON c.measurement_id <> b.measurement_id";
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_in_the_client_frees_the_executors() {
+    let folder = folder();
+    let (_scheduler, address) = scheduler();
+    let mut executor = executor_with(&store(), &address, folder.path(), 1);
+    let mut client = start(&address, ENDLESS);
+    wait_for(&address, "running", |_, running| running > 0);
+    let interrupt = std::process::Command::new("kill")
+        .args(["-INT", &client.0.id().to_string()])
+        .status();
+    assert!(interrupt.expect("kill runs").success());
+    let ended = client.0.wait().expect("the client ends");
+    assert_eq!(ended.code(), Some(130));
+    wait_for(&address, "free", |_, running| running == 0);
+    // Its only core is free again, and what it wrote is gone when it stops.
+    let counted = ask(&address, QUESTIONS[1]).ok();
+    assert!(counted.contains("gender_concept_id"), "{counted}");
+    drop(executor.0.stdin.take());
+    executor.0.wait().expect("the executor ends");
+    assert_eq!(files(folder.path()), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn an_executor_that_comes_in_the_middle_takes_over_from_one_that_goes() {
+    let folder = folder();
+    let (_scheduler, address) = scheduler();
+    let first = executor_with(&store(), &address, folder.path(), 1);
+    let question = "SELECT count(*) AS n FROM measurement a \
+         JOIN measurement b ON a.measurement_id <> b.measurement_id";
+    let mut client = start(&address, question);
+    wait_for(&address, "running", |_, running| running > 0);
+    let _second = executor_with(&store(), &address, folder.path(), 1);
+    wait_for(&address, "two executors", |executors, _| executors == 2);
+    drop(first);
+    let mut out = String::new();
+    let stdout = client.0.stdout.as_mut().expect("a pipe");
+    std::io::Read::read_to_string(stdout, &mut out).expect("text");
+    let answered = client.0.wait().expect("it ends").success();
+    let rows = columna(&[
+        "sql",
+        "--store",
+        &store(),
+        "--format",
+        "csv",
+        "-c",
+        "SELECT count(*) * (count(*) - 1) FROM measurement",
+    ]);
+    let rows = rows.ok();
+    let count = rows.lines().nth(1).expect("a count");
+    assert!(answered && out.contains(count), "{out} and not {count}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_said_at_once() {
+    let folder = folder();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").expect("written");
+    let work = text(&file.join("work"));
+    let role = [
+        "cluster",
+        "executor",
+        "--store",
+        &store(),
+        "--work-dir",
+        &work,
+    ];
+    // No scheduler is needed to find out.
+    columna(&role).fails(1, "for shuffle files");
 }
 
 /// Rows come from the cluster, and files and tables of the session are written by the client.

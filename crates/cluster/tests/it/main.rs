@@ -14,5 +14,6 @@ mod fixture;
 
 mod attacks;
 mod cluster;
+mod plans;
 mod same_answers;
 mod trust;
