@@ -117,9 +117,10 @@ impl Layout {
         }
     }
 
-    /// Large enough that the sums of a chunk are small beside its rows.
+    /// Large enough that the sums of a chunk, two for each event time, are small beside its rows: they are made anew in
+    /// every pass, and their pages with them.
     fn chunk_size(&self, n: usize) -> usize {
-        let by_times = self.time.len().saturating_mul(4);
+        let by_times = self.time.len().saturating_mul(16);
         n.div_ceil(MAX_CHUNKS).max(MIN_CHUNK).max(by_times)
     }
 
