@@ -286,6 +286,12 @@ mod tests {
              AS VALUES (201820, 201820), (201820, 201826), (201820, 201254), (201826, 201826), (201254, 201254)",
             "CREATE TABLE concept_sets(name TEXT, concept_id BIGINT, include_descendants BOOLEAN) \
              AS VALUES ('diabetes', 201820, true), ('diabetes', 4058243, false)",
+            "CREATE TABLE drug_exposure AS SELECT * FROM (VALUES (1, 1308216, DATE '2024-01-01', DATE '2024-01-30', 30), \
+             (1, 1308216, DATE '2024-02-20', DATE '2024-03-20', 30)) AS d(person_id, drug_concept_id, \
+             drug_exposure_start_date, drug_exposure_end_date, days_supply)",
+            "CREATE TABLE condition_occurrence AS SELECT * FROM (VALUES (1, 201826, DATE '2024-01-01', CAST(NULL AS DATE)), \
+             (1, 201826, DATE '2024-01-20', NULL)) AS c(person_id, condition_concept_id, condition_start_date, \
+             condition_end_date)",
         ] {
             ctx.sql(table).await.unwrap().collect().await.unwrap();
         }

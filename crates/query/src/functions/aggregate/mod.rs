@@ -6,6 +6,7 @@ mod counts;
 mod cumulative_incidence;
 mod effective_sample_size;
 mod empirical_calibration;
+mod eras;
 mod gray_test;
 mod kaplan_meier;
 mod length_of_stay;
@@ -61,6 +62,7 @@ const STATISTICS: &[Registered] = &[
     Registered::of::<cumulative_incidence::CumulativeIncidence>(),
     Registered::of::<effective_sample_size::EffectiveSampleSize>(),
     Registered::of::<empirical_calibration::EmpiricalCalibration>(),
+    Registered::of::<eras::ErasOf>(),
     Registered::of::<models::FineGray>(),
     Registered::of::<gray_test::GrayTest>(),
     Registered::of::<kaplan_meier::KaplanMeier>(),

@@ -1,6 +1,7 @@
 //! Table functions: rows, in a FROM clause.
 
 mod concept_set;
+mod eras;
 
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use datafusion::catalog::TableFunctionImpl;
 use datafusion::logical_expr::Documentation;
 
 use crate::vocabulary::Vocabulary;
+use eras::{ConditionEra, DrugEra, ErasOf};
 
 /// A table function with its name and documentation, which DataFusion does not keep for it.
 #[derive(Debug)]
@@ -23,9 +25,26 @@ pub struct NamedTableFunction {
 /// The table functions; those of the vocabulary look concepts up in the one given.
 #[must_use]
 pub fn functions(vocabulary: &Vocabulary) -> Vec<NamedTableFunction> {
-    vec![NamedTableFunction {
-        name: "concept_set",
-        documentation: concept_set::documentation(),
-        function: Arc::new(concept_set::ConceptSet::new(vocabulary)),
-    }]
+    vec![
+        NamedTableFunction {
+            name: "concept_set",
+            documentation: concept_set::documentation(),
+            function: Arc::new(concept_set::ConceptSet::new(vocabulary)),
+        },
+        NamedTableFunction {
+            name: ConditionEra::NAME,
+            documentation: ConditionEra::documentation(),
+            function: Arc::new(ConditionEra),
+        },
+        NamedTableFunction {
+            name: DrugEra::NAME,
+            documentation: DrugEra::documentation(),
+            function: Arc::new(DrugEra),
+        },
+        NamedTableFunction {
+            name: ErasOf::NAME,
+            documentation: ErasOf::documentation(),
+            function: Arc::new(ErasOf),
+        },
+    ]
 }
