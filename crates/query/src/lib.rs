@@ -10,6 +10,7 @@ mod session;
 mod spill;
 mod unnested;
 mod vocabulary;
+mod widest;
 
 pub use error::{Error, Result};
 pub use functions::{FunctionDoc, FunctionKind, functions};

@@ -15,6 +15,7 @@ use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use crate::add_days::AddDays;
+use crate::widest::Widest;
 
 /// The rules that use what depends on what, but for the one that takes columns out of GROUP BY.
 const USERS: [&str; 3] = [
@@ -40,6 +41,8 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
         .iter()
         .position(|rule| rule.name() == "simplify_expressions");
     rules.insert(simplified.map_or(0, |at| at + 1), Arc::new(AddDays));
+    // When every other rule has taken out what it can.
+    rules.push(Arc::new(Widest));
     rules
 }
 

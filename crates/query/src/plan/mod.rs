@@ -11,16 +11,22 @@
 //! | a join of rows that are sorted by its keys goes through both sides at once | a hash table of one side |
 //! | rows sorted by person are sorted further within each person | a sort of everything |
 //! | windows run over whole chunks of persons, column by column | one evaluation per person |
+//! | different persons are counted by the last one seen | a set of persons for each group |
+//! | what is planned twice runs once | once for each use of a CTE |
+//! | the side of a join that reads the smaller tables is kept | the side that the engine expects fewer rows of |
 
 mod build_order;
+mod build_side;
 mod colocated_join;
 mod frames;
 mod keys;
 mod matches;
+mod runs;
 mod segment_join;
 mod segment_sort;
 mod segment_window;
 mod segments;
+mod shared;
 mod sorted_input;
 mod window_functions;
 
@@ -30,10 +36,13 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use build_order::HideBuildOrder;
+use build_side::BuildSmallSide;
 use colocated_join::{Colocate, Expose, KeepDivided};
+use runs::CountByRuns;
 use segment_join::JoinSegments;
 use segment_sort::SortWithinSegments;
 use segment_window::WindowsOverSegments;
+use shared::{LinkShared, MarkShared};
 
 /// The engine's physical rules with Columna's among them, each where its neighbours need it.
 pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
@@ -50,15 +59,22 @@ pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
                 rules.push(Arc::new(Expose));
                 distributed = true;
             }
+            "join_selection" => {
+                rules.push(rule);
+                rules.push(Arc::new(BuildSmallSide));
+            }
             // Filters that joins hand down are routed by all their keys: not where one key decides.
             "FilterPushdown" | "FilterPushdown(Post)" if distributed => {
+                rules.push(Arc::new(MarkShared));
                 rules.push(Arc::new(Colocate));
                 rules.push(rule);
             }
             "SanityCheckPlan" => {
                 rules.push(Arc::new(JoinSegments));
+                rules.push(Arc::new(CountByRuns));
                 rules.push(Arc::new(SortWithinSegments));
                 rules.push(Arc::new(WindowsOverSegments));
+                rules.push(Arc::new(LinkShared));
                 rules.push(rule);
             }
             _ => rules.push(rule),

@@ -16,7 +16,7 @@ use proptest::test_runner::TestRunner;
 use crate::fixture;
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-const QUESTIONS: [&str; 37] = [
+const QUESTIONS: [&str; 52] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -78,6 +78,36 @@ const QUESTIONS: [&str; 37] = [
      GROUP BY a.person_id HAVING count(*) > 2",
     "SELECT a.id, row_number() OVER (PARTITION BY a.person_id ORDER BY a.day, a.id, b.day, b.id) FROM a LEFT JOIN b
      ON a.person_id = b.person_id AND a.kind = 0",
+    // Different persons, by the last one seen.
+    "SELECT kind, count(DISTINCT person_id), count(*) FROM a GROUP BY kind",
+    "SELECT kind, count(DISTINCT person_id) FROM a GROUP BY kind",
+    "SELECT count(DISTINCT person_id), max(value) FROM a",
+    "SELECT count(DISTINCT person_id) FROM a WHERE kind = 1",
+    "SELECT kind, day, count(DISTINCT person_id) FILTER (WHERE value > 0), sum(value) FROM a GROUP BY kind, day",
+    "SELECT b.kind, count(DISTINCT a.person_id), count(DISTINCT b.person_id), count(DISTINCT b.day) FROM a
+     LEFT JOIN b ON a.person_id = b.person_id AND b.day <= a.day GROUP BY b.kind",
+    "SELECT kind, count(DISTINCT person_id), count(DISTINCT kind), avg(value) FROM a GROUP BY GROUPING SETS ((kind), ())",
+    "SELECT day, count(DISTINCT person_id) AS n FROM (SELECT person_id, day FROM a UNION ALL SELECT person_id, day FROM b) u
+     GROUP BY day HAVING count(DISTINCT person_id) > 1",
+    // One plan for several uses.
+    "WITH f AS (SELECT person_id, min(day) AS day, max(value) AS v FROM a GROUP BY person_id)
+     SELECT (SELECT count(*) FROM f) AS p, (SELECT sum(v) FROM f) AS q, (SELECT count(v) FROM f WHERE day > 2) AS r, count(*)
+     FROM f x JOIN f y ON x.day = y.day",
+    "WITH r AS (SELECT id, person_id, row_number() OVER (PARTITION BY person_id ORDER BY day, id) AS n FROM a)
+     SELECT x.id, y.id FROM r x LEFT JOIN r y ON x.person_id = y.person_id AND x.n + 1 = y.n",
+    "WITH g AS (SELECT person_id, kind, count(*) AS n FROM a GROUP BY person_id, kind)
+     SELECT * FROM g WHERE n > 1 UNION ALL SELECT * FROM g WHERE n > 1 UNION ALL SELECT person_id, 0, 0 FROM g",
+    "WITH d AS (SELECT person_id, min(day) AS day FROM a WHERE kind = 1 GROUP BY person_id),
+     t AS (SELECT d.person_id, min(b.day) AS day FROM d JOIN b ON b.person_id = d.person_id AND b.day >= d.day GROUP BY d.person_id),
+     c AS (SELECT DISTINCT t.person_id FROM t JOIN a ON a.person_id = t.person_id AND a.day > t.day)
+     SELECT (SELECT count(*) FROM d) AS p, (SELECT count(*) FROM t) AS q, (SELECT count(*) FROM c) AS r, count(*), count(t.person_id), count(c.person_id)
+     FROM d LEFT JOIN t ON t.person_id = d.person_id LEFT JOIN c ON c.person_id = d.person_id",
+    "WITH p AS (SELECT DISTINCT person_id, kind FROM a) SELECT x.kind, y.kind, count(*) FROM p x JOIN p y
+     ON x.person_id = y.person_id AND x.kind < y.kind GROUP BY x.kind, y.kind",
+    "WITH RECURSIVE t(n) AS (SELECT min(kind) FROM a UNION ALL SELECT n + 1 FROM t WHERE n < 5)
+     SELECT x.n, count(*) FROM t x JOIN t y ON x.n >= y.n GROUP BY x.n",
+    "WITH g AS (SELECT kind, count(*) AS n FROM b GROUP BY kind) SELECT a.id, x.n, y.n FROM a JOIN g x ON x.kind = a.kind
+     JOIN g y ON y.kind = a.kind WHERE a.id > (SELECT min(n) FROM g)",
 ];
 
 /// Rows of every person: many for some, none for others; nulls among the values, days that come twice.
@@ -283,5 +313,49 @@ async fn plans_neither_move_nor_sort_all_rows() {
         for operator in ["RepartitionExec", " SortExec", "nSortExec"] {
             assert!(!plan.contains(operator), "{operator}: {plan}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn persons_are_counted_by_runs_and_what_is_planned_twice_runs_once() {
+    let both = both(30, 9, 1, 5).await;
+    for (question, operator) in [
+        (37, "count_runs"),
+        (38, "count_runs"),
+        (40, "count_runs"),
+        (42, "count_runs"),
+        (45, "SharedExec"),
+        (46, "SharedExec"),
+        (48, "SharedExec"),
+        (49, "SharedExec"),
+    ] {
+        let question = QUESTIONS[question];
+        let explain = format!("EXPLAIN {question}");
+        let plan = format!("{:?}", sorted(&both.ours[1], &explain).await);
+        // In both stages, or in two places.
+        assert!(plan.matches(operator).count() >= 2, "{operator} in {plan}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eras_are_the_islands_of_gaps_and_islands() {
+    let both = both(60, 25, 7, 5).await;
+    let islands = "WITH spans AS (SELECT person_id, kind, id, day, day + kind AS last FROM a),
+      reached AS (SELECT *, max(last) OVER (PARTITION BY person_id, kind ORDER BY day, id
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reach FROM spans),
+      numbered AS (SELECT *, sum(CASE WHEN reach IS NULL OR day - reach > 1 THEN 1 ELSE 0 END)
+        OVER (PARTITION BY person_id, kind ORDER BY day, id ROWS UNBOUNDED PRECEDING) AS era FROM reached)
+      SELECT person_id, kind, min(day), max(last), count(*) FROM numbered GROUP BY person_id, kind, era";
+    let expected = sorted(&both.stock, islands).await;
+    assert!(expected.len() > 100);
+    for ctx in &both.ours {
+        let view =
+            "CREATE VIEW spans AS SELECT person_id, kind, id, day, day + kind AS last FROM a";
+        ctx.sql(view).await.unwrap().collect().await.unwrap();
+        let eras = "SELECT person_id, kind, era_start, era_end, records FROM eras('spans', 'person_id, kind', 'day', 'last', 1)";
+        assert!(sorted(ctx, eras).await == expected);
+        let by_person = "SELECT person_id, kind, e['start'], e['end'], e['records'] FROM (
+          SELECT person_id, kind, unnest(eras(day, last, gap => 1)) AS e FROM spans GROUP BY person_id, kind) x";
+        assert!(sorted(ctx, by_person).await == expected);
     }
 }

@@ -1,0 +1,102 @@
+//! Builds the hash table of a join from the side that can be small.
+//!
+//! The engine (DataFusion 55) estimates the rows of a join by the ranges of its keys. Concept ids are spread over a wide
+//! range that few of them fill, so that it expects next to nothing of a join of records with the hierarchy, and builds
+//! the next join's table from millions of rows to look a few hundred concepts up in it. What bounds the rows of a plan
+//! are the tables that it reads: a key that is looked up gives about as many rows as there were.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{JoinType, Result};
+use datafusion::config::ConfigOptions;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::union::UnionExec;
+
+/// How many times larger the kept side must be before the sides change places: the estimate is a rough one.
+const TIMES_LARGER: usize = 8;
+/// Of the rows of a condition or a GROUP BY, one in so many is expected.
+const ONE_IN: usize = 10;
+
+/// Changes the sides of inner joins whose kept side is far larger than the other.
+#[derive(Debug)]
+pub(crate) struct BuildSmallSide;
+
+impl PhysicalOptimizerRule for BuildSmallSide {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        options: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if !options.optimizer.join_reordering {
+            return Ok(plan);
+        }
+        let few = options.optimizer.hash_join_single_partition_threshold_rows;
+        plan.transform_up(|plan| {
+            let Some(join) = plan.downcast_ref::<HashJoinExec>() else {
+                return Ok(Transformed::no(plan));
+            };
+            let (Some(kept), Some(streamed)) = (rows(join.left()), rows(join.right())) else {
+                return Ok(Transformed::no(plan));
+            };
+            if *join.join_type() != JoinType::Inner
+                || join.null_aware
+                || kept / TIMES_LARGER <= streamed
+            {
+                return Ok(Transformed::no(plan));
+            }
+            let mode = if streamed <= few {
+                PartitionMode::CollectLeft
+            } else {
+                PartitionMode::Partitioned
+            };
+            Ok(Transformed::yes(join.swap_inputs(mode)?))
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "BuildSmallSide"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// About how many rows a plan has, by the tables that it reads; none where a table does not tell.
+fn rows(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
+    let children = plan.children();
+    let [first, rest @ ..] = children.as_slice() else {
+        let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
+        let statistics = statistics.ok()?;
+        return statistics.num_rows.get_value().copied();
+    };
+    let first = rows(first)?;
+    if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
+        let right = rows(join.right())?;
+        return Some(match join.join_type() {
+            JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => first,
+            JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => right,
+            _ => first.max(right),
+        });
+    }
+    let fewer = plan.downcast_ref::<FilterExec>().is_some()
+        || plan.downcast_ref::<AggregateExec>().is_some();
+    if fewer {
+        return Some(first / ONE_IN);
+    }
+    let others = rest.iter().map(|child| rows(child));
+    let others = others.collect::<Option<Vec<_>>>()?;
+    let all = if plan.downcast_ref::<UnionExec>().is_some() {
+        first + others.iter().sum::<usize>()
+    } else {
+        others.into_iter().fold(first, usize::max)
+    };
+    Some(plan.fetch().map_or(all, |fetch| all.min(fetch)))
+}

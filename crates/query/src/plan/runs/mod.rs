@@ -1,0 +1,274 @@
+//! Counts different persons by runs, where rows lie person by person.
+//!
+//! `count(DISTINCT person_id)` keeps a set of persons for each group, or groups by person as well and counts the groups,
+//! which is what the optimizer makes of it where it is the only one. Over rows that are sorted by person, and whose parts
+//! share no person, the last person of each group is all that must be known.
+
+mod function;
+
+use std::sync::Arc;
+
+use arrow::compute::SortOptions;
+use arrow::datatypes::DataType;
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::config::ConfigOptions;
+use datafusion::logical_expr::AggregateUDF;
+use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{Partitioning, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+
+use function::CountRuns;
+
+/// Counts different values by runs where the input is sorted by them.
+#[derive(Debug)]
+pub(crate) struct CountByRuns;
+
+impl PhysicalOptimizerRule for CountByRuns {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| {
+            let Some(aggregate) = plan.downcast_ref::<AggregateExec>() else {
+                return Ok(Transformed::no(plan));
+            };
+            let changed = match aggregate.mode() {
+                AggregateMode::Single | AggregateMode::SinglePartitioned => {
+                    by_runs(aggregate, false)?.map(|work| work.aggregate(*aggregate.mode()))
+                }
+                AggregateMode::Final | AggregateMode::FinalPartitioned => {
+                    merging(aggregate)?.map(Ok)
+                }
+                _ => None,
+            };
+            Ok(match changed.transpose()? {
+                Some(changed) => Transformed::yes(Arc::new(changed) as _),
+                None => Transformed::no(plan),
+            })
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "CountByRuns"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// An aggregate over rows, as it is to be.
+struct Work {
+    group_by: PhysicalGroupBy,
+    functions: Vec<Arc<AggregateFunctionExpr>>,
+    filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
+    input: Arc<dyn ExecutionPlan>,
+}
+
+impl Work {
+    fn aggregate(self, mode: AggregateMode) -> Result<AggregateExec> {
+        let schema = self.input.schema();
+        AggregateExec::try_new(
+            mode,
+            self.group_by,
+            self.functions,
+            self.filters,
+            self.input,
+            schema,
+        )
+    }
+}
+
+/// The last stage over a first stage that counts by runs.
+fn merging(last: &AggregateExec) -> Result<Option<AggregateExec>> {
+    let mut between = Vec::new();
+    let mut node = last.input();
+    let first = loop {
+        if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+            break aggregate;
+        }
+        let moves = node.downcast_ref::<RepartitionExec>().is_some()
+            || node.downcast_ref::<CoalescePartitionsExec>().is_some()
+            || node.downcast_ref::<SortPreservingMergeExec>().is_some();
+        match node.children().as_slice() {
+            [child] if moves => {
+                between.push(node);
+                node = *child;
+            }
+            _ => return Ok(None),
+        }
+    };
+    if *first.mode() != AggregateMode::Partial || last.limit_options().is_some() {
+        return Ok(None);
+    }
+    let Some(work) = by_runs(first, true)? else {
+        return Ok(None);
+    };
+    let functions = work.functions.clone();
+    let schema = work.input.schema();
+    let mut input: Arc<dyn ExecutionPlan> = Arc::new(work.aggregate(AggregateMode::Partial)?);
+    for node in between.into_iter().rev() {
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        input = Arc::clone(node).replace_children(vec![input], options)?;
+    }
+    let merged = AggregateExec::try_new(
+        *last.mode(),
+        last.group_expr().clone(),
+        functions,
+        last.filter_expr().to_vec(),
+        input,
+        schema,
+    )?;
+    Ok(Some(merged))
+}
+
+/// The same aggregate counting by runs, if something can be counted so. `divided`: whether states of several partitions
+/// are merged, which must then share no value.
+fn by_runs(aggregate: &AggregateExec, divided: bool) -> Result<Option<Work>> {
+    if !aggregate.group_expr().is_single() || aggregate.limit_options().is_some() {
+        return Ok(None);
+    }
+    if let Some(work) = over_groups(aggregate, divided)? {
+        return Ok(Some(work));
+    }
+    let input = aggregate.input();
+    let mut any = false;
+    let mut functions = Vec::new();
+    for function in aggregate.aggr_expr() {
+        functions.push(match counted(function, true) {
+            Some(value) if in_runs(input, &value, divided)? => {
+                any = true;
+                runs_of(value, function.name(), input)?
+            }
+            _ => Arc::clone(function),
+        });
+    }
+    Ok(any.then(|| Work {
+        group_by: aggregate.group_expr().clone(),
+        functions,
+        filters: aggregate.filter_expr().to_vec(),
+        input: Arc::clone(input),
+    }))
+}
+
+/// The same for what the optimizer makes of `count(DISTINCT x)`: a count of groups by what it groups by and `x`.
+fn over_groups(aggregate: &AggregateExec, divided: bool) -> Result<Option<Work>> {
+    let Some(groups) = aggregate.input().downcast_ref::<AggregateExec>() else {
+        return Ok(None);
+    };
+    let plain = matches!(
+        groups.mode(),
+        AggregateMode::Single | AggregateMode::SinglePartitioned
+    ) && groups.aggr_expr().is_empty()
+        && groups.group_expr().is_single()
+        && groups.limit_options().is_none()
+        && aggregate.filter_expr().iter().all(Option::is_none);
+    let inner = groups.group_expr().expr();
+    let at = |expr: &Arc<dyn PhysicalExpr>| expr.downcast_ref::<Column>().map(Column::index);
+    let outer = aggregate.group_expr().expr();
+    let by: Option<Vec<usize>> = outer.iter().map(|(expr, _)| at(expr)).collect();
+    let functions = aggregate.aggr_expr().iter();
+    let of: Option<Vec<usize>> = functions
+        .map(|function| counted(function, false).as_ref().and_then(at))
+        .collect();
+    let (Some(by), Some(of)) = (by, of) else {
+        return Ok(None);
+    };
+    let Some(value) = of.first().copied() else {
+        return Ok(None);
+    };
+    // Every key of the groups is one that is grouped by, or the one that is counted.
+    let all = (0..inner.len()).all(|key| key == value || by.contains(&key));
+    if !plain || !all || by.contains(&value) || of.iter().any(|other| *other != value) {
+        return Ok(None);
+    }
+    let (input, value) = (groups.input(), &inner[value].0);
+    let whole = value.data_type(&input.schema())? == DataType::Int64;
+    if !whole || !in_runs(input, value, divided)? {
+        return Ok(None);
+    }
+    let keys = by.iter().zip(outer);
+    let keys = keys.map(|(key, (_, name))| (Arc::clone(&inner[*key].0), name.clone()));
+    let functions = aggregate
+        .aggr_expr()
+        .iter()
+        .map(|function| runs_of(Arc::clone(value), function.name(), input))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Some(Work {
+        group_by: PhysicalGroupBy::new_single(keys.collect()),
+        functions,
+        filters: aggregate.filter_expr().to_vec(),
+        input: Arc::clone(input),
+    }))
+}
+
+/// What a plain `count` counts.
+fn counted(function: &AggregateFunctionExpr, distinct: bool) -> Option<Arc<dyn PhysicalExpr>> {
+    let plain = function.fun().name() == "count"
+        && function.is_distinct() == distinct
+        && function.order_bys().is_empty();
+    match function.expressions().as_slice() {
+        [value] if plain => Some(Arc::clone(value)),
+        _ => None,
+    }
+}
+
+fn runs_of(
+    value: Arc<dyn PhysicalExpr>,
+    name: &str,
+    input: &Arc<dyn ExecutionPlan>,
+) -> Result<Arc<AggregateFunctionExpr>> {
+    let function = Arc::new(AggregateUDF::new_from_impl(CountRuns::new()));
+    let shown = format!("count_runs({value})");
+    let function = AggregateExprBuilder::new(function, vec![value])
+        .schema(input.schema())
+        .alias(name)
+        .human_display(shown)
+        .human_display_alias(name)
+        .build()?;
+    Ok(Arc::new(function))
+}
+
+/// Whether equal values follow each other, and no two partitions share one.
+fn in_runs(
+    input: &Arc<dyn ExecutionPlan>,
+    value: &Arc<dyn PhysicalExpr>,
+    divided: bool,
+) -> Result<bool> {
+    if value.data_type(&input.schema())? != DataType::Int64 {
+        return Ok(false);
+    }
+    let properties = input.equivalence_properties();
+    let sorted = [false, true]
+        .into_iter()
+        .try_fold(false, |sorted, nulls_first| {
+            let options = SortOptions {
+                descending: false,
+                nulls_first,
+            };
+            let key = PhysicalSortExpr::new(Arc::clone(value), options);
+            Ok::<_, datafusion::common::DataFusionError>(
+                sorted || properties.ordering_satisfy([key])?,
+            )
+        })?;
+    let same = |by: &Arc<dyn PhysicalExpr>| properties.eq_group().exprs_equal(by, value);
+    let apart = match input.output_partitioning() {
+        partitioning if partitioning.partition_count() == 1 => true,
+        Partitioning::Range(ranges) => {
+            ranges.ordering().len() == 1 && same(&ranges.ordering().first().expr)
+        }
+        Partitioning::Hash(by, _) => matches!(by.as_slice(), [by] if same(by)),
+        _ => false,
+    };
+    Ok(sorted && (apart || !divided))
+}

@@ -1,0 +1,247 @@
+//! Runs once what a plan holds several times.
+//!
+//! A CTE that is used twice is planned twice. Where both plans came out the same, one runs, and its rows go to both
+//! places: [`MarkShared`] finds such parts when plans have their shape, and [`LinkShared`] joins them up when nothing
+//! changes any more. In between, a marked part is closed to filters that a join would hand down into one of the places.
+
+mod buffer;
+mod same;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::config::ConfigOptions;
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
+    displayable,
+};
+
+use buffer::Shared;
+use same::Parts;
+
+type Plan = Arc<dyn ExecutionPlan>;
+
+/// Marks the parts of a plan that it holds several times.
+#[derive(Debug)]
+pub(crate) struct MarkShared;
+
+impl PhysicalOptimizerRule for MarkShared {
+    fn optimize(&self, plan: Plan, _: &ConfigOptions) -> Result<Plan> {
+        let mut parts = Parts::of(&plan)?;
+        if parts.none_twice() {
+            return Ok(plan);
+        }
+        mark(plan, &mut parts)
+    }
+
+    fn name(&self) -> &'static str {
+        "MarkShared"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn mark(plan: Plan, parts: &mut Parts) -> Result<Plan> {
+    let id = parts.shared(&plan);
+    let plan = with_children(plan, |child| mark(child, parts))?;
+    Ok(match id {
+        Some(id) => Arc::new(SharedExec {
+            id,
+            input: plan,
+            reader: None,
+        }),
+        None => plan,
+    })
+}
+
+/// The plan with each child changed.
+fn with_children(plan: Plan, mut change: impl FnMut(Plan) -> Result<Plan>) -> Result<Plan> {
+    let before: Vec<Plan> = plan.children().into_iter().map(Arc::clone).collect();
+    let after = before
+        .iter()
+        .map(|child| change(Arc::clone(child)))
+        .collect::<Result<Vec<_>>>()?;
+    let same = before.iter().zip(&after).all(|(b, a)| Arc::ptr_eq(b, a));
+    if same {
+        return Ok(plan);
+    }
+    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+    plan.replace_children(after, options)
+}
+
+/// Joins marked parts up, and takes the marks off those that are alone.
+#[derive(Debug)]
+pub(crate) struct LinkShared;
+
+impl PhysicalOptimizerRule for LinkShared {
+    fn optimize(&self, plan: Plan, _: &ConfigOptions) -> Result<Plan> {
+        let mut places = HashMap::new();
+        count(&plan, &mut places);
+        if places.is_empty() {
+            return Ok(plan);
+        }
+        link(plan, &places, &mut HashMap::new())
+    }
+
+    fn name(&self) -> &'static str {
+        "LinkShared"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// What a part looks like: the same mark and another look is another part.
+fn look(part: &SharedExec) -> (usize, String) {
+    let text = displayable(part.input.as_ref()).indent(true).to_string();
+    (part.id, text)
+}
+
+/// In how many places the rows of each part are read. Parts within a part are read by the one that runs.
+fn count(plan: &Plan, places: &mut HashMap<(usize, String), usize>) {
+    if let Some(part) = plan.downcast_ref::<SharedExec>() {
+        let places = places.entry(look(part)).or_default();
+        *places += 1;
+        if *places > 1 {
+            return;
+        }
+    }
+    for child in plan.children() {
+        count(child, places);
+    }
+}
+
+type Running = HashMap<(usize, String), (Arc<Shared>, usize)>;
+
+fn link(
+    plan: Plan,
+    places: &HashMap<(usize, String), usize>,
+    running: &mut Running,
+) -> Result<Plan> {
+    let Some(part) = plan.downcast_ref::<SharedExec>() else {
+        return with_children(plan, |child| link(child, places, running));
+    };
+    let look = look(part);
+    if let Some((shared, readers)) = running.get_mut(&look) {
+        *readers += 1;
+        return Ok(Arc::new(part.reading(shared, *readers - 1)));
+    }
+    let input = link(Arc::clone(&part.input), places, running)?;
+    let readers = places.get(&look).copied().unwrap_or(1);
+    if readers == 1 {
+        return Ok(input);
+    }
+    let shared = Arc::new(Shared::new(input, readers));
+    let first = part.reading(&shared, 0);
+    running.insert(look, (shared, 1));
+    Ok(Arc::new(first))
+}
+
+/// A part of a plan whose rows are read in several places.
+#[derive(Debug)]
+struct SharedExec {
+    id: usize,
+    input: Plan,
+    /// What runs, and which of its readers this one is; none before parts are joined up.
+    reader: Option<(Arc<Shared>, usize)>,
+}
+
+impl SharedExec {
+    fn reading(&self, shared: &Arc<Shared>, reader: usize) -> Self {
+        Self {
+            id: self.id,
+            input: Arc::clone(shared.input()),
+            reader: Some((Arc::clone(shared), reader)),
+        }
+    }
+}
+
+impl DisplayAs for SharedExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.reader {
+            Some((shared, reader)) => {
+                let (place, places) = (reader + 1, shared.readers());
+                write!(f, "SharedExec: part={}, place={place} of {places}", self.id)
+            }
+            None => write!(f, "SharedExec: part={}", self.id),
+        }
+    }
+}
+
+impl ExecutionPlan for SharedExec {
+    fn name(&self) -> &'static str {
+        "SharedExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    /// The first place shows what runs.
+    fn children(&self) -> Vec<&Plan> {
+        match &self.reader {
+            Some((_, 1..)) => Vec::new(),
+            _ => vec![&self.input],
+        }
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true; self.children().len()]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false; self.children().len()]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Plan>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Plan> {
+        // Another input is not what the other places read.
+        Ok(match children.pop() {
+            Some(input) => Arc::new(Self {
+                id: self.id,
+                input,
+                reader: None,
+            }),
+            None => self,
+        })
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Plan>) -> Result<Plan> {
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        self.replace_children(children, options)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let rows = match &self.reader {
+            Some((shared, reader)) => shared.read(*reader, partition, &context)?,
+            None => None,
+        };
+        match rows {
+            Some(rows) => Ok(rows),
+            None => self.input.execute(partition, context),
+        }
+    }
+}
