@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""The EMR questions of `benches/queries/` through Columna and DuckDB, by turns; answers are compared.
+"""The EMR questions of `benches/queries/` through Columna, DuckDB and other engines, by turns; answers are compared.
 
-    pip install duckdb
+    pip install duckdb polars chdb
     cargo build --release
     target/release/columna synth --patients 500000 --format omop-parquet --out hospital
     target/release/columna ingest hospital --store store
     python3 benches/compare.py --columna target/release/columna --store store
 
-DuckDB reads the very Parquet files of the store (`--native`: a DuckDB file made from them) in one process that stays
-warm. Every run of Columna is a process of its own, with its start in its time. On a busy machine, look at the CPU
-seconds, which include all threads. A question whose answers differ is named, and the exit code is 1.
+DuckDB reads the very Parquet files of the store in one process that stays warm. `--peers native polars chdb` also asks
+DuckDB over a file of its own format made from them, Polars' SQL and ClickHouse (chdb) over the same Parquet: each in a
+warm process of its own. Every run of Columna is a process of its own, with its start in its time. On a busy machine,
+look at the CPU seconds, which include all threads. A question that Columna answers otherwise than DuckDB is named, and
+the exit code is 1; a peer that cannot answer a question, or answers otherwise, has no figure for it.
 """
 
 import argparse
@@ -17,6 +19,8 @@ import csv
 import io
 import json
 import math
+import multiprocessing
+import os
 import pathlib
 import resource
 import statistics
@@ -32,7 +36,7 @@ HERE = pathlib.Path(__file__).parent
 
 def main():
     arguments = parse_arguments()
-    peer = open_peer(arguments)
+    peers = {name: Peer(name, arguments) for name in ["duckdb", *arguments.peers]}
     others = [(name, pathlib.Path(path)) for name, path in (pair.split("=", 1) for pair in arguments.vs)]
     engines = [("columna", arguments.columna), *others]
     results, differing = [], []
@@ -40,23 +44,37 @@ def main():
         if arguments.only and not any(file.stem.startswith(name) for name in arguments.only):
             continue
         sql = file.read_text()
-        times = {name: [] for name, _ in [*engines, ("duckdb", None)]}
-        answers = {}
+        times = {name: [] for name in [*(name for name, _ in engines), *peers]}
+        answers, unable = {}, {}
         for _ in range(arguments.runs):
             for name, binary in engines:
                 wall, cpu, answers[name] = run_columna(binary, arguments, file)
                 times[name].append((wall, cpu))
-            wall, cpu, answers["duckdb"] = run_duckdb(peer, sql)
-            times["duckdb"].append((wall, cpu))
+            for name, peer in peers.items():
+                if name in unable:
+                    continue
+                outcome = peer.ask(sql, arguments.timeout)
+                if isinstance(outcome, str):
+                    unable[name] = outcome
+                else:
+                    wall, cpu, answers[name] = outcome
+                    times[name].append((wall, cpu))
+        if "duckdb" in unable:
+            sys.exit(f"{file.stem}: DuckDB: {unable['duckdb']}")
+        for name in peers:
+            if name in answers and not agree(answers[name], answers["duckdb"]):
+                unable[name] = "another answer"
         same = all(agree(answers[name], answers["duckdb"]) for name, _ in engines)
         if not same:
             differing.append(file.stem)
-        row = {"question": file.stem, "rows": len(answers["duckdb"]), "same": same}
+        row = {"question": file.stem, "rows": len(answers["duckdb"]), "same": same, "unable": unable}
         for name, runs in times.items():
+            if name in unable:
+                continue
             row[name] = {"wall": statistics.median(w for w, _ in runs), "cpu": statistics.median(c for _, c in runs)}
         results.append(row)
         print(line(row, engines), flush=True)
-    summary(results, engines)
+    summary(results, engines, list(peers))
     if arguments.json:
         arguments.json.write_text(json.dumps({"duckdb": duckdb.__version__, "results": results}, indent=1))
     if differing:
@@ -73,21 +91,99 @@ def parse_arguments():
     parser.add_argument("--runs", type=int, default=3, help="of each engine (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="for all engines (default: %(default)s)")
     parser.add_argument("--memory-limit", help="for Columna, such as 1GB")
-    parser.add_argument("--native", action="store_true", help="give DuckDB a file of its own format")
+    parser.add_argument("--peers", nargs="*", default=[], choices=["native", "polars", "chdb"], help="other engines than DuckDB over Parquet")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds that a peer may take for a question (default: %(default)s)")
     parser.add_argument("--json", type=pathlib.Path, help="also write the figures to this file")
     return parser.parse_args()
 
 
-def open_peer(arguments):
-    path = tempfile.mkdtemp(prefix="columna-duckdb-") + "/peer.duckdb" if arguments.native else ":memory:"
+class Peer:
+    """An engine in a process of its own, which stays warm and is begun anew where it fails."""
+
+    def __init__(self, name, arguments):
+        self.name, self.arguments, self.process = name, arguments, None
+
+    def begin(self):
+        context = multiprocessing.get_context("spawn")
+        self.here, there = context.Pipe()
+        folders = [f for f in sorted((self.arguments.store / "tables").iterdir()) if any(f.rglob("*.parquet"))]
+        arguments = (there, self.name, folders, self.arguments.threads)
+        self.process = context.Process(target=serve, args=arguments, daemon=True)
+        self.process.start()
+        self.here.recv()
+
+    def ask(self, sql, timeout):
+        """Seconds, processor seconds and rows, or why there are none."""
+        if self.process is None or not self.process.is_alive():
+            self.begin()
+        try:
+            self.here.send(sql)
+            if self.here.poll(timeout):
+                return self.here.recv()
+            reason = "no answer in time"
+        except (EOFError, BrokenPipeError):
+            reason = "ended"
+        self.process.kill()
+        self.process.join()
+        return reason
+
+
+def serve(pipe, name, folders, threads):
+    os.environ["POLARS_MAX_THREADS"] = str(threads)
+    answer = {"duckdb": over_duckdb, "native": over_native, "polars": over_polars, "chdb": over_chdb}[name](folders, threads)
+    pipe.send("ready")
+    while True:
+        sql = pipe.recv()
+        start, cpu = time.perf_counter(), time.process_time()
+        try:
+            rows = answer(sql)
+            pipe.send((time.perf_counter() - start, time.process_time() - cpu, rows))
+        except BaseException as error:  # a panic of Polars is no Exception
+            pipe.send(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200])
+
+
+def over_duckdb(folders, threads, path=":memory:", kind="VIEW"):
+    import duckdb
+
     peer = duckdb.connect(path)
-    peer.execute(f"SET threads = {arguments.threads}")
-    for folder in sorted((arguments.store / "tables").iterdir()):
-        if any(folder.rglob("*.parquet")):
-            kind = "TABLE" if arguments.native else "VIEW"
-            files = f"read_parquet('{folder}/**/*.parquet', hive_partitioning = false)"
-            peer.execute(f'CREATE {kind} "{folder.name}" AS SELECT * FROM {files}')
-    return peer
+    peer.execute(f"SET threads = {threads}; SET enable_progress_bar = false")
+    for folder in folders:
+        files = f"read_parquet('{folder}/**/*.parquet', hive_partitioning = false)"
+        peer.execute(f'CREATE {kind} "{folder.name}" AS SELECT * FROM {files}')
+    return lambda sql: peer.execute(sql).fetchall()
+
+
+def over_native(folders, threads):
+    path = tempfile.mkdtemp(prefix="columna-duckdb-")
+    # The parent ends this process by a signal, so the file goes when the system cleans up; its name says whose it is.
+    return over_duckdb(folders, threads, f"{path}/peer.duckdb", "TABLE")
+
+
+def over_polars(folders, threads):
+    import polars
+
+    context = polars.SQLContext({folder.name: polars.scan_parquet(f"{folder}/**/*.parquet") for folder in folders})
+    return lambda sql: context.execute(sql, eager=True).rows()
+
+
+def over_chdb(folders, threads):
+    from chdb import session
+
+    peer = session.Session()
+    settings = {"max_threads": threads, "join_use_nulls": 1, "union_default_mode": "'DISTINCT'", "aggregate_functions_null_for_empty": 1}
+    for folder in folders:
+        files = f"file('{folder}/**/*.parquet', Parquet)"
+        columns = json.loads(peer.query(f"DESCRIBE TABLE {files}", "JSONCompact").bytes())["data"]
+        # ClickHouse subtracts a Date from a Date, and no Date32 from a Date32.
+        dates = ", ".join(f"toDate({name}) AS {name}" for name, kind, *_ in columns if "Date32" in kind)
+        peer.query(f"CREATE VIEW {folder.name} AS SELECT *{f' REPLACE ({dates})' if dates else ''} FROM {files}")
+
+    def ask(sql):
+        options = ", ".join(f"{name} = {value}" for name, value in settings.items())
+        answer = peer.query(f"{sql.rstrip().rstrip(';')}\nSETTINGS {options}", "JSONCompact")
+        return json.loads(answer.bytes())["data"]
+
+    return ask
 
 
 def run_columna(binary, arguments, file):
@@ -103,12 +199,6 @@ def run_columna(binary, arguments, file):
         sys.exit(f"{file.stem}: {done.stderr}")
     rows = list(csv.reader(io.StringIO(done.stdout)))[1:]
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, rows
-
-
-def run_duckdb(peer, sql):
-    start, cpu = time.perf_counter(), time.process_time()
-    rows = peer.execute(sql).fetchall()
-    return time.perf_counter() - start, time.process_time() - cpu, rows
 
 
 def agree(ours, theirs):
@@ -151,10 +241,25 @@ def line(row, engines):
             f"{name} {mine['wall']:7.2f} s {mine['cpu']:7.2f} cpu"
             f" = {mine['wall'] / duck['wall']:5.2f} {mine['cpu'] / duck['cpu']:5.2f}"
         )
+    for name, peer in row.items():
+        if name in ("native", "polars", "chdb"):
+            parts.append(f"{name} {peer['wall']:7.2f} s {peer['cpu']:7.2f} cpu")
+    parts += [f"{name}: {reason}" for name, reason in row["unable"].items()]
     return "  ".join(parts) + ("" if row["same"] else "  ANSWERS DIFFER")
 
 
-def summary(results, engines):
+def summary(results, engines, peers):
+    for name in peers[1:]:
+        for what in ("wall", "cpu"):
+            both = [row for row in results if name in row]
+            if both:
+                ratios = [max(row["columna"][what], 1e-3) / max(row[name][what], 1e-3) for row in both]
+                print(f"columna: {what}, geometric mean of {len(both)} against {name}: {statistics.geometric_mean(ratios):.2f}")
+    if peers[1:]:
+        for what in ("wall", "cpu"):
+            fastest = [min(row[name][what] for name in peers if name in row) for row in results]
+            ratios = [max(row["columna"][what], 1e-3) / max(best, 1e-3) for row, best in zip(results, fastest)]
+            print(f"columna: {what}, geometric mean against the fastest of all: {statistics.geometric_mean(ratios):.2f}")
     for name, _ in engines:
         for what in ("wall", "cpu"):
             ratios = [max(row[name][what], 1e-3) / max(row["duckdb"][what], 1e-3) for row in results]
