@@ -62,6 +62,8 @@ impl Trust {
                 what: "private key",
             });
         }
+        // A build with object stores has two providers of cryptography, and rustls then asks which; who chose before stays.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         Ok(Self {
             token,
             tls: Some(Tls {
