@@ -6,6 +6,7 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::study::SPEC;
 use crate::support::{Ran, columna, command, files, folder, ran, store, text};
 
 const TOKEN: (&str, &str) = ("COLUMNA_CLUSTER_TOKEN", "only-for-this-test");
@@ -345,27 +346,6 @@ fn what_is_done_with_rows_is_done_by_the_client() {
     failed.fails(1, "error: Divide by zero");
 }
 
-/// A study with groups, windows, models and joins with its own tables.
-const STUDY: &str = "\
-title: Diabetes and readmission
-question: How often?
-cohorts:
-  drug: { drug: [1308216, 1332418], gap: 30 }
-  stroke: { condition: 443454 }
-  diabetes: { condition: 201826 }
-design: { target: drug, observation: first }
-outcomes: { stroke: { label: Stroke } }
-covariates: { sparse: false }
-analyses:
-  - attrition
-  - table_one
-  - incidence
-  - kaplan_meier
-  - rates: { event: diabetes, ages: [0, 20, 40, 50, 60, 70], by: [sex, age, year] }
-  - readmission: { by: { heart_failure: 316139 } }
-  - sql: { query: 'SELECT count(*) AS n FROM population' }
-";
-
 fn study(spec: &Path, out: &Path, cluster: Option<&str>) -> std::process::Command {
     let mut command = command();
     command
@@ -389,7 +369,7 @@ fn result_hash(out: &Path) -> String {
 fn a_study_is_the_same_while_executors_are_killed() {
     let folder = folder();
     let spec = folder.path().join("study.yaml");
-    std::fs::write(&spec, STUDY).expect("written");
+    std::fs::write(&spec, SPEC).expect("written");
     let here = folder.path().join("here");
     ran(&mut study(&spec, &here, None)).ok();
 
@@ -423,7 +403,7 @@ fn a_study_is_the_same_while_executors_are_killed() {
 fn a_study_says_in_seconds_that_its_scheduler_died_and_goes_on_with_another() {
     let folder = folder();
     let spec = folder.path().join("study.yaml");
-    std::fs::write(&spec, STUDY).expect("written");
+    std::fs::write(&spec, SPEC).expect("written");
     let (work, out) = (folder.path().join("work"), folder.path().join("out"));
     let (first, address) = scheduler();
     let _executor = executor(&address, &work);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::support::{columna, command, folder, source, store, text};
 
 /// One group, so that a hospital of a few hundred patients is enough.
-const SPEC: &str = "\
+pub(crate) const SPEC: &str = "\
 title: Diabetes and readmission
 question: How often?
 cohorts:
