@@ -41,6 +41,7 @@ pub struct Access {
 /// finds it there.
 pub struct Gate {
     kind: RoleKind,
+    policy: Arc<Policy>,
     audit: AuditLog,
     subject: Subject,
     notes: OnceLock<Arc<Notes>>,
@@ -81,6 +82,7 @@ impl Access {
         principal.project = project.map(|project| project.name.clone());
         let gate = Gate {
             kind,
+            policy: Arc::clone(&self.policy),
             audit: AuditLog::at(self.state.audit()),
             subject: Subject {
                 principal,
@@ -210,10 +212,9 @@ impl Gate {
     /// # Errors
     /// A refusal, or the audit log can't be written.
     pub fn admit(&self, statement: &str, plan: &LogicalPlan) -> EngineResult<()> {
-        let admitted = if self.restricts() {
-            allowed(plan)
-        } else {
-            Ok(())
+        let admitted = match self.in_force() {
+            Ok(()) if self.restricts() => allowed(plan),
+            in_force => in_force,
         };
         match admitted {
             Ok(()) => {
@@ -227,6 +228,19 @@ impl Gate {
                 Err(error)
             }
         }
+    }
+
+    /// A session lasts as long as its policy: who took a right away must not wait for open sessions to end.
+    fn in_force(&self) -> EngineResult<()> {
+        if self.policy.is_in_force() {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            "policy",
+            "the policy was changed, moved or removed since this session began",
+            "begin a new session, which is under the policy as it is now",
+        )
+        .into())
     }
 
     /// Puts on record that a statement could not be planned.

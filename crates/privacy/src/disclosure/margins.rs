@@ -31,7 +31,7 @@ impl Work<'_> {
             places.push(cell.dims.clone());
         }
         let mine = places.len();
-        let rows_key = rows_key(table);
+        let rows_key = rows_key(table, self.treatments);
         self.earlier_cells(table, &rows_key, &mut places, &mut audit)?;
         audit.equations = equations(&places);
         if self.profile.margins_of_shown {
@@ -92,6 +92,10 @@ impl Work<'_> {
             let dims: Dims = serde_json::from_str(&dims).map_err(|_| Error::Damaged)?;
             let known = places.iter().position(|place| *place == dims);
             match known {
+                // Another group that a query gave the same name: nothing is known of this one by it.
+                Some(at)
+                    if audit.numbers[at].sensitive != sensitive
+                        || audit.numbers[at].value != value => {}
                 // Shown before, it is known; withheld before, it may be shown now if nothing speaks against it.
                 Some(at) if slack.is_some() => {
                     audit.numbers[at].shown = slack;
@@ -143,8 +147,9 @@ impl Work<'_> {
 }
 
 /// Names the rows of a table by whose they are and how many: the same for the same rows, however a query words them.
-/// Each level has all of them.
-fn rows_key(table: &mut Table) -> String {
+/// Each level has all of them. Groups of the same name are others where the values that they are made of are treated
+/// otherwise.
+fn rows_key(table: &mut Table, treatments: &str) -> String {
     let level = |cell: &Cell| cell.dims.keys().cloned().collect::<Vec<_>>();
     let first = table.cells.first().map(level);
     let mut all = Persons::default();
@@ -154,6 +159,7 @@ fn rows_key(table: &mut Table) -> String {
         }
     }
     let mut hasher = blake3::Hasher::new();
+    hasher.update(treatments.as_bytes());
     for entry in all.contributions() {
         hasher.update(&entry.person.to_le_bytes());
         hasher.update(&entry.rows.to_le_bytes());

@@ -101,6 +101,19 @@ impl Profile {
         }
     }
 
+    /// A count of rows of so many persons, rounded to the step of persons: as many times it as a person has rows.
+    #[must_use]
+    pub fn rows(&self, rows: u64, persons: u64) -> Option<u64> {
+        let shown = self.count(rows)?;
+        match self.round_to.map(u64::from) {
+            Some(step) if rows > persons => {
+                let step = (step * rows.div_ceil(persons.max(1))).max(1);
+                Some((rows + step / 2) / step * step)
+            }
+            _ => Some(shown),
+        }
+    }
+
     /// A count as it stands in a share: the midpoint of its interval, where the profile says so.
     #[must_use]
     pub fn in_share(&self, count: u64) -> u64 {

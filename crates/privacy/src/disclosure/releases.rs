@@ -27,6 +27,7 @@ use super::margins::add_up;
 use super::matching::Match;
 use super::persons::Persons;
 use super::profile::Profile;
+use super::{IN_SHARE, PERSONS, ROWS};
 
 /// To whom, and of which bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Reader {
 pub struct Table {
     /// What is summed up; empty for counts.
     pub measure: String,
+    /// How the columns that it is computed from are treated; empty where they are as stored.
+    pub treated: String,
     /// Something of it is to be shown; otherwise nothing is looked at or kept.
     pub asked: bool,
     /// A number for each group of each level.
@@ -80,7 +83,8 @@ const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS number_set (
   id INTEGER PRIMARY KEY,
   snapshot TEXT NOT NULL, principal TEXT NOT NULL, measure TEXT NOT NULL,
-  elements INTEGER NOT NULL, persons INTEGER NOT NULL, footprint BLOB NOT NULL, shown TEXT NOT NULL
+  elements INTEGER NOT NULL, persons INTEGER NOT NULL, footprint BLOB NOT NULL, shown TEXT NOT NULL,
+  rules TEXT NOT NULL DEFAULT '', treated TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS number_set_size ON number_set (snapshot, principal, measure, elements);
 CREATE TABLE IF NOT EXISTS cell (
@@ -97,6 +101,19 @@ impl Releases {
     /// When the file can't be made or is not a record of releases.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let connection = crate::ledger::database(path, TABLES)?;
+        // Records of before did not say by which rules a number was shown: they count as others than today's.
+        for column in ["rules", "treated"] {
+            let known = connection.prepare(&format!("SELECT {column} FROM number_set LIMIT 0"));
+            if known.is_err() {
+                drop(known);
+                let add =
+                    format!("ALTER TABLE number_set ADD COLUMN {column} TEXT NOT NULL DEFAULT ''");
+                // Another process may have been faster.
+                let added = connection.execute(&add, []).map(|_| ());
+                let known = connection.prepare(&format!("SELECT {column} FROM number_set LIMIT 0"));
+                added.or_else(|_| known.map(|_| ()))?;
+            }
+        }
         Ok(Self {
             connection: Mutex::new(connection),
         })
@@ -111,6 +128,7 @@ impl Releases {
         &self,
         reader: &Reader,
         profile: &Profile,
+        treatments: &str,
         tables: &mut [Table],
     ) -> Result<Vec<Vec<Outcome>>, Error> {
         let mut connection = self
@@ -129,6 +147,7 @@ impl Releases {
                 transaction: &transaction,
                 reader,
                 profile,
+                treatments,
             };
             outcomes.push(work.table(table)?);
         }
@@ -141,6 +160,7 @@ pub(super) struct Work<'a> {
     pub(super) transaction: &'a Transaction<'a>,
     pub(super) reader: &'a Reader,
     pub(super) profile: &'a Profile,
+    pub(super) treatments: &'a str,
 }
 
 impl Work<'_> {
@@ -157,14 +177,18 @@ impl Work<'_> {
                 _ if !shown => {}
                 Match::New(print) => {
                     let place = i64::try_from(at).unwrap_or(i64::MAX - 1);
-                    placed.insert(-1 - place, self.keep(&table.measure, cell, &print)?);
+                    placed.insert(
+                        -1 - place,
+                        self.keep(&table.measure, &table.treated, cell, &print)?,
+                    );
                     outcomes[at] = Outcome::Shown(cell.values.clone());
                 }
-                Match::Same(id) | Match::Near(id) => later.push((at, id)),
+                Match::Same(id) => later.push((at, id, true)),
+                Match::Near(id) => later.push((at, id, false)),
                 Match::TooNear | Match::Unsafe => {}
             }
         }
-        for (at, id) in later {
+        for (at, id, same) in later {
             // A group of this very result has its place in the record by now, unless it was withheld: then so is this.
             let id = if id < 0 {
                 placed.get(&id).copied()
@@ -172,7 +196,8 @@ impl Work<'_> {
                 Some(id)
             };
             if let Some(id) = id {
-                outcomes[at] = Outcome::Shown(self.shown_as(id, &table.cells[at])?);
+                let shown = self.shown_as(id, same, &table.treated, &table.cells[at])?;
+                outcomes[at] = Outcome::Shown(shown);
             }
         }
         if self.profile.margins_of_shown {
@@ -182,15 +207,21 @@ impl Work<'_> {
     }
 
     /// Keeps a group's persons with its numbers.
-    fn keep(&self, measure: &str, cell: &mut Cell, print: &RoaringTreemap) -> Result<i64, Error> {
+    fn keep(
+        &self,
+        measure: &str,
+        treated: &str,
+        cell: &mut Cell,
+        print: &RoaringTreemap,
+    ) -> Result<i64, Error> {
         let mut bytes = Vec::new();
         print
             .serialize_into(&mut bytes)
             .map_err(|_| Error::Damaged)?;
         let size = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.transaction.execute(
-            "INSERT INTO number_set (snapshot, principal, measure, elements, persons, footprint, shown)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO number_set (snapshot, principal, measure, elements, persons, footprint, shown, rules, treated)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 self.reader.snapshot,
                 self.reader.principal,
@@ -198,31 +229,101 @@ impl Work<'_> {
                 size(print.len()),
                 size(cell.persons.contributions().len() as u64),
                 bytes,
-                json(&cell.values)?
+                json(&cell.values)?,
+                self.rules(),
+                treated,
             ],
         )?;
         Ok(self.transaction.last_insert_rowid())
     }
 
     /// The numbers of a group as those of an earlier one. What was not asked of that one is withheld: it would have to
-    /// be computed from other persons.
-    fn shown_as(&self, id: i64, cell: &Cell) -> Result<BTreeMap<String, Option<f64>>, Error> {
+    /// be computed from other persons. So is what the rules of today would not show, where it was shown by others: to
+    /// another role of this principal, or before its policy was changed.
+    fn shown_as(
+        &self,
+        id: i64,
+        same: bool,
+        treated: &str,
+        cell: &Cell,
+    ) -> Result<BTreeMap<String, Option<f64>>, Error> {
         let known = self.known(id)?;
-        let shown = cell.values.keys().map(|name| {
-            let before = known.get(name).copied().flatten();
-            (name.clone(), before)
+        let by_other_rules = known.rules != self.rules() || known.treated != treated;
+        let shown = cell.values.iter().map(|(name, own)| {
+            let before = known.values.get(name).copied().flatten();
+            let again = match before {
+                Some(before) if by_other_rules => {
+                    let own = own.filter(|_| same);
+                    self.again(name, before, own, treated, &known)
+                }
+                before => before,
+            };
+            (name.clone(), again)
         });
         Ok(shown.collect())
     }
 
-    fn known(&self, id: i64) -> Result<BTreeMap<String, Option<f64>>, Error> {
-        let shown: String = self.transaction.query_row(
-            "SELECT shown FROM number_set WHERE id = ?1",
-            [id],
-            |row| row.get(0),
-        )?;
-        serde_json::from_str(&shown).map_err(|_| Error::Damaged)
+    /// A number that other rules showed, as those of today show it; nothing where that cannot be told. `own` is
+    /// what today's rules would show of these very persons.
+    fn again(
+        &self,
+        name: &str,
+        before: f64,
+        own: Option<f64>,
+        treated: &str,
+        known: &Known,
+    ) -> Option<f64> {
+        let profile = self.profile;
+        if known.persons < u64::from(profile.k) {
+            return None;
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "counts are whole numbers from 0, far below 2^53"
+        )]
+        let count = before.max(0.0) as u64;
+        // With one row each nobody dominates a count.
+        let alike = known.values.get(PERSONS) == known.values.get(ROWS);
+        match name {
+            PERSONS => profile.count(count).map(|count| count as f64),
+            ROWS if alike || own.is_some() => {
+                profile.rows(count, known.persons).map(|rows| rows as f64)
+            }
+            IN_SHARE if alike || own.is_some() => Some(profile.in_share(count) as f64),
+            ROWS | IN_SHARE => None,
+            // Of the same persons and the same values, both rules show the mean as exactly as it is known.
+            _ => own.filter(|_| known.treated == treated).and(Some(before)),
+        }
     }
+
+    /// Today's rules, as the record has them.
+    fn rules(&self) -> String {
+        format!("{:?}", self.profile)
+    }
+
+    fn known(&self, id: i64) -> Result<Known, Error> {
+        let (shown, persons, rules, treated): (String, i64, String, String) =
+            self.transaction.query_row(
+                "SELECT shown, persons, rules, treated FROM number_set WHERE id = ?1",
+                [id],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            )?;
+        Ok(Known {
+            values: serde_json::from_str(&shown).map_err(|_| Error::Damaged)?,
+            persons: u64::try_from(persons).map_err(|_| Error::Damaged)?,
+            rules,
+            treated,
+        })
+    }
+}
+
+/// What was shown of a group, to how many persons it belongs, and by which rules.
+struct Known {
+    values: BTreeMap<String, Option<f64>>,
+    persons: u64,
+    rules: String,
+    treated: String,
 }
 
 pub(super) fn decoded(bytes: &[u8]) -> Result<RoaringTreemap, Error> {

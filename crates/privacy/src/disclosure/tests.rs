@@ -58,6 +58,7 @@ impl Desk {
             .collect();
         let mut tables = [Table {
             measure: String::new(),
+            treated: String::new(),
             asked: true,
             cells,
         }];
@@ -65,7 +66,9 @@ impl Desk {
             snapshot: "s".into(),
             principal: principal.into(),
         };
-        let outcomes = self.releases.release(&reader, &self.profile, &mut tables);
+        let outcomes = self
+            .releases
+            .release(&reader, &self.profile, "", &mut tables);
         outcomes.unwrap()[0]
             .iter()
             .map(|outcome| match outcome {
@@ -147,6 +150,7 @@ fn a_total_in_other_words_counts_too() {
     let shown = BTreeMap::from([(PERSONS.to_owned(), Some(99.0))]);
     let mut tables = [Table {
         measure: String::new(),
+        treated: String::new(),
         asked: true,
         cells: vec![Cell {
             dims: Dims::new(),
@@ -159,7 +163,9 @@ fn a_total_in_other_words_counts_too() {
         snapshot: "s".into(),
         principal: "ana".into(),
     };
-    let outcomes = desk.releases.release(&reader, &desk.profile, &mut tables);
+    let outcomes = desk
+        .releases
+        .release(&reader, &desk.profile, "", &mut tables);
     assert_eq!(outcomes.unwrap(), [[Outcome::Withheld]]);
 }
 

@@ -44,6 +44,18 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// There was one, and it is empty or gone.
+    #[error(
+        "the records in {} are gone, and what was spent and released with them, so that nothing is answered; put a \
+         backup in their place, or remove {} to begin anew with full budgets",
+        path.display(), begun.display()
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// What says that there was one.
+        begun: PathBuf,
+    },
     /// A later version wrote it.
     #[error(
         "the ledger was written by a later version of columna (format {found}); use that version"

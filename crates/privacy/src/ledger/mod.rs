@@ -153,9 +153,21 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// When the ledger can't be written, or the charge is not in it: then nothing may be released.
+    /// When the ledger can't be written, the charge is not in it, or the account was frozen meanwhile: then nothing may be
+    /// released.
     pub fn answer(&self, charge: ChargeId, answer: &[u8]) -> Result<Vec<u8>, Error> {
         self.write(|transaction| {
+            // Frozen while the query ran: what was charged stays charged, and nothing is told from then on.
+            let account: Option<i64> = transaction
+                .query_row(
+                    "SELECT account FROM charge WHERE id = ?1",
+                    params![charge.0],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            if schema::balance(transaction, account.ok_or(Error::UnknownCharge)?)?.frozen {
+                return Err(Error::Frozen);
+            }
             transaction.execute(
                 "UPDATE charge SET answer = ?2 WHERE id = ?1 AND answer IS NULL",
                 params![charge.0, answer],

@@ -45,10 +45,11 @@ pub(crate) fn database(path: &Path, tables: &str) -> Result<Connection, Error> {
         path: path.to_path_buf(),
         source,
     })?;
+    let begun = path.with_extension("begun");
     // SQLite's own patience does not cover the change to WAL, which many processes may want at once.
     let started = Instant::now();
     loop {
-        match prepared(path, tables) {
+        match prepared(path, &begun, tables) {
             Err(Error::Sqlite(error)) if is_busy(&error) && started.elapsed() < PATIENCE => {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -65,7 +66,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn prepared(path: &Path, tables: &str) -> Result<Connection, Error> {
+fn prepared(path: &Path, begun: &Path, tables: &str) -> Result<Connection, Error> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -79,10 +80,23 @@ fn prepared(path: &Path, tables: &str) -> Result<Connection, Error> {
         // One process makes the tables, the others wait and find them.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if version(&transaction)? < FORMAT {
+            if begun.exists() {
+                return Err(Error::Lost {
+                    path: path.to_path_buf(),
+                    begun: begun.to_path_buf(),
+                });
+            }
             transaction.execute_batch(tables)?;
             transaction.pragma_update(None, "user_version", FORMAT)?;
         }
         transaction.commit()?;
+    }
+    if !begun.exists() {
+        // From here on an empty file is one that lost what was in it.
+        private_file(begun).map_err(|source| Error::Io {
+            path: begun.to_path_buf(),
+            source,
+        })?;
     }
     let found = version(&connection)?;
     if found > FORMAT {

@@ -238,6 +238,75 @@ fn something_else_is_not_taken_for_a_ledger() {
     assert!(Ledger::open(&path).is_err());
 }
 
+#[test]
+fn a_ledger_that_is_gone_or_empty_gives_no_budget_back() {
+    let (_folder, path) = folder();
+    charge(&Ledger::open(&path).unwrap(), "q").unwrap();
+    let side_files = ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"];
+    let kept: Vec<(PathBuf, Option<Vec<u8>>)> = side_files
+        .iter()
+        .map(|name| path.with_file_name(name))
+        .map(|file| (file.clone(), std::fs::read(&file).ok()))
+        .collect();
+    for empty in [false, true] {
+        for (file, _) in &kept {
+            let _ = std::fs::remove_file(file);
+        }
+        if empty {
+            std::fs::write(&path, "").unwrap();
+        }
+        for _ in 0..2 {
+            let lost = Ledger::open(&path).unwrap_err();
+            assert!(matches!(lost, Error::Lost { .. }), "{lost}");
+            assert!(lost.to_string().contains("backup"), "{lost}");
+        }
+    }
+    // The backup is taken as it was.
+    for (file, bytes) in &kept {
+        let _ = std::fs::remove_file(file);
+        if let Some(bytes) = bytes {
+            std::fs::write(file, bytes).unwrap();
+        }
+    }
+    assert!((spent(&Ledger::open(&path).unwrap()) - 0.1).abs() < 1e-12);
+}
+
+#[test]
+fn what_is_answered_after_a_freeze_is_not_told() {
+    let (_folder, path) = folder();
+    let ledger = Ledger::open(&path).unwrap();
+    let Charge::Paid(id) = charge(&ledger, "q").unwrap() else {
+        panic!("the first time is paid");
+    };
+    ledger.freeze(&account("p"), true).unwrap();
+    assert!(matches!(
+        ledger.answer(id, b"42").unwrap_err(),
+        Error::Frozen
+    ));
+    ledger.freeze(&account("p"), false).unwrap();
+    // Nothing was stored: the question runs again on what it paid.
+    assert_eq!(charge(&ledger, "q").unwrap(), Charge::PaidBefore(id));
+    assert!((spent(&ledger) - 0.1).abs() < 1e-12);
+}
+
+#[test]
+fn a_clock_that_is_moved_changes_nothing() {
+    let (_folder, path) = folder();
+    let ledger = Ledger::open(&path).unwrap();
+    charge(&ledger, "q").unwrap();
+    for time in ["1970-01-01T00:00:00Z", "2999-01-01T00:00:00Z", ""] {
+        ledger
+            .connection()
+            .execute("UPDATE charge SET time = ?1", [time])
+            .unwrap();
+        assert!(matches!(
+            charge(&ledger, "q").unwrap(),
+            Charge::PaidBefore(_)
+        ));
+        assert!((spent(&ledger) - 0.1).abs() < 1e-12);
+    }
+}
+
 const CHILD: &str = "COLUMNA_TEST_LEDGER_CHILD";
 
 /// Not a test of its own: the body of the processes below. Charges questions in turn, says so, and answers after a

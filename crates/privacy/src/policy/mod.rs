@@ -33,6 +33,8 @@ pub struct Policy {
     pub version: u64,
     /// BLAKE3 of its text, in hexadecimal: it names the exact rules that an answer was made under.
     pub hash: String,
+    /// Where it was read from, if from a file.
+    pub path: Option<std::path::PathBuf>,
     /// The text that it was read from.
     pub text: String,
     /// The roles, by name.
@@ -226,7 +228,18 @@ impl Policy {
             what: file.clone(),
             source,
         })?;
-        Ok(Self::parse(&file, &text)?)
+        let mut policy = Self::parse(&file, &text)?;
+        // The file itself: a session that changes its folder, or a link that is moved, must not lose it.
+        policy.path = Some(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()));
+        Ok(policy)
+    }
+
+    /// Whether its file still says what it said. A policy of no file never changes.
+    #[must_use]
+    pub fn is_in_force(&self) -> bool {
+        self.path
+            .as_ref()
+            .is_none_or(|path| std::fs::read_to_string(path).is_ok_and(|text| text == self.text))
     }
 
     /// A principal's role, where the policy lets it work for its purpose in its project.

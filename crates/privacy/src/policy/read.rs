@@ -123,6 +123,7 @@ impl Reader<'_> {
             file: file.to_owned(),
             version: u64::try_from(version).unwrap_or_default(),
             hash: blake3::hash(text.as_bytes()).to_hex().to_string(),
+            path: None,
             text: text.to_owned(),
             roles,
             projects,

@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::{DFSchema, DFSchemaRef, Result};
+use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError, Result};
 use datafusion::logical_expr::{Aggregate, LogicalPlan};
 
 use super::curve::Declared;
+use super::lens::Lens;
 use super::node::ReleaseNode;
 use super::numbers::{Withheld, released};
 use super::shape::{Releaser, Rows};
 use super::spec::{Spec, spec};
 use super::{Notes, Release};
 use crate::disclosure::Profile;
-use crate::disclosure::releases::{Reader, Releases};
+use crate::disclosure::releases::{Outcome, Reader, Releases, Table};
 
 /// Called with what each release withheld, for the audit log.
 pub type OnRelease = Arc<dyn Fn(Withheld) + Send + Sync>;
@@ -26,6 +27,8 @@ pub struct Controlled {
     pub profile: Profile,
     /// To whom, and of which snapshot.
     pub reader: Reader,
+    /// Through what the role sees its tables.
+    pub lens: Lens,
     /// What was released before.
     pub releases: Arc<Releases>,
     /// How the results of our own statistics may be disclosed, by function.
@@ -42,6 +45,15 @@ impl std::fmt::Debug for Controlled {
             .field("profile", &self.profile)
             .field("reader", &self.reader)
             .finish_non_exhaustive()
+    }
+}
+
+impl Controlled {
+    /// Decides about numbers, and keeps what is shown of them.
+    pub(super) fn release(&self, tables: &mut [Table]) -> Result<Vec<Vec<Outcome>>> {
+        self.releases
+            .release(&self.reader, &self.profile, &self.lens.treatments(), tables)
+            .map_err(|error| DataFusionError::External(Box::new(error)))
     }
 }
 
@@ -95,14 +107,7 @@ impl Release for Answer {
     fn answer(&self, computed: &RecordBatch) -> Result<RecordBatch> {
         let control = &self.control;
         let profile = &control.profile;
-        let (batch, withheld) = released(
-            computed,
-            &self.spec,
-            &self.schema,
-            profile,
-            &control.reader,
-            &control.releases,
-        )?;
+        let (batch, withheld) = released(computed, &self.spec, &self.schema, control)?;
         let rounding = profile.round_to.map_or_else(String::new, |step| {
             format!(", counts are rounded to the nearest {step}")
         });

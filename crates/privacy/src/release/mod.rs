@@ -14,6 +14,7 @@ mod group;
 mod join;
 mod joined;
 mod lenient;
+mod lens;
 mod measure;
 mod model;
 mod node;
@@ -31,6 +32,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod total;
+mod value;
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,6 +47,7 @@ use datafusion::prelude::SessionContext;
 
 pub use aggregate::{Controlled, OnRelease};
 pub use curve::{Declared, Estimator, Source};
+pub use lens::Lens;
 pub use numbers::Withheld;
 pub use principal::{Restriction, named, restrict};
 pub use private::{Private, Rules};

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use datafusion::common::ScalarValue;
 use datafusion::prelude::SessionContext;
 
-use super::{Controlled, Declared, Method, Notes, OnRelease, Private, Rules, Tables, protect};
+use super::{
+    Controlled, Declared, Lens, Method, Notes, OnRelease, Private, Rules, Tables, protect,
+};
 use crate::disclosure::releases::{Reader, Releases};
 use crate::disclosure::{PROFILES, Profile, profile};
 use crate::dp::accounting;
@@ -60,6 +62,7 @@ pub fn restrict(
     for table in restriction.tables {
         tables.add(&table.name, table.person_key.as_deref());
     }
+    let lens = lens(&restriction)?;
     let method = match role.kind {
         RoleKind::Steward | RoleKind::Analyst => return Ok((ctx.clone(), None)),
         RoleKind::Aggregate => {
@@ -70,6 +73,7 @@ pub fn restrict(
                     snapshot: format!("{dataset}/{}", restriction.snapshot),
                     principal: restriction.principal.name.clone(),
                 },
+                lens,
                 releases: Arc::new(Releases::open(&restriction.state.releases())?),
                 declared: restriction.declared,
                 notes: Arc::clone(&notes),
@@ -92,12 +96,21 @@ pub fn restrict(
                     principal: restriction.principal.name.clone(),
                 },
                 snapshot: restriction.snapshot.to_owned(),
+                lens,
                 ledger: Arc::new(Ledger::open(&restriction.state.ledger())?),
                 notes: Arc::clone(&notes),
             }))
         }
     };
     Ok((protect(ctx, Arc::new(tables), method), Some(notes)))
+}
+
+/// Through what the principal sees the tables.
+fn lens(restriction: &Restriction<'_>) -> Result<Lens> {
+    let policy = restriction.policy;
+    let view = policy.view(restriction.principal, restriction.tables)?;
+    let project = policy.project(restriction.principal);
+    Ok(Lens::of(&view, policy.ages, project))
 }
 
 fn incomplete(role: &Role, part: &str) -> Error {

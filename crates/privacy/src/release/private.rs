@@ -11,6 +11,7 @@ use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{Aggregate, LogicalPlan};
 
 use super::aggregate::nullable;
+use super::lens::Lens;
 use super::node::ReleaseNode;
 use super::noise::{Group, Noise, bound_groups, noisy};
 use super::question::{Asked, Number, Question, question};
@@ -74,6 +75,8 @@ pub struct Private {
     pub account: AccountKey,
     /// The snapshot's hash.
     pub snapshot: String,
+    /// Through what the role sees its tables.
+    pub lens: Lens,
     /// The ledger.
     pub ledger: Arc<Ledger>,
     /// What the principal is told.
@@ -87,7 +90,10 @@ impl Releaser for Arc<Private> {
         input: LogicalPlan,
         rows: &Rows,
     ) -> Result<LogicalPlan> {
-        let (question, plan) = question(aggregate, input, rows, self.rules.max_rows)?;
+        let (mut question, plan) = question(aggregate, input, rows, self.rules.max_rows)?;
+        // Another role of the same principal, or a later policy, may show this question other rows.
+        let lens = self.lens.of_plan(&plan)?;
+        question.fingerprint.push_str(&format!("|{lens}"));
         let schema = nullable(&aggregate.schema)?;
         let answer = Answer::new(self, question, Arc::clone(schema.inner()))?;
         Ok(ReleaseNode::plan(plan, schema, Arc::new(answer)))
@@ -227,6 +233,20 @@ impl Answer {
     }
 }
 
+/// What the ledger refuses, as a refusal.
+fn of_ledger(error: crate::ledger::Error) -> DataFusionError {
+    match error {
+        crate::ledger::Error::Exhausted { .. } | crate::ledger::Error::Frozen => {
+            super::refused::refusal(
+                "budget",
+                error.to_string(),
+                "`columna privacy ledger show` lists what was spent",
+            )
+        }
+        other => DataFusionError::External(Box::new(other)),
+    }
+}
+
 /// All combinations.
 fn product(keys: &[&Vec<ScalarValue>]) -> Vec<Vec<ScalarValue>> {
     keys.iter().fold(vec![vec![]], |all, values| {
@@ -246,7 +266,7 @@ impl Release for Answer {
     fn before(&self) -> Result<Option<RecordBatch>> {
         let private = &self.private;
         let rules = &private.rules;
-        let text = format!(
+        let mut text = format!(
             "{}|{:?}",
             self.question.fingerprint,
             (
@@ -256,6 +276,9 @@ impl Release for Answer {
                 rules.max_rows
             )
         );
+        if let Keys::Declared(keys) = &self.keys {
+            text.push_str(&format!("|{keys:?}"));
+        }
         let asking = Asking {
             snapshot: private.snapshot.clone(),
             fingerprint: blake3::hash(text.as_bytes()).to_hex().to_string(),
@@ -263,16 +286,7 @@ impl Release for Answer {
         let charge = private
             .ledger
             .charge(&private.account, rules.allowance(), &asking, self.price)
-            .map_err(|error| match error {
-                crate::ledger::Error::Exhausted { .. } | crate::ledger::Error::Frozen => {
-                    super::refused::refusal(
-                        "budget",
-                        error.to_string(),
-                        "`columna privacy ledger show` lists what was spent",
-                    )
-                }
-                other => DataFusionError::External(Box::new(other)),
-            })?;
+            .map_err(of_ledger)?;
         match charge {
             Charge::Answered(bytes) => {
                 self.describe(false);
@@ -302,7 +316,7 @@ impl Release for Answer {
             .private
             .ledger
             .answer(charge, &encoded(&batch)?)
-            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+            .map_err(of_ledger)?;
         self.describe(true);
         self.decoded(&stored)
     }

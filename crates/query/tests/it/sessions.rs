@@ -208,3 +208,36 @@ async fn views_over_the_vocabulary_are_read_too() {
     }
     assert_eq!(rows(&ctx, "SELECT concept_set(1)").await, [["[1, 7]"]]);
 }
+
+#[tokio::test]
+async fn a_session_ends_with_its_policy() {
+    use crate::hospital::{Hidden, Hospital, answer};
+    const RULES: &str = r#"
+version = 1
+[roles.analyst]
+kind = "analyst"
+purposes = ["research"]
+[[rules]]
+tables = ["emr"]
+columns = { pid = "raw", age = "raw" }
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.toml");
+    std::fs::write(&file, RULES).unwrap();
+    let hospital = Hospital::new(Hidden::AsTheyAre).await;
+    let mut access = hospital.access(RULES, "analyst", "research");
+    access.policy = std::sync::Arc::new(columna_privacy::Policy::load(&file).unwrap());
+    let session = hospital.session(Some(access)).await.unwrap();
+    let ask = || answer(&session, "SELECT count(age) FROM emr");
+    let before = ask().await.unwrap();
+    // Somebody takes a column away while the session is open.
+    std::fs::write(&file, RULES.replace(", age = \"raw\"", "")).unwrap();
+    let refused = ask().await.unwrap_err();
+    assert!(refused.contains("the policy was changed"), "{refused}");
+    std::fs::remove_file(&file).unwrap();
+    assert!(ask().await.is_err());
+    std::fs::write(&file, RULES).unwrap();
+    assert_eq!(ask().await.unwrap(), before);
+    let log = hospital.audit();
+    assert_eq!(log.matches("{\"refused\":\"policy\"}").count(), 2, "{log}");
+}

@@ -15,7 +15,9 @@ use crate::Refusal;
 use crate::disclosure::profile;
 use crate::disclosure::releases::{Reader, Releases};
 use crate::ledger::{AccountKey, Ledger};
-use crate::release::{Controlled, Method, Notes, Private, Rules, Sources, TableRole, protect};
+use crate::release::{
+    Controlled, Lens, Method, Notes, Private, Rules, Sources, TableRole, protect,
+};
 
 #[derive(Debug)]
 struct Tables;
@@ -215,6 +217,7 @@ impl Desk {
                 snapshot: "s".into(),
                 principal: "ana".into(),
             },
+            lens: Lens::default(),
             releases: Arc::new(Releases::open(path).unwrap()),
             declared: BTreeMap::new(),
             notes: Arc::clone(&notes),
@@ -239,6 +242,7 @@ impl Desk {
                 principal: "ana".into(),
             },
             snapshot: "s".into(),
+            lens: Lens::default(),
             ledger: Arc::new(Ledger::open(&folder.join("ledger.sqlite")).unwrap()),
             notes: Arc::clone(&notes),
         };
