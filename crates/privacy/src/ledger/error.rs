@@ -56,6 +56,15 @@ pub enum Error {
         /// What says that there was one.
         begun: PathBuf,
     },
+    /// What is in it is not whole.
+    #[error(
+        "the records in {} are damaged, so that nothing is answered; put a backup in their place",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
     /// A later version wrote it.
     #[error(
         "the ledger was written by a later version of columna (format {found}); use that version"

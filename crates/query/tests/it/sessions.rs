@@ -209,7 +209,7 @@ async fn views_over_the_vocabulary_are_read_too() {
     assert_eq!(rows(&ctx, "SELECT concept_set(1)").await, [["[1, 7]"]]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_ends_with_its_policy() {
     use crate::hospital::{Hidden, Hospital, answer};
     const RULES: &str = r#"
