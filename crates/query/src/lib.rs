@@ -2,12 +2,16 @@
 
 mod add_days;
 mod error;
+mod exists;
 pub mod functions;
+mod is_true;
 pub mod names;
+mod percentiles;
 mod plan;
 pub mod script;
 mod session;
 mod spill;
+mod subquery_names;
 mod unnested;
 mod vocabulary;
 mod widest;

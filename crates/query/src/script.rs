@@ -17,10 +17,11 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
     DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments,
-    Ident, TypedString, UnaryOperator, Value, visit_expressions_mut,
+    Ident, TableFactor, TypedString, UnaryOperator, Value, Visit, Visitor, visit_expressions_mut,
 };
 
 use crate::functions::aggregate;
+use crate::subquery_names::SubqueryNames;
 
 /// The value of a parameter, typed.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,6 +145,7 @@ pub async fn plan(
         if gate.is_some() {
             without_values = shape(&statement);
         }
+        refuse_samples(&statement)?;
         prepare(&mut statement, parameters)?;
         state.statement_to_plan(statement).await
     };
@@ -180,9 +182,49 @@ fn shape(statement: &Statement) -> String {
     statement.to_string()
 }
 
+/// The engine takes TABLESAMPLE and answers from all rows.
+fn refuse_samples(statement: &Statement) -> Result<()> {
+    let sampled = match statement {
+        Statement::Statement(statement) => statement.visit(&mut Samples).is_break(),
+        Statement::CopyTo(copy) => match &copy.source {
+            CopyToSource::Query(query) => query.visit(&mut Samples).is_break(),
+            CopyToSource::Relation(_) => false,
+        },
+        Statement::Explain(explain) => return refuse_samples(&explain.statement),
+        Statement::CreateExternalTable(_) | Statement::Reset(_) => false,
+    };
+    if sampled {
+        return plan_err!(
+            "TABLESAMPLE is not supported; sample whole persons by a condition, such as \
+             `WHERE person_id % 10 = 0`"
+        );
+    }
+    Ok(())
+}
+
+/// Breaks off at a table of which a sample is asked for.
+struct Samples;
+
+impl Visitor for Samples {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
+        match table {
+            TableFactor::Table {
+                sample: Some(_), ..
+            }
+            | TableFactor::Derived {
+                sample: Some(_), ..
+            } => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
 /// Fills in parameters and the gaps between optional arguments.
 fn prepare(statement: &mut Statement, parameters: &Parameters) -> Result<()> {
     let mut missing = None;
+    let mut names = SubqueryNames::default();
     let mut prepare = |expr: &mut Expr| {
         match expr {
             Expr::Value(value) => {
@@ -195,7 +237,10 @@ fn prepare(statement: &mut Statement, parameters: &Parameters) -> Result<()> {
                     }
                 }
             }
-            Expr::Function(function) => fill_gaps(function),
+            Expr::Function(function) => {
+                names.distinguish(function);
+                fill_gaps(function);
+            }
             _ => {}
         }
         ControlFlow::<()>::Continue(())

@@ -127,6 +127,9 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
     for function in aggregate::functions() {
         ctx.register_udaf(Arc::unwrap_or_clone(function));
     }
+    for function in aggregate::replaced() {
+        ctx.register_udaf(function);
+    }
 }
 
 fn config(options: &SessionOptions) -> SessionConfig {

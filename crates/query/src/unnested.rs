@@ -15,6 +15,9 @@ use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use crate::add_days::AddDays;
+use crate::exists::SubqueriesOfColumns;
+use crate::is_true::IsTrue;
+use crate::percentiles::Percentiles;
 use crate::widest::Widest;
 
 /// The rules that use what depends on what, but for the one that takes columns out of GROUP BY.
@@ -41,9 +44,26 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
         .iter()
         .position(|rule| rule.name() == "simplify_expressions");
     rules.insert(simplified.map_or(0, |at| at + 1), Arc::new(AddDays));
+    before(
+        &mut rules,
+        "decorrelate_predicate_subquery",
+        Arc::new(SubqueriesOfColumns),
+    );
+    // After the rules that know what is true, and before the one that makes columns of what is shared.
+    before(
+        &mut rules,
+        "common_sub_expression_eliminate",
+        Arc::new(IsTrue),
+    );
+    before(&mut rules, "optimize_projections", Arc::new(Percentiles));
     // When every other rule has taken out what it can.
     rules.push(Arc::new(Widest));
     rules
+}
+
+fn before(rules: &mut Vec<Rule>, name: &str, rule: Rule) {
+    let at = rules.iter().position(|other| other.name() == name);
+    rules.insert(at.unwrap_or(rules.len()), rule);
 }
 
 /// A rule that does not hear of dependencies after `unnest`.

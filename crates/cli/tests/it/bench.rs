@@ -112,6 +112,31 @@ fn questions_of_ones_own_are_asked_warm_and_cold() {
     }
 }
 
+/// A question that fails is said to have failed, and the others are asked.
+#[test]
+fn a_question_that_fails_does_not_end_the_run() {
+    let folder = folder();
+    let path = |name: &str| text(&folder.path().join(name));
+    fs::write(path("1_wrong.sql"), "SELECT nothing FROM person").expect("written");
+    fs::write(path("2_right.sql"), "SELECT count(*) FROM person").expect("written");
+    let (pattern, json, page) = (path("*.sql"), path("run.json"), path("bench.html"));
+    let run = ["bench", "run", "--no-cold", "--store", &store()];
+    let rest = ["--queries", &pattern, "--json", &json];
+    let failed = columna(&[&run[..], &rest].concat());
+    failed.fails(1, "1 of 2 questions failed: 1_wrong");
+    let figures: Value = serde_json::from_slice(&fs::read(&json).expect("figures")).expect("JSON");
+    let questions = figures["questions"].as_array().expect("questions");
+    let reason = questions[0]["failed"].as_str().expect("a reason");
+    assert!(reason.contains("nothing"), "{reason}");
+    assert_eq!(questions[1]["failed"], Value::Null);
+    assert_eq!(questions[1]["rows"], 1);
+
+    columna(&["bench", "report", &json, "--out", &page]).ok();
+    let page = fs::read_to_string(page).expect("a page");
+    assert!(page.contains("<td>1_wrong<td colspan=7>failed: "), "{page}");
+    assert!(page.contains("<div>2_right</div>"), "{page}");
+}
+
 #[test]
 fn what_is_no_question_is_named() {
     let folder = folder();

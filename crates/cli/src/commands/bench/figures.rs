@@ -43,9 +43,28 @@ pub(super) struct Measured {
     /// Bytes that went from one part of a cluster to another; none in one process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) shuffled_bytes: Option<u64>,
+    /// Why there is no answer; figures are those up to then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) failed: Option<String>,
 }
 
 impl Measured {
+    /// A question that was not asked yet.
+    pub(super) fn of(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            rows: 0,
+            digest: String::new(),
+            warm: Vec::new(),
+            cold: None,
+            peak: None,
+            scanned_rows: 0,
+            scanned_bytes: 0,
+            shuffled_bytes: None,
+            failed: None,
+        }
+    }
+
     /// The median of the warm runs, in seconds.
     pub(super) fn median(&self) -> f64 {
         let mut sorted = self.warm.clone();
@@ -80,15 +99,9 @@ mod tests {
     #[test]
     fn medians_and_spreads() {
         let mut measured = Measured {
-            name: String::new(),
-            rows: 1,
-            digest: String::new(),
             warm: vec![4.0, 1.0, 2.0],
-            cold: None,
-            peak: None,
             scanned_rows: 10,
-            scanned_bytes: 0,
-            shuffled_bytes: None,
+            ..Measured::of("")
         };
         assert!((measured.median() - 2.0).abs() < 1e-12);
         assert!((measured.spread() - 3.0).abs() < 1e-12);

@@ -87,6 +87,7 @@ fn key(out: &mut String, at: usize, name: &str, figures: &Figures) -> fmt::Resul
 /// Bars of the median warm run, of all runs side by side.
 fn charts(out: &mut String, runs: &[(String, Figures)]) -> fmt::Result {
     let all = runs.iter().flat_map(|(_, figures)| &figures.questions);
+    // A question that failed has no median, which `max` passes over.
     let longest = all.map(Measured::median).fold(0.0, f64::max);
     out.push_str("<h2>Seconds, warm</h2><div class=chart>");
     let Some((_, first)) = runs.first() else {
@@ -98,7 +99,11 @@ fn charts(out: &mut String, runs: &[(String, Figures)]) -> fmt::Result {
             let same = figures.questions.iter().find(|m| m.name == question.name);
             let Some(measured) = same else { continue };
             let seconds = measured.median();
-            let ratio = if at == 0 {
+            if !seconds.is_finite() {
+                out.push_str("<div>failed</div>");
+                continue;
+            }
+            let ratio = if at == 0 || !question.median().is_finite() {
                 String::new()
             } else {
                 format!(", {:.2} times", seconds / question.median())
@@ -123,6 +128,15 @@ fn table(out: &mut String, name: &str, figures: &Figures) -> fmt::Result {
         escaped(name)
     )?;
     for measured in &figures.questions {
+        if let Some(reason) = &measured.failed {
+            write!(
+                out,
+                "<tr><td>{}<td colspan=7>failed: {}",
+                escaped(&measured.name),
+                escaped(reason),
+            )?;
+            continue;
+        }
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

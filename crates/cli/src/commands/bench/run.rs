@@ -92,18 +92,29 @@ pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
     };
     let scripts = tempfile::tempdir().map_err(|error| CliError::io("make", "a folder", &error))?;
     for question in &questions {
-        let mut measured = runtime.block_on(warm(&context, question, args.runs))?;
-        if !args.no_cold && !args.cluster.is_given() {
+        let mut measured = Measured::of(&question.name);
+        let mut asked = runtime.block_on(warm(&context, question, args.runs, &mut measured));
+        if asked.is_ok() && !args.no_cold && !args.cluster.is_given() {
             let script = scripts.path().join("question.sql");
             fs::write(&script, &question.sql)
                 .map_err(|error| CliError::io("write", script.display(), &error))?;
-            let cold = cold::ask(&url, &script, &limits(args))?;
-            (measured.cold, measured.peak) = (Some(cold.seconds), cold.peak);
+            asked = cold::ask(&url, &script, &limits(args)).map(|cold| {
+                (measured.cold, measured.peak) = (Some(cold.seconds), cold.peak);
+            });
         }
-        say(
-            settings,
-            &format!("{}: {:.3} s", measured.name, measured.median()),
-        );
+        match asked {
+            Ok(()) => say(
+                settings,
+                &format!("{}: {:.3} s", measured.name, measured.median()),
+            ),
+            // The next question may well be answered.
+            Err(error @ CliError::Failed(_)) => {
+                let reason = reason(&error);
+                say(settings, &format!("{}: failed: {reason}", measured.name));
+                measured.failed = Some(reason);
+            }
+            Err(other) => return Err(other),
+        }
         figures.questions.push(measured);
     }
     print(&figures, settings)?;
@@ -112,17 +123,43 @@ pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
             serde_json::to_string_pretty(&figures).map_err(|error| CliError::engine(&error))?;
         fs::write(path, text).map_err(|error| CliError::io("write", path.display(), &error))?;
     }
-    if args.store.is_some() {
-        return Ok(());
-    }
-    let differing = differing(&figures);
-    if differing.is_empty() {
-        Ok(())
+    let failed = figures.questions.iter().filter(|m| m.failed.is_some());
+    let failed: Vec<&str> = failed.map(|m| m.name.as_str()).collect();
+    let differing = if args.store.is_some() {
+        Vec::new()
     } else {
-        Err(CliError::failed(format!(
+        differing(&figures)
+    };
+    let mut wrong = Vec::new();
+    if !failed.is_empty() {
+        let of = plural(figures.questions.len() as u64, "question");
+        wrong.push(format!(
+            "{} of {of} failed: {}",
+            failed.len(),
+            failed.join(", ")
+        ));
+    }
+    if !differing.is_empty() {
+        wrong.push(format!(
             "answers are not those recorded: {}",
             differing.join(", ")
-        )))
+        ));
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(CliError::failed(wrong.join("; ")))
+    }
+}
+
+/// An error in one line.
+fn reason(error: &CliError) -> String {
+    match error {
+        CliError::Failed(report) => match report.causes.first() {
+            Some(cause) => format!("{}: {cause}", report.message),
+            None => report.message.clone(),
+        },
+        other => other.to_string(),
     }
 }
 
@@ -196,30 +233,20 @@ async fn warm(
     context: &SessionContext,
     question: &Question,
     runs: u32,
-) -> Result<Measured, CliError> {
-    let mut measured = Measured {
-        name: question.name.clone(),
-        rows: 0,
-        digest: String::new(),
-        warm: Vec::new(),
-        cold: None,
-        peak: None,
-        scanned_rows: 0,
-        scanned_bytes: 0,
-        shuffled_bytes: None,
-    };
+    measured: &mut Measured,
+) -> Result<(), CliError> {
     for run in 0..=runs {
         let began = Instant::now();
         let frame = script::sql(context, &question.sql).await;
-        let frame = frame.map_err(|error| failed(question, &error))?;
+        let frame = frame.map_err(|error| CliError::engine(&error))?;
         let task = Arc::new(frame.task_ctx());
         let plan = frame.create_physical_plan().await;
-        let plan = plan.map_err(|error| failed(question, &error))?;
+        let plan = plan.map_err(|error| CliError::engine(&error))?;
         let batches = collect(Arc::clone(&plan), task).await;
-        let batches = batches.map_err(|error| failed(question, &error))?;
+        let batches = batches.map_err(|error| CliError::engine(&error))?;
         if run == 0 {
             measured.rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-            measured.digest = digest(&batches).map_err(|error| failed(question, &error))?;
+            measured.digest = digest(&batches).map_err(|error| CliError::engine(&error))?;
             let mut scanned = [0, 0];
             scans(&plan, &mut scanned);
             [measured.scanned_rows, measured.scanned_bytes] = scanned;
@@ -231,17 +258,7 @@ async fn warm(
             measured.warm.push(began.elapsed().as_secs_f64());
         }
     }
-    Ok(measured)
-}
-
-fn failed(question: &Question, error: &(dyn std::error::Error + 'static)) -> CliError {
-    match CliError::engine(error) {
-        CliError::Failed(mut report) => {
-            report.message = format!("{}: {}", question.name, report.message);
-            CliError::Failed(report)
-        }
-        other => other,
-    }
+    Ok(())
 }
 
 /// Adds up the rows and bytes of the scans, which are a plan's leaves.
@@ -261,7 +278,13 @@ fn print(figures: &Figures, settings: &Settings) -> Result<(), CliError> {
     let texts = |of: &dyn Fn(&Measured) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(questions.iter().map(of)))
     };
-    let seconds = |value: f64| format!("{value:.3}");
+    let seconds = |value: f64| {
+        if value.is_finite() {
+            format!("{value:.3}")
+        } else {
+            "-".to_owned()
+        }
+    };
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let rows = questions.iter().map(|measured| measured.rows);
     #[expect(
@@ -279,7 +302,7 @@ fn print(figures: &Figures, settings: &Settings) -> Result<(), CliError> {
         ("rows_per_s", texts(&rate)),
         ("read", texts(&|m| human_bytes(m.scanned_bytes))),
         ("peak_memory", texts(&|m| or_dash(m.peak.map(human_bytes)))),
-        ("answer", texts(&|m| m.digest.clone())),
+        ("answer", texts(&|m| answer(m).to_owned())),
     ];
     if questions.iter().any(|m| m.shuffled_bytes.is_some()) {
         // Scans are counted where they run, which is on the executors.
@@ -302,6 +325,13 @@ fn print(figures: &Figures, settings: &Settings) -> Result<(), CliError> {
     printer.finish()
 }
 
+fn answer(measured: &Measured) -> &str {
+    match measured.failed {
+        Some(_) => "failed",
+        None => &measured.digest,
+    }
+}
+
 /// The suite's questions whose answers are recorded for this hospital and are others.
 fn differing(figures: &Figures) -> Vec<&str> {
     let patients = figures.patients.to_string();
@@ -312,6 +342,7 @@ fn differing(figures: &Figures) -> Vec<&str> {
         .collect();
     let differs = |measured: &&Measured| {
         let expected = expected.iter().find(|[_, name, _]| *name == measured.name);
+        let expected = expected.filter(|_| measured.failed.is_none());
         expected.is_some_and(|[_, _, digest]| *digest != measured.digest)
     };
     let questions = figures.questions.iter().filter(differs);
@@ -332,15 +363,10 @@ mod tests {
     #[test]
     fn another_answer_is_named_and_other_hospitals_are_not_judged() {
         let measured = Measured {
-            name: "02_top_conditions".to_owned(),
             rows: 25,
             digest: "0".repeat(16),
             warm: vec![1.0],
-            cold: None,
-            peak: None,
-            scanned_rows: 1,
-            scanned_bytes: 1,
-            shuffled_bytes: None,
+            ..Measured::of("02_top_conditions")
         };
         let mut figures = Figures {
             columna: String::new(),

@@ -15,6 +15,7 @@ mod match_nearest;
 mod median_survival;
 mod models;
 mod nelson_aalen;
+pub(crate) mod percentile;
 mod readmission;
 mod rmst;
 mod rmst_difference;
@@ -95,6 +96,11 @@ pub fn functions() -> Vec<Arc<AggregateUDF>> {
         .iter()
         .map(|statistic| Arc::new((statistic.udaf)()))
         .collect()
+}
+
+/// The engine's aggregates that ours stand in the place of, under their names.
+pub(crate) fn replaced() -> impl Iterator<Item = AggregateUDF> {
+    percentile::functions().into_iter()
 }
 
 /// How the results of our aggregates may be disclosed, by function.

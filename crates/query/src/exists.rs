@@ -1,0 +1,282 @@
+//! Subqueries outside of WHERE: `SELECT EXISTS (…)`, `CASE WHEN x IN (SELECT …)`, `sum((SELECT count(*) …))`.
+//!
+//! The engine (DataFusion 55) joins what a WHERE asks for, and plans no EXISTS or IN of a column, nor a correlated subquery
+//! in an aggregate. Here an aggregate's or a window's subqueries become columns of a projection below it, and a
+//! projection's EXISTS and IN become the marks of joins. IN is NULL where SQL says so, also within an OR of a WHERE.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, Filter, LogicalPlan, Projection, Subquery, col, lit, not, when,
+};
+use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
+use datafusion::optimizer::optimizer::ApplyOrder;
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+
+/// Joins the subqueries of columns.
+#[derive(Debug)]
+pub(crate) struct SubqueriesOfColumns;
+
+impl OptimizerRule for SubqueriesOfColumns {
+    fn name(&self) -> &'static str {
+        "subqueries_of_columns"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        match plan {
+            LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) => below(plan, config),
+            LogicalPlan::Projection(projection) => columns(projection, config),
+            LogicalPlan::Filter(filter) => condition(filter, config),
+            other => Ok(Transformed::no(other)),
+        }
+    }
+}
+
+/// Moves the subqueries of an aggregate or a window into a projection below it.
+fn below(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+    let mut found: Vec<(Expr, Expr)> = Vec::new();
+    let names = NamePreserver::new_for_projection();
+    let changed = plan.clone().map_expressions(|expr| {
+        let name = names.save(&expr);
+        let done = expr.transform_down(|expr| {
+            let correlated = matches!(&expr, Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty());
+            if !correlated && !is_test(&expr) {
+                return Ok(Transformed::no(expr));
+            }
+            let known = found.iter().find(|(subquery, _)| *subquery == expr);
+            let column = match known {
+                Some((_, column)) => column.clone(),
+                None => {
+                    let column = col(config.alias_generator().next("__subquery"));
+                    found.push((expr, column.clone()));
+                    column
+                }
+            };
+            Ok(Transformed::new(column, true, TreeNodeRecursion::Jump))
+        })?;
+        Ok(done.update_data(|expr| name.restore(expr)))
+    })?;
+    if found.is_empty() {
+        return Ok(Transformed::no(plan));
+    }
+    let mut changed = changed.data;
+    let input = match &mut changed {
+        LogicalPlan::Aggregate(aggregate) => &mut aggregate.input,
+        LogicalPlan::Window(window) => &mut window.input,
+        _ => return Ok(Transformed::no(plan)),
+    };
+    let mut columns: Vec<Expr> = input
+        .schema()
+        .columns()
+        .into_iter()
+        .map(Expr::from)
+        .collect();
+    for (subquery, column) in found {
+        columns.push(subquery.alias(column.schema_name().to_string()));
+    }
+    *input = Arc::new(LogicalPlan::Projection(Projection::try_new(
+        columns,
+        Arc::clone(input),
+    )?));
+    Ok(Transformed::yes(changed.recompute_schema()?))
+}
+
+/// Joins the EXISTS and IN of a projection.
+fn columns(
+    projection: Projection,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<LogicalPlan>> {
+    if !projection.expr.iter().any(tests) {
+        return Ok(Transformed::no(LogicalPlan::Projection(projection)));
+    }
+    let mut marks = Marks::over(projection.input.as_ref().clone(), config);
+    let names = NamePreserver::new_for_projection();
+    let mut columns = Vec::with_capacity(projection.expr.len());
+    for expr in projection.expr.clone() {
+        let name = names.save(&expr);
+        columns.push(name.restore(marks.replace(expr)?));
+    }
+    if !marks.all {
+        return Ok(Transformed::no(LogicalPlan::Projection(projection)));
+    }
+    let projection = Projection::try_new(columns, Arc::new(marks.input))?;
+    Ok(Transformed::yes(LogicalPlan::Projection(projection)))
+}
+
+/// Joins an IN that may be NULL and is a part of a condition. The engine joins the others, and each that is a condition itself.
+fn condition(filter: Filter, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+    let schema = Arc::clone(filter.input.schema());
+    let part = |expr: &Expr| {
+        let whole = match expr {
+            Expr::Not(inner) => is_test(inner),
+            expr => is_test(expr),
+        };
+        Ok::<_, datafusion::common::DataFusionError>(
+            !whole
+                && expr.exists(|expr| match expr {
+                    Expr::InSubquery(test) => Ok(may_be_null(test, &schema)?.any()),
+                    _ => Ok(false),
+                })?,
+        )
+    };
+    let all = split_conjunction_owned(filter.predicate.clone());
+    let mut any = false;
+    for expr in &all {
+        any |= part(expr)?;
+    }
+    if !any {
+        return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+    }
+    let mut marks = Marks::over(filter.input.as_ref().clone(), config);
+    let mut conditions = Vec::with_capacity(all.len());
+    for expr in all {
+        conditions.push(if part(&expr)? {
+            marks.replace(expr)?
+        } else {
+            expr
+        });
+    }
+    let Some(predicate) = conjunction(conditions).filter(|_| marks.all) else {
+        return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+    };
+    let columns = schema.columns().into_iter().map(Expr::from).collect();
+    let marked = Filter::try_new(predicate, Arc::new(marks.input))?;
+    let projection = Projection::try_new(columns, Arc::new(LogicalPlan::Filter(marked)))?;
+    Ok(Transformed::yes(LogicalPlan::Projection(projection)))
+}
+
+fn is_test(expr: &Expr) -> bool {
+    matches!(expr, Expr::Exists(_) | Expr::InSubquery(_))
+}
+
+fn tests(expr: &Expr) -> bool {
+    expr.exists(|expr| Ok(is_test(expr))).unwrap_or(false)
+}
+
+/// Where an IN can be NULL from.
+struct MayBeNull {
+    value: bool,
+    among: bool,
+}
+
+impl MayBeNull {
+    fn any(&self) -> bool {
+        self.value || self.among
+    }
+}
+
+fn may_be_null(test: &InSubquery, schema: &DFSchema) -> Result<MayBeNull> {
+    let among = test.subquery.subquery.schema().fields().first();
+    Ok(MayBeNull {
+        value: test.expr.nullable(schema)?,
+        among: among.is_none_or(|field| field.is_nullable()),
+    })
+}
+
+/// A plan that is joined with subqueries, each of which adds whether it has a row.
+struct Marks<'a> {
+    input: LogicalPlan,
+    config: &'a dyn OptimizerConfig,
+    known: Vec<(Expr, Expr)>,
+    /// Whether every subquery could be joined.
+    all: bool,
+}
+
+impl<'a> Marks<'a> {
+    fn over(input: LogicalPlan, config: &'a dyn OptimizerConfig) -> Self {
+        Self {
+            input,
+            config,
+            known: Vec::new(),
+            all: true,
+        }
+    }
+
+    /// The expression with marks for its subqueries.
+    fn replace(&mut self, expr: Expr) -> Result<Expr> {
+        let done = expr.transform_down(|expr| {
+            let marked = match &expr {
+                Expr::Exists(_) => self.mark(&expr)?,
+                Expr::InSubquery(test) => self.among(test)?,
+                _ => return Ok(Transformed::no(expr)),
+            };
+            Ok(Transformed::new(marked, true, TreeNodeRecursion::Jump))
+        })?;
+        Ok(done.data)
+    }
+
+    /// IN: true, false, or NULL.
+    fn among(&mut self, test: &InSubquery) -> Result<Expr> {
+        let null = may_be_null(test, self.input.schema())?;
+        if !null.any() {
+            return self.mark(&Expr::InSubquery(test.clone()));
+        }
+        let found = self.mark(&Expr::InSubquery(InSubquery {
+            negated: false,
+            ..test.clone()
+        }))?;
+        let mut unknown = lit(false);
+        if null.value {
+            let any = self.mark(&exists(&test.subquery, None)?)?;
+            unknown = unknown.or(test.expr.as_ref().clone().is_null().and(any));
+        }
+        if null.among {
+            let column = test.subquery.subquery.schema().columns();
+            let column = column.into_iter().next().map(Expr::from);
+            let nulls = exists(&test.subquery, column.map(Expr::is_null))?;
+            unknown = unknown.or(self.mark(&nulls)?);
+        }
+        let value = when(found, lit(true))
+            .when(unknown, lit(ScalarValue::Boolean(None)))
+            .otherwise(lit(false))?;
+        Ok(if test.negated { not(value) } else { value })
+    }
+
+    /// The engine's own mark for a test, which it makes within a condition only.
+    fn mark(&mut self, test: &Expr) -> Result<Expr> {
+        if let Some((_, mark)) = self.known.iter().find(|(known, _)| known == test) {
+            return Ok(mark.clone());
+        }
+        let within = Expr::IsTrue(Box::new(test.clone()));
+        let filter = Filter::try_new(within, Arc::new(self.input.clone()))?;
+        let rule = DecorrelatePredicateSubquery::new();
+        let joined = rule.rewrite(LogicalPlan::Filter(filter), self.config)?;
+        if let LogicalPlan::Projection(projection) = joined.data
+            && let LogicalPlan::Filter(filter) = projection.input.as_ref()
+            && let Expr::IsTrue(mark) = &filter.predicate
+            && !tests(mark)
+        {
+            self.input = filter.input.as_ref().clone();
+            self.known.push((test.clone(), mark.as_ref().clone()));
+            return Ok(mark.as_ref().clone());
+        }
+        self.all = false;
+        Ok(test.clone())
+    }
+}
+
+/// Whether a subquery has a row, or one of which something is so.
+fn exists(subquery: &Subquery, of: Option<Expr>) -> Result<Expr> {
+    let mut subquery = subquery.clone();
+    if let Some(predicate) = of {
+        let filter = Filter::try_new(predicate, Arc::clone(&subquery.subquery))?;
+        subquery.subquery = Arc::new(LogicalPlan::Filter(filter));
+    }
+    Ok(Expr::Exists(Exists {
+        subquery,
+        negated: false,
+    }))
+}
