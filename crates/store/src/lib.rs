@@ -33,6 +33,8 @@ mod parquet_options;
 mod publish;
 mod run_reader;
 mod run_writer;
+#[cfg(feature = "test-s3")]
+mod s3_server;
 pub mod scan;
 mod snapshot;
 mod staging;
@@ -55,6 +57,8 @@ pub use manifest::{FileEntry, TableVersion};
 pub use operation::{DeliveredFile, Delivery, Operation};
 #[cfg(feature = "delta")]
 pub use publish::{PublishReport, PublishedTable};
+#[cfg(feature = "test-s3")]
+pub use s3_server::S3Server;
 pub use snapshot::{ParentRef, Snapshot, SnapshotSummary};
 pub use staging::RunSummary;
 pub use store::Store;

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use crate::study::SPEC;
 use crate::support::{Ran, columna, command, files, folder, ran, store, text};
 
-const TOKEN: (&str, &str) = ("COLUMNA_CLUSTER_TOKEN", "only-for-this-test");
+pub(crate) const TOKEN: (&str, &str) = ("COLUMNA_CLUSTER_TOKEN", "only-for-this-test");
 
-const QUESTIONS: [&str; 5] = [
+pub(crate) const QUESTIONS: [&str; 5] = [
     // DataFusion 55 counts some persons twice here where it is told the order of rows.
     "SELECT count(*) AS n FROM (SELECT DISTINCT o.person_id, a.ancestor_concept_id FROM condition_occurrence o \
      JOIN concept_ancestor a ON a.descendant_concept_id = o.condition_concept_id)",
@@ -26,7 +26,7 @@ const QUESTIONS: [&str; 5] = [
 ];
 
 /// A role that is killed when the test ends, however it ends.
-struct Role(Child);
+pub(crate) struct Role(pub(crate) Child);
 
 impl Drop for Role {
     fn drop(&mut self) {
@@ -40,15 +40,12 @@ fn scheduler() -> (Role, String) {
 }
 
 fn scheduler_of(store: &str) -> (Role, String) {
+    scheduler_at(store, "127.0.0.1:0")
+}
+
+pub(crate) fn scheduler_at(store: &str, bind: &str) -> (Role, String) {
     let mut child = command()
-        .args([
-            "cluster",
-            "scheduler",
-            "--store",
-            store,
-            "--bind",
-            "127.0.0.1:0",
-        ])
+        .args(["cluster", "scheduler", "--store", store, "--bind", bind])
         .env(TOKEN.0, TOKEN.1)
         .stderr(Stdio::piped())
         .spawn()
@@ -69,7 +66,7 @@ fn executor(scheduler: &str, work: &Path) -> Role {
     executor_of(&store(), scheduler, work)
 }
 
-fn executor_of(store: &str, scheduler: &str, work: &Path) -> Role {
+pub(crate) fn executor_of(store: &str, scheduler: &str, work: &Path) -> Role {
     executor_with(store, scheduler, work, 2)
 }
 
@@ -358,7 +355,7 @@ fn study(spec: &Path, out: &Path, cluster: Option<&str>) -> std::process::Comman
     command
 }
 
-fn result_hash(out: &Path) -> String {
+pub(crate) fn result_hash(out: &Path) -> String {
     let record = std::fs::read(out.join("run.json")).expect("a record");
     let record: serde_json::Value = serde_json::from_slice(&record).expect("JSON");
     assert_eq!(record["status"], "finished");

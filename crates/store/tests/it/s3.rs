@@ -1,56 +1,24 @@
 //! A store on S3: an S3 server within the test, on the loopback address.
 
-use std::path::Path;
 use std::process::Command;
 
 use columna_model::PersonId;
-use columna_store::{Error, Store, VacuumOptions};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
-use tokio::net::TcpListener;
+use columna_store::{Error, S3Server, Store, VacuumOptions};
 
 use crate::fixture::*;
 
 const ADDRESS: &str = "s3://clinic/deep/store";
 
-/// Serves a folder, whose folders are buckets. Returns the port.
-async fn serve(folder: &Path) -> u16 {
-    let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder).unwrap());
-    service.set_auth(SimpleAuth::from_single("key", "secret"));
-    let service = service.build();
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        loop {
-            let (socket, _) = listener.accept().await.unwrap();
-            let service = service.clone();
-            tokio::spawn(async move {
-                // A client that goes away ends its connection, not the server.
-                let _ = Builder::new(TokioExecutor::new())
-                    .serve_connection(TokioIo::new(socket), service)
-                    .await;
-            });
-        }
-    });
-    port
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_on_s3() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("clinic")).unwrap();
-    let port = serve(dir.path()).await;
+    let server = S3Server::serve(dir.path()).await.unwrap();
     // The client takes its settings from the environment, which only another process can be given.
     let mut child = Command::new(std::env::current_exe().unwrap());
     child
         .args(["--ignored", "--exact", "s3::the_client", "--nocapture"])
-        .env("AWS_ENDPOINT", format!("http://127.0.0.1:{port}"))
-        .env("AWS_ALLOW_HTTP", "true")
-        .env("AWS_ACCESS_KEY_ID", "key")
-        .env("AWS_SECRET_ACCESS_KEY", "secret")
-        .env("AWS_REGION", "us-east-1");
+        .envs(server.environment());
     let ended = tokio::task::spawn_blocking(move || child.output().unwrap())
         .await
         .unwrap();

@@ -5,6 +5,8 @@
 
 #![cfg(target_os = "linux")]
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod commands;
 mod deaths;
 mod real;
