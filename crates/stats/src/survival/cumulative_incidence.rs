@@ -203,13 +203,13 @@ fn jackknife(table: &RiskTable, states: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
         return Err(Error::DelayedEntryUnsupported);
     }
     let (times, causes) = (table.time.len(), table.events.len());
-    let mut staying_square: f64 = (0..times)
-        .map(|at| {
-            (0..=causes)
-                .map(|status| table.square(status, at))
-                .sum::<f64>()
-        })
-        .sum();
+    // Σ w² of those who leave after each time, from the last back: small weights keep their digits beside large ones
+    // that left before.
+    let mut staying_square = vec![0.0; times + 1];
+    for at in (0..times).rev() {
+        let leaving: f64 = (0..=causes).map(|status| table.square(status, at)).sum();
+        staying_square[at] = staying_square[at + 1] + leaving;
+    }
     let mut variance = vec![Vec::with_capacity(times); causes + 1];
     // Derivatives of those still at risk, and sums over those who left: b² for the event-free state, and
     // a², ab, b² for each cause.
@@ -245,7 +245,6 @@ fn jackknife(table: &RiskTable, states: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
             if square == 0.0 {
                 continue;
             }
-            staying_square -= square;
             let derivative = after(status);
             let b = if free > 0.0 {
                 derivative[0] / free
@@ -261,7 +260,7 @@ fn jackknife(table: &RiskTable, states: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
             }
         }
         shared = after(0);
-        let staying = staying_square.max(0.0);
+        let staying = staying_square[at + 1];
         variance[0].push(free * free * left_free + staying * shared[0] * shared[0]);
         for cause in 0..causes {
             let (i, [aa, ab, bb]) = (states[cause + 1][at], left[cause]);
@@ -331,6 +330,49 @@ mod tests {
             summary.add(f64::from(row * 37 % 61), row * 11 % 4).unwrap();
         }
         summary
+    }
+
+    #[test]
+    fn large_weights_that_left_cost_small_ones_no_digits() {
+        let weights = [
+            123_456_789.1,
+            234_567.3,
+            80.7,
+            0.0171,
+            0.0083,
+            0.0039,
+            0.000_97,
+        ];
+        let times = [
+            (1.0, 1),
+            (2.0, 0),
+            (3.0, 2),
+            (4.0, 1),
+            (4.0, 0),
+            (5.0, 2),
+            (6.0, 0),
+        ];
+        let mut summary = EventTimes::new();
+        for ((time, cause), weight) in times.into_iter().zip(weights) {
+            summary.add_weighted(None, time, cause, weight).unwrap();
+        }
+        // R 4.2.2, survival 3.5-3: survfit(Surv(time, cause) ~ 1, weights = weight, id = 1:7)
+        let second = [
+            0.0,
+            0.0,
+            0.002676271075338978,
+            0.002676271075338978,
+            0.002676620718110744,
+            0.002676620718110744,
+        ];
+        let found = curves(&summary, &Options::default()).unwrap();
+        for (row, expected) in found.causes[1].iter().zip(second) {
+            let found = row.std_err;
+            assert!(
+                (found - expected).abs() <= 1e-9 * expected,
+                "{found}, expected {expected}"
+            );
+        }
     }
 
     #[test]

@@ -19,7 +19,9 @@ impl RiskTable {
     /// Σ w²u² at each time, where u sums a row's influences up to that time.
     ///
     /// A row that left before carries its total. One still at risk has A(t) − A(start), A the running sum of
-    /// `at_risk`, so Σ w²(A(t) − A(start))² expands into three running sums over those at risk.
+    /// `at_risk`, so Σ w²(A(t) − A(start))² expands into three sums over those at risk. They run from the last time
+    /// back: what leaves is added, never taken away, so that those who stay longest keep their digits beside far
+    /// larger weights that left before.
     pub(crate) fn jackknife(&self, steps: &[Influence]) -> Result<Vec<f64>> {
         let squares = self.squares.as_ref().ok_or(Error::CorruptState)?;
         let times = self.time.len();
@@ -58,13 +60,20 @@ impl RiskTable {
         for (entered, left, status, square) in &squares.intervals {
             take(*entered, *left, *status > 0, *square);
         }
-        let mut staying = [0.0; 3];
+        // At risk after a time: who leaves later, less who enters later.
+        let mut staying = vec![[0.0; 3]; times];
+        let (mut leave_later, mut enter_later) = ([0.0; 3], [0.0; 3]);
+        for at in (0..times).rev() {
+            for power in 0..3 {
+                enter_later[power] += come[at + 1][power];
+                staying[at][power] = leave_later[power] - enter_later[power];
+                leave_later[power] += go[at][power];
+            }
+        }
         let mut finished = 0.0;
         let variance = (0..times).map(|at| {
-            for power in 0..3 {
-                staying[power] += come[at][power] - go[at][power];
-            }
             finished += done[at];
+            let staying = staying[at];
             let a = cumulative[at + 1];
             // A(t) can be infinite once S is 0; nobody at risk then contributes.
             let at_risk = if a == 0.0 || self.at_risk_rows.get(at + 1).is_none_or(|rows| *rows == 0)

@@ -308,6 +308,49 @@ mod tests {
     }
 
     #[test]
+    fn large_weights_that_left_cost_small_ones_no_digits() {
+        let weights = [
+            123_456_789.1,
+            234_567.3,
+            80.7,
+            0.0171,
+            0.0083,
+            0.0039,
+            0.000_97,
+        ];
+        let times = [
+            (1.0, 1),
+            (2.0, 0),
+            (3.0, 1),
+            (4.0, 1),
+            (4.0, 0),
+            (5.0, 1),
+            (6.0, 0),
+        ];
+        let mut summary = EventTimes::new();
+        for ((time, event), weight) in times.into_iter().zip(weights) {
+            summary.add_weighted(None, time, event, weight).unwrap();
+        }
+        // R 4.2.2, survival 3.5-3: survfit(Surv(time, event) ~ 1, weights = weight, robust = TRUE)
+        let std_err = [
+            2.677274620153396e-3,
+            2.677274620153396e-3,
+            1.311946167339935e-6,
+            5.773553524271738e-7,
+            1.293989536014843e-7,
+            1.293989536014843e-7,
+        ];
+        let rows = curve(&summary, &Options::default()).unwrap().rows;
+        for (row, expected) in rows.iter().zip(std_err) {
+            let found = row.std_err;
+            assert!(
+                (found / expected - 1.0).abs() < 1e-11,
+                "{found}, expected {expected}"
+            );
+        }
+    }
+
+    #[test]
     fn whole_weights_are_frequencies() {
         let (mut weighted, mut repeated) = (EventTimes::new(), EventTimes::new());
         for (time, event, weight) in [(3.0, 1, 2_u32), (5.0, 0, 1), (7.0, 1, 3), (9.0, 0, 2)] {
