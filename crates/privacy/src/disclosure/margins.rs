@@ -6,7 +6,6 @@ use super::Error;
 use super::bounds::{Audit, Number};
 use super::cube::{Dims, equations};
 use super::matching::Match;
-use super::persons::Persons;
 use super::releases::{Cell, Outcome, Table, Work};
 
 impl Work<'_> {
@@ -152,17 +151,20 @@ impl Work<'_> {
 fn rows_key(table: &mut Table, treatments: &str) -> String {
     let level = |cell: &Cell| cell.dims.keys().cloned().collect::<Vec<_>>();
     let first = table.cells.first().map(level);
-    let mut all = Persons::default();
+    let mut all: Vec<(i64, u64)> = Vec::new();
     for cell in &mut table.cells {
         if Some(level(cell)) == first {
-            all.extend(&cell.persons.bytes());
+            let theirs = cell.persons.contributions().iter();
+            all.extend(theirs.map(|entry| (entry.person, entry.rows)));
         }
     }
+    all.sort_unstable();
     let mut hasher = blake3::Hasher::new();
     hasher.update(treatments.as_bytes());
-    for entry in all.contributions() {
-        hasher.update(&entry.person.to_le_bytes());
-        hasher.update(&entry.rows.to_le_bytes());
+    for same in all.chunk_by(|a, b| a.0 == b.0) {
+        let rows: u64 = same.iter().map(|entry| entry.1).sum();
+        hasher.update(&same[0].0.to_le_bytes());
+        hasher.update(&rows.to_le_bytes());
     }
     hasher.finalize().to_hex().to_string()
 }

@@ -2,8 +2,11 @@
 
 use roaring::RoaringTreemap;
 
-/// Bytes of one person's entry.
+/// Bytes of one person's entry, where something is measured.
 const ENTRY: usize = 32;
+/// The first byte of entries with and without a measure.
+const COUNTS: u8 = 0;
+const MEASURED: u8 = 1;
 
 /// What one person contributes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,6 +58,9 @@ impl Persons {
     }
 
     fn merge(&mut self) {
+        if self.merged == self.entries.len() {
+            return;
+        }
         let sorted = self
             .entries
             .windows(2)
@@ -82,15 +88,50 @@ impl Persons {
 
     /// Takes in those of another part of the data.
     pub fn extend(&mut self, bytes: &[u8]) {
-        for entry in bytes.chunks_exact(ENTRY) {
-            self.add(read(entry));
+        match bytes.split_first() {
+            Some((&COUNTS, mut rest)) => {
+                let mut person = 0_i64;
+                while !rest.is_empty() {
+                    let step = number(&mut rest);
+                    let rows = number(&mut rest);
+                    person = person.wrapping_add(signed(step));
+                    self.add(Contribution {
+                        person,
+                        rows,
+                        sum: 0.0,
+                        squares: 0.0,
+                    });
+                }
+            }
+            Some((_, rest)) => {
+                for entry in rest.chunks_exact(ENTRY) {
+                    self.add(read(entry));
+                }
+            }
+            None => {}
         }
     }
 
-    /// As bytes, for another thread or machine.
+    /// As bytes, for another thread or machine. Where nothing is measured, persons in order take a few bytes each.
     pub fn bytes(&mut self) -> Vec<u8> {
         self.merge();
-        let mut bytes = Vec::with_capacity(self.entries.len() * ENTRY);
+        let measured = self
+            .entries
+            .iter()
+            .any(|entry| entry.sum != 0.0 || entry.squares != 0.0);
+        if !measured {
+            let mut bytes = Vec::with_capacity(1 + self.entries.len() * 4);
+            bytes.push(COUNTS);
+            let mut before = 0_i64;
+            for entry in &self.entries {
+                write(&mut bytes, unsigned(entry.person.wrapping_sub(before)));
+                write(&mut bytes, entry.rows);
+                before = entry.person;
+            }
+            return bytes;
+        }
+        let mut bytes = Vec::with_capacity(1 + self.entries.len() * ENTRY);
+        bytes.push(MEASURED);
         for entry in &self.entries {
             bytes.extend_from_slice(&entry.person.to_le_bytes());
             bytes.extend_from_slice(&entry.rows.to_le_bytes());
@@ -114,6 +155,40 @@ impl Persons {
     pub fn size(&self) -> usize {
         self.entries.capacity() * size_of::<Contribution>()
     }
+}
+
+/// Seven bits a byte, the lowest first.
+fn write(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 128 {
+        bytes.push(number.to_le_bytes()[0] | 128);
+        number >>= 7;
+    }
+    bytes.push(number.to_le_bytes()[0]);
+}
+
+fn number(bytes: &mut &[u8]) -> u64 {
+    let mut number = 0;
+    let mut shift = 0;
+    while let Some((first, rest)) = bytes.split_first() {
+        *bytes = rest;
+        if shift < 64 {
+            number |= u64::from(first & 127) << shift;
+        }
+        shift += 7;
+        if first & 128 == 0 {
+            break;
+        }
+    }
+    number
+}
+
+/// Small steps both ways as small numbers.
+fn unsigned(step: i64) -> u64 {
+    ((step << 1) ^ (step >> 63)).cast_unsigned()
+}
+
+fn signed(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
 fn read(entry: &[u8]) -> Contribution {
@@ -148,11 +223,9 @@ pub fn footprint(contributions: &[Contribution]) -> RoaringTreemap {
         })
         .collect();
     all.sort_unstable();
-    let mut map = RoaringTreemap::new();
-    for element in all {
-        map.insert(element);
-    }
-    map
+    all.dedup();
+    // In order and each once, so that this cannot fail.
+    RoaringTreemap::from_sorted_iter(all).unwrap_or_default()
 }
 
 /// How many persons tell two footprints apart.
@@ -211,6 +284,29 @@ mod tests {
         let mut merged = Persons::from_bytes(&bytes);
         merged.extend(&bytes);
         assert_eq!(merged.contributions()[0].rows, 4);
+    }
+
+    #[test]
+    fn persons_cross_threads_unchanged() {
+        let extreme = [i64::MIN, -70_000, -1, 0, 1, 127, 128, 1 << 40, i64::MAX];
+        for value in [0.0, 1.5] {
+            let mut persons = Persons::default();
+            for (at, person) in extreme.iter().enumerate() {
+                for _ in 0..=at * 100 {
+                    persons.push(*person, value);
+                }
+            }
+            let mut again = Persons::from_bytes(&persons.bytes());
+            assert_eq!(again.contributions(), persons.contributions());
+            assert_eq!(again.contributions().len(), extreme.len());
+        }
+        assert!(
+            Persons::from_bytes(&Persons::default().bytes())
+                .contributions()
+                .is_empty()
+        );
+        // A few bytes each, where nothing is measured.
+        assert!(of(&[(1_000_000, 0.0), (1_000_001, 0.0)]).bytes().len() < 10);
     }
 
     #[test]
