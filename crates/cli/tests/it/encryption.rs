@@ -111,6 +111,15 @@ fn an_encrypted_store_opens_with_its_key_and_says_which_one_is_missing() {
 }
 
 #[test]
+fn a_benchmark_hands_the_keys_to_the_processes_that_it_starts() {
+    let sealed = Sealed::new("all");
+    let run = ["bench", "run", "--queries", "01*", "--runs", "1"];
+    let said = sealed.run(&run, Some("keys")).ok();
+    assert!(said.contains("01_"), "{said}");
+    sealed.run(&run, None).fails(1, "no keys were given");
+}
+
+#[test]
 fn a_role_is_told_of_the_missing_key_and_not_that_its_query_failed() {
     let sealed = Sealed::new("persons");
     sealed.key_file("others", &[("study", 1)]);

@@ -10,4 +10,5 @@ mod attacker;
 mod attacks;
 mod budgets;
 mod desk;
+mod oracles;
 mod unlisted;

@@ -29,7 +29,9 @@ pub(super) fn ask(store: &str, script: &Path, options: &[String]) -> Result<Cold
     let program =
         env::current_exe().map_err(|error| CliError::io("find", "the program itself", &error))?;
     let began = Instant::now();
-    let mut child = Command::new(&program)
+    let mut command = Command::new(&program);
+    crate::commands::keys::hand_to(&mut command);
+    let mut child = command
         .args(["sql", "--quiet", "--format", "csv", "--store", store, "-f"])
         .arg(script)
         .args(options)
