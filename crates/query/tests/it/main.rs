@@ -16,3 +16,4 @@ mod regressions;
 mod row_attacks;
 mod sessions;
 mod slt;
+mod unlisted_row_attacks;

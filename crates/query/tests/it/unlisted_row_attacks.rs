@@ -1,0 +1,147 @@
+//! Attacks on roles that see rows that are in no list: each is asked before the data and before their neighbours, whose
+//! hidden rows and values differ, and everything that comes back must be the same.
+
+use crate::hospital::Neighbours;
+use crate::row_attacks::{MASKED, ROWS_OF_A};
+
+/// What must be answered, to an honest analyst as to anybody.
+const ANSWERED: &[&str] = &[
+    // Set operations, recursion, lateral joins, unnesting.
+    "SELECT pid FROM emr EXCEPT SELECT pid FROM emr WHERE age < 40",
+    "SELECT age FROM emr INTERSECT ALL SELECT age FROM emr WHERE sex = 'F'",
+    "SELECT count(*) FROM (SELECT pid FROM emr UNION SELECT value FROM generate_series(1, 200) s(value))",
+    "SELECT value FROM generate_series(1, 60) s(value) WHERE value NOT IN (SELECT pid FROM emr)",
+    "WITH RECURSIVE r(n) AS (SELECT min(age) FROM emr UNION ALL SELECT n + 1 FROM r WHERE n < 40) SELECT count(*) FROM r",
+    "SELECT unnest(array_agg(dx ORDER BY dx, pid)) FROM emr",
+    "SELECT e.pid, f.pid FROM emr e FULL JOIN (SELECT value AS pid FROM generate_series(1, 60) s(value)) f ON e.pid = f.pid",
+    "SELECT count(*) FROM emr e LEFT ANTI JOIN emr f ON e.pid = f.pid + 1",
+    "SELECT v.x, e.pid FROM (VALUES (1), (2), (3), (4)) v(x) LEFT JOIN emr e ON e.pid = v.x ORDER BY 1",
+    // Windows and their ends.
+    "SELECT pid, lag(pid) OVER (ORDER BY pid), ntile(4) OVER (ORDER BY pid), percent_rank() OVER (ORDER BY age, pid) FROM emr",
+    "SELECT pid, first_value(dx) OVER (PARTITION BY sex ORDER BY pid), sum(los) OVER (ORDER BY pid ROWS 2 PRECEDING) FROM emr",
+    "SELECT pid FROM emr QUALIFY row_number() OVER (ORDER BY cost DESC, pid) = 1",
+    "SELECT DISTINCT ON (sex) sex, pid FROM emr ORDER BY sex, cost DESC, pid",
+    // Statistics, approximate ones among them, and digests of everything.
+    "SELECT approx_distinct(pid), approx_distinct(dx), approx_median(age), approx_percentile_cont(los, 0.99) FROM emr",
+    "SELECT min(cost), max(cost), median(los), any_value(hosp) FROM (SELECT * FROM emr ORDER BY pid)",
+    "SELECT bit_xor(pid), bit_or(age), round(stddev(age), 9), round(corr(age, los), 9), round(regr_slope(age, los), 9) FROM emr",
+    "SELECT string_agg(dx, ',' ORDER BY pid), array_agg(age ORDER BY pid DESC) FROM emr",
+    "SELECT sha256(string_agg(CAST(pid AS TEXT), '' ORDER BY pid)) FROM emr",
+    "SELECT grouping(sex), sex, dx, count(*) FROM emr GROUP BY CUBE (sex, dx)",
+    // Minima and maxima by order and limit, and what lies beyond them.
+    "SELECT cost FROM emr ORDER BY cost DESC NULLS LAST, pid LIMIT 1",
+    "SELECT seen FROM emr ORDER BY seen DESC, pid OFFSET 29",
+    "SELECT count(*) FROM emr OFFSET 1",
+    "SELECT pid FROM emr WHERE pid >= ALL (SELECT pid FROM emr)",
+    "SELECT pid FROM emr WHERE cost > ANY (SELECT cost FROM emr WHERE age = 31) ORDER BY 1",
+    // Values that fail on hidden rows only: overflow, dates, patterns, arrays, numbers without a value.
+    "SELECT count(*) FROM emr WHERE los * 92233720368547758 > 0",
+    "SELECT count(*) FROM emr WHERE CAST(age - 30 AS TINYINT UNSIGNED) >= 0",
+    "SELECT count(*) FROM emr WHERE CAST(cost AS SMALLINT) >= 0",
+    "SELECT count(*) FROM emr WHERE arrow_cast(age, 'Int8') > 0",
+    "SELECT count(*) FROM emr WHERE CAST(dx AS DECIMAL(2, 0)) > 0",
+    "SELECT count(*) FROM emr WHERE regexp_like(dx, CASE WHEN dx = '99' THEN '(' ELSE '1' END)",
+    "SELECT count(*) FROM emr WHERE make_date(2000, age - 29, 1) IS NOT NULL OR true",
+    "SELECT count(*) FROM emr WHERE sqrt(age - 30) >= 0 AND ln(age - 29) >= 0",
+    "SELECT count(*) FROM emr WHERE (SELECT count(*) FROM emr f WHERE f.age = 22) = 0",
+    "SELECT count(*) FROM emr WHERE NOT EXISTS (SELECT 1 FROM emr f WHERE f.dx = '99')",
+    "SELECT coalesce(max(CASE WHEN age < 30 THEN 1 / 0 END), 0) FROM emr",
+    "SELECT concat(pid, ':', dx) FROM emr WHERE hosp <> 'A'",
+    "SELECT count(*) FROM emr WHERE hosp = 'B' OR hosp IS NULL OR cost > 1000000",
+    "SELECT count(*) FROM emr TABLESAMPLE SYSTEM (100)",
+    // Plans, names and settings.
+    "EXPLAIN SELECT * FROM emr WHERE pid = 2 AND cost > 1000",
+    "EXPLAIN SELECT count(*) FROM emr e JOIN emr f ON e.pid = f.pid WHERE e.dx = '99'",
+    "SHOW COLUMNS FROM emr",
+    "SELECT column_name, data_type, is_nullable FROM information_schema.columns WHERE table_name = 'emr'",
+    "DESCRIBE emr",
+    "SELECT * FROM information_schema.views",
+    "SELECT * FROM information_schema.schemata",
+];
+
+/// What may be refused or fail, alike before all neighbours.
+const OTHERS: &[&str] = &[
+    "SELECT e.pid, x.n FROM emr e, LATERAL (SELECT count(*) AS n FROM emr f WHERE f.age < e.age) x ORDER BY 1",
+    "SELECT count(*) FROM emr WHERE CAST(dx AS DATE) IS NULL OR TRY_CAST(dx AS INT) > 0",
+    "SELECT count(*) FROM emr WHERE 1 / (age - 22) + 1 / (age - 31) > 0",
+    "SELECT CAST(concat('x', max(dx)) AS INT) FROM emr",
+    "SELECT arrow_cast(max(cost), 'Int8') FROM emr",
+    "SELECT (SELECT dx FROM emr WHERE age < 33)",
+    "SELECT repeat(dx, 9223372036854775807) FROM emr",
+    "SELECT range(pid, 9223372036854775807) FROM emr",
+    "SELECT count(*) FROM emr, generate_series(1, age)",
+    "SELECT name FROM emr",
+    "SELECT emr.name FROM emr e",
+    "SELECT count(*) FROM emr ORDER BY name",
+    "SELECT count(name) FROM emr",
+    "SELECT * EXCLUDE (name) FROM emr",
+    "SELECT * FROM emr NATURAL JOIN (SELECT 'name 2' AS name)",
+    "SELECT \"Name\" FROM columna.public.emr",
+    "SELECT * FROM other.public.emr",
+    "SELECT * FROM emr FOR SYSTEM_TIME AS OF '2020-01-01'",
+    "EXPLAIN ANALYZE SELECT count(*) FROM emr",
+    "EXPLAIN VERBOSE SELECT count(*) FROM emr",
+    "EXPLAIN FORMAT JSON SELECT count(*) FROM emr",
+    "EXPLAIN EXPLAIN SELECT 1",
+    "COPY emr TO 'x.parquet'",
+    "COPY (SELECT 1) TO 'x.csv' STORED AS CSV",
+    "INSERT INTO emr SELECT * FROM emr",
+    "DELETE FROM emr",
+    "UPDATE emr SET age = 1",
+    "TRUNCATE emr",
+    "DROP TABLE emr",
+    "CREATE TABLE emr AS SELECT 1",
+    "CREATE VIEW emr AS SELECT 1",
+    "CREATE SCHEMA s",
+    "CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION 'store'",
+    "CREATE FUNCTION f(BIGINT) RETURNS BIGINT RETURN 1",
+    "CREATE INDEX i ON emr (pid)",
+    "PREPARE p AS SELECT count(*) FROM emr",
+    "EXECUTE p",
+    "DEALLOCATE p",
+    "SET datafusion.explain.show_statistics = true",
+    "RESET datafusion.explain.show_statistics",
+    "BEGIN",
+    "ANALYZE emr",
+    "SHOW CREATE TABLE emr",
+    "SELECT * FROM parquet_metadata('store')",
+    "SELECT * FROM statistics_cache()",
+    "SELECT * FROM list_files_cache()",
+    "SELECT * FROM 'store'",
+    "SELECT * FROM read_parquet('store')",
+    "SELECT * FROM eras('emr', 'dx', 'seen', 'seen')",
+    "SELECT * FROM drug_era()",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hidden_rows_show_in_nothing_else_either() {
+    let them = Neighbours::of(ROWS_OF_A).await;
+    let mut failed = Vec::new();
+    for sql in ANSWERED {
+        if let Err(said) = them.ask(sql).await {
+            failed.push(format!("{sql}: {said}"));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    for sql in OTHERS {
+        let said = them.ask(sql).await;
+        if let Err(said) = said {
+            for hidden in ["rare", "name 2", "1000000000", "'B'"] {
+                assert!(
+                    !said.contains(hidden) || sql.contains(hidden),
+                    "{sql}: {said}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_do_rows_behind_masks() {
+    let them = Neighbours::of(MASKED).await;
+    for sql in ANSWERED.iter().chain(OTHERS) {
+        // All that counts is that the neighbours say the same.
+        let _ = them.ask(sql).await;
+    }
+    assert_eq!(them.ask("SELECT count(*) FROM emr").await.unwrap(), ["30"]);
+}
