@@ -246,3 +246,38 @@ fn what_is_refused_says_what_to_do_instead() {
         assert!(ran.err.contains(instead), "{what}: {}", ran.err);
     }
 }
+
+/// What has no release of its own is computed from groups that were counted: exactly so where all of them are listed.
+#[test]
+fn other_statistics_are_computed_over_released_groups() {
+    let desk = Desk::new();
+    let pooled = "SELECT round(mh['odds_ratio'], 9), round(mh['p_value'], 9) FROM (SELECT mantel_haenszel(old, ill, woman) AS mh FROM ";
+    let persons = "(SELECT born < 1980 AS old, ill, woman FROM {ONSET})".replace("{ONSET}", ONSET);
+    let direct = format!("{pooled}{persons})");
+    let grouped = format!(
+        "{pooled}(SELECT old, ill, woman, unnest(range(0, n)) AS row FROM (SELECT old, ill, woman, count(*) AS n FROM {persons} \
+         GROUP BY old, ill, woman)))"
+    );
+    let steward = desk.numbers("steward", "", &direct);
+    assert_eq!(desk.numbers("steward", "", &grouped), steward);
+    assert!(steward.iter().all(Option::is_some), "{steward:?}");
+    let listed = desk.ask(
+        "exact",
+        "eve",
+        &format!("SELECT old, ill, woman, count(*) AS n FROM {persons} GROUP BY old, ill, woman"),
+    );
+    assert_eq!(
+        listed.ok().lines().count(),
+        1 + 8,
+        "all eight groups are large enough"
+    );
+    assert_eq!(desk.numbers("exact", "eve", &grouped), steward);
+    let refused = desk
+        .ask("exact", "eve", &direct)
+        .fails(1, "mantel_haenszel");
+    assert!(
+        refused.err.contains("count groups in a subquery"),
+        "{}",
+        refused.err
+    );
+}

@@ -499,6 +499,6 @@ fn not_released(name: &str) -> datafusion::error::DataFusionError {
     refusal(
         "function",
         format!("`{name}` does not say how its result can be disclosed"),
-        "use count, sum, avg, stddev, var, or a statistic listed in docs/disclosure.md",
+        "use count, sum, avg, stddev, var, or a statistic listed in docs/disclosure.md; or count groups in a subquery, and compute this from their counts, as shown there",
     )
 }
