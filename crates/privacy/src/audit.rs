@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::ledger::AccountKey;
 use crate::{Error, Principal, Result};
 
 /// The hash before the first line.
@@ -30,6 +31,13 @@ pub enum Event {
     Answered,
     /// It ended without an answer.
     Failed,
+    /// A budget was changed by whoever keeps the store.
+    Budget {
+        /// Whose.
+        account: String,
+        /// How.
+        change: String,
+    },
     /// Its answer was made safe: groups and numbers that were withheld.
     Withheld {
         /// Groups that are not listed.
@@ -127,6 +135,25 @@ impl AuditLog {
                 self.path.display()
             ),
         }
+    }
+
+    /// Puts on record that `who` changes a budget: before it is changed.
+    ///
+    /// # Errors
+    /// When the log can't be written: then the budget must stay as it is.
+    pub fn budget(&self, who: &str, account: &AccountKey, change: String) -> Result<()> {
+        let mut principal = Principal::new(who, "", "");
+        principal.project = Some(account.project.clone()).filter(|project| !project.is_empty());
+        let subject = Subject {
+            principal,
+            policy: String::new(),
+            snapshot: String::new(),
+        };
+        let event = Event::Budget {
+            account: account.principal.clone(),
+            change,
+        };
+        self.append(&subject, event, "")
     }
 
     /// Appends a line; it is on disk when this returns.

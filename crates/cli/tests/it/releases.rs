@@ -1,10 +1,12 @@
 //! Roles that see numbers about groups only, through the binary, on an OMOP store: what an honest analyst asks, what is
 //! refused, and budgets under `kill -9`.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::desk::Desk;
+use crate::support::columna;
 
 #[test]
 fn an_analyst_of_groups_can_work() {
@@ -201,6 +203,15 @@ fn a_budget_is_spent_shown_granted_and_frozen() {
         desk.ask("noisy", question).ok().lines().nth(1),
         answer.lines().nth(1)
     );
+    let log = std::fs::read_to_string(Path::new(&desk.state()).join("audit.jsonl")).expect("a log");
+    for change in ["granted rho", "\"frozen\"", "\"released\""] {
+        let line = log.lines().find(|line| line.contains(change));
+        assert!(
+            line.is_some_and(|line| line.contains("\"account\":\"ana\"")),
+            "{change}"
+        );
+    }
+    columna(&["privacy", "audit", "verify", "--state", &desk.state()]).ok();
     desk.ledger(&["grant", "--principal", "nobody", "--rho", "1"])
         .fails(1, "no such account");
     desk.ledger(&["grant", "--principal", "ana", "--rho=-1"])
@@ -293,4 +304,33 @@ fn attack_35_asked_at_once() {
     assert!(started.elapsed() < Duration::from_secs(120));
     assert_eq!(answers.len(), 1, "{answers:?}");
     assert_eq!(desk.spent().1, 1);
+}
+
+/// A group of one person and a group of nobody: the same in all that is said, by exit code and on both outputs.
+#[test]
+fn one_person_and_nobody_look_alike() {
+    let desk = Desk::new();
+    let births = columna(&[
+        "sql", "--store", &crate::support::store(), "--format", "csv", "-c",
+        "SELECT year_of_birth, month_of_birth, day_of_birth FROM person GROUP BY 1, 2, 3 HAVING count(*) = 1 ORDER BY 1 LIMIT 1",
+    ])
+    .ok();
+    let born: Vec<&str> = births
+        .lines()
+        .nth(1)
+        .expect("somebody")
+        .split(',')
+        .collect();
+    let ask = |role: &str, table: &str, year: &str| {
+        let sql = format!(
+            "SELECT count(*), count(*) FILTER (WHERE gender_concept_id = 8532) FROM {table} WHERE year_of_birth = {year} \
+             AND month_of_birth = {} AND day_of_birth = {}",
+            born[1], born[2]
+        );
+        let ran = desk.ask(role, &sql);
+        (ran.code, ran.out, ran.err)
+    };
+    let one = ask("counter", "person", born[0]);
+    assert_eq!(one.0, 0, "{}", one.2);
+    assert_eq!(one, ask("counter", "person", "1700"));
 }

@@ -125,7 +125,8 @@ pub(crate) fn refused(error: &columna_privacy::Error) -> CliError {
     }
 }
 
-fn user() -> Option<String> {
+/// The system's name for whoever runs this.
+pub(super) fn user() -> Option<String> {
     ["USER", "LOGNAME", "USERNAME"]
         .into_iter()
         .find_map(crate::settings::variable)

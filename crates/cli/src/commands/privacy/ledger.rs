@@ -3,6 +3,7 @@
 use std::io::{Write, stdout};
 
 use columna_privacy::State;
+use columna_privacy::audit::AuditLog;
 use columna_privacy::dp::accounting::{Cost, epsilon_of_rho, rho_of_budget};
 use columna_privacy::ledger::{AccountKey, AccountState, Ledger};
 use serde_json::json;
@@ -183,6 +184,14 @@ fn account(ledger: &Ledger, args: &AccountArgs) -> Result<AccountKey, CliError> 
     }
 }
 
+/// Puts a change of a budget into the audit log, before it is made.
+fn on_record(args: &StateArgs, key: &AccountKey, change: String) -> Result<(), CliError> {
+    let who = super::access::user().unwrap_or_else(|| "unknown".to_owned());
+    AuditLog::at(state(args)?.audit())
+        .budget(&who, key, change)
+        .map_err(|error| CliError::engine(&error))
+}
+
 fn grant(args: &GrantArgs) -> Result<(), CliError> {
     let ledger = open(&args.state)?;
     let key = account(&ledger, &args.account)?;
@@ -201,6 +210,11 @@ fn grant(args: &GrantArgs) -> Result<(), CliError> {
     if more.rho.is_nan() || more.rho <= 0.0 {
         return Err(CliError::usage("`--rho` must be above 0"));
     }
+    on_record(
+        &args.state,
+        &key,
+        format!("granted rho {:.6} and delta {:e}", more.rho, more.delta),
+    )?;
     ledger
         .grant(&key, more)
         .map_err(|error| CliError::engine(&error))?;
@@ -216,6 +230,8 @@ fn grant(args: &GrantArgs) -> Result<(), CliError> {
 fn freeze(args: &FreezeArgs) -> Result<(), CliError> {
     let ledger = open(&args.state)?;
     let key = account(&ledger, &args.account)?;
+    let change = if args.off { "released" } else { "frozen" };
+    on_record(&args.state, &key, change.to_owned())?;
     ledger
         .freeze(&key, !args.off)
         .map_err(|error| CliError::engine(&error))?;
