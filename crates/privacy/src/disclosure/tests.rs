@@ -205,3 +205,22 @@ fn the_record_is_private_and_survives() {
     }
     assert!(Releases::open(&path).is_ok());
 }
+
+/// A record that was begun before numbers were kept with the rules that showed them.
+#[test]
+fn an_older_record_is_taken_up() {
+    let mut desk = Desk::new("cms");
+    assert_eq!(desk.ask(&[(&[], 0..33)]), [Some(33.0)]);
+    let path = desk._folder.path().join("releases.sqlite");
+    let older =
+        "ALTER TABLE number_set DROP COLUMN rules; ALTER TABLE number_set DROP COLUMN treated;";
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch(older)
+        .unwrap();
+    desk.releases = Releases::open(&path).unwrap();
+    // Two persons fewer: what was shown then, under whatever rules, counts.
+    assert_eq!(desk.ask(&[(&[], 0..31)]), [Some(33.0)]);
+    desk.profile = profile("opensafely").unwrap();
+    assert_eq!(desk.ask(&[(&[], 0..31)]), [Some(35.0)]);
+}
