@@ -2,6 +2,7 @@
 
 use super::layout::Layout;
 use super::likelihood::Model;
+use super::robust::ScoreResiduals;
 use super::{Cox, Options, Rows};
 use crate::survival::hazard_ratio::{HazardRatio, Test, ratios};
 use crate::survival::newton::{Maximum, Newton, REDUNDANT, dot};
@@ -91,11 +92,9 @@ pub(super) fn fit<'a>(rows: &'a Rows, options: &Options) -> Result<Cox<'a>> {
         .robust
         .unwrap_or(!rows.cluster.is_empty() || rows.fractional_weights());
     let (variance, robust_score_test) = if robust {
-        let null_residuals = model.score_residuals(&vec![0.0; model.terms()]);
-        let middle = model.clustered_square(&model.score_residuals(&beta))?;
-        let null_middle = newton
-            .in_common_units(&model.clustered_square(&null_residuals)?)
-            .factor(REDUNDANT);
+        let middle = ScoreResiduals::new(&model, &beta).square()?;
+        let null_middle = ScoreResiduals::new(&model, &vec![0.0; model.terms()]).square()?;
+        let null_middle = newton.in_common_units(&null_middle).factor(REDUNDANT);
         let statistic = dot(&newton.step(&null_middle, &null.score), &null.score);
         (
             naive.sandwich(&middle),

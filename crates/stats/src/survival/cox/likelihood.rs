@@ -64,20 +64,18 @@ struct ChunkSums {
 impl<'a> Model<'a> {
     pub(crate) fn new(rows: &'a Rows, layout: Layout, ties: Ties) -> Self {
         let columns = Columns::new(rows);
+        let events: Vec<usize> = (0..rows.len()).filter(|row| rows.event[*row]).collect();
         let event_sum = rows
             .covariates
-            .iter()
+            .par_iter()
             .zip(&columns.centre)
             .map(|(column, centre)| {
-                let events = column
-                    .iter()
-                    .enumerate()
-                    .filter(|(row, _)| rows.event[*row]);
+                let events = events.iter();
                 events
-                    .map(|(row, x)| rows.weight_of(row) * (x - centre))
+                    .map(|row| rows.weight_of(*row) * (column[*row] - centre))
                     .sum()
-            });
-        let event_sum = event_sum.collect();
+            })
+            .collect();
         let event_offset = (0..rows.offset.len()).filter(|row| rows.event[*row]);
         let event_offset = event_offset
             .map(|row| rows.weight_of(row) * rows.offset_of(row))
@@ -111,8 +109,9 @@ impl<'a> Model<'a> {
                 let mut eta: Vec<f64> = chunk.clone().map(|row| self.rows.offset_of(row)).collect();
                 for (term, beta) in beta.iter().enumerate().filter(|(_, beta)| **beta != 0.0) {
                     let column = &self.rows.covariates[term][chunk.clone()];
+                    let centre = self.columns.centre[term];
                     for (eta, x) in eta.iter_mut().zip(column) {
-                        *eta += beta * (x - self.columns.centre[term]);
+                        *eta += beta * (x - centre);
                     }
                 }
                 eta
@@ -148,7 +147,7 @@ impl<'a> Model<'a> {
     }
 
     fn chunk_sums(&self, chunk: Range<usize>, beta: &[f64]) -> ChunkSums {
-        let (p, width) = (self.terms(), self.terms() + 1);
+        let width = self.terms() + 1;
         let cells = self.layout.time.len() * width;
         let mut sums = ChunkSums {
             risk: Vec::with_capacity(chunk.len()),
@@ -158,9 +157,14 @@ impl<'a> Model<'a> {
         // Rows of 1 and the centred covariates: columns turned into rows a block at a time, so that what is
         // added to a cell lies together.
         let mut block = vec![1.0; BLOCK * width];
+        let mut predictor = [0.0; BLOCK];
         for begin in chunk.clone().step_by(BLOCK) {
             let end = (begin + BLOCK).min(chunk.end);
-            for term in 0..p {
+            let eta = &mut predictor[..end - begin];
+            for (eta, row) in eta.iter_mut().zip(begin..end) {
+                *eta = self.rows.offset_of(row);
+            }
+            for (term, beta) in beta.iter().enumerate() {
                 let (column, centre) = (
                     &self.rows.covariates[term][begin..end],
                     self.columns.centre[term],
@@ -168,10 +172,15 @@ impl<'a> Model<'a> {
                 for (row, x) in block.chunks_exact_mut(width).zip(column) {
                     row[term + 1] = x - centre;
                 }
+                if *beta != 0.0 {
+                    for (eta, x) in eta.iter_mut().zip(column) {
+                        *eta += beta * (x - centre);
+                    }
+                }
             }
-            for (row, x) in (begin..end).zip(block.chunks_exact(width)) {
-                let eta: f64 = x[1..].iter().zip(beta).map(|(x, beta)| x * beta).sum();
-                let r = self.rows.weight_of(row) * (eta + self.rows.offset_of(row)).exp();
+            let rows = (begin..end).zip(&*eta);
+            for ((row, eta), x) in rows.zip(block.chunks_exact(width)) {
+                let r = self.rows.weight_of(row) * eta.exp();
                 sums.risk.push(r);
                 let (first, last) = (
                     self.layout.first[row] as usize,
@@ -372,6 +381,13 @@ impl Exposure {
             model.layout.first[row] as usize,
             model.layout.last[row] as usize,
         );
+        if model.layout.stratum.is_empty() && model.rows.start.is_empty() {
+            return if model.rows.event[row] {
+                self.before[last - 1] + self.at_event[last - 1]
+            } else {
+                self.before[last]
+            };
+        }
         if first == last {
             return 0.0;
         }
@@ -394,7 +410,15 @@ impl Exposure {
 }
 
 fn add_scaled(sum: &mut [f64], x: &[f64], factor: f64) {
-    for (sum, x) in sum.iter_mut().zip(x) {
+    const LANES: usize = 4;
+    let (sums, sum_rest) = sum.as_chunks_mut::<LANES>();
+    let (xs, x_rest) = x.as_chunks::<LANES>();
+    for (sum, x) in sums.iter_mut().zip(xs) {
+        for lane in 0..LANES {
+            sum[lane] += factor * x[lane];
+        }
+    }
+    for (sum, x) in sum_rest.iter_mut().zip(x_rest) {
         *sum += factor * x;
     }
 }

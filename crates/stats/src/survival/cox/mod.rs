@@ -15,6 +15,7 @@ mod layout;
 mod likelihood;
 mod penalised;
 mod residuals;
+mod robust;
 mod rows;
 mod zph;
 
