@@ -52,16 +52,35 @@ fn corrupt() -> DataFusionError {
     )
 }
 
-/// Rows by stratum and group, in their order: each pair of labels is looked up and copied once, not once per row.
-fn by_pair(
-    rows: &EventRows,
-    selected: impl Iterator<Item = usize>,
-) -> HashMap<(&str, &str), Vec<usize>> {
-    let mut pairs: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
+/// Up to this many pairs of labels are looked for one after another: for two arms, hashing each row's labels costs more
+/// than all that is done with the row.
+const FEW_PAIRS: usize = 8;
+
+/// Rows by stratum and group, in their order: each pair of labels is copied once, not once per row.
+fn by_pair(rows: &EventRows, selected: impl Iterator<Item = usize>) -> Vec<Vec<usize>> {
+    let mut pairs: Vec<((&str, &str), Vec<usize>)> = Vec::new();
+    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
     for row in selected {
-        pairs.entry(rows.labels(row)).or_default().push(row);
+        let labels = rows.labels(row);
+        let known = if pairs.len() <= FEW_PAIRS {
+            let same = |known: (&str, &str)| same(known.0, labels.0) && same(known.1, labels.1);
+            pairs.iter().position(|(known, _)| same(*known))
+        } else {
+            places.get(&labels).copied()
+        };
+        let place = known.unwrap_or_else(|| {
+            places.insert(labels, pairs.len());
+            pairs.push((labels, Vec::new()));
+            pairs.len() - 1
+        });
+        pairs[place].1.push(row);
     }
-    pairs
+    pairs.into_iter().map(|(_, members)| members).collect()
+}
+
+/// Whether two labels are equal, in line: they are short, and a call for each costs more than comparing them.
+fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| a == b)
 }
 
 impl RowSummary for GroupedTimes {
@@ -72,8 +91,8 @@ impl RowSummary for GroupedTimes {
     }
 
     fn add_rows(&mut self, rows: &EventRows, selected: &[usize]) -> Result<()> {
-        let pairs = by_pair(rows, selected.iter().copied());
-        pairs.into_values().try_for_each(|members| {
+        let mut pairs = by_pair(rows, selected.iter().copied()).into_iter();
+        pairs.try_for_each(|members| {
             members.first().map_or(Ok(()), |first| {
                 self.entry(key(rows, *first)).add_rows(rows, &members)
             })
