@@ -1,6 +1,7 @@
 //! The session factory, the SQL functions and the catalogue over a snapshot.
 
 mod add_days;
+mod dialect;
 mod error;
 mod exists;
 pub mod functions;

@@ -17,9 +17,11 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
     DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments,
-    Ident, TableFactor, TypedString, UnaryOperator, Value, Visit, Visitor, visit_expressions_mut,
+    Ident, TableFactor, TypedString, UnaryOperator, Value, Visit, VisitMut, Visitor,
+    visit_expressions_mut,
 };
 
+use crate::dialect;
 use crate::functions::aggregate;
 use crate::subquery_names::SubqueryNames;
 
@@ -226,6 +228,9 @@ fn prepare(statement: &mut Statement, parameters: &Parameters) -> Result<()> {
     let mut missing = None;
     let mut names = SubqueryNames::default();
     let mut prepare = |expr: &mut Expr| {
+        if let Err(error) = dialect::translate(expr) {
+            return ControlFlow::Break(error);
+        }
         match expr {
             Expr::Value(value) => {
                 if let Value::Placeholder(name) = &value.value
@@ -243,20 +248,25 @@ fn prepare(statement: &mut Statement, parameters: &Parameters) -> Result<()> {
             }
             _ => {}
         }
-        ControlFlow::<()>::Continue(())
+        ControlFlow::Continue(())
     };
-    // The visitor never breaks off, so there is nothing to be read from its result.
-    match statement {
+    let prepared = match statement {
         Statement::Statement(statement) => {
-            let _ = visit_expressions_mut(statement.as_mut(), &mut prepare);
+            let _ = statement.visit(&mut dialect::Joins);
+            visit_expressions_mut(statement.as_mut(), &mut prepare)
         }
-        Statement::CopyTo(copy) => {
-            if let CopyToSource::Query(query) = &mut copy.source {
-                let _ = visit_expressions_mut(query.as_mut(), &mut prepare);
+        Statement::CopyTo(copy) => match &mut copy.source {
+            CopyToSource::Query(query) => {
+                let _ = query.visit(&mut dialect::Joins);
+                visit_expressions_mut(query.as_mut(), &mut prepare)
             }
-        }
+            CopyToSource::Relation(_) => ControlFlow::Continue(()),
+        },
         Statement::Explain(explain) => return self::prepare(&mut explain.statement, parameters),
-        Statement::CreateExternalTable(_) | Statement::Reset(_) => {}
+        Statement::CreateExternalTable(_) | Statement::Reset(_) => ControlFlow::Continue(()),
+    };
+    if let ControlFlow::Break(error) = prepared {
+        return Err(error);
     }
     match missing {
         Some(name) => {

@@ -1,0 +1,315 @@
+//! Words that analysts bring from other engines, in the words of this one.
+//!
+//! `year(day)`, `date_diff('day', a, b)`, `arg_max(value, day)`, `SEMI JOIN`: DuckDB has them, and most engines have some. Each
+//! stands for something that this engine has under another name, and is written as that before it is planned, so that
+//! policies, plans and the cluster know nothing of it. What they answer is what DuckDB 2.0 answers, `dialect.slt`
+//! has its numbers; of several rows with the greatest key `arg_max` may take another than DuckDB does.
+
+use std::ops::ControlFlow;
+
+use datafusion::common::Result;
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Ident, Interval, JoinOperator, ObjectName, Query, SetExpr, TableFactor, TableWithJoins,
+    UnaryOperator, Value, VisitorMut, visit_expressions_mut,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+/// Functions that only have another name here.
+const NAMES: [(&str, &str); 7] = [
+    ("approx_count_distinct", "approx_distinct"),
+    ("first", "first_value"),
+    ("last", "last_value"),
+    ("len", "length"),
+    ("list", "array_agg"),
+    ("regexp_matches", "regexp_like"),
+    ("strftime", "to_char"),
+];
+
+/// Functions of so many arguments, and what they stand for.
+const FORMS: [(&str, usize, &str); 19] = [
+    ("year", 1, "date_part('year', $1)"),
+    ("quarter", 1, "date_part('quarter', $1)"),
+    ("month", 1, "date_part('month', $1)"),
+    ("week", 1, "date_part('week', $1)"),
+    ("weekofyear", 1, "date_part('week', $1)"),
+    ("day", 1, "date_part('day', $1)"),
+    ("dayofmonth", 1, "date_part('day', $1)"),
+    ("dayofyear", 1, "date_part('doy', $1)"),
+    // Sunday is 0.
+    ("dayofweek", 1, "date_part('dow', $1)"),
+    ("weekday", 1, "date_part('dow', $1)"),
+    // Monday is 1.
+    ("isodow", 1, "(date_part('dow', $1) + 6) % 7 + 1"),
+    ("hour", 1, "date_part('hour', $1)"),
+    ("minute", 1, "date_part('minute', $1)"),
+    ("epoch", 1, "date_part('epoch', $1)"),
+    (
+        "last_day",
+        1,
+        "CAST(date_trunc('month', CAST($1 AS DATE)) + INTERVAL '1 month' - INTERVAL '1 day' AS DATE)",
+    ),
+    ("count_if", 1, "count(*) FILTER (WHERE $1)"),
+    ("countif", 1, "count(*) FILTER (WHERE $1)"),
+    ("date_add", 2, "$1 + $2"),
+    ("date_sub", 2, "$1 - $2"),
+];
+
+/// `date_diff(part, from, to)`: how many boundaries of the part lie between.
+const DIFFERENCES: [(&str, &str); 8] = [
+    ("day", "days_between(CAST($1 AS DATE), CAST($2 AS DATE))"),
+    (
+        "week",
+        "days_between(CAST($1 AS DATE), CAST($2 AS DATE)) / 7",
+    ),
+    (
+        "month",
+        "(date_part('year', CAST($2 AS DATE)) - date_part('year', CAST($1 AS DATE))) * 12 \
+         + date_part('month', CAST($2 AS DATE)) - date_part('month', CAST($1 AS DATE))",
+    ),
+    (
+        "quarter",
+        "(date_part('year', CAST($2 AS DATE)) - date_part('year', CAST($1 AS DATE))) * 4 \
+         + date_part('quarter', CAST($2 AS DATE)) - date_part('quarter', CAST($1 AS DATE))",
+    ),
+    (
+        "year",
+        "date_part('year', CAST($2 AS DATE)) - date_part('year', CAST($1 AS DATE))",
+    ),
+    (
+        "hour",
+        "CAST(floor(date_part('epoch', CAST($2 AS TIMESTAMP)) / 3600) \
+         - floor(date_part('epoch', CAST($1 AS TIMESTAMP)) / 3600) AS BIGINT)",
+    ),
+    (
+        "minute",
+        "CAST(floor(date_part('epoch', CAST($2 AS TIMESTAMP)) / 60) \
+         - floor(date_part('epoch', CAST($1 AS TIMESTAMP)) / 60) AS BIGINT)",
+    ),
+    (
+        "second",
+        "CAST(floor(date_part('epoch', CAST($2 AS TIMESTAMP))) \
+         - floor(date_part('epoch', CAST($1 AS TIMESTAMP))) AS BIGINT)",
+    ),
+];
+
+/// The row with the greatest or least key; rows without key or value don't count.
+const GREATEST: &str =
+    "last_value($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL)";
+const LEAST: &str = "first_value($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL)";
+
+/// Writes an expression in this engine's words; its parts are written already.
+///
+/// # Errors
+/// None that a statement can cause: only when a form above could not be parsed.
+pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
+    match expr {
+        // A frame of a window takes the number in quotes only.
+        Expr::Interval(Interval { value, .. }) => {
+            if let Expr::Value(number) = value.as_mut()
+                && let Value::Number(text, _) = &number.value
+            {
+                number.value = Value::SingleQuotedString(text.clone());
+            }
+        }
+        // Of whole numbers the quotient is whole here.
+        Expr::BinaryOp { op, .. } if *op == BinaryOperator::DuckIntegerDivide => {
+            *op = BinaryOperator::Divide;
+        }
+        Expr::Function(function) => {
+            if let Some(other) = call(function)? {
+                *expr = other;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn call(function: &mut Function) -> Result<Option<Expr>> {
+    let [part] = function.name.0.as_slice() else {
+        return Ok(None);
+    };
+    let Some(name) = part.as_ident().filter(|name| name.quote_style.is_none()) else {
+        return Ok(None);
+    };
+    let name = name.value.to_ascii_lowercase();
+    if let Some((_, other)) = NAMES.iter().find(|(known, _)| *known == name) {
+        function.name = ObjectName::from(vec![Ident::new(*other)]);
+        return Ok(None);
+    }
+    let Some(arguments) = arguments(function) else {
+        return Ok(None);
+    };
+    let form = match (name.as_str(), arguments.as_slice()) {
+        ("date_diff" | "datediff", [part, _, _]) => {
+            let part = unit(part);
+            let known = DIFFERENCES
+                .iter()
+                .find(|(known, _)| part.as_deref() == Some(known));
+            return known
+                .map(|(_, form)| filled(form, &arguments[1..]))
+                .transpose();
+        }
+        ("lag" | "lead", [_, _, default]) if !is_literal(default) => {
+            return Ok(Some(defaulted(function, &arguments)));
+        }
+        ("arg_max" | "max_by", [_, _]) if function.over.is_none() => GREATEST,
+        ("arg_min" | "min_by", [_, _]) if function.over.is_none() => LEAST,
+        (name, arguments) => {
+            let form = FORMS
+                .iter()
+                .find(|(known, count, _)| *known == name && *count == arguments.len());
+            let Some((_, _, form)) = form else {
+                return Ok(None);
+            };
+            form
+        }
+    };
+    let mut other = filled(form, &arguments)?;
+    if let Expr::Function(other) = &mut other {
+        other.over = function.over.take();
+        other.filter = match (other.filter.take(), function.filter.take()) {
+            (Some(one), Some(two)) => Some(Box::new(Expr::BinaryOp {
+                left: Box::new(Expr::Nested(one)),
+                op: BinaryOperator::And,
+                right: Box::new(Expr::Nested(two)),
+            })),
+            (one, two) => one.or(two),
+        };
+    }
+    Ok(Some(other))
+}
+
+/// The arguments of a plain call: none named, no DISTINCT, no clause of its own.
+fn arguments(function: &Function) -> Option<Vec<Expr>> {
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    if list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
+        return None;
+    }
+    let plain = list.args.iter().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    plain.collect()
+}
+
+/// A form with the arguments in place of `$1`, `$2`.
+fn filled(form: &str, arguments: &[Expr]) -> Result<Expr> {
+    let mut expr = Parser::new(&GenericDialect {})
+        .try_with_sql(form)?
+        .parse_expr()?;
+    // The visitor never breaks off, and does not enter what it has put in.
+    let _ = visit_expressions_mut(&mut expr, |expr| {
+        if let Expr::Value(value) = expr
+            && let Value::Placeholder(name) = &value.value
+            && let Some(at) = name
+                .strip_prefix('$')
+                .and_then(|at| at.parse::<usize>().ok())
+            && let Some(argument) = arguments.get(at.wrapping_sub(1))
+        {
+            *expr = Expr::Nested(Box::new(argument.clone()));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    Ok(match expr {
+        function @ Expr::Function(_) => function,
+        other => Expr::Nested(Box::new(other)),
+    })
+}
+
+/// The name of a part of time, as text or as a word, in the singular.
+fn unit(expr: &Expr) -> Option<String> {
+    let text = match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => text,
+            _ => return None,
+        },
+        Expr::Identifier(word) => &word.value,
+        _ => return None,
+    };
+    let text = text.to_ascii_lowercase();
+    Some(text.strip_suffix('s').map(str::to_owned).unwrap_or(text))
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(_) | Expr::TypedString(_) => true,
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => is_literal(expr),
+        _ => false,
+    }
+}
+
+/// `lag(x, n, d)` where the engine takes only a literal for `d`: `d` in the rows that have no row so far away.
+fn defaulted(function: &Function, arguments: &[Expr]) -> Expr {
+    let of = |first: Expr| {
+        let mut call = function.clone();
+        if let FunctionArguments::List(list) = &mut call.args {
+            list.args.truncate(2);
+            list.args[0] = FunctionArg::Unnamed(FunctionArgExpr::Expr(first));
+        }
+        Expr::Function(call)
+    };
+    let one = Expr::value(Value::Number("1".to_owned(), false));
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen {
+            condition: Expr::IsNull(Box::new(of(one))),
+            result: arguments[2].clone(),
+        }],
+        else_result: Some(Box::new(of(arguments[0].clone()))),
+    }
+}
+
+/// `SEMI JOIN` and `ANTI JOIN` are those of the left side.
+#[derive(Debug)]
+pub(crate) struct Joins;
+
+impl VisitorMut for Joins {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        fn name(body: &mut SetExpr) {
+            match body {
+                SetExpr::Select(select) => select.from.iter_mut().for_each(left),
+                SetExpr::SetOperation { left, right, .. } => {
+                    name(left);
+                    name(right);
+                }
+                _ => {}
+            }
+        }
+        name(&mut query.body);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::NestedJoin {
+            table_with_joins, ..
+        } = table
+        {
+            left(table_with_joins);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn left(tables: &mut TableWithJoins) {
+    for join in &mut tables.joins {
+        let operator = &mut join.join_operator;
+        *operator = match operator.clone() {
+            JoinOperator::Semi(on) => JoinOperator::LeftSemi(on),
+            JoinOperator::Anti(on) => JoinOperator::LeftAnti(on),
+            other => other,
+        };
+    }
+}
