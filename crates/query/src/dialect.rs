@@ -1,6 +1,6 @@
 //! Words that analysts bring from other engines, in the words of this one.
 //!
-//! `year(day)`, `date_diff('day', a, b)`, `arg_max(value, day)`, `SEMI JOIN`: DuckDB has them, and most engines have some. Each
+//! `year(day)`, `date_diff('day', a, b)`, `arg_max(value, day)`: DuckDB has them, and most engines have some. Each
 //! stands for something that this engine has under another name, and is written as that before it is planned, so that
 //! policies, plans and the cluster know nothing of it. What they answer is what DuckDB 2.0 answers, `dialect.slt`
 //! has its numbers; of several rows with the greatest key `arg_max` may take another than DuckDB does.
@@ -11,25 +11,29 @@ use datafusion::common::Result;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, Interval, JoinOperator, ObjectName, Query, SetExpr, TableFactor, TableWithJoins,
-    UnaryOperator, Value, VisitorMut, visit_expressions_mut,
+    Ident, Interval, ObjectName, Query, SetExpr, TableFactor, TableWithJoins, UnaryOperator, Value,
+    visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 /// Functions that only have another name here.
-const NAMES: [(&str, &str); 7] = [
+const NAMES: [(&str, &str); 6] = [
     ("approx_count_distinct", "approx_distinct"),
     ("first", "first_value"),
     ("last", "last_value"),
-    ("len", "length"),
     ("list", "array_agg"),
     ("regexp_matches", "regexp_like"),
     ("strftime", "to_char"),
 ];
 
 /// Functions of so many arguments, and what they stand for.
-const FORMS: [(&str, usize, &str); 19] = [
+const FORMS: [(&str, usize, &str); 24] = [
+    ("if", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
+    ("iff", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
+    ("mod", 2, "$1 % $2"),
+    ("monthname", 1, "to_char($1, '%B')"),
+    ("dayname", 1, "to_char($1, '%A')"),
     ("year", 1, "date_part('year', $1)"),
     ("quarter", 1, "date_part('quarter', $1)"),
     ("month", 1, "date_part('month', $1)"),
@@ -123,7 +127,60 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
                 *expr = other;
             }
         }
+        Expr::AnyOp {
+            left,
+            compare_op,
+            right,
+            ..
+        } => {
+            if let Expr::Subquery(subquery) = right.as_mut() {
+                match *compare_op == BinaryOperator::Eq {
+                    true => *expr = is_in(left, subquery, false),
+                    false => rename(subquery)?,
+                }
+            }
+        }
+        Expr::AllOp {
+            left,
+            compare_op,
+            right,
+        } => {
+            if let Expr::Subquery(subquery) = right.as_mut() {
+                match *compare_op == BinaryOperator::NotEq {
+                    true => *expr = is_in(left, subquery, true),
+                    false => rename(subquery)?,
+                }
+            }
+        }
         _ => {}
+    }
+    Ok(())
+}
+
+fn is_in(left: &Expr, subquery: &Query, negated: bool) -> Expr {
+    Expr::InSubquery {
+        expr: Box::new(left.clone()),
+        subquery: Box::new(subquery.clone()),
+        negated,
+    }
+}
+
+/// Gives the rows of a subquery a name of their own. The engine (DataFusion 55) looks up what stands before `>= ALL (…)`
+/// within the subquery first: about the same table it would compare each row there with itself.
+fn rename(subquery: &mut Query) -> Result<()> {
+    let mut parser =
+        Parser::new(&GenericDialect {}).try_with_sql("SELECT * FROM (SELECT 1) AS quantified")?;
+    let mut named = *parser.parse_query()?;
+    if let SetExpr::Select(select) = named.body.as_mut()
+        && let [
+            TableWithJoins {
+                relation: TableFactor::Derived { subquery: rows, .. },
+                ..
+            },
+        ] = select.from.as_mut_slice()
+    {
+        std::mem::swap(rows.as_mut(), subquery);
+        *subquery = named;
     }
     Ok(())
 }
@@ -267,49 +324,5 @@ fn defaulted(function: &Function, arguments: &[Expr]) -> Expr {
             result: arguments[2].clone(),
         }],
         else_result: Some(Box::new(of(arguments[0].clone()))),
-    }
-}
-
-/// `SEMI JOIN` and `ANTI JOIN` are those of the left side.
-#[derive(Debug)]
-pub(crate) struct Joins;
-
-impl VisitorMut for Joins {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        fn name(body: &mut SetExpr) {
-            match body {
-                SetExpr::Select(select) => select.from.iter_mut().for_each(left),
-                SetExpr::SetOperation { left, right, .. } => {
-                    name(left);
-                    name(right);
-                }
-                _ => {}
-            }
-        }
-        name(&mut query.body);
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
-        if let TableFactor::NestedJoin {
-            table_with_joins, ..
-        } = table
-        {
-            left(table_with_joins);
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-fn left(tables: &mut TableWithJoins) {
-    for join in &mut tables.joins {
-        let operator = &mut join.join_operator;
-        *operator = match operator.clone() {
-            JoinOperator::Semi(on) => JoinOperator::LeftSemi(on),
-            JoinOperator::Anti(on) => JoinOperator::LeftAnti(on),
-            other => other,
-        };
     }
 }

@@ -6,6 +6,7 @@ mod error;
 mod exists;
 pub mod functions;
 mod is_true;
+mod joins;
 pub mod names;
 mod percentiles;
 mod plan;

@@ -11,6 +11,7 @@ use columna_model::Day;
 use columna_privacy::Gate;
 use datafusion::common::{Result, plan_err};
 use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
@@ -23,6 +24,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::dialect;
 use crate::functions::aggregate;
+use crate::joins::Joins;
 use crate::subquery_names::SubqueryNames;
 
 /// The value of a parameter, typed.
@@ -251,15 +253,9 @@ fn prepare(statement: &mut Statement, parameters: &Parameters) -> Result<()> {
         ControlFlow::Continue(())
     };
     let prepared = match statement {
-        Statement::Statement(statement) => {
-            let _ = statement.visit(&mut dialect::Joins);
-            visit_expressions_mut(statement.as_mut(), &mut prepare)
-        }
+        Statement::Statement(statement) => named(statement.as_mut(), &mut prepare),
         Statement::CopyTo(copy) => match &mut copy.source {
-            CopyToSource::Query(query) => {
-                let _ = query.visit(&mut dialect::Joins);
-                visit_expressions_mut(query.as_mut(), &mut prepare)
-            }
+            CopyToSource::Query(query) => named(query.as_mut(), &mut prepare),
             CopyToSource::Relation(_) => ControlFlow::Continue(()),
         },
         Statement::Explain(explain) => return self::prepare(&mut explain.statement, parameters),
@@ -274,6 +270,15 @@ fn prepare(statement: &mut Statement, parameters: &Parameters) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// Prepares joins, then expressions.
+fn named<T: VisitMut>(
+    of: &mut T,
+    prepare: impl FnMut(&mut Expr) -> ControlFlow<DataFusionError>,
+) -> ControlFlow<DataFusionError> {
+    of.visit(&mut Joins)?;
+    visit_expressions_mut(of, prepare)
 }
 
 /// Gives every optional parameter that stands before a named one and was left out the value NULL, which means

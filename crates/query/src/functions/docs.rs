@@ -195,7 +195,13 @@ pub fn reference() -> String {
         "# SQL reference\n\n\
          <!-- Generated from the functions' own documentation. To renew it:\n     \
          COLUMNA_UPDATE=1 cargo test -p columna-query reference -->\n\n\
-         Columna speaks DataFusion's SQL, which follows PostgreSQL. These are the functions that it adds.\n",
+         Columna speaks DataFusion's SQL, which follows PostgreSQL. These are the functions that it adds.\n\n\
+         Words that DuckDB and other engines have for the same are taken as well: `year`, `quarter`, `month`, `week`, `day`,\n\
+         `dayofyear`, `dayofweek`, `isodow`, `hour`, `minute`, `epoch`, `last_day`, `monthname`, `dayname`, `strftime`;\n\
+         `date_diff('day', from, to)`, also `datediff`, of any part from `second` to `year`; `date_add` and `date_sub` of an\n\
+         interval; `arg_max`, `arg_min`, `max_by`, `min_by`, `count_if`, `first`, `last`, `list`, `approx_count_distinct`;\n\
+         `regexp_matches`, `if`, `mod`, `//`, `SEMI JOIN` and `ANTI JOIN`. Two things are PostgreSQL's and not DuckDB's:\n\
+         `7 / 2` is 3, and NULL comes first in descending order unless `NULLS LAST` is said.\n",
     );
     let mut section = "";
     for function in functions() {

@@ -1,0 +1,266 @@
+//! Joins as the engine plans them.
+//!
+//! `SEMI JOIN` and `ANTI JOIN` are those of the left side. What `JOIN … USING (person_id)` makes of `person_id` is mended in two
+//! places (DataFusion 55): in WHERE the engine takes the name for that of two columns, and after RIGHT and FULL JOIN for the left
+//! side's column, which is NULL where only the right side has a row.
+
+use std::ops::ControlFlow;
+
+use datafusion::common::{Result, plan_datafusion_err, plan_err};
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor,
+    TableWithJoins, VisitMut, VisitorMut,
+};
+
+/// Writes joins so that they can be planned.
+#[derive(Debug)]
+pub(crate) struct Joins;
+
+impl VisitorMut for Joins {
+    type Break = DataFusionError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
+        match selects(&mut query.body) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<DataFusionError> {
+        if let TableFactor::NestedJoin {
+            table_with_joins, ..
+        } = table
+        {
+            of_the_left(table_with_joins);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn selects(body: &mut SetExpr) -> Result<()> {
+    match body {
+        SetExpr::Select(select) => {
+            select.from.iter_mut().for_each(of_the_left);
+            qualify(select)
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            selects(left)?;
+            selects(right)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn of_the_left(tables: &mut TableWithJoins) {
+    for join in &mut tables.joins {
+        let operator = &mut join.join_operator;
+        *operator = match operator.clone() {
+            JoinOperator::Semi(on) => JoinOperator::LeftSemi(on),
+            JoinOperator::Anti(on) => JoinOperator::LeftAnti(on),
+            other => other,
+        };
+    }
+}
+
+/// A column that joins share by name, and what it is.
+struct Shared {
+    name: Ident,
+    value: Expr,
+    /// The engine takes it for another everywhere, not only in WHERE.
+    everywhere: bool,
+}
+
+/// Puts in place of the columns of USING what they are.
+fn qualify(select: &mut Select) -> Result<()> {
+    let mut columns = Vec::new();
+    for tables in &select.from {
+        columns.extend(shared(tables)?);
+    }
+    if columns.is_empty() {
+        return Ok(());
+    }
+    // These visitors never break off.
+    let mut names = Names { columns, depth: 0 };
+    let _ = select.selection.visit(&mut names);
+    names.columns.retain(|column| column.everywhere);
+    if names.columns.is_empty() {
+        return Ok(());
+    }
+    for item in &mut select.projection {
+        match item {
+            SelectItem::Wildcard(_) => {
+                return plan_err!(
+                    "`*` is not supported after RIGHT or FULL JOIN with USING: name the columns"
+                );
+            }
+            SelectItem::UnnamedExpr(Expr::Identifier(name)) => {
+                let known = names.columns.iter().find(|known| same(&known.name, name));
+                if let Some(known) = known {
+                    *item = SelectItem::ExprWithAlias {
+                        expr: known.value.clone(),
+                        alias: name.clone(),
+                    };
+                }
+            }
+            _ => {
+                let _ = item.visit(&mut names);
+            }
+        }
+    }
+    let _ = select.group_by.visit(&mut names);
+    let _ = select.having.visit(&mut names);
+    let _ = select.qualify.visit(&mut names);
+    let _ = select.named_window.visit(&mut names);
+    Ok(())
+}
+
+/// The columns that joins share by name.
+fn shared(tables: &TableWithJoins) -> Result<Vec<Shared>> {
+    let mut columns: Vec<Shared> = Vec::new();
+    let first = name(&tables.relation);
+    // Whether all tables before the next one share the column, or there is one only.
+    let mut single = true;
+    for join in &tables.joins {
+        use JoinOperator::{
+            FullOuter, Inner, Join, Left, LeftAnti, LeftOuter, LeftSemi, Right, RightOuter,
+        };
+        let (on, right, full) = match &join.join_operator {
+            Join(on) | Inner(on) | Left(on) | LeftOuter(on) => (on, false, false),
+            Right(on) | RightOuter(on) => (on, true, false),
+            FullOuter(on) => (on, false, true),
+            LeftSemi(_) | LeftAnti(_) => continue,
+            _ => {
+                single = false;
+                continue;
+            }
+        };
+        let names = match on {
+            JoinConstraint::Using(names) => names,
+            JoinConstraint::Natural if right || full => {
+                return plan_err!(
+                    "NATURAL RIGHT and FULL JOIN are not supported: write `USING (…)`"
+                );
+            }
+            _ => {
+                single = false;
+                continue;
+            }
+        };
+        for column in names {
+            let Some(column) = column.0.last().and_then(|part| part.as_ident()) else {
+                continue;
+            };
+            let known = columns.iter().position(|known| same(&known.name, column));
+            let known = known.map(|at| columns.remove(at));
+            if known.as_ref().is_some_and(|known| known.everywhere) {
+                return plan_err!(
+                    "USING ({column}) after a RIGHT or FULL JOIN with USING ({column}) is not supported: join by `ON`"
+                );
+            }
+            let before = match (known, &first) {
+                (Some(known), _) => Some(known.value),
+                // Of several tables it is not known which has the column.
+                (None, Some(first)) if single => Some(of(first, column)),
+                _ => None,
+            };
+            let after = name(&join.relation).map(|table| of(&table, column));
+            let value = match (right, full) {
+                (false, false) => before,
+                (true, _) => after,
+                _ => before
+                    .zip(after)
+                    .map(|(before, after)| coalesce([before, after])),
+            };
+            let everywhere = right || full;
+            match value {
+                Some(value) => columns.push(Shared {
+                    name: column.clone(),
+                    value,
+                    everywhere,
+                }),
+                None if everywhere => {
+                    return Err(plan_datafusion_err!(
+                        "RIGHT and FULL JOIN with USING ({column}) need names for both tables: join by `ON`"
+                    ));
+                }
+                None => {}
+            }
+        }
+        single = false;
+    }
+    Ok(columns)
+}
+
+fn name(table: &TableFactor) -> Option<Ident> {
+    match table {
+        TableFactor::Table {
+            alias: Some(alias), ..
+        }
+        | TableFactor::Derived {
+            alias: Some(alias), ..
+        } => Some(alias.name.clone()),
+        TableFactor::Table { name, .. } => name.0.last()?.as_ident().cloned(),
+        _ => None,
+    }
+}
+
+fn of(table: &Ident, column: &Ident) -> Expr {
+    Expr::CompoundIdentifier(vec![table.clone(), column.clone()])
+}
+
+fn coalesce(values: [Expr; 2]) -> Expr {
+    let arguments = values.map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value)));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new("coalesce")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.into(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn same(one: &Ident, other: &Ident) -> bool {
+    match (one.quote_style, other.quote_style) {
+        (None, None) => one.value.eq_ignore_ascii_case(&other.value),
+        _ => one.value == other.value,
+    }
+}
+
+/// Puts values in place of names, and not in subqueries, which have names of their own.
+struct Names {
+    columns: Vec<Shared>,
+    depth: usize,
+}
+
+impl VisitorMut for Names {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(name) = expr
+            && self.depth == 0
+            && let Some(known) = self.columns.iter().find(|known| same(&known.name, name))
+        {
+            *expr = known.value.clone();
+        }
+        ControlFlow::Continue(())
+    }
+}
