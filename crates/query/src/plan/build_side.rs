@@ -70,7 +70,7 @@ impl PhysicalOptimizerRule for BuildSmallSide {
 }
 
 /// About how many rows a plan has, by the tables that it reads; none where a table does not tell.
-fn rows(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
+pub(super) fn rows(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
     let children = plan.children();
     let [first, rest @ ..] = children.as_slice() else {
         let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());

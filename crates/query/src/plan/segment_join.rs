@@ -19,6 +19,7 @@ use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceC
 use datafusion::physical_plan::joins::utils::build_join_schema;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties,
@@ -26,6 +27,7 @@ use datafusion::physical_plan::{
 };
 
 use super::build_order::UnorderedExec;
+use super::build_side::rows;
 use super::colocated_join::ColocatedJoinExec;
 use super::keys;
 use super::matches::{Output, Step, driver};
@@ -33,6 +35,11 @@ use super::sorted_input::SortedInput;
 
 /// As many keys as a number of 128 bits holds.
 const MOST_KEYS: usize = 2;
+
+/// So many times the rows of a table that is small enough to be sent to all: from there on, both sides are sorted further.
+const TIMES_SMALL: usize = 8;
+/// One side is at most so many times as large as the other then.
+const ALIKE: usize = 4;
 
 /// Puts hash joins whose two sides are sorted by their keys on the operator that uses this.
 #[derive(Debug)]
@@ -42,10 +49,12 @@ impl PhysicalOptimizerRule for JoinSegments {
     fn optimize(
         &self,
         plan: Arc<dyn ExecutionPlan>,
-        _: &ConfigOptions,
+        options: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let small = options.optimizer.hash_join_single_partition_threshold_rows;
+        let large = small.saturating_mul(TIMES_SMALL);
         plan.transform_up(|plan| {
-            Ok(match SegmentJoinExec::of(&plan)? {
+            Ok(match SegmentJoinExec::of(&plan, large)? {
                 Some(join) => Transformed::yes(Arc::new(join) as _),
                 None => Transformed::no(plan),
             })
@@ -84,8 +93,8 @@ struct SegmentJoinExec {
 }
 
 impl SegmentJoinExec {
-    /// None for what is not such a join.
-    fn of(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Self>> {
+    /// None for what is not such a join. `large`: rows from which on a side may be sorted further for it.
+    fn of(plan: &Arc<dyn ExecutionPlan>, large: usize) -> Result<Option<Self>> {
         let Some(join) = hash_join(plan.as_ref()) else {
             return Ok(None);
         };
@@ -102,7 +111,7 @@ impl SegmentJoinExec {
             None => join.left(),
         };
         let Some((left_keys, right_keys)) = sorted_keys(join, left)? else {
-            return Ok(None);
+            return Self::sorted_further(plan, join, left, large);
         };
         let (left_schema, right_schema) = (left.schema(), join.right().schema());
         let (_, mut columns) = build_join_schema(&left_schema, &right_schema, join.join_type());
@@ -129,6 +138,67 @@ impl SegmentJoinExec {
             metrics: ExecutionPlanMetricsSet::new(),
             join: Arc::clone(plan),
         }))
+    }
+
+    /// The join of two large sides that are sorted by person, and then within each person by the other key: that costs about
+    /// what a hash table of one side does, which takes the more memory the more there are.
+    fn sorted_further(
+        plan: &Arc<dyn ExecutionPlan>,
+        join: &HashJoinExec,
+        left: &Arc<dyn ExecutionPlan>,
+        large: usize,
+    ) -> Result<Option<Self>> {
+        let [(l, r), (other_l, other_r)] = join.on() else {
+            return Ok(None);
+        };
+        let sizes = rows(left).zip(rows(join.right()));
+        if !sizes.is_some_and(|(l, r)| l >= large && r >= large && l >= r / ALIKE) {
+            return Ok(None);
+        }
+        for [(l, r), (other_l, other_r)] in
+            [[(l, r), (other_l, other_r)], [(other_l, other_r), (l, r)]]
+        {
+            let sides = [(left, l, other_l), (join.right(), r, other_r)];
+            let mut sorted = Vec::with_capacity(sides.len());
+            for (side, first, then) in sides {
+                let properties = side.equivalence_properties();
+                let varies = properties.is_expr_constant(first).is_none();
+                if varies && properties.ordering_satisfy([ascending(first)])? {
+                    let keys = LexOrdering::new([ascending(first), ascending(then)]);
+                    sorted.extend(keys.map(|keys| {
+                        let sort = SortExec::new(keys, Arc::clone(side));
+                        Arc::new(sort.with_preserve_partitioning(true)) as Arc<dyn ExecutionPlan>
+                    }));
+                }
+            }
+            let [sorted_left, sorted_right] = sorted.as_slice() else {
+                continue;
+            };
+            let hidden = Arc::new(UnorderedExec::new(Arc::clone(sorted_left)));
+            let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+            let children = vec![hidden as _, Arc::clone(sorted_right)];
+            let changed = Arc::clone(plan).replace_children(children, options)?;
+            let Some(changed) = hash_join(changed.as_ref()).zip(Some(&changed)) else {
+                continue;
+            };
+            if sorted_keys(changed.0, sorted_left)?.is_none() {
+                continue;
+            }
+            // What is planned above may need the order that there was.
+            let Some(changed) = Self::of(changed.1, usize::MAX)? else {
+                continue;
+            };
+            let before = plan.equivalence_properties().oeq_class();
+            let mut kept = true;
+            for order in before.iter() {
+                let properties = &changed.properties.eq_properties;
+                kept &= properties.ordering_satisfy(order.iter().cloned())?;
+            }
+            if kept {
+                return Ok(Some(changed));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -297,7 +367,7 @@ impl ExecutionPlan for SegmentJoinExec {
         }
         let join = Arc::clone(&self.join).replace_children(children, options)?;
         // Other inputs may be sorted otherwise.
-        Ok(match Self::of(&join)? {
+        Ok(match Self::of(&join, usize::MAX)? {
             Some(join) => Arc::new(join),
             None => join,
         })

@@ -120,6 +120,32 @@ async fn statistics_of_many_groups_spill() {
     assert_eq!(rows(&small, query).await, expected);
 }
 
+/// What comes in few different values takes little memory, however often it comes. Kept one by one, these 600,000 values
+/// would take twice the limit in the first stage already, for three functions each.
+#[tokio::test(flavor = "multi_thread")]
+async fn percentiles_of_repeated_values_need_little_memory() {
+    let options = SessionOptions {
+        threads: Some(2),
+        memory_limit: Some(6 << 20),
+        ..SessionOptions::default()
+    };
+    let small = columna_query::session(options).await.unwrap();
+    let query = "SELECT g, median(v), quantile_cont(v, 0.25), quantile_cont(v, 1) FROM (SELECT value % 3 AS g, value / 3 % 1001 AS v
+       FROM generate_series(0, 600599)) GROUP BY g ORDER BY g";
+    let expected = ["0", "1", "2"].map(|g| [g, "500.0", "250.0", "1000.0"]);
+    assert_eq!(rows(&small, query).await, expected);
+}
+
+/// Where partial aggregation gives up, rows are states.
+#[tokio::test(flavor = "multi_thread")]
+async fn percentiles_of_many_small_groups() {
+    let data: Vec<_> = (0..9000).map(|i: i64| (i / 3, 1 + i % 3, i % 2)).collect();
+    let query = "SELECT sum(m), sum(q), count(*) FROM (SELECT g, median(t) AS m, quantile_cont(t, 0.75) AS q FROM data GROUP BY g)";
+    let ctx = session(&data, 2, 2).await;
+    skip_partial(&ctx).await;
+    assert_eq!(rows(&ctx, query).await, [["6000.0", "7500.0", "3000"]]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]

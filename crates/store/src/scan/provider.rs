@@ -1,5 +1,6 @@
 //! A table of a snapshot as a `TableProvider`: files by bucket, order, range partitioning, pruning.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::compute::SortOptions;
@@ -17,7 +18,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalSortExpr, RangePartitioning};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
@@ -317,6 +318,34 @@ impl SnapshotTable {
     }
 }
 
+/// From so many columns on that no filter reads, the rest of a row is worth decoding for the rows that pass only.
+const WIDE: usize = 8;
+
+/// Whether Parquet's decoder is to filter rows: where one value of a column is asked for and much else of its rows is read.
+/// Elsewhere it costs more than it saves, as rows that pass lie scattered among those that don't.
+fn filters_first(schema: &SchemaRef, projection: Option<&Vec<usize>>, filters: &[Expr]) -> bool {
+    let one_value = filters.iter().any(|filter| match filter {
+        Expr::BinaryExpr(comparison) => {
+            comparison.op == Operator::Eq
+                && matches!(
+                    (comparison.left.as_ref(), comparison.right.as_ref()),
+                    (Expr::Column(_), Expr::Literal(..)) | (Expr::Literal(..), Expr::Column(_))
+                )
+        }
+        _ => false,
+    });
+    if !one_value {
+        return false;
+    }
+    let read: HashSet<&str> = filters
+        .iter()
+        .flat_map(|filter| filter.column_refs())
+        .map(|column| column.name.as_str())
+        .collect();
+    let columns = projection.map_or(schema.fields().len(), Vec::len);
+    columns >= read.len() + WIDE
+}
+
 /// Filters arrive qualified by whatever name the table has in the query; the scan knows only columns.
 fn strip_qualifiers(filter: Expr, names: &DFSchema) -> Result<(Expr, DFSchema)> {
     use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -401,6 +430,7 @@ impl TableProvider for SnapshotTable {
 
         let mut options = TableParquetOptions::new();
         options.global = state.config_options().execution.parquet.clone();
+        options.global.pushdown_filters |= filters_first(&self.schema, projection, filters);
         let reader = CachedParquetFileReaderFactory::new(
             runtime.object_store(&url)?,
             runtime.cache_manager.get_file_metadata_cache(),
