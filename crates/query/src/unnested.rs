@@ -17,6 +17,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use crate::add_days::AddDays;
 use crate::exists::SubqueriesOfColumns;
 use crate::is_true::IsTrue;
+use crate::lookups_first::LookupsFirst;
 use crate::percentiles::Percentiles;
 use crate::widest::Widest;
 
@@ -56,6 +57,8 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
         Arc::new(IsTrue),
     );
     before(&mut rules, "optimize_projections", Arc::new(Percentiles));
+    // When filters are where they belong, and no projections between joins yet.
+    before(&mut rules, "optimize_projections", Arc::new(LookupsFirst));
     // When every other rule has taken out what it can.
     rules.push(Arc::new(Widest));
     rules

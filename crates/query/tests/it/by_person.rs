@@ -16,7 +16,7 @@ use proptest::test_runner::TestRunner;
 use crate::fixture;
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-const QUESTIONS: [&str; 56] = [
+const QUESTIONS: [&str; 59] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -114,6 +114,13 @@ const QUESTIONS: [&str; 56] = [
      ON a.person_id = b.person_id AND a.kind = b.kind",
     "SELECT a.kind, count(*), sum(b.kind) FROM a FULL JOIN b ON a.kind = b.kind AND a.person_id = b.person_id GROUP BY a.kind",
     "SELECT kind, median(value), percentile_cont(0.25) WITHIN GROUP (ORDER BY value), count(value) FROM a GROUP BY kind",
+    // What is looked up in is joined first.
+    "SELECT a.id, v.x, w.y FROM a JOIN (VALUES (0, 1), (0, 2), (1, 2)) v(k, x) ON v.k = a.kind
+     JOIN (VALUES (1, 7), (2, 8), (2, 9)) w(x, y) ON w.x = v.x AND w.y > v.x + 6",
+    "SELECT a.id, v.x, w.y FROM (VALUES (1, 7), (2, 8), (2, 9)) w(x, y)
+     JOIN ((VALUES (0, 1), (0, 2), (1, 2)) v(k, x) JOIN a ON v.k = a.kind AND a.day > v.x) ON w.x = v.x",
+    "SELECT b.id, v.x, sum(w.y) FROM a JOIN (VALUES (0, 1), (1, 2)) v(k, x) ON v.k = a.kind JOIN b ON b.person_id = a.person_id
+     JOIN (VALUES (1, 7), (2, 9)) w(x, y) ON w.x = v.x GROUP BY b.id, v.x",
 ];
 
 /// Rows of every person: many for some, none for others; nulls among the values, days that come twice.
@@ -341,6 +348,19 @@ async fn persons_are_counted_by_runs_and_what_is_planned_twice_runs_once() {
         let plan = format!("{:?}", sorted(&both.ours[1], &explain).await);
         // In both stages, or in two places.
         assert!(plan.matches(operator).count() >= 2, "{operator} in {plan}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_looked_up_in_is_joined_first() {
+    let both = both(30, 9, 1, 5).await;
+    for question in [56, 57] {
+        let explain = format!("EXPLAIN {}", QUESTIONS[question]);
+        let plan = format!("{:?}", sorted(&both.ours[1], &explain).await);
+        // The join of the records is the first in the plan, and so the last to be done.
+        let (_, join) = plan.split_once("Inner Join: ").unwrap();
+        let of_records = ["a.kind = v.k", "v.k = a.kind"];
+        assert!(of_records.iter().any(|on| join.starts_with(on)), "{plan}");
     }
 }
 
