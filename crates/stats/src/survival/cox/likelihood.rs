@@ -410,15 +410,7 @@ impl Exposure {
 }
 
 fn add_scaled(sum: &mut [f64], x: &[f64], factor: f64) {
-    const LANES: usize = 4;
-    let (sums, sum_rest) = sum.as_chunks_mut::<LANES>();
-    let (xs, x_rest) = x.as_chunks::<LANES>();
-    for (sum, x) in sums.iter_mut().zip(xs) {
-        for lane in 0..LANES {
-            sum[lane] += factor * x[lane];
-        }
-    }
-    for (sum, x) in sum_rest.iter_mut().zip(x_rest) {
+    for (sum, x) in sum.iter_mut().zip(x) {
         *sum += factor * x;
     }
 }
