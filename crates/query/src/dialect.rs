@@ -7,7 +7,7 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::common::Result;
+use datafusion::common::{Result, plan_err};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
@@ -107,7 +107,7 @@ const LEAST: &str = "first_value($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL AN
 /// Writes an expression in this engine's words; its parts are written already.
 ///
 /// # Errors
-/// None that a statement can cause: only when a form above could not be parsed.
+/// When it is not plain what IS DISTINCT FROM compares.
 pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
     match expr {
         // A frame of a window takes the number in quotes only.
@@ -125,6 +125,18 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
         Expr::Function(function) => {
             if let Some(other) = call(function)? {
                 *expr = other;
+            }
+        }
+        // The parser takes all that follows for the right side, as if it were in parentheses.
+        Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right) => {
+            if let Expr::BinaryOp {
+                op: op @ (BinaryOperator::And | BinaryOperator::Or),
+                ..
+            } = right.as_ref()
+            {
+                return plan_err!(
+                    "put parentheses where IS DISTINCT FROM and {op} meet: `(a IS DISTINCT FROM b) {op} c`"
+                );
             }
         }
         Expr::AnyOp {
