@@ -96,6 +96,16 @@ fn once_a_freeze_has_returned_nothing_is_answered() {
     assert!((desk.spent().0 - 11.0 * price).abs() < 1e-9);
 }
 
+/// Grants a budget, in a process that is not started yet.
+fn granting(desk: &Desk, rho: &str) -> Command {
+    let mut command = crate::support::command();
+    command
+        .args(["privacy", "ledger", "grant", "--principal", "ana"])
+        .args(["--state", &desk.state(), "--rho", rho])
+        .stdout(Stdio::null());
+    command
+}
+
 #[test]
 fn grants_and_questions_at_once_add_up() {
     let desk = Desk::under(&POLICY.replace("epsilon = 4.0", "epsilon = 1.0"));
@@ -104,20 +114,8 @@ fn grants_and_questions_at_once_add_up() {
     let grant = format!("{price:.12}");
     let grants: Vec<Child> = (0..4)
         .map(|_| {
-            let mut command = crate::support::command();
-            command
-                .args([
-                    "privacy",
-                    "ledger",
-                    "grant",
-                    "--principal",
-                    "ana",
-                    "--state",
-                    &desk.state(),
-                ])
-                .args(["--rho", &grant])
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped());
+            let mut command = granting(&desk, &grant);
+            command.stderr(Stdio::piped());
             command.spawn().expect("the binary runs")
         })
         .collect();
@@ -149,20 +147,8 @@ fn a_grant_that_is_killed_is_made_or_not_made() {
     let desk = Desk::new();
     desk.ask("noisy", &question(0)).ok();
     let grant = || {
-        let mut command = crate::support::command();
-        command
-            .args([
-                "privacy",
-                "ledger",
-                "grant",
-                "--principal",
-                "ana",
-                "--state",
-                &desk.state(),
-            ])
-            .args(["--rho", "0.001"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        let mut command = granting(&desk, "0.001");
+        command.stderr(Stdio::null());
         command
     };
     let started = Instant::now();
