@@ -11,6 +11,7 @@
 mod certificate;
 mod codec;
 mod connections;
+mod constants;
 mod error;
 mod executor;
 mod failure;

@@ -11,6 +11,7 @@ use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpcServer;
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::config::SchedulerConfig;
 use ballista_scheduler::scheduler_process::create_scheduler;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
@@ -20,6 +21,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use crate::codec::Codec;
+use crate::constants::Constants;
 use crate::status::StatusService;
 use crate::{Error, Result, Stores, Trust};
 
@@ -80,7 +82,10 @@ pub async fn serve_scheduler(
                 .with_ballista_override_create_grpc_client_endpoint(Arc::clone(&produced))
         })),
         override_session_builder: Some(Arc::new(move |config| {
-            Ok(columna_query::worker_state(config, Arc::clone(&runtime)))
+            let state = columna_query::worker_state(config, Arc::clone(&runtime));
+            Ok(SessionStateBuilder::new_from_existing(state)
+                .with_physical_optimizer_rule(Arc::new(Constants))
+                .build())
         })),
         ..SchedulerConfig::default()
     });
