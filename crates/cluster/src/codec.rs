@@ -1,8 +1,13 @@
-//! A table on its way to the scheduler: the store's address, the snapshot, the name.
+//! What is Columna's on its way between processes: tables, guards, and the functions of releases.
+//!
+//! A table is the store's address, the snapshot and its name; a guarded one also says for whom, and each role that
+//! finds it in a plan puts its own guard there, made from the policy and the keys that it was started with.
 
 use std::sync::Arc;
 
-use ballista_core::serde::BallistaLogicalExtensionCodec;
+use ballista_core::serde::{BallistaLogicalExtensionCodec, BallistaPhysicalExtensionCodec};
+use columna_privacy::guard::{GuardCodec, GuardedTable};
+use columna_privacy::release;
 use columna_store::scan::SnapshotTable;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::reader::StreamReader;
@@ -11,9 +16,11 @@ use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::common::{Result, TableReference, plan_err};
 use datafusion::datasource::file_format::FileFormatFactory;
 use datafusion::error::DataFusionError;
-use datafusion::execution::TaskContext;
-use datafusion::logical_expr::{Extension, LogicalPlan};
+use datafusion::execution::{FunctionRegistry, TaskContext};
+use datafusion::logical_expr::{AggregateUDF, Extension, LogicalPlan, ScalarUDF};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
+use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use serde::{Deserialize, Serialize};
 
 use crate::Stores;
@@ -31,10 +38,33 @@ struct Named<'a> {
     table: &'a str,
 }
 
-/// Ballista's codec, and tables of snapshots.
-#[derive(Debug, Default)]
+/// What plans are read with: the functions by their names, and where guards come from.
+#[derive(Clone)]
+struct Known {
+    functions: Arc<dyn FunctionRegistry + Send + Sync>,
+    guards: GuardCodec,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Known").finish_non_exhaustive()
+    }
+}
+
+impl Known {
+    fn new(stores: &Stores, functions: Arc<dyn FunctionRegistry + Send + Sync>) -> Self {
+        Self {
+            functions,
+            guards: GuardCodec::new(Arc::new(stores.clone())),
+        }
+    }
+}
+
+/// Ballista's codec of logical plans, and ours.
+#[derive(Debug)]
 pub(crate) struct Codec {
     ballista: BallistaLogicalExtensionCodec,
+    known: Known,
     /// What tables are looked up in.
     stores: Stores,
     /// The snapshot of a client's session.
@@ -43,18 +73,26 @@ pub(crate) struct Codec {
 
 impl Codec {
     /// For a scheduler, which looks tables up.
-    pub(crate) fn serving(stores: Stores) -> Self {
+    pub(crate) fn serving(
+        stores: Stores,
+        functions: Arc<dyn FunctionRegistry + Send + Sync>,
+    ) -> Self {
         Self {
+            ballista: BallistaLogicalExtensionCodec::default(),
+            known: Known::new(&stores, functions),
             stores,
-            ..Self::default()
+            snapshot: 0,
         }
     }
 
     /// For a client whose tables are of this snapshot.
-    pub(crate) fn of_snapshot(snapshot: u64) -> Self {
+    pub(crate) fn of_snapshot(
+        snapshot: u64,
+        functions: Arc<dyn FunctionRegistry + Send + Sync>,
+    ) -> Self {
         Self {
             snapshot,
-            ..Self::default()
+            ..Self::serving(Stores::default(), functions)
         }
     }
 }
@@ -69,6 +107,9 @@ impl LogicalExtensionCodec for Codec {
         if let Some(rows) = provider.downcast_ref::<MemTable>() {
             bytes.extend_from_slice(ROWS);
             return write_rows(name, rows, bytes);
+        }
+        if let Some(table) = provider.downcast_ref::<GuardedTable>() {
+            return self.known.guards.encode_table(table, bytes);
         }
         let Some(table) = provider.downcast_ref::<SnapshotTable>() else {
             return plan_err!(
@@ -99,6 +140,9 @@ impl LogicalExtensionCodec for Codec {
     ) -> Result<Arc<dyn TableProvider>> {
         if let Some(rows) = bytes.strip_prefix(ROWS) {
             return read_rows(rows);
+        }
+        if GuardCodec::is_guard(bytes) {
+            return Ok(Arc::new(self.known.guards.decode_table(bytes)?));
         }
         let Some(named) = bytes.strip_prefix(TAG) else {
             return plan_err!("the plan has a table that is not of a store");
@@ -138,6 +182,81 @@ impl LogicalExtensionCodec for Codec {
         node: Arc<dyn FileFormatFactory>,
     ) -> Result<()> {
         self.ballista.try_encode_file_format(bytes, node)
+    }
+
+    fn try_encode_udf(&self, function: &ScalarUDF, bytes: &mut Vec<u8>) -> Result<()> {
+        release::encode_scalar(function, bytes)
+    }
+
+    fn try_decode_udf(&self, _name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
+        release::decode_scalar(self.known.functions.as_ref(), bytes)
+    }
+
+    fn try_encode_udaf(&self, function: &AggregateUDF, bytes: &mut Vec<u8>) -> Result<()> {
+        release::encode_aggregate(function, bytes)
+    }
+
+    fn try_decode_udaf(&self, _name: &str, bytes: &[u8]) -> Result<Arc<AggregateUDF>> {
+        release::decode_aggregate(self.known.functions.as_ref(), bytes)
+    }
+}
+
+/// Ballista's codec of physical plans, and ours: between the scheduler and its executors.
+#[derive(Debug)]
+pub(crate) struct PlanCodec {
+    ballista: BallistaPhysicalExtensionCodec,
+    known: Known,
+}
+
+impl PlanCodec {
+    pub(crate) fn new(stores: &Stores, functions: Arc<dyn FunctionRegistry + Send + Sync>) -> Self {
+        Self {
+            ballista: BallistaPhysicalExtensionCodec::default(),
+            known: Known::new(stores, functions),
+        }
+    }
+}
+
+impl PhysicalExtensionCodec for PlanCodec {
+    fn try_encode(
+        &self,
+        node: Arc<dyn ExecutionPlan>,
+        bytes: &mut Vec<u8>,
+        converter: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<()> {
+        if self.known.guards.encode_exec(node.as_ref(), bytes)? {
+            return Ok(());
+        }
+        self.ballista.try_encode(node, bytes, converter)
+    }
+
+    fn try_decode(
+        &self,
+        bytes: &[u8],
+        inputs: &[Arc<dyn ExecutionPlan>],
+        context: &TaskContext,
+        converter: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if GuardCodec::is_guard(bytes) {
+            return self.known.guards.decode_exec(bytes, inputs);
+        }
+        self.ballista.try_decode(bytes, inputs, context, converter)
+    }
+
+    fn try_encode_udf(&self, function: &ScalarUDF, bytes: &mut Vec<u8>) -> Result<()> {
+        release::encode_scalar(function, bytes)
+    }
+
+    fn try_decode_udf(&self, _name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
+        release::decode_scalar(self.known.functions.as_ref(), bytes)
+    }
+
+    fn try_encode_udaf(&self, function: &AggregateUDF, bytes: &mut Vec<u8>) -> Result<()> {
+        release::encode_aggregate(function, bytes)
+    }
+
+    fn try_decode_udaf(&self, _name: &str, bytes: &[u8]) -> Result<Arc<AggregateUDF>> {
+        release::decode_aggregate(self.known.functions.as_ref(), bytes)
     }
 }
 

@@ -116,15 +116,6 @@ pub enum Error {
         /// What the other side or the network said.
         why: String,
     },
-    /// A session that sees less than everything was to run on a cluster.
-    #[error(
-        "the role `{role}` does not run on a cluster: whoever has its token may read every row, so that the policy \
-         would not hold there; leave out `--cluster`, or ask the store's steward"
-    )]
-    Policy {
-        /// The role.
-        role: String,
-    },
     /// The policy does not know the role.
     #[error(transparent)]
     Privacy(#[from] columna_privacy::Error),

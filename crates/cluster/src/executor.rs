@@ -19,6 +19,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
 use tonic::service::interceptor::InterceptedService;
 
+use crate::codec::PlanCodec;
 use crate::connections::Connections;
 use crate::parts::{Parts, WatchedEngine};
 use crate::scheduler::{MESSAGE_BYTES, tls_failed};
@@ -101,7 +102,7 @@ pub async fn run_executor(
     let state = columna_query::worker_state(SessionConfig::new(), Arc::new(RuntimeEnv::default()));
     let endpoint = options.trust.endpoint();
     let produced = Arc::clone(&endpoint);
-    let (stores, spill) = (options.stores, folder.path().to_path_buf());
+    let (stores, spill) = (options.stores.clone(), folder.path().to_path_buf());
     let parts = Arc::new(Parts::default());
     let engine = WatchedEngine {
         inner: DefaultExecutionEngine::with_client_pool(Arc::new(Connections::default())),
@@ -122,6 +123,10 @@ pub async fn run_executor(
         grpc_max_decoding_message_size: MESSAGE_BYTES,
         grpc_max_encoding_message_size: MESSAGE_BYTES,
         memory_pool_size: options.memory_limit.map(|bytes| bytes as u64),
+        override_physical_codec: Some(Arc::new(PlanCodec::new(
+            &options.stores,
+            Arc::new(state.clone()),
+        ))),
         override_function_registry: Some(Arc::new(BallistaFunctionRegistry::from(&state))),
         override_runtime_producer: Some(Arc::new(move |_| {
             let runtime = RuntimeEnvBuilder::new()

@@ -18,9 +18,49 @@ const AROUND: [&str; 7] = [
     "Collection",
 ];
 
+/// Why a role does not attach a guard.
+pub(crate) mod guard {
+    use columna_privacy::Refusal;
+    use datafusion::common::DataFusionError;
+
+    /// A text, and what to do. The text alone crosses between processes, so that it holds nothing that varies.
+    pub(crate) type Reason = (&'static str, &'static str);
+
+    pub(crate) const NO_POLICY: Reason = (
+        "a role of the cluster knows of no policy for this store",
+        "start its scheduler and executors with `--policy FILE`, or keep the policy beside the store",
+    );
+    pub(crate) const OTHER_POLICY: Reason = (
+        "a role of the cluster has another policy than this session",
+        "begin a new session; if that does not help, start scheduler and executors with the same policy",
+    );
+    pub(crate) const NO_KEYS: Reason = (
+        "a role of the cluster has no key for this role's pseudonyms or shifted dates",
+        "start its scheduler and executors with `--keys`",
+    );
+    pub(crate) const OTHER_KEYS: Reason = (
+        "a role of the cluster has another key for this role's pseudonyms or shifted dates",
+        "give the scheduler, all executors and this session the same `--keys`",
+    );
+
+    pub(crate) fn refused((message, hint): Reason) -> columna_privacy::Error {
+        Refusal::new("cluster", message, hint).into()
+    }
+
+    /// The refusal that a role's text speaks of.
+    pub(super) fn within(text: &str) -> Option<DataFusionError> {
+        let reasons = [NO_POLICY, OTHER_POLICY, NO_KEYS, OTHER_KEYS];
+        let reason = reasons.into_iter().find(|(said, _)| text.contains(said))?;
+        Some(refused(reason).into())
+    }
+}
+
 /// The error as a reader wants it; one that is of no executor as it is.
 pub(crate) fn told(error: DataFusionError) -> DataFusionError {
     let text = error.to_string();
+    if let Some(refusal) = guard::within(&text) {
+        return refusal;
+    }
     match text.split_once(MARK).map(|(_, said)| innermost(said)) {
         Some(said) => DataFusionError::Execution(said),
         None => error,
@@ -90,6 +130,9 @@ mod tests {
         ] {
             assert_eq!(of(said), format!("Execution error: {told}"));
         }
+        let guard = format!("Job a failed: {}", guard::NO_KEYS.0);
+        let refusal = told(DataFusionError::Execution(guard));
+        assert!(columna_privacy::Refusal::within(&refusal).is_some());
         let other = DataFusionError::Plan("another".to_owned());
         assert_eq!(told(other).to_string(), "Error during planning: another");
     }

@@ -6,7 +6,7 @@
 //! file by writing its path into a plan.
 //!
 //! Roles and clients share a [`Trust`]: a token, and for other machines than this one a certificate. Sessions under a
-//! policy do not go to a cluster: see [`connect`].
+//! policy name their tables and their principal; each role attaches its own guards: see [`connect`].
 
 mod certificate;
 mod codec;

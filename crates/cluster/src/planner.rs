@@ -5,6 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ballista_core::config::BallistaConfig;
 use ballista_core::planner::{BallistaQueryPlanner, scans_only_information_schema};
+use columna_privacy::guard::GuardedTable;
+use columna_privacy::release::{has_releases, with_inputs};
 use columna_store::scan::SnapshotTable;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
@@ -17,13 +19,13 @@ use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::dml::CopyTo;
 use datafusion::logical_expr::logical_plan::TableScanBuilder;
 use datafusion::logical_expr::{
-    DmlStatement, Expr, LogicalPlan, TableScan, TableSource, TableType,
+    DmlStatement, Expr, LogicalPlan, LogicalPlanBuilder, TableScan, TableSource, TableType,
 };
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, collect};
-use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use datafusion::prelude::ident;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::protobuf::LogicalPlanNode;
 
@@ -42,6 +44,15 @@ pub(crate) struct Planner {
     config: BallistaConfig,
     codec: Arc<dyn LogicalExtensionCodec>,
     cluster: BallistaQueryPlanner<LogicalPlanNode>,
+    here: Here,
+}
+
+/// What is planned in this process.
+#[derive(Debug)]
+pub(crate) struct Here {
+    pub(crate) planner: Arc<dyn QueryPlanner + Send + Sync>,
+    /// The session shows less than everything: its planner has the last word on what is told.
+    pub(crate) restricted: bool,
 }
 
 /// A table that only this session has, as a plan reads it.
@@ -52,6 +63,7 @@ impl Planner {
         scheduler: Scheduler,
         config: BallistaConfig,
         codec: Arc<dyn LogicalExtensionCodec>,
+        here: Here,
     ) -> Self {
         let cluster = BallistaQueryPlanner::with_extension(
             scheduler.endpoint.clone(),
@@ -63,7 +75,40 @@ impl Planner {
             config,
             codec,
             cluster,
+            here,
         }
+    }
+
+    /// A query that is asked on the cluster, as a part of one that is planned here. Two tables' columns may have the
+    /// same name, so that they cross by their places.
+    fn elsewhere(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<LogicalPlan> {
+        let place = |at: usize| format!("c{at}");
+        let columns = plan.schema().columns().into_iter().enumerate();
+        let numbered = columns.map(|(at, column)| Expr::Column(column).alias(place(at)));
+        let asked = LogicalPlanBuilder::from(plan.clone())
+            .project(numbered.collect::<Vec<_>>())?
+            .build()?;
+        let named = plan
+            .schema()
+            .iter()
+            .enumerate()
+            .map(|(at, (table, field))| {
+                ident(place(at)).alias_qualified(table.cloned(), field.name())
+            });
+        LogicalPlanBuilder::from(Remote::scan(self.there(asked, session))?)
+            .project(named.collect::<Vec<_>>())?
+            .build()
+    }
+
+    /// A query that is asked on the cluster.
+    fn there(&self, plan: LogicalPlan, session: &dyn Session) -> Arc<dyn ExecutionPlan> {
+        Arc::new(PersistentExec::new(Question {
+            scheduler: self.scheduler.clone(),
+            config: self.config.clone(),
+            codec: Arc::clone(&self.codec),
+            session: session.session_id().to_owned(),
+            plan,
+        }))
     }
 
     async fn here(
@@ -71,9 +116,8 @@ impl Planner {
         plan: &LogicalPlan,
         session: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        DefaultPhysicalPlanner::default()
-            .create_physical_plan(plan, session)
-            .await
+        let planner = &self.here.planner;
+        planner.create_physical_plan(plan, session).await
     }
 
     /// The rows of tables that no role knows, as the plan reads them; none if they are too many to send.
@@ -120,9 +164,7 @@ impl QueryPlanner for Planner {
         | LogicalPlan::Dml(DmlStatement { input, .. }) = plan
         {
             let rows = self.create_physical_plan(input, session).await?;
-            let scan = TableScanBuilder::new("cluster", Remote::source(rows)).build()?;
-            let plan =
-                plan.with_new_exprs(plan.expressions(), vec![LogicalPlan::TableScan(scan)])?;
+            let plan = plan.with_new_exprs(plan.expressions(), vec![Remote::scan(rows)?])?;
             return self.here(&plan, session).await;
         }
         let (reads_store, own) = scans(plan)?;
@@ -133,16 +175,25 @@ impl QueryPlanner for Planner {
             return self.here(plan, session).await;
         };
         let plan = carrying(plan.clone(), rows)?;
+        if self.here.restricted {
+            let plan = match plan {
+                // It shows the plan as it was written: nothing of it runs.
+                LogicalPlan::Explain(_) => plan,
+                plan if has_releases(&plan)? => with_inputs(plan, |input| {
+                    if scans(input)?.0 {
+                        self.elsewhere(input, session)
+                    } else {
+                        Ok(input.clone())
+                    }
+                })?,
+                plan => self.elsewhere(&plan, session)?,
+            };
+            return self.here(&plan, session).await;
+        }
         if matches!(plan, LogicalPlan::Analyze(_)) {
             return self.cluster.create_physical_plan(&plan, session).await;
         }
-        Ok(Arc::new(PersistentExec::new(Question {
-            scheduler: self.scheduler.clone(),
-            config: self.config.clone(),
-            codec: Arc::clone(&self.codec),
-            session: session.session_id().to_owned(),
-            plan,
-        })))
+        Ok(self.there(plan, session))
     }
 }
 
@@ -153,8 +204,10 @@ struct Remote {
 }
 
 impl Remote {
-    fn source(rows: Arc<dyn ExecutionPlan>) -> Arc<dyn TableSource> {
-        provider_as_source(Arc::new(Self { rows }))
+    fn scan(rows: Arc<dyn ExecutionPlan>) -> Result<LogicalPlan> {
+        let source: Arc<dyn TableSource> = provider_as_source(Arc::new(Self { rows }));
+        let scan = TableScanBuilder::new("cluster", source).build()?;
+        Ok(LogicalPlan::TableScan(scan))
     }
 }
 
@@ -210,8 +263,10 @@ fn scans(plan: &LogicalPlan) -> Result<(bool, Vec<OwnScan>)> {
 }
 
 fn is_of_store(scan: &TableScan) -> bool {
-    source_as_provider(&scan.source)
-        .is_ok_and(|provider| provider.downcast_ref::<SnapshotTable>().is_some())
+    source_as_provider(&scan.source).is_ok_and(|provider| {
+        provider.downcast_ref::<SnapshotTable>().is_some()
+            || provider.downcast_ref::<GuardedTable>().is_some()
+    })
 }
 
 /// The plan with the rows of its own tables in it, in the order in which [`scans`] found them.

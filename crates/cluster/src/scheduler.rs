@@ -20,7 +20,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
-use crate::codec::Codec;
+use crate::codec::{Codec, PlanCodec};
 use crate::constants::Constants;
 use crate::status::StatusService;
 use crate::{Error, Result, Stores, Trust};
@@ -62,6 +62,10 @@ pub async fn serve_scheduler(
 
     let runtime = Arc::new(RuntimeEnv::default());
     options.stores.register(&runtime)?;
+    let functions = Arc::new(columna_query::worker_state(
+        SessionConfig::new(),
+        Arc::clone(&runtime),
+    ));
     let endpoint = options.trust.endpoint();
     let produced = Arc::clone(&endpoint);
     let config = Arc::new(SchedulerConfig {
@@ -75,7 +79,11 @@ pub async fn serve_scheduler(
         grpc_server_max_decoding_message_size: MESSAGE_BYTES,
         grpc_server_max_encoding_message_size: MESSAGE_BYTES,
         grpc_client_max_message_size: MESSAGE_BYTES,
-        override_logical_codec: Some(Arc::new(Codec::serving(options.stores))),
+        override_physical_codec: Some(Arc::new(PlanCodec::new(
+            &options.stores,
+            Arc::clone(&functions) as _,
+        ))),
+        override_logical_codec: Some(Arc::new(Codec::serving(options.stores, functions))),
         override_create_grpc_client_endpoint: Some(endpoint),
         override_config_producer: Some(Arc::new(move || {
             SessionConfig::new_with_ballista()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ballista_core::extension::{SessionConfigExt, SessionStateExt};
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::protobuf::{CancelJobParams, GetJobStatusParams};
-use columna_privacy::policy::RoleKind;
+use columna_privacy::Gate;
 use columna_query::SessionOptions;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
@@ -15,7 +15,7 @@ use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::codec::Codec;
-use crate::planner::Planner;
+use crate::planner::{Here, Planner};
 use crate::trust::PATIENCE;
 use crate::{Error, Result, SCHEDULER_PORT, Trust, status};
 
@@ -23,24 +23,18 @@ use crate::{Error, Result, SCHEDULER_PORT, Trust, status};
 /// `df://HOST[:PORT]`. Rows of tables that only the session has go along with a query; where they are too many, and
 /// where a query reads nothing of the store, it runs in this process.
 ///
-/// The scheduler trusts whoever carries the token with every row of its stores. That is why of the sessions under a
-/// policy only stewards', who see everything on record, come here: a policy that the client applies would bind only
-/// clients that want to be bound.
+/// A session under a policy sends tables by name and for whom they are; scheduler and executors put their own guards
+/// before them. Disclosure control and noise are applied in this process, to groups that the cluster computed. The
+/// scheduler trusts whoever carries the token with every row of its stores, so that this process must be one that
+/// principals reach through its options only.
 ///
 /// # Errors
-/// When the options have a role that does not see everything, the address can't be read, nobody answers there, or the session can't be made.
+/// When the address can't be read, nobody answers there, or the session can't be made.
 pub async fn connect(
     url: &str,
     trust: &Trust,
     mut options: SessionOptions,
 ) -> Result<SessionContext> {
-    if let Some(access) = &options.access
-        && access.kind()? != RoleKind::Steward
-    {
-        return Err(Error::Policy {
-            role: access.principal.role.clone(),
-        });
-    }
     let scheduler = Scheduler::new(url, trust)?;
     scheduler.introduce().await?;
     if options.threads.is_none() {
@@ -54,7 +48,7 @@ pub async fn connect(
     }
     let snapshot = options.snapshot.unwrap_or_default();
     let here = columna_query::session(options).await?.state();
-    let codec = Arc::new(Codec::of_snapshot(snapshot));
+    let codec = Arc::new(Codec::of_snapshot(snapshot, Arc::new(here.clone())));
     let config = here
         .config()
         .clone()
@@ -64,7 +58,19 @@ pub async fn connect(
         // Ballista 55's adaptive planner repeats rows of a UNION ALL of aggregates: the tests have one.
         .with_ballista_adaptive_query_planner(false)
         .with_ballista_override_create_grpc_client_endpoint(trust.endpoint());
-    let planner = Planner::new(scheduler.clone(), config.ballista_config(), codec);
+    let restricted = config
+        .get_extension::<Gate>()
+        .is_some_and(|gate| gate.restricts());
+    let here_planner = Arc::clone(here.query_planner());
+    let planner = Planner::new(
+        scheduler.clone(),
+        config.ballista_config(),
+        codec,
+        Here {
+            planner: here_planner,
+            restricted,
+        },
+    );
     let config = config.with_ballista_query_planner(Arc::new(planner));
     let state = SessionStateBuilder::new_from_existing(here.clone())
         .with_config(config)

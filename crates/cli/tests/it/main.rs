@@ -6,6 +6,8 @@ mod arguments;
 mod bench;
 #[cfg(feature = "cluster")]
 mod cluster;
+#[cfg(feature = "cluster")]
+mod cluster_roles;
 #[cfg(all(feature = "cluster", feature = "test-s3"))]
 mod cluster_s3;
 mod cohorts;

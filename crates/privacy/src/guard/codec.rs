@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use columna_store::Snapshot;
+use columna_store::{Snapshot, Store};
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
@@ -17,9 +17,11 @@ use crate::{Policy, Principal, Refusal};
 /// Marks the bytes of a guard among those of other nodes.
 const TAG: &[u8] = b"columna guard 1\n";
 
-/// What names a guard: a table at a snapshot, under a policy, for a principal.
+/// What names a guard: a table of a store at a snapshot, under a policy, for a principal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GuardSpec {
+    /// The store's address.
+    pub store: String,
     /// The table.
     pub table: String,
     /// The snapshot's version.
@@ -36,42 +38,29 @@ pub struct GuardSpec {
     pub purpose: String,
     /// Its project.
     pub project: Option<String>,
+    /// The mark of the keys of its pseudonyms and shifted dates, where it sees any: with others, one person's rows would
+    /// have two pseudonyms.
+    pub keys: Option<String>,
 }
 
 impl GuardSpec {
     pub(crate) fn new(
         table: &str,
-        snapshot: &Snapshot,
-        policy: &Policy,
-        principal: &Principal,
-    ) -> Self {
-        Self::of(
-            table,
-            snapshot.version(),
-            snapshot.hash(),
-            policy,
-            principal,
-        )
-    }
-
-    /// A spec for a table that is not of a store.
-    #[must_use]
-    pub fn of(
-        table: &str,
-        snapshot: u64,
-        snapshot_hash: &str,
+        (store, snapshot): (&Store, &Snapshot),
         policy: &Policy,
         principal: &Principal,
     ) -> Self {
         Self {
+            store: store.url().to_owned(),
             table: table.to_owned(),
-            snapshot,
-            snapshot_hash: snapshot_hash.to_owned(),
+            snapshot: snapshot.version(),
+            snapshot_hash: snapshot.hash().to_owned(),
             policy: policy.hash.clone(),
             principal: principal.name.clone(),
             role: principal.role.clone(),
             purpose: principal.purpose.clone(),
             project: principal.project.clone(),
+            keys: None,
         }
     }
 
@@ -189,7 +178,7 @@ impl GuardCodec {
         if table.spec() != spec {
             return Err(Refusal::new(
                 "guard",
-                "this plan was made under another policy or snapshot than the server's",
+                "this plan was made under another policy, snapshot or key than the server's",
                 "plan the query again",
             )
             .into());

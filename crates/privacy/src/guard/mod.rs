@@ -16,4 +16,4 @@ mod table;
 pub use codec::{GuardCodec, GuardSource, GuardSpec};
 pub use exec::GuardExec;
 pub use filter::check_filter;
-pub use table::{GuardedTable, guard};
+pub use table::{GuardedTable, guard, guard_table};

@@ -49,7 +49,7 @@ pub(super) struct GuardColumn {
 
 impl Guard {
     fn new(
-        spec: GuardSpec,
+        mut spec: GuardSpec,
         stored: SchemaRef,
         person_key: Option<&str>,
         view: &TableView,
@@ -94,6 +94,10 @@ impl Guard {
                 .map_err(|reason| wrong("*", &format!("its filter: {reason}")))?;
             filters.push(filter);
         }
+        let masks = || columns.iter().filter_map(|column| column.mask.as_ref());
+        spec.keys = masks()
+            .find_map(Mask::keys)
+            .map(|keys| keys.mark().to_owned());
         let shown = columns.iter().map(|column| stored.field(column.stored));
         let schema = Arc::new(Schema::new(shown.cloned().collect::<Vec<_>>()));
         Ok(Self {
@@ -300,6 +304,7 @@ pub fn guard(
     keys: Option<&Arc<ProjectKeys>>,
 ) -> crate::Result<Vec<(String, Arc<dyn TableProvider>)>> {
     let view = policy.view(principal, &Table::all(snapshot))?;
+    let of = (store, snapshot);
     let mut guarded: Vec<(String, Arc<dyn TableProvider>)> = Vec::new();
     for (name, table) in SnapshotTable::all(store, snapshot) {
         if view.kind == RoleKind::Steward {
@@ -309,19 +314,53 @@ pub fn guard(
         let Some(seen) = view.tables.get(&name) else {
             continue;
         };
-        let person_key = table.version().spec.person_key.clone();
-        let spec = GuardSpec::new(&name, snapshot, policy, principal);
-        let rows = table.version().rows;
-        let table = GuardedTable::try_new(
-            Arc::new(table.with_statistics(false)),
-            spec,
-            person_key.as_deref(),
-            seen,
-            policy.ages,
-            keys,
-        )?
-        .with_rows(rows);
+        let table = guarded_table(table, of, policy, principal, seen, keys)?;
         guarded.push((name, Arc::new(table)));
     }
     Ok(guarded)
+}
+
+/// One table of a snapshot as a principal sees it: what a server attaches that knows the policy, to a plan that only
+/// names it. `table` is scanned as it is.
+///
+/// # Errors
+/// When the policy does not let the principal see the table, does not fit the store, or a key is missing.
+pub fn guard_table(
+    table: SnapshotTable,
+    of: (&Store, &Snapshot),
+    policy: &Policy,
+    principal: &Principal,
+    keys: Option<&Arc<ProjectKeys>>,
+) -> crate::Result<GuardedTable> {
+    let view = policy.view(principal, &Table::all(of.1))?;
+    let Some(seen) = view.tables.get(&table.version().spec.name) else {
+        return Err(Error::refused(
+            "table",
+            "this role sees no such table".to_owned(),
+            "`columna privacy policy show` prints what it sees".to_owned(),
+        ));
+    };
+    guarded_table(table, of, policy, principal, seen, keys)
+}
+
+fn guarded_table(
+    table: SnapshotTable,
+    of: (&Store, &Snapshot),
+    policy: &Policy,
+    principal: &Principal,
+    seen: &TableView,
+    keys: Option<&Arc<ProjectKeys>>,
+) -> crate::Result<GuardedTable> {
+    let person_key = table.version().spec.person_key.clone();
+    let spec = GuardSpec::new(&table.version().spec.name, of, policy, principal);
+    let rows = table.version().rows;
+    let guarded = GuardedTable::try_new(
+        Arc::new(table.with_statistics(false)),
+        spec,
+        person_key.as_deref(),
+        seen,
+        policy.ages,
+        keys,
+    )?;
+    Ok(guarded.with_rows(rows))
 }

@@ -101,6 +101,15 @@ impl Mask {
         }))
     }
 
+    /// The keys that it uses.
+    #[must_use]
+    pub fn keys(&self) -> Option<&ProjectKeys> {
+        match self {
+            Self::Pseudonym { keys, .. } | Self::Shift { keys, .. } => Some(keys),
+            _ => None,
+        }
+    }
+
     /// Whether it reads the person of each row.
     #[must_use]
     pub fn needs_person(&self) -> bool {

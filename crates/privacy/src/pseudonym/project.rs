@@ -12,6 +12,7 @@ pub struct ProjectKeys {
     dates: Keyed,
     shift_days: u32,
     keep_weekday: bool,
+    mark: String,
 }
 
 impl ProjectKeys {
@@ -38,7 +39,14 @@ impl ProjectKeys {
             dates: key.derive("columna dates 1")?,
             shift_days,
             keep_weekday,
+            mark: hexadecimal(&key.derive("columna mark 1")?.hash(&[])[..8]),
         })
+    }
+
+    /// Tells keys apart, and nothing of them: two processes with the same mark make the same pseudonyms.
+    #[must_use]
+    pub fn mark(&self) -> &str {
+        &self.mark
     }
 
     /// The pseudonym of a number: 63 bits, so that it is a number too and never negative. Among ten million
@@ -54,11 +62,7 @@ impl ProjectKeys {
     /// The pseudonym of a text: 32 hexadecimal digits.
     #[must_use]
     pub fn pseudonym_of_text(&self, domain: &str, text: &str) -> String {
-        let hash = self.tag(domain, b"t", text.as_bytes());
-        hash[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hexadecimal(&self.tag(domain, b"t", text.as_bytes())[..16])
     }
 
     /// The length keeps domain and value apart, whatever bytes they have.
@@ -89,6 +93,10 @@ impl ProjectKeys {
     pub fn longest_shift(&self) -> i32 {
         i32::try_from(self.shift_days.max(7)).unwrap_or(i32::MAX)
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -55,11 +55,11 @@ pub(super) fn samples(keep: usize) -> Arc<AggregateUDF> {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Collect {
+pub(super) struct Collect {
     name: String,
     signature: Signature,
     /// 0: what all rows add up to.
-    keep: usize,
+    pub(super) keep: usize,
 }
 
 impl Collect {

@@ -2,6 +2,7 @@
 //! meets a condition.
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, StringBuilder};
 use arrow::compute::cast;
@@ -16,18 +17,22 @@ const LONGEST: usize = 4_096;
 
 /// Texts put together. For `||` a NULL makes all of it NULL; `concat` leaves it out.
 pub(super) fn joined(args: Vec<Expr>, kind: DataType, nulls_win: bool) -> Expr {
-    ScalarUDF::new_from_impl(Joined {
+    function(kind, nulls_win).call(args)
+}
+
+/// [`joined`] as a function.
+pub(super) fn function(kind: DataType, nulls_win: bool) -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::new_from_impl(Joined {
         kind,
         nulls_win,
         signature: Signature::variadic_any(Volatility::Immutable),
-    })
-    .call(args)
+    }))
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Joined {
-    kind: DataType,
-    nulls_win: bool,
+pub(super) struct Joined {
+    pub(super) kind: DataType,
+    pub(super) nulls_win: bool,
     signature: Signature,
 }
 

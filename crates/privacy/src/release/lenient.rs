@@ -22,8 +22,8 @@ pub(super) fn lenient(inner: &Arc<AggregateUDF>) -> Arc<AggregateUDF> {
 }
 
 #[derive(Debug)]
-struct Lenient {
-    inner: Arc<AggregateUDF>,
+pub(super) struct Lenient {
+    pub(super) inner: Arc<AggregateUDF>,
     signature: Signature,
 }
 

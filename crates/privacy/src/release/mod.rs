@@ -33,6 +33,7 @@ mod tables;
 mod tests;
 mod total;
 mod value;
+mod wire;
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,6 +54,9 @@ pub use principal::{Restriction, named, restrict};
 pub use private::{Private, Rules};
 pub use shape::{Sources, TableRole};
 pub use tables::Tables;
+pub use wire::{
+    decode_aggregate, decode_scalar, encode_aggregate, encode_scalar, has_releases, with_inputs,
+};
 
 use shape::{Releaser, Shaper};
 

@@ -37,7 +37,7 @@ pub(super) fn operation(
     let [a, b] = kinds;
     let schema = Schema::new(vec![Field::new("a", a, true), Field::new("b", b, true)]);
     let expr = Expr::BinaryExpr(BinaryExpr::new(Box::new(col("a")), op, Box::new(col("b"))));
-    Ok(wrapped(Inner::Expr(Formula::new(&expr, schema)?)).call(vec![left, right]))
+    Ok(formula(&expr, schema)?.call(vec![left, right]))
 }
 
 /// A change of type, which gives NULL where it would fail: TRY_CAST promises that, and does not keep it for days that
@@ -48,7 +48,12 @@ pub(super) fn cast(expr: Expr, from: DataType, to: FieldRef) -> Result<Expr> {
         expr: Box::new(col("a")),
         field: to,
     });
-    Ok(wrapped(Inner::Expr(Formula::new(&inner, schema)?)).call(vec![expr]))
+    Ok(formula(&inner, schema)?.call(vec![expr]))
+}
+
+/// An expression over arguments of these names and types, which gives NULL where it would fail.
+pub(super) fn formula(expr: &Expr, arguments: Schema) -> Result<Arc<ScalarUDF>> {
+    Ok(wrapped(Inner::Expr(Formula::new(expr, arguments)?)))
 }
 
 /// Why a function fails with these literals on any row; nothing if it does not. `kinds` are the arguments' types.
@@ -118,21 +123,22 @@ fn wrapped(inner: Inner) -> Arc<ScalarUDF> {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Total {
-    inner: Inner,
+pub(super) struct Total {
+    pub(super) inner: Inner,
     signature: Signature,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-enum Inner {
+pub(super) enum Inner {
     Function(Arc<ScalarUDF>),
     Expr(Formula),
 }
 
 /// An expression over the arguments.
-struct Formula {
+pub(super) struct Formula {
     name: String,
-    schema: Arc<Schema>,
+    pub(super) expr: Expr,
+    pub(super) schema: Arc<Schema>,
     kind: DataType,
     physical: Arc<dyn PhysicalExpr>,
 }
@@ -143,6 +149,7 @@ impl Formula {
         let names = DFSchema::try_from(Arc::clone(&schema))?;
         Ok(Self {
             name: expr.to_string(),
+            expr: expr.clone(),
             kind: expr.get_type(&names)?,
             physical: datafusion::physical_expr::create_physical_expr(
                 expr,

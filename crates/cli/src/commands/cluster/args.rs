@@ -86,6 +86,9 @@ pub(crate) struct RoleArgs {
     /// The cluster's file, as `columna cluster init` writes it
     #[arg(long, value_name = "FILE", env = "COLUMNA_CLUSTER_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+    /// The policy of stores that have none beside them
+    #[arg(long, value_name = "FILE", env = "COLUMNA_POLICY")]
+    pub(crate) policy: Option<PathBuf>,
     /// The cluster's certificate, in PEM form
     #[arg(long, value_name = "FILE", env = "COLUMNA_CLUSTER_CERTIFICATE")]
     pub(crate) certificate: Option<PathBuf>,

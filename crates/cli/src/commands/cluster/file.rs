@@ -20,6 +20,8 @@ pub(super) struct ClusterFile {
     /// The stores that it serves.
     #[serde(default)]
     pub(super) stores: Vec<String>,
+    /// The policy of those that have none beside them.
+    pub(super) policy: Option<PathBuf>,
     /// What roles and clients carry.
     pub(super) token: Option<String>,
     /// The certificate.
@@ -53,7 +55,10 @@ impl ClusterFile {
             }
         }
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
-        for path in [&mut file.certificate, &mut file.key].into_iter().flatten() {
+        for path in [&mut file.policy, &mut file.certificate, &mut file.key]
+            .into_iter()
+            .flatten()
+        {
             *path = folder.join(&path);
         }
         Ok(file)

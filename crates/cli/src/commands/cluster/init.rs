@@ -26,6 +26,7 @@ pub(super) fn run(args: &InitArgs) -> Result<(), CliError> {
     let file = ClusterFile {
         scheduler: Some(args.scheduler.clone()),
         stores: args.stores.iter().map(|store| absolute(store)).collect(),
+        policy: None,
         token: Some(secrets.token),
         certificate: Some(CERTIFICATE.into()),
         key: Some(KEY.into()),

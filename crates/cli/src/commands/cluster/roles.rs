@@ -113,6 +113,9 @@ fn shared(role: &RoleArgs) -> Result<ClusterFile, CliError> {
     if !role.stores.is_empty() {
         file.stores.clone_from(&role.stores);
     }
+    if role.policy.is_some() {
+        file.policy.clone_from(&role.policy);
+    }
     if role.certificate.is_some() {
         file.certificate.clone_from(&role.certificate);
     }
@@ -131,7 +134,12 @@ async fn open(file: &ClusterFile) -> Result<Stores, CliError> {
     for url in &file.stores {
         opened.push(crate::commands::open(url).await?);
     }
-    Ok(Stores::new(opened))
+    if let Some(policy) = &file.policy {
+        // What is wrong in it is said now, and not to the first who asks.
+        crate::commands::privacy::access::load(policy)?;
+    }
+    let keys = crate::commands::keys::source().cloned();
+    Ok(Stores::new(opened).with_policy(file.policy.clone(), keys))
 }
 
 /// The address that a name and a port stand for.
@@ -256,6 +264,7 @@ impl Executors {
             }
             for (option, file) in [
                 ("--config", &role.config),
+                ("--policy", &role.policy),
                 ("--certificate", &role.certificate),
                 ("--key", &role.key),
             ] {
@@ -272,6 +281,7 @@ impl Executors {
             if let Some(limit) = executor.memory_limit {
                 command.args(["--memory-limit", &limit.to_string()]);
             }
+            crate::commands::keys::hand_to(&mut command);
             let child = command.stdin(Stdio::piped()).spawn().map_err(failed)?;
             started.0.push(child);
         }
