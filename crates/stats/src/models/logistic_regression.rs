@@ -9,6 +9,7 @@
 use super::family::Working;
 use super::{Family, Fit, Frame, Options};
 use crate::Result;
+use crate::numeric::{exponential, widest};
 
 /// Fits a logistic regression.
 ///
@@ -46,7 +47,7 @@ pub(super) fn working(
 ) -> f64 {
     let Working { residual, weight } = into;
     let Some(weights) = weights else {
-        return unweighted(eta, outcome, residual, weight);
+        return widest!(unweighted(eta, outcome, residual, weight));
     };
     let mut log_likelihood = 0.0;
     for row in 0..eta.len() {
@@ -65,27 +66,37 @@ pub(super) fn working(
     log_likelihood
 }
 
+#[inline(always)]
 fn unweighted(eta: &[f64], outcome: &[f64], residual: &mut [f64], weight: &mut [f64]) -> f64 {
+    const LANES: usize = 8;
     let mut log_likelihood = 0.0;
     let blocks = eta.chunks(FACTORS).zip(outcome.chunks(FACTORS));
     for ((eta, outcome), (residual, weight)) in
         blocks.zip(residual.chunks_mut(FACTORS).zip(weight.chunks_mut(FACTORS)))
     {
-        let (mut product, mut linear) = (1.0, 0.0);
-        for (((eta, y), residual), weight) in eta.iter().zip(outcome).zip(residual).zip(weight) {
-            let e = (-eta.abs()).exp();
-            let share = 1.0 / (1.0 + e);
-            let small = e * share;
-            *residual = if *eta >= 0.0 {
-                (y - 1.0) + small
-            } else {
-                y - small
-            };
-            *weight = small * share;
-            product *= 1.0 + e;
-            linear += y * eta - eta.max(0.0);
+        for (weight, eta) in weight.iter_mut().zip(eta) {
+            *weight = -eta.abs();
         }
-        log_likelihood += linear - product.ln();
+        exponential(weight);
+        let (mut factors, mut linear) = ([1.0; LANES], [0.0; LANES]);
+        let rows = eta.chunks(LANES).zip(outcome.chunks(LANES));
+        let into = residual.chunks_mut(LANES).zip(weight.chunks_mut(LANES));
+        for ((eta, y), (residual, weight)) in rows.zip(into) {
+            for lane in 0..eta.len().min(LANES) {
+                let (eta, y, e) = (eta[lane], y[lane], weight[lane]);
+                let share = 1.0 / (1.0 + e);
+                let small = e * share;
+                residual[lane] = if eta >= 0.0 {
+                    (y - 1.0) + small
+                } else {
+                    y - small
+                };
+                weight[lane] = small * share;
+                factors[lane] *= 1.0 + e;
+                linear[lane] += y * eta - eta.max(0.0);
+            }
+        }
+        log_likelihood += linear.iter().sum::<f64>() - factors.iter().product::<f64>().ln();
     }
     log_likelihood
 }

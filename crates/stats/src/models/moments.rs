@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::{Family, Frame};
+use crate::numeric::widest;
 use crate::{Error, Result, Summary};
 
 /// Weight, mean and sum of squares about the mean.
@@ -18,6 +19,7 @@ pub(crate) struct Moment {
 
 impl Moment {
     /// Of a block of rows, by two passes.
+    #[inline(always)]
     pub(crate) fn of(values: &[f64], weights: Option<&[f64]>) -> Self {
         let weight = weights.map_or(count(values.len()), |weights| {
             sum(weights, weights, |w, _| w)
@@ -120,8 +122,10 @@ impl Moments {
             let (mut moment, mut largest) = (Moment::default(), 0.0_f64);
             for (at, block) in column.chunks(BLOCK).enumerate() {
                 let weights = weights.map(|weights| &weights[at * BLOCK..at * BLOCK + block.len()]);
-                moment.merge(Moment::of(block, weights));
-                largest = largest.max(largest_of(block));
+                let (of_block, largest_of_block) =
+                    widest!((Moment::of(block, weights), largest_of(block)));
+                moment.merge(of_block);
+                largest = largest.max(largest_of_block);
             }
             if !(moment.mean.is_finite() && moment.squares.is_finite())
                 && column.iter().any(|x| !x.is_finite())
@@ -168,6 +172,7 @@ impl Summary for Moments {
 const LANES: usize = 8;
 
 /// Σ of(x, y), by lanes so that the compiler may use vector instructions.
+#[inline(always)]
 fn sum(x: &[f64], y: &[f64], of: impl Fn(f64, f64) -> f64) -> f64 {
     let ((x, rest_x), (y, rest_y)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
     let mut sums = [0.0; LANES];
@@ -181,6 +186,7 @@ fn sum(x: &[f64], y: &[f64], of: impl Fn(f64, f64) -> f64) -> f64 {
 }
 
 /// The largest absolute value; NaN counts for nothing.
+#[inline(always)]
 fn largest_of(x: &[f64]) -> f64 {
     let (chunks, rest) = x.as_chunks::<LANES>();
     let mut largest = [0.0; LANES];

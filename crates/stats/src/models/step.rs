@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::Frame;
 use super::family::{Family, Working};
-use crate::numeric::{Symmetric, weighted_cross_product};
+use crate::numeric::{Symmetric, weighted_cross_product, widest};
 use crate::{Error, Result, Summary};
 
 /// Where a step is taken.
@@ -55,9 +55,7 @@ impl Point {
         }
         for ((column, centre), slope) in frame.covariates.iter().zip(&self.centre).zip(slopes) {
             if *slope != 0.0 {
-                for (eta, x) in into.iter_mut().zip(&column[rows.clone()]) {
-                    *eta += slope * (x - centre);
-                }
+                widest!(add_centred(into, &column[rows.clone()], *centre, *slope));
             }
         }
     }
@@ -154,7 +152,7 @@ impl Step {
             .chain(frame.covariates.iter().map(|column| &column[rows.clone()]))
             .collect();
         for ((score, column), centre) in self.score.iter_mut().zip(&columns).zip(centre) {
-            *score += centred_product(column, *centre, residual);
+            *score += widest!(centred_product(column, *centre, residual));
         }
         let product = weighted_cross_product(&columns, centre, 0..length, weight);
         if let Some(information) = &mut self.information {
@@ -306,7 +304,16 @@ pub(crate) fn blocks(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
         .map(move |begin| begin..(begin + BLOCK).min(end))
 }
 
+/// Adds slope·(x − centre).
+#[inline(always)]
+fn add_centred(into: &mut [f64], column: &[f64], centre: f64, slope: f64) {
+    for (eta, x) in into.iter_mut().zip(column) {
+        *eta += slope * (x - centre);
+    }
+}
+
 /// Σ (x − centre)·r, by lanes so that the compiler may use vector instructions.
+#[inline(always)]
 pub(crate) fn centred_product(column: &[f64], centre: f64, residual: &[f64]) -> f64 {
     const LANES: usize = 8;
     let mut sums = [0.0; LANES];

@@ -3,13 +3,80 @@
 use std::ops::Range;
 
 use super::Symmetric;
+use super::widest::widest;
 
 /// Rows worked on at once: their columns stay in the first cache.
-const BLOCK: usize = 128;
-const LANES: usize = 4;
+pub(crate) const BLOCK: usize = 128;
+const LANES: usize = 8;
 
 /// The sums of two columns by two columns, which share their loads.
 type Tile = [[f64; LANES]; 4];
+/// Two columns of a block.
+type Pair = [[f64; BLOCK]; 2];
+
+/// Σ over rows of w·(x − c)(x − c)', the lower triangle only, a block of rows at a time.
+#[derive(Debug)]
+pub(crate) struct CrossProduct {
+    terms: usize,
+    sums: Vec<Tile>,
+    /// With an odd number of columns the last stays 0.
+    centred: Vec<Pair>,
+}
+
+impl CrossProduct {
+    pub(crate) fn new(terms: usize) -> Self {
+        let pairs = terms.div_ceil(2);
+        Self {
+            terms,
+            sums: vec![[[0.0; LANES]; 4]; pairs * (pairs + 1) / 2],
+            centred: vec![[[0.0; BLOCK]; 2]; pairs],
+        }
+    }
+
+    /// Adds the rows, at most [`BLOCK`] of them, with one weight each. To be called inside [`widest`].
+    #[inline(always)]
+    pub(crate) fn add<C: AsRef<[f64]>>(
+        &mut self,
+        columns: &[C],
+        centre: &[f64],
+        rows: Range<usize>,
+        weights: &[f64],
+    ) {
+        let length = rows.len().min(BLOCK);
+        let centred = self.centred.as_flattened_mut().iter_mut();
+        for ((out, column), centre) in centred.zip(columns).zip(centre) {
+            for (out, x) in out.iter_mut().zip(&column.as_ref()[rows.clone()]) {
+                *out = x - centre;
+            }
+            // A short last block: the rest counts for nothing.
+            out[length..].fill(0.0);
+        }
+        let mut weighted = [[0.0; BLOCK]; 2];
+        let mut tiles = self.sums.iter_mut();
+        for row in 0..self.centred.len() {
+            for (weighted, centred) in weighted.iter_mut().zip(&self.centred[row]) {
+                for ((out, x), w) in weighted.iter_mut().zip(centred).zip(weights) {
+                    *out = x * w;
+                }
+            }
+            for (column, tile) in self.centred[..=row].iter().zip(&mut tiles) {
+                accumulate(tile, &weighted, column);
+            }
+        }
+    }
+
+    /// The lower triangle from its tiles.
+    pub(crate) fn finish(&self) -> Symmetric {
+        let mut product = Symmetric::zero(self.terms);
+        for row in 0..self.terms {
+            for column in 0..=row {
+                let tile = &self.sums[(row / 2) * (row / 2 + 1) / 2 + column / 2];
+                *product.get_mut(row, column) = tile[2 * (row % 2) + column % 2].iter().sum();
+            }
+        }
+        product
+    }
+}
 
 /// Σ over `rows` of w·(x − c)(x − c)', the lower triangle only. `weights` has one element per row of the range.
 pub(crate) fn weighted_cross_product<C: AsRef<[f64]>>(
@@ -18,48 +85,18 @@ pub(crate) fn weighted_cross_product<C: AsRef<[f64]>>(
     rows: Range<usize>,
     weights: &[f64],
 ) -> Symmetric {
-    let p = columns.len();
-    let pairs = p.div_ceil(2);
-    let mut sums: Vec<Tile> = vec![[[0.0; LANES]; 4]; pairs * (pairs + 1) / 2];
-    // With an odd number of columns the last stays 0.
-    let mut centred = vec![[[0.0; BLOCK]; 2]; pairs];
-    let mut weighted = [[0.0; BLOCK]; 2];
-    let mut begin = rows.start;
-    while begin < rows.end {
-        let end = (begin + BLOCK).min(rows.end);
-        let block_weights = &weights[begin - rows.start..end - rows.start];
-        for ((out, column), centre) in centred
-            .as_flattened_mut()
-            .iter_mut()
-            .zip(columns)
-            .zip(centre)
-        {
-            for (out, x) in out.iter_mut().zip(&column.as_ref()[begin..end]) {
-                *out = x - centre;
-            }
-            // A short last block: the rest counts for nothing.
-            out[end - begin..].fill(0.0);
+    let mut product = CrossProduct::new(columns.len());
+    widest!({
+        for (begin, weights) in rows.clone().step_by(BLOCK).zip(weights.chunks(BLOCK)) {
+            product.add(columns, centre, begin..begin + weights.len(), weights);
         }
-        let mut tiles = sums.iter_mut();
-        for row in 0..pairs {
-            for (weighted, centred) in weighted.iter_mut().zip(&centred[row]) {
-                for ((out, x), w) in weighted.iter_mut().zip(centred).zip(block_weights) {
-                    *out = x * w;
-                }
-                weighted[block_weights.len()..].fill(0.0);
-            }
-            for (column, tile) in centred[..=row].iter().zip(&mut tiles) {
-                accumulate(tile, &weighted, column);
-            }
-        }
-        begin = end;
-    }
-    unfold(p, &sums)
+    });
+    product.finish()
 }
 
 /// Adds the scalar products of two columns with two columns, by lanes, so that the compiler may use vectors.
-#[inline]
-fn accumulate(tile: &mut Tile, a: &[[f64; BLOCK]; 2], b: &[[f64; BLOCK]; 2]) {
+#[inline(always)]
+fn accumulate(tile: &mut Tile, a: &Pair, b: &Pair) {
     let mut sums = *tile;
     let [a0, a1] = a.each_ref().map(|column| column.as_chunks::<LANES>().0);
     let [b0, b1] = b.each_ref().map(|column| column.as_chunks::<LANES>().0);
@@ -72,18 +109,6 @@ fn accumulate(tile: &mut Tile, a: &[[f64; BLOCK]; 2], b: &[[f64; BLOCK]; 2]) {
         }
     }
     *tile = sums;
-}
-
-/// The lower triangle from its tiles.
-fn unfold(p: usize, tiles: &[Tile]) -> Symmetric {
-    let mut product = Symmetric::zero(p);
-    for row in 0..p {
-        for column in 0..=row {
-            let tile = &tiles[(row / 2) * (row / 2 + 1) / 2 + column / 2];
-            *product.get_mut(row, column) = tile[2 * (row % 2) + column % 2].iter().sum();
-        }
-    }
-    product
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! Distribution functions in the tails that the statistics need, and small symmetric matrices.
 
 mod cross_product;
+mod exponential;
 mod symmetric;
+mod widest;
 
 use statrs::distribution::{ChiSquared, ContinuousCDF, Normal};
 
-pub(crate) use self::cross_product::weighted_cross_product;
+pub(crate) use self::cross_product::{BLOCK, CrossProduct, weighted_cross_product};
+pub(crate) use self::exponential::exponential;
 pub(crate) use self::symmetric::{Factor, Symmetric};
+pub(crate) use self::widest::widest;
 use crate::{Error, Result};
 
 /// The upper quantile z of the standard normal for a two-sided interval at `level`.

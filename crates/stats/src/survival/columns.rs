@@ -3,7 +3,13 @@
 use rayon::prelude::*;
 
 use super::cox::Rows;
-use crate::{Error, Result};
+use crate::models::Moment;
+use crate::numeric::widest;
+use crate::{Error, Result, Summary};
+
+/// Rows whose sums are worked out at once.
+const PART: usize = 65_536;
+const LANES: usize = 8;
 
 /// What is known of each column before a fit.
 #[derive(Debug)]
@@ -17,22 +23,24 @@ pub(crate) struct Columns {
 
 impl Columns {
     pub(crate) fn new(rows: &Rows) -> Self {
-        let weights = if rows.weight.is_empty() {
-            count(rows.len())
-        } else {
-            rows.weight.iter().sum()
-        };
-        // Each column is summed in one go, so that the number of threads changes nothing.
+        // In parts whose sums are merged in order, so that the number of threads changes nothing.
         let column = |column: &Vec<f64>| {
-            let rough = sum(column, &rows.weight, |x| x) / weights;
-            // A second pass takes out the rounding of large offsets.
-            let centre = rough + sum(column, &rows.weight, |x| x - rough) / weights;
-            let centre = if centre.is_finite() { centre } else { 0.0 };
-            let extremes = |(low, high): (f64, f64), x: &f64| (low.min(*x), high.max(*x));
-            let nothing = (f64::INFINITY, f64::NEG_INFINITY);
-            let (low, high) = column.iter().fold(nothing, extremes);
-            let spread = sum(column, &rows.weight, |x| (x - centre) * (x - centre)) / weights;
-            (centre, spread, high - low)
+            let parts: Vec<Spread> = (0..column.len().div_ceil(PART))
+                .into_par_iter()
+                .map(|part| {
+                    let rows_of_part = part * PART..((part + 1) * PART).min(column.len());
+                    let weights = rows.weight.get(rows_of_part.clone());
+                    widest!(Spread::of(&column[rows_of_part], weights))
+                })
+                .collect();
+            let spread = parts.into_iter().reduce(Spread::merged).unwrap_or_default();
+            let Spread { moment, low, high } = spread;
+            let centre = if moment.mean.is_finite() {
+                moment.mean
+            } else {
+                0.0
+            };
+            (centre, moment.squares / moment.weight, high - low)
         };
         let columns: Vec<(f64, f64, f64)> = rows.covariates.par_iter().map(column).collect();
         Self {
@@ -61,12 +69,18 @@ impl Columns {
 
     /// R's means: 0 for columns that hold only −1, 0 and 1; without the weights for (start, stop] data.
     pub(crate) fn means(&self, rows: &Rows) -> Vec<f64> {
-        let indicator = |column: &[f64]| column.iter().all(|x| [-1.0, 0.0, 1.0].contains(x));
+        // Without a way out in the middle of a part: the compiler then uses vector instructions.
+        let part = |part: &[f64]| {
+            let known = |so_far: bool, x: &f64| so_far & ((*x == 0.0) | (x.abs() == 1.0));
+            part.iter().fold(true, known)
+        };
+        let indicator =
+            |column: &[f64], range: f64| range <= 2.0 && column.par_chunks(PART).all(part);
         let unweighted = !rows.start.is_empty() && !rows.weight.is_empty();
         let n = count(rows.len());
-        let columns = rows.covariates.iter().zip(&self.centre);
-        let mean = columns.map(|(column, centre)| {
-            if indicator(column) {
+        let columns = rows.covariates.iter().zip(&self.centre).zip(&self.range);
+        let mean = columns.map(|((column, centre), range)| {
+            if indicator(column, *range) {
                 0.0
             } else if unweighted {
                 centre + column.iter().map(|x| x - centre).sum::<f64>() / n
@@ -78,27 +92,43 @@ impl Columns {
     }
 }
 
-/// Σ w·f(x), w being 1 without weights: in lanes, so that additions do not wait for each other.
-fn sum(column: &[f64], weights: &[f64], f: impl Fn(f64) -> f64) -> f64 {
-    const LANES: usize = 8;
-    let mut sums = [0.0; LANES];
-    let (blocks, rest) = column.as_chunks::<LANES>();
-    if weights.is_empty() {
-        for block in blocks {
-            for (sum, x) in sums.iter_mut().zip(block) {
-                *sum += f(*x);
+/// What is known of some rows of a column.
+#[derive(Clone, Copy, Default)]
+struct Spread {
+    moment: Moment,
+    low: f64,
+    high: f64,
+}
+
+impl Spread {
+    #[inline(always)]
+    fn of(column: &[f64], weights: Option<&[f64]>) -> Self {
+        const BLOCK: usize = 1024;
+        let mut moment = Moment::default();
+        let (mut low, mut high) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+        for (at, block) in column.chunks(BLOCK).enumerate() {
+            let weights = weights.map(|weights| &weights[at * BLOCK..at * BLOCK + block.len()]);
+            moment.merge(Moment::of(block, weights));
+            for values in block.chunks(LANES) {
+                for ((low, high), x) in low.iter_mut().zip(&mut high).zip(values) {
+                    *low = if *x < *low { *x } else { *low };
+                    *high = if *x > *high { *x } else { *high };
+                }
             }
         }
-        return sums.iter().sum::<f64>() + rest.iter().map(|x| f(*x)).sum::<f64>();
-    }
-    let (weight_blocks, weights_of_rest) = weights.as_chunks::<LANES>();
-    for (block, weights) in blocks.iter().zip(weight_blocks) {
-        for ((sum, x), w) in sums.iter_mut().zip(block).zip(weights) {
-            *sum += w * f(*x);
+        Self {
+            moment,
+            low: low.into_iter().fold(f64::INFINITY, f64::min),
+            high: high.into_iter().fold(f64::NEG_INFINITY, f64::max),
         }
     }
-    let rest = rest.iter().zip(weights_of_rest);
-    sums.iter().sum::<f64>() + rest.map(|(x, w)| w * f(*x)).sum::<f64>()
+
+    fn merged(mut self, other: Self) -> Self {
+        self.moment.merge(other.moment);
+        self.low = self.low.min(other.low);
+        self.high = self.high.max(other.high);
+        self
+    }
 }
 
 #[expect(

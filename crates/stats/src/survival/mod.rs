@@ -27,4 +27,4 @@ pub use quantile::Quantile;
 pub use risk_table::RiskTable;
 
 pub(crate) use histogram::check_time;
-pub(crate) use risk_table::{TimeFix, distinct_times};
+pub(crate) use risk_table::{TimeFix, distinct_times, is_whole};

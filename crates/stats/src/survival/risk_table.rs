@@ -251,6 +251,13 @@ fn unit(count: u64) -> Weight {
     }
 }
 
+/// Whether a time, at least 0, is a whole number of days: by additions alone, since the oldest machines round by a call.
+#[inline(always)]
+pub(crate) fn is_whole(time: f64) -> bool {
+    const UNITS: f64 = 4_503_599_627_370_496.0;
+    (time + UNITS) - UNITS == time
+}
+
 /// The distinct times in order: whole days are marked off, others sorted.
 pub(crate) fn distinct_times(times: impl Iterator<Item = f64> + Clone) -> Vec<f64> {
     const MARKED_DAYS: u32 = 65_536;
@@ -305,7 +312,7 @@ impl TimeFix {
 
     pub(crate) fn of_times(times: impl Iterator<Item = f64> + Clone) -> Self {
         // Whole days are never near-ties, and are not even looked at twice.
-        if times.clone().all(|time| time.fract() == 0.0 && time < 1e6) {
+        if times.clone().all(|time| is_whole(time) && time < 1e6) {
             return Self::default();
         }
         let mut times: Vec<f64> = times.collect();

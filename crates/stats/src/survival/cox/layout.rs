@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::rows::Rows;
-use crate::survival::{TimeFix, distinct_times};
+use crate::numeric::BLOCK;
+use crate::survival::{TimeFix, distinct_times, is_whole};
 use crate::{Error, Result};
 
 /// The distinct event times by stratum, and for each row the ones at which it is at risk.
@@ -21,7 +22,8 @@ pub(crate) struct Layout {
     /// Their weights.
     pub(crate) death_weight: Vec<f64>,
     /// A row is at risk at the event times `first..last`; if it has the event, it is at `last - 1`.
-    pub(crate) first: Vec<u32>,
+    /// `first` is empty if no row starts late.
+    first: Vec<u32>,
     pub(crate) last: Vec<u32>,
     /// The row's stratum as an index into `strata`; empty if there is one.
     pub(crate) stratum: Vec<u32>,
@@ -59,7 +61,7 @@ impl Layout {
             time: Vec::new(),
             deaths: Vec::new(),
             death_weight: Vec::new(),
-            first: Vec::with_capacity(n),
+            first: Vec::with_capacity(rows.start.len()),
             last: Vec::with_capacity(n),
             stratum: Vec::new(),
             chunk: 0,
@@ -89,20 +91,22 @@ impl Layout {
                     range.start + self.time[range].partition_point(|known| *known <= time)
                 }
             };
-            let start = rows.start.get(row).copied().unwrap_or(f64::NEG_INFINITY);
+            let last = until(rows.time[row]);
+            self.last
+                .push(u32::try_from(last).map_err(|_| Error::TooManyRows)?);
+            let Some(start) = rows.start.get(row).copied() else {
+                continue;
+            };
             let first = if start == f64::NEG_INFINITY {
                 self.ranges[stratum].start
             } else {
                 until(start)
             };
-            let last = until(rows.time[row]);
             if start.is_finite() && fix.fix(start) >= fix.fix(rows.time[row]) {
                 return Err(Error::EmptyInterval);
             }
             self.first
                 .push(u32::try_from(first).map_err(|_| Error::TooManyRows)?);
-            self.last
-                .push(u32::try_from(last).map_err(|_| Error::TooManyRows)?);
         }
         Ok(())
     }
@@ -117,14 +121,24 @@ impl Layout {
         }
     }
 
-    /// Large enough that the sums of a chunk, two for each event time, are small beside its rows: they are made anew in
-    /// every pass, and their pages with them.
+    /// Large enough that the sums of a chunk, two for each event time, are small beside its rows; chunks of one size.
     fn chunk_size(&self, n: usize) -> usize {
-        let by_times = self.time.len().saturating_mul(16);
-        n.div_ceil(MAX_CHUNKS).max(MIN_CHUNK).max(by_times)
+        let least = self.time.len().saturating_mul(32).max(MIN_CHUNK);
+        n.div_ceil((n / least).clamp(1, MAX_CHUNKS))
+            .next_multiple_of(BLOCK)
+    }
+
+    /// The first event time at which the row is at risk.
+    #[inline(always)]
+    pub(crate) fn first(&self, row: usize) -> usize {
+        match self.first.get(row) {
+            Some(first) => *first as usize,
+            None => self.begin(row),
+        }
     }
 
     /// The first event time of the row's stratum.
+    #[inline(always)]
     pub(crate) fn begin(&self, row: usize) -> usize {
         let stratum = self.stratum.get(row).map_or(0, |stratum| *stratum as usize);
         self.ranges[stratum].start
@@ -132,7 +146,7 @@ impl Layout {
 
     /// The rows' ranges, the same for any number of threads.
     pub(crate) fn chunks(&self) -> Vec<Range<usize>> {
-        let n = self.first.len();
+        let n = self.last.len();
         (0..n)
             .step_by(self.chunk.max(1))
             .map(|begin| begin..(begin + self.chunk).min(n))
@@ -148,7 +162,7 @@ struct DayTable {
 
 impl DayTable {
     fn new(rows: &Rows, ranges: &[Range<usize>], times: &[f64]) -> Option<Self> {
-        let whole = |time: &f64| time.fract() == 0.0 && *time < MAX_TABLE_DAYS;
+        let whole = |time: &f64| is_whole(*time) && *time < MAX_TABLE_DAYS;
         let mut longest = 0.0_f64;
         for time in rows
             .time

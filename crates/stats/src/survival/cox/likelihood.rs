@@ -10,13 +10,14 @@
 //! Source: Efron, JASA 1977; Therneau and Grambsch (2000), 3.3.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
 use super::Ties;
 use super::layout::Layout;
 use super::rows::Rows;
-use crate::numeric::{Symmetric, weighted_cross_product};
+use crate::numeric::{BLOCK, CrossProduct, Symmetric, exponential, widest};
 use crate::survival::columns::Columns;
 use crate::survival::newton::{Evaluation, Likelihood};
 
@@ -47,18 +48,27 @@ pub(crate) struct Model<'a> {
     pub(crate) event_sum: Vec<f64>,
     /// Σ w·offset over events.
     event_offset: f64,
+    spare: Spare,
 }
 
-/// Rows turned from columns at once: they stay in the first cache.
-const BLOCK: usize = 64;
+/// Arrays that one evaluation leaves for the next: fresh pages of memory would cost more than what is written to them.
+#[derive(Debug, Default)]
+struct Spare {
+    risk: Mutex<Vec<Vec<f64>>>,
+    cells: Mutex<Vec<Vec<f64>>>,
+}
 
-/// What a chunk of rows adds.
-struct ChunkSums {
-    risk: Vec<f64>,
-    /// 1 and x times r, at each row's last event time and less at its first.
-    at_risk: Vec<f64>,
-    /// The same of the events.
-    events: Vec<f64>,
+fn taken(from: &Mutex<Vec<Vec<f64>>>, length: usize) -> Vec<f64> {
+    let spare = from.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let mut array = spare.unwrap_or_default();
+    array.resize(length, 0.0);
+    array
+}
+
+fn give_back(to: &Mutex<Vec<Vec<f64>>>, array: Vec<f64>) {
+    to.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(array);
 }
 
 impl<'a> Model<'a> {
@@ -87,6 +97,7 @@ impl<'a> Model<'a> {
             columns,
             event_sum,
             event_offset,
+            spare: Spare::default(),
         }
     }
 
@@ -120,97 +131,104 @@ impl<'a> Model<'a> {
         parts.concat()
     }
 
-    /// r of each row, and the sums at each event time.
-    pub(crate) fn sums(&self, beta: &[f64]) -> (Vec<f64>, Sums) {
-        let width = self.terms() + 1;
-        let cells = self.layout.time.len() * width;
-        let chunks: Vec<ChunkSums> = self
-            .layout
-            .chunks()
-            .into_par_iter()
-            .map(|chunk| self.chunk_sums(chunk, beta))
-            .collect();
-        let mut risk = Vec::with_capacity(self.rows.len());
-        let (mut at_risk, mut events) = (vec![0.0; cells], vec![0.0; cells]);
-        for chunk in chunks {
-            risk.extend(chunk.risk);
-            add_assign(&mut at_risk, &chunk.at_risk);
-            add_assign(&mut events, &chunk.events);
-        }
-        for range in &self.layout.ranges {
-            for at in range.clone().rev().skip(1) {
-                let (before, after) = at_risk.split_at_mut((at + 1) * width);
-                add_assign(&mut before[at * width..], &after[..width]);
-            }
-        }
-        (risk, self.ties_at_each_time(&at_risk, &events))
+    /// Numbers in a cell: 1 and the covariates, filled up to whole vectors.
+    fn width(&self) -> usize {
+        (self.terms() + 1).next_multiple_of(4)
     }
 
-    fn chunk_sums(&self, chunk: Range<usize>, beta: &[f64]) -> ChunkSums {
-        let width = self.terms() + 1;
-        let cells = self.layout.time.len() * width;
-        let mut sums = ChunkSums {
-            risk: Vec::with_capacity(chunk.len()),
-            at_risk: vec![0.0; cells],
-            events: vec![0.0; cells],
-        };
-        // Rows of 1 and the centred covariates: columns turned into rows a block at a time, so that what is
-        // added to a cell lies together.
-        let mut block = vec![1.0; BLOCK * width];
-        let mut predictor = [0.0; BLOCK];
-        for begin in chunk.clone().step_by(BLOCK) {
-            let end = (begin + BLOCK).min(chunk.end);
-            let eta = &mut predictor[..end - begin];
-            for (eta, row) in eta.iter_mut().zip(begin..end) {
-                *eta = self.rows.offset_of(row);
+    /// r of each row, and the sums at each event time.
+    pub(crate) fn sums(&self, beta: &[f64]) -> (Vec<f64>, Sums) {
+        let width = self.width();
+        let size = 2 * self.layout.time.len() * width;
+        let mut risk = taken(&self.spare.risk, self.rows.len());
+        let chunks = self.layout.chunks().into_par_iter();
+        let parts: Vec<Vec<f64>> = chunks
+            .zip(risk.par_chunks_mut(self.layout.chunk.max(1)))
+            .map(|(chunk, risk)| {
+                let mut cells = taken(&self.spare.cells, size);
+                cells.fill(0.0);
+                widest!(self.add_rows(chunk, beta, risk, &mut cells));
+                cells
+            })
+            .collect();
+        let mut parts = parts.into_iter();
+        let mut cells = parts.next().unwrap_or_default();
+        for part in parts {
+            add_assign(&mut cells, &part);
+            give_back(&self.spare.cells, part);
+        }
+        // All that are at risk at a time: those who leave then, and those who leave later.
+        let both = 2 * width;
+        for range in &self.layout.ranges {
+            for at in range.clone().rev() {
+                let (before, after) = cells.split_at_mut((at + 1) * both);
+                let (stay, events) = before[at * both..].split_at_mut(width);
+                add_assign(stay, events);
+                if at + 1 < range.end {
+                    add_assign(stay, &after[..width]);
+                }
             }
-            for (term, beta) in beta.iter().enumerate() {
-                let (column, centre) = (
-                    &self.rows.covariates[term][begin..end],
-                    self.columns.centre[term],
-                );
+        }
+        let sums = self.ties_at_each_time(&cells);
+        give_back(&self.spare.cells, cells);
+        (risk, sums)
+    }
+
+    /// Fills in r of each row of a chunk and adds it, times 1 and the covariates, to the cells: two for each event
+    /// time, of rows that leave then without and with the event.
+    #[inline(always)]
+    fn add_rows(&self, chunk: Range<usize>, beta: &[f64], risk: &mut [f64], cells: &mut [f64]) {
+        let width = self.width();
+        // Columns turned into rows a block at a time, so that what is added to a cell lies together.
+        let mut block = vec![0.0; BLOCK * width];
+        for row in block.chunks_exact_mut(width) {
+            row[0] = 1.0;
+        }
+        for (begin, risk) in chunk.step_by(BLOCK).zip(risk.chunks_mut(BLOCK)) {
+            let rows = begin..begin + risk.len();
+            match self.rows.offset.get(rows.clone()) {
+                Some(offset) => risk.copy_from_slice(offset),
+                None => risk.fill(0.0),
+            }
+            for (term, &beta) in beta.iter().enumerate() {
+                let column = &self.rows.covariates[term][rows.clone()];
+                let centre = self.columns.centre[term];
                 for (row, x) in block.chunks_exact_mut(width).zip(column) {
                     row[term + 1] = x - centre;
                 }
-                if *beta != 0.0 {
-                    for (eta, x) in eta.iter_mut().zip(column) {
+                if beta != 0.0 {
+                    for (eta, x) in risk.iter_mut().zip(column) {
                         *eta += beta * (x - centre);
                     }
                 }
             }
-            let rows = (begin..end).zip(&*eta);
-            for ((row, eta), x) in rows.zip(block.chunks_exact(width)) {
-                let r = self.rows.weight_of(row) * eta.exp();
-                sums.risk.push(r);
-                let (first, last) = (
-                    self.layout.first[row] as usize,
-                    self.layout.last[row] as usize,
-                );
+            exponential(risk);
+            if let Some(weights) = self.rows.weight.get(rows.clone()) {
+                for (r, weight) in risk.iter_mut().zip(weights) {
+                    *r *= weight;
+                }
+            }
+            for ((row, r), x) in rows.zip(&*risk).zip(block.chunks_exact(width)) {
+                let (first, last) = (self.layout.first(row), self.layout.last[row] as usize);
                 if first == last {
                     continue;
                 }
-                add_scaled(&mut sums.at_risk[(last - 1) * width..last * width], x, r);
+                let leaves = 2 * (last - 1) + usize::from(self.rows.event[row]);
+                add_scaled(&mut cells[leaves * width..][..width], x, *r);
                 // A row that starts late is taken away again from the event times before its start.
                 if first > self.layout.begin(row) {
-                    add_scaled(&mut sums.at_risk[(first - 1) * width..first * width], x, -r);
-                }
-                if self.rows.event[row] {
-                    add_scaled(&mut sums.events[(last - 1) * width..last * width], x, r);
+                    add_scaled(&mut cells[2 * (first - 1) * width..][..width], x, -r);
                 }
             }
         }
-        sums
     }
 
-    fn ties_at_each_time(&self, at_risk: &[f64], events: &[f64]) -> Sums {
-        let (p, times) = (self.terms(), self.layout.time.len());
-        let width = p + 1;
+    /// From pairs of cells: all at risk at a time, and those with the event.
+    fn ties_at_each_time(&self, cells: &[f64]) -> Sums {
+        let (p, width) = (self.terms(), self.width());
         let mut sums = Sums::default();
-        for at in 0..times {
-            let (s, d) = (
-                &at_risk[at * width..(at + 1) * width],
-                &events[at * width..(at + 1) * width],
-            );
+        for (at, pair) in cells.chunks_exact(2 * width).enumerate() {
+            let (s, d) = pair.split_at(width);
             let count = self.layout.deaths[at];
             let mean_weight = self.layout.death_weight[at] / f64::from(count);
             let [mut h, mut g, mut a, mut b, mut c] = [0.0; 5];
@@ -233,8 +251,8 @@ impl<'a> Model<'a> {
             sums.a.push(a);
             sums.b.push(b);
             sums.c.push(c);
-            sums.s1.extend(&s[1..]);
-            sums.d1.extend(&d[1..]);
+            sums.s1.extend(&s[1..=p]);
+            sums.d1.extend(&d[1..=p]);
         }
         sums
     }
@@ -257,11 +275,9 @@ impl<'a> Model<'a> {
             .chunks()
             .into_par_iter()
             .map(|chunk| {
-                let weights: Vec<f64> = chunk
-                    .clone()
-                    .map(|row| risk[row] * exposure.of(self, row))
-                    .collect();
-                weighted_cross_product(&self.rows.covariates, &self.columns.centre, chunk, &weights)
+                let mut product = CrossProduct::new(p);
+                widest!(self.add_products(chunk, risk, &exposure, &mut product));
+                product.finish()
             })
             .collect();
         let mut information = Symmetric::zero(p);
@@ -290,6 +306,27 @@ impl<'a> Model<'a> {
         information
     }
 
+    /// Adds r·H·xx' of the rows of a chunk.
+    #[inline(always)]
+    fn add_products(
+        &self,
+        chunk: Range<usize>,
+        risk: &[f64],
+        exposure: &Exposure,
+        product: &mut CrossProduct,
+    ) {
+        let mut weights = [0.0; BLOCK];
+        let end = chunk.end;
+        for begin in chunk.step_by(BLOCK) {
+            let rows = begin..(begin + BLOCK).min(end);
+            let weights = &mut weights[..rows.len()];
+            for (weight, row) in weights.iter_mut().zip(rows.clone()) {
+                *weight = risk[row] * exposure.of(self, row);
+            }
+            product.add(&self.rows.covariates, &self.columns.centre, rows, weights);
+        }
+    }
+
     /// Running sums of a step per event time, to be read by row.
     pub(crate) fn exposure(&self, step: &[f64], at_event: &[f64]) -> Exposure {
         // Each stratum starts at 0; the place where one begins belongs to the one before.
@@ -301,9 +338,18 @@ impl<'a> Model<'a> {
                 before[at + 1] = sum;
             }
         }
+        let mut by_exit = Vec::new();
+        if self.layout.stratum.is_empty() && self.rows.start.is_empty() {
+            // With the event at none of the times is for nobody.
+            by_exit.extend([0.0, f64::NAN]);
+            for (at, own) in at_event.iter().enumerate() {
+                by_exit.extend([before[at + 1], before[at] + own]);
+            }
+        }
         Exposure {
             before,
             at_event: at_event.to_vec(),
+            by_exit,
         }
     }
 }
@@ -357,6 +403,7 @@ impl Likelihood for Model<'_> {
             score,
         } = self.first_order(beta);
         let information = self.information(&risk, &sums, None);
+        give_back(&self.spare.risk, risk);
         Evaluation {
             log_likelihood,
             score,
@@ -372,22 +419,20 @@ pub(crate) struct Exposure {
     before: Vec<f64>,
     /// What a row with the event has at its own time instead of the step.
     at_event: Vec<f64>,
+    /// Where all rows are at risk from the beginning: the sum by the place at which a row leaves, without and with the
+    /// event. Else empty.
+    by_exit: Vec<f64>,
 }
 
 impl Exposure {
     /// The sum over the event times at which the row is at risk.
+    #[inline(always)]
     pub(crate) fn of(&self, model: &Model<'_>, row: usize) -> f64 {
-        let (first, last) = (
-            model.layout.first[row] as usize,
-            model.layout.last[row] as usize,
-        );
-        if model.layout.stratum.is_empty() && model.rows.start.is_empty() {
-            return if model.rows.event[row] {
-                self.before[last - 1] + self.at_event[last - 1]
-            } else {
-                self.before[last]
-            };
+        let last = model.layout.last[row] as usize;
+        if !self.by_exit.is_empty() {
+            return self.by_exit[2 * last + usize::from(model.rows.event[row])];
         }
+        let first = model.layout.first(row);
         if first == last {
             return 0.0;
         }
@@ -409,6 +454,7 @@ impl Exposure {
     }
 }
 
+#[inline(always)]
 fn add_scaled(sum: &mut [f64], x: &[f64], factor: f64) {
     for (sum, x) in sum.iter_mut().zip(x) {
         *sum += factor * x;

@@ -78,7 +78,7 @@ impl<'m> ScoreResiduals<'m> {
             }
         };
         for (at, row) in rows.enumerate() {
-            let (first, last) = (layout.first[row] as usize, layout.last[row] as usize);
+            let (first, last) = (layout.first(row), layout.last[row] as usize);
             let (begin, r) = (layout.begin(row), self.risk[row]);
             let event = self.model.rows.event[row] && first < last;
             let (stayed, own, mean) = if event {
