@@ -12,6 +12,7 @@ use ballista_core::execution_plans::DistributedQueryExec;
 use ballista_core::extension::SessionConfigExt;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -19,7 +20,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{
-    Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+    Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, MetricsSet,
 };
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -49,10 +50,56 @@ pub(crate) struct Question {
     pub(crate) codec: Arc<dyn LogicalExtensionCodec>,
     pub(crate) session: String,
     pub(crate) plan: LogicalPlan,
+    /// Whether its stages and tasks may be told: how many there are follows from how rows lie in files.
+    pub(crate) shows_progress: bool,
 }
 
 /// The metric of the bytes that stages took from each other.
 const SHUFFLED: &str = "shuffle_bytes";
+
+/// How far a query has come: how many stages it has and how many of them are done, and how many parts of stages run and
+/// wait. Asked for this often, of queries that take as long.
+const PROGRESS: [&str; 4] = ["stages", "stages_done", "tasks_running", "tasks_waiting"];
+const EVERY: Duration = Duration::from_millis(400);
+
+/// What is told of a query while it runs, and afterwards.
+struct Told {
+    shuffled: Count,
+    progress: [Gauge; 4],
+}
+
+impl Told {
+    fn new(metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+        let metric = || MetricBuilder::new(metrics);
+        Self {
+            shuffled: metric().counter(SHUFFLED, partition),
+            progress: PROGRESS.map(|name| metric().gauge(name, partition)),
+        }
+    }
+
+    /// Follows a query until this is dropped.
+    fn follow(&self, scheduler: Scheduler, name: String) -> SpawnedTask<()> {
+        let progress = self.progress.clone();
+        SpawnedTask::spawn(async move {
+            sleep(EVERY).await;
+            let Ok(channel) = scheduler.channel().await else {
+                return;
+            };
+            while let Some(query) = status::progress(channel.clone(), &name).await {
+                let told = [
+                    query.stages,
+                    query.stages_done,
+                    query.tasks_running,
+                    query.tasks_waiting,
+                ];
+                for (gauge, value) in progress.iter().zip(told) {
+                    gauge.set(value);
+                }
+                sleep(EVERY).await;
+            }
+        })
+    }
+}
 
 type Job = DistributedQueryExec<LogicalPlanNode>;
 
@@ -68,15 +115,11 @@ impl Question {
     }
 
     /// Asks until there is an answer, or a failure that another attempt would not change.
-    async fn ask(
-        self,
-        context: Arc<TaskContext>,
-        shuffled: Count,
-    ) -> Result<SendableRecordBatchStream> {
+    async fn ask(self, context: Arc<TaskContext>, told: Told) -> Result<SendableRecordBatchStream> {
         let schema = Arc::new(self.plan.schema().as_arrow().clone());
         let mut attempt = 1;
         loop {
-            let error = match self.attempt(&context, &schema, &shuffled).await {
+            let error = match self.attempt(&context, &schema, &told).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -94,7 +137,7 @@ impl Question {
         &self,
         context: &Arc<TaskContext>,
         schema: &SchemaRef,
-        shuffled: &Count,
+        told: &Told,
     ) -> Result<SendableRecordBatchStream> {
         let job = self.job();
         let name = name()?;
@@ -103,6 +146,9 @@ impl Question {
         let context = TaskContext::default()
             .with_session_config(named.with_ballista_job_name(&name))
             .with_runtime(context.runtime_env());
+        let followed = self
+            .shows_progress
+            .then(|| told.follow(self.scheduler.clone(), name.clone()));
         let mut waiting = Waiting {
             scheduler: self.scheduler.clone(),
             name: Some(name),
@@ -125,7 +171,8 @@ impl Question {
                     if let Some(job) = job.job_id()
                         && let Some(bytes) = status::shuffled(&self.scheduler, job.as_ref()).await
                     {
-                        shuffled.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+                        told.shuffled
+                            .add(usize::try_from(bytes).unwrap_or(usize::MAX));
                     }
                     return Ok(stream_of(schema, stream::iter(held.into_iter().map(Ok))));
                 }
@@ -133,7 +180,7 @@ impl Question {
         }
         let rest = answer.map(move |batch| {
             // The stream owns it: a reader that leaves early takes the query back.
-            let _ = &waiting;
+            let _ = (&waiting, &followed);
             batch
         });
         let all = stream::iter(held.into_iter().map(Ok)).chain(rest);
@@ -294,8 +341,8 @@ impl ExecutionPlan for PersistentExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let shuffled = MetricBuilder::new(&self.metrics).counter(SHUFFLED, partition);
-        let answer = stream::once(self.question.clone().ask(context, shuffled));
+        let told = Told::new(&self.metrics, partition);
+        let answer = stream::once(self.question.clone().ask(context, told));
         let batches = futures::TryStreamExt::try_flatten(answer);
         Ok(stream_of(&self.schema(), batches))
     }

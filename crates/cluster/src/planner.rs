@@ -108,6 +108,7 @@ impl Planner {
             codec: Arc::clone(&self.codec),
             session: session.session_id().to_owned(),
             plan,
+            shows_progress: !self.here.restricted,
         }))
     }
 

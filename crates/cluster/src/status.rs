@@ -15,6 +15,7 @@ use ballista_core::serde::protobuf::{JobStatus, PartitionStats, job_status};
 use ballista_scheduler::cluster::{ClusterState, JobState};
 use ballista_scheduler::state::SchedulerState;
 use ballista_scheduler::state::execution_stage::ExecutionStage;
+use ballista_scheduler::state::task_manager::JobOverview;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use futures::{Stream, StreamExt, stream};
 use serde::de::DeserializeOwned;
@@ -42,6 +43,8 @@ pub(crate) async fn vcores(scheduler: &Scheduler) -> Option<usize> {
 const SHUFFLED: &str = "columna.shuffled";
 /// The query with the name that is the body, as long as it waits or runs.
 const NAMED: &str = "columna.named";
+/// How far the query with the name that is the body has come, as long as it waits or runs: [`QueryStatus`].
+const PROGRESS: &str = "columna.progress";
 /// What an executor says of itself once a second, and is answered with the queries that are over: [`Working`].
 const WORKING: &str = "columna.working";
 
@@ -122,6 +125,13 @@ pub(crate) async fn shuffled(scheduler: &Scheduler, query: &str) -> Option<u64> 
 /// The query that a client gave this name, as long as it waits or runs.
 pub(crate) async fn named(scheduler: &Scheduler, name: &str) -> Option<String> {
     ask(scheduler, NAMED, name).await.ok().flatten().flatten()
+}
+
+/// How far the query that a client gave this name has come, as long as it waits or runs.
+pub(crate) async fn progress(channel: Channel, name: &str) -> Option<QueryStatus> {
+    ask_over::<Option<QueryStatus>>(channel, PROGRESS, name)
+        .await
+        .flatten()
 }
 
 async fn ask<T: DeserializeOwned>(
@@ -205,12 +215,39 @@ impl StatusService {
         Ok(Some(bytes.sum()))
     }
 
-    async fn named(&self, name: &str) -> ballista_core::error::Result<Option<String>> {
-        let jobs = self.state.task_manager.get_all_jobs().await?;
-        let job = jobs
-            .into_iter()
-            .find(|job| job.job_name == name && at_work(&job.status).is_some());
-        Ok(job.map(|job| job.job_id.to_string()))
+    async fn named(&self, name: &str) -> ballista_core::error::Result<Option<QueryStatus>> {
+        for job in self.state.task_manager.get_all_jobs().await? {
+            if job.job_name == name {
+                return Ok(self.query(&job).await);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A query that waits or runs; none once it has ended.
+    async fn query(&self, job: &JobOverview) -> Option<QueryStatus> {
+        let state = at_work(&job.status)?;
+        let cache = self.state.task_manager.get_running_job_cache();
+        let (running, waiting) = match cache.get(&job.job_id) {
+            Some(info) => {
+                let graph = info.execution_graph.read().await;
+                (graph.running_tasks().len(), graph.available_tasks())
+            }
+            None => (0, 0),
+        };
+        let began = Duration::from_millis(job.start_time);
+        Some(QueryStatus {
+            id: job.job_id.to_string(),
+            state: state.to_owned(),
+            seconds: match job.start_time {
+                0 => 0,
+                _ => since_epoch().saturating_sub(began).as_secs(),
+            },
+            stages: job.num_stages,
+            stages_done: job.completed_stages,
+            tasks_running: running,
+            tasks_waiting: waiting,
+        })
     }
 
     async fn status(&self) -> ballista_core::error::Result<ClusterStatus> {
@@ -228,30 +265,7 @@ impl StatusService {
         executors.sort_by(|left, right| left.address.cmp(&right.address));
         let mut queries = Vec::new();
         for job in self.state.task_manager.get_all_jobs().await? {
-            let Some(state) = at_work(&job.status) else {
-                continue;
-            };
-            let cache = self.state.task_manager.get_running_job_cache();
-            let (running, waiting) = match cache.get(&job.job_id) {
-                Some(info) => {
-                    let graph = info.execution_graph.read().await;
-                    (graph.running_tasks().len(), graph.available_tasks())
-                }
-                None => (0, 0),
-            };
-            let began = Duration::from_millis(job.start_time);
-            queries.push(QueryStatus {
-                id: job.job_id.to_string(),
-                state: state.to_owned(),
-                seconds: match job.start_time {
-                    0 => 0,
-                    _ => now.saturating_sub(began).as_secs(),
-                },
-                stages: job.num_stages,
-                stages_done: job.completed_stages,
-                tasks_running: running,
-                tasks_waiting: waiting,
-            });
+            queries.extend(self.query(&job).await);
         }
         queries.sort_by_key(|query| std::cmp::Reverse(query.seconds));
         Ok(ClusterStatus { executors, queries })
@@ -309,6 +323,11 @@ impl FlightService for StatusService {
                 serde_json::to_vec(&bytes)
             }
             NAMED => {
+                let name = String::from_utf8_lossy(&action.body);
+                let query = self.named(&name).await.map_err(|error| failed(&error))?;
+                serde_json::to_vec(&query.map(|query| query.id))
+            }
+            PROGRESS => {
                 let name = String::from_utf8_lossy(&action.body);
                 let query = self.named(&name).await.map_err(|error| failed(&error))?;
                 serde_json::to_vec(&query)

@@ -51,6 +51,16 @@ impl Spinner {
             if read.rows > 0 {
                 parts.push(format!("{} rows read", human_count(read.rows)));
             }
+            if read.stages > 0 {
+                parts.push(format!(
+                    "{} of {} stages done",
+                    read.stages_done, read.stages
+                ));
+                parts.push(format!(
+                    "{} tasks at work, {} waiting",
+                    read.tasks_running, read.tasks_waiting
+                ));
+            }
             if read.bytes > 0 {
                 parts.push(format!("{} read", human_bytes(read.bytes)));
             }
@@ -92,6 +102,11 @@ impl Drop for Spinner {
 struct Read {
     rows: u64,
     bytes: u64,
+    /// On a cluster.
+    stages: u64,
+    stages_done: u64,
+    tasks_running: u64,
+    tasks_waiting: u64,
 }
 
 fn leaves(plan: &Arc<dyn ExecutionPlan>) -> Read {
@@ -105,13 +120,14 @@ fn leaves(plan: &Arc<dyn ExecutionPlan>) -> Read {
                 .and_then(|value| u64::try_from(value).ok())
                 .unwrap_or(0)
         };
+        let named = |name: &str| count(metrics.sum_by_name(name).map(|value| value.as_usize()));
         return Read {
             rows: count(metrics.output_rows()),
-            bytes: count(
-                metrics
-                    .sum_by_name("bytes_scanned")
-                    .map(|value| value.as_usize()),
-            ),
+            bytes: named("bytes_scanned"),
+            stages: named("stages"),
+            stages_done: named("stages_done"),
+            tasks_running: named("tasks_running"),
+            tasks_waiting: named("tasks_waiting"),
         };
     }
     children
@@ -120,5 +136,9 @@ fn leaves(plan: &Arc<dyn ExecutionPlan>) -> Read {
         .fold(Read::default(), |sum, read| Read {
             rows: sum.rows + read.rows,
             bytes: sum.bytes + read.bytes,
+            stages: sum.stages + read.stages,
+            stages_done: sum.stages_done + read.stages_done,
+            tasks_running: sum.tasks_running + read.tasks_running,
+            tasks_waiting: sum.tasks_waiting + read.tasks_waiting,
         })
 }

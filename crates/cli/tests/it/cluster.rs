@@ -318,6 +318,35 @@ fn a_folder_that_cannot_be_written_is_said_at_once() {
     columna(&role).fails(1, "for shuffle files");
 }
 
+/// A limit on the size of files stands for a disk that has no room for them.
+#[test]
+#[cfg(unix)]
+fn a_query_without_room_for_its_files_ends_and_leaves_none() {
+    let folder = folder();
+    let (_scheduler, address) = scheduler();
+    let work = folder.path().join("work");
+    let mut executor = std::process::Command::new("sh");
+    executor
+        .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh"])
+        .arg(command().get_program())
+        .args(["cluster", "executor", "--store", &store(), "--vcores", "2"])
+        .args(["--scheduler", &address, "--work-dir", &text(&work)])
+        .arg("--until-stdin-closes")
+        .env(TOKEN.0, TOKEN.1)
+        .stdin(Stdio::piped());
+    let mut executor = Role(executor.spawn().expect("an executor starts"));
+    let began = Instant::now();
+    let large = "SELECT * FROM measurement";
+    ask(&address, large).fails(1, "File too large");
+    assert!(began.elapsed() < Duration::from_secs(60));
+    // Others are answered, and what was written of the one that failed is gone.
+    let small = "SELECT gender_concept_id, count(*) AS n FROM person GROUP BY 1 ORDER BY 1";
+    assert!(ask(&address, small).ok().contains("8532"));
+    drop(executor.0.stdin.take());
+    executor.0.wait().expect("it ends");
+    assert_eq!(files(&work), Vec::<std::path::PathBuf>::new());
+}
+
 /// Rows come from the cluster, and files and tables of the session are written by the client.
 #[test]
 fn what_is_done_with_rows_is_done_by_the_client() {
