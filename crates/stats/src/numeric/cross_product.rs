@@ -6,7 +6,7 @@ use super::Symmetric;
 use super::widest::widest;
 
 /// Rows worked on at once: their columns stay in the first cache.
-pub(crate) const BLOCK: usize = 128;
+pub(crate) const BLOCK: usize = 256;
 const LANES: usize = 8;
 
 /// The sums of two columns by two columns, which share their loads.
@@ -33,23 +33,18 @@ impl CrossProduct {
         }
     }
 
-    /// Adds the rows, at most [`BLOCK`] of them, with one weight each. To be called inside [`widest`].
+    /// The columns of a block of rows, to be filled in, less their centres, before [`Self::add`].
     #[inline(always)]
-    pub(crate) fn add<C: AsRef<[f64]>>(
-        &mut self,
-        columns: &[C],
-        centre: &[f64],
-        rows: Range<usize>,
-        weights: &[f64],
-    ) {
-        let length = rows.len().min(BLOCK);
-        let centred = self.centred.as_flattened_mut().iter_mut();
-        for ((out, column), centre) in centred.zip(columns).zip(centre) {
-            for (out, x) in out.iter_mut().zip(&column.as_ref()[rows.clone()]) {
-                *out = x - centre;
-            }
+    pub(crate) fn block(&mut self) -> &mut [[f64; BLOCK]] {
+        self.centred.as_flattened_mut()
+    }
+
+    /// Adds as many rows of the block as there are weights. To be called inside [`widest`].
+    #[inline(always)]
+    pub(crate) fn add(&mut self, weights: &[f64]) {
+        for column in self.block() {
             // A short last block: the rest counts for nothing.
-            out[length..].fill(0.0);
+            column[weights.len().min(BLOCK)..].fill(0.0);
         }
         let mut weighted = [[0.0; BLOCK]; 2];
         let mut tiles = self.sums.iter_mut();
@@ -88,7 +83,13 @@ pub(crate) fn weighted_cross_product<C: AsRef<[f64]>>(
     let mut product = CrossProduct::new(columns.len());
     widest!({
         for (begin, weights) in rows.clone().step_by(BLOCK).zip(weights.chunks(BLOCK)) {
-            product.add(columns, centre, begin..begin + weights.len(), weights);
+            let rows = begin..begin + weights.len();
+            for ((out, column), centre) in product.block().iter_mut().zip(columns).zip(centre) {
+                for (out, x) in out.iter_mut().zip(&column.as_ref()[rows.clone()]) {
+                    *out = x - centre;
+                }
+            }
+            product.add(weights);
         }
     });
     product.finish()

@@ -179,6 +179,7 @@ impl<'a> Model<'a> {
     #[inline(always)]
     fn add_rows(&self, chunk: Range<usize>, beta: &[f64], risk: &mut [f64], cells: &mut [f64]) {
         let width = self.width();
+        let mut column = [0.0; BLOCK];
         // Columns turned into rows a block at a time, so that what is added to a cell lies together.
         let mut block = vec![0.0; BLOCK * width];
         for row in block.chunks_exact_mut(width) {
@@ -191,15 +192,13 @@ impl<'a> Model<'a> {
                 None => risk.fill(0.0),
             }
             for (term, &beta) in beta.iter().enumerate() {
-                let column = &self.rows.covariates[term][rows.clone()];
-                let centre = self.columns.centre[term];
-                for (row, x) in block.chunks_exact_mut(width).zip(column) {
-                    row[term + 1] = x - centre;
+                let column = &mut column[..risk.len()];
+                self.columns.centred(self.rows, term, rows.clone(), column);
+                for (row, x) in block.chunks_exact_mut(width).zip(&*column) {
+                    row[term + 1] = *x;
                 }
-                if beta != 0.0 {
-                    for (eta, x) in risk.iter_mut().zip(column) {
-                        *eta += beta * (x - centre);
-                    }
+                for (eta, x) in risk.iter_mut().zip(&*column) {
+                    *eta += beta * x;
                 }
             }
             exponential(risk);
@@ -323,7 +322,11 @@ impl<'a> Model<'a> {
             for (weight, row) in weights.iter_mut().zip(rows.clone()) {
                 *weight = risk[row] * exposure.of(self, row);
             }
-            product.add(&self.rows.covariates, &self.columns.centre, rows, weights);
+            let columns = product.block().iter_mut().take(self.terms());
+            for (term, column) in columns.enumerate() {
+                self.columns.centred(self.rows, term, rows.clone(), column);
+            }
+            product.add(weights);
         }
     }
 
