@@ -4,7 +4,8 @@
     python3 benches/statistics_compare.py --columna target/release/columna --kernel target/release/examples/outcome_speed
 
 generates 1,000,000 patients (integer days up to 3,650, 12.6 % events, two arms, 11 terms), asks everybody for the same
-results, compares the numbers, and prints a table. --patients N grows it; --only TASK,… and --peers NAME,… restrict it;
+results, compares the numbers, and prints a table. --patients N grows it, --growth N,N,… asks Columna alone, over resident
+columns, for each of these numbers of patients (a run each: the columns of 50,000,000 take 1.5 GB of disk and 7 GB of memory); --only TASK,… and --peers NAME,… restrict it;
 --kernel comes from `cargo build --release -p columna-stats --example outcome_speed`. Needs numpy and pyarrow, and of the
 peers what there is: a missing one is named. Exit code 1 if a result differs.
 """
@@ -28,7 +29,7 @@ TASKS = {
 
 
 def generate(patients, folder, parquet):
-    """Raw columns for the kernel, R and the peers, and one Parquet file for SQL."""
+    """Raw columns for the kernel, R and the peers, and, unless `parquet` is None, one Parquet file for SQL."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -67,7 +68,7 @@ def generate(patients, folder, parquet):
     for name in names:
         files[name] = open(os.path.join(folder, name), "wb")
     events = 0
-    with pq.ParquetWriter(parquet, schema, compression="zstd") as out:
+    with pq.ParquetWriter(parquet or os.devnull, schema, compression="zstd") as out:
         left = patients
         while left:
             n = min(left, 1_000_000)
@@ -80,7 +81,8 @@ def generate(patients, folder, parquet):
             for i in range(TERMS):
                 np.ascontiguousarray(x[:, i]).tofile(files[f"x{i + 1}.i16"])
             columns = [days.astype("int32"), event.astype("int8"), y.astype("int8")] + [x[:, i] for i in range(TERMS)]
-            out.write_table(pa.table([pa.array(c) for c in columns], schema=schema), row_group_size=122_880)
+            if parquet:
+                out.write_table(pa.table([pa.array(c) for c in columns], schema=schema), row_group_size=122_880)
             left -= n
     for file in files.values():
         file.close()
@@ -102,8 +104,8 @@ def measured(command, **options):
     return out, time.time() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024
 
 
-def kernel(args, folder, task):
-    out, *_ = measured([args.kernel, folder, task, str(args.runs)])
+def kernel(args, folder, task, runs=None):
+    out, *_ = measured([args.kernel, folder, task, str(runs or args.runs)])
     found = json.loads(out)
     return min(found["seconds"]), min(found["processor"]), found["value"], found["peak_mb"]
 
@@ -257,15 +259,20 @@ def peer(args, name, folder, parquet, task):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--columna", required=True)
+    parser.add_argument("--columna", help="needed unless --growth is given")
     parser.add_argument("--kernel", required=True)
     parser.add_argument("--patients", type=int, default=1_000_000)
+    parser.add_argument("--growth", help="numbers of patients: how Columna's work over resident columns grows")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--peer-runs", type=int, default=1)
     parser.add_argument("--only", default=",".join(TASKS))
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--dir", help="keep the generated columns here, and use them again")
     args = parser.parse_args()
+    if args.growth:
+        return growth(args)
+    if not args.columna:
+        parser.error("--columna is missing")
     folder = args.dir or tempfile.mkdtemp(prefix="columna-statistics-")
     parquet = os.path.join(folder, "patients.parquet")
     try:
@@ -277,6 +284,22 @@ def main():
         if not args.dir:
             shutil.rmtree(folder)
     sys.exit(1 if wrong else 0)
+
+
+def growth(args):
+    """One run of each task for each number of patients: what it costs, against the first number, and what it holds."""
+    print("| work | patients | s | processor s | times | peak MB |\n|---|---|---|---|---|---|")
+    first = {}
+    for patients in map(int, args.growth.split(",")):
+        folder = tempfile.mkdtemp(prefix="columna-statistics-", dir=args.dir)
+        try:
+            generate(patients, folder, None)
+            for task in args.only.split(","):
+                wall, busy, _, peak = kernel(args, folder, task, 1)
+                first.setdefault(task, busy)
+                print(f"| {TASKS[task]} | {patients:,} | {wall:.3f} | {busy:.3f} | {busy / first[task]:.1f} | {peak:,} |", flush=True)
+        finally:
+            shutil.rmtree(folder)
 
 
 def compare(args, folder, parquet):
