@@ -295,7 +295,11 @@ def growth(args):
         try:
             generate(patients, folder, None)
             for task in args.only.split(","):
-                wall, busy, _, peak = kernel(args, folder, task, 1)
+                try:
+                    wall, busy, _, peak = kernel(args, folder, task, 1)
+                except RuntimeError as error:
+                    print(f"{task} of {patients:,} patients: {error}", file=sys.stderr)
+                    continue
                 first.setdefault(task, busy)
                 print(f"| {TASKS[task]} | {patients:,} | {wall:.3f} | {busy:.3f} | {busy / first[task]:.1f} | {peak:,} |", flush=True)
         finally:
