@@ -54,6 +54,16 @@ pub(crate) struct NewFile {
     pub(crate) file: File,
 }
 
+#[cfg(target_os = "linux")]
+fn local_files() -> Arc<dyn ObjectStore> {
+    Arc::new(crate::local_files::LocalFiles::new())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn local_files() -> Arc<dyn ObjectStore> {
+    Arc::new(object_store::local::LocalFileSystem::new())
+}
+
 impl Backend {
     pub(crate) fn local(folder: &FsPath) -> Result<Self> {
         let folder = folder.canonicalize().map_err(|e| Error::io(folder, e))?;
@@ -62,7 +72,7 @@ impl Backend {
             reason: format!("not a path that can be used: {e}"),
         })?;
         Ok(Self {
-            object_store: Arc::new(object_store::local::LocalFileSystem::new()),
+            object_store: local_files(),
             prefix,
             url: folder.display().to_string(),
             local: Some(Arc::new(folder)),

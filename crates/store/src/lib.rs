@@ -25,6 +25,8 @@ mod error;
 mod file_id;
 mod layout;
 mod leaving;
+#[cfg(target_os = "linux")]
+mod local_files;
 mod manifest;
 mod merge;
 mod operation;
