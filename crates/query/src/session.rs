@@ -124,6 +124,7 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
     for function in scalar::functions(vocabulary) {
         ctx.register_udf(Arc::unwrap_or_clone(function));
     }
+    ctx.register_udf(Arc::unwrap_or_clone(scalar::date_part()));
     for function in aggregate::functions() {
         ctx.register_udaf(Arc::unwrap_or_clone(function));
     }

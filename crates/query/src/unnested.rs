@@ -16,6 +16,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use crate::add_days::AddDays;
 use crate::exists::SubqueriesOfColumns;
+use crate::functions::scalar::QuickDateParts;
 use crate::is_true::IsTrue;
 use crate::lookups_first::LookupsFirst;
 use crate::percentiles::Percentiles;
@@ -61,6 +62,7 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
     before(&mut rules, "optimize_projections", Arc::new(LookupsFirst));
     // When every other rule has taken out what it can.
     rules.push(Arc::new(Widest));
+    rules.push(Arc::new(QuickDateParts));
     rules
 }
 

@@ -3,6 +3,7 @@
 mod age_at;
 mod age_band;
 mod concept_set;
+mod date_part;
 mod dates;
 mod days_between;
 mod e_value;
@@ -10,6 +11,7 @@ mod is_descendant;
 mod person_time;
 
 pub(crate) use concept_set::look_up as concepts_of;
+pub(crate) use date_part::{QuickDateParts, date_part};
 
 use std::sync::Arc;
 
