@@ -1,7 +1,7 @@
 //! An executor: asks the scheduler for work, runs it, and serves what came out to others.
 
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,22 +10,44 @@ use ballista_core::config::TaskSchedulingPolicy;
 use ballista_core::error::BallistaError;
 use ballista_core::extension::SessionConfigExt;
 use ballista_core::registry::BallistaFunctionRegistry;
-use ballista_core::utils::create_grpc_server;
-use ballista_executor::ArrowFlightServerProvider;
+use ballista_core::serde::protobuf::ExecutorStoppedParams;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use ballista_core::serde::{BallistaCodec, BallistaLogicalExtensionCodec};
+use ballista_core::utils::{GrpcServerConfig, create_grpc_server};
+use ballista_core::{ConfigProducer, RuntimeProducer};
 use ballista_executor::execution_engine::DefaultExecutionEngine;
-use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
+use ballista_executor::execution_loop::poll_loop;
+use ballista_executor::executor::{Executor, TasksDrainedFuture};
+use ballista_executor::executor_process::{ExecutorProcessConfig, structure_executor_metadata};
 use ballista_executor::flight_service::BallistaFlightService;
+use ballista_executor::health::ExecutorHealth;
+use ballista_executor::metrics::LoggingMetricsCollector;
+use ballista_executor::runtime_cache::{DefaultSessionRuntimeCache, MemoryPoolPolicy};
+use ballista_executor::terminate::sig_term;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::execution::SessionState;
+use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
+use sysinfo::System;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinError;
+use tokio::time::timeout;
 use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::transport::server::TcpIncoming;
 
 use crate::codec::PlanCodec;
 use crate::connections::Connections;
 use crate::parts::{Parts, WatchedEngine};
 use crate::scheduler::{MESSAGE_BYTES, tls_failed};
 use crate::session::Scheduler;
+use crate::trust::PATIENCE;
 use crate::{Error, Result, Stores, Trust};
 
+/// Sessions whose footers of files are remembered.
+const SESSIONS: usize = 16;
 /// How long an executor waits for its scheduler when it starts: as long as somebody needs to start that one.
 const CONNECT: Duration = Duration::from_secs(600);
 /// After this it is said that it waits.
@@ -97,59 +119,150 @@ pub async fn run_executor(
         None => towards(&scheduler)?,
     };
     options.trust.may_serve(bind)?;
-    let port = free_port(bind)?;
-    let host = bind.ip().to_string();
-    let state = columna_query::worker_state(SessionConfig::new(), Arc::new(RuntimeEnv::default()));
-    let endpoint = options.trust.endpoint();
-    let produced = Arc::clone(&endpoint);
-    let (stores, spill) = (options.stores.clone(), folder.path().to_path_buf());
+    let listen = |source| Error::Listen {
+        address: bind,
+        source,
+    };
+    let listener = TcpListener::bind(bind).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
     let parts = Arc::new(Parts::default());
-    let engine = WatchedEngine {
-        inner: DefaultExecutionEngine::with_client_pool(Arc::new(Connections::default())),
-        parts: Arc::clone(&parts),
-    };
-    let there = scheduler.clone();
-    let config = ExecutorProcessConfig {
-        override_execution_engine: Some(Arc::new(engine)),
-        bind_host: host.clone(),
-        external_host: Some(host),
-        port,
-        scheduler_host: scheduler.host,
-        scheduler_port: scheduler.port,
-        vcores: options.vcores,
-        // The scheduler never calls an executor: only what it is asked for leaves it.
-        task_scheduling_policy: TaskSchedulingPolicy::PullStaged,
-        work_dir: Some(folder.path().display().to_string()),
-        grpc_max_decoding_message_size: MESSAGE_BYTES,
-        grpc_max_encoding_message_size: MESSAGE_BYTES,
-        memory_pool_size: options.memory_limit.map(|bytes| bytes as u64),
-        override_physical_codec: Some(Arc::new(PlanCodec::new(
-            &options.stores,
-            Arc::new(state.clone()),
-        ))),
-        override_function_registry: Some(Arc::new(BallistaFunctionRegistry::from(&state))),
-        override_runtime_producer: Some(Arc::new(move |_| {
-            let runtime = RuntimeEnvBuilder::new()
-                .with_temp_file_path(&spill)
-                .build()?;
-            stores.register(&runtime)?;
-            Ok(Arc::new(runtime))
-        })),
-        override_config_producer: Some(Arc::new(move || {
-            SessionConfig::new_with_ballista()
-                .with_ballista_override_create_grpc_client_endpoint(Arc::clone(&produced))
-        })),
-        override_arrow_flight_service: Some(flight(options.trust)),
-        override_create_grpc_client_endpoint: Some(endpoint),
-        ..ExecutorProcessConfig::default()
-    };
-    tell(ExecutorEvent::Works(SocketAddr::new(bind.ip(), port)));
-    let id = config.executor_id.clone();
+    let executor = Arc::new(executor(&options, address, folder.path(), &parts));
+    let id = executor.metadata.id.clone();
+    let client = SchedulerGrpcClient::new(scheduler.channel().await?)
+        .max_encoding_message_size(MESSAGE_BYTES as usize)
+        .max_decoding_message_size(MESSAGE_BYTES as usize);
+    let news = Arc::new(Notify::new());
+    // Both end when they are dropped.
+    let mut works = SpawnedTask::spawn(poll_loop(
+        client.clone(),
+        Arc::clone(&executor),
+        codec(&options.stores),
+        Some(Arc::clone(&news)),
+        None,
+        ExecutorHealth::new(),
+    ));
+    let mut serves = SpawnedTask::spawn(serve(
+        options.trust,
+        listener,
+        folder.path().display().to_string(),
+    ));
+    tell(ExecutorEvent::Works(address));
     tokio::select! {
-        ended = start_executor_process(Arc::new(config)) => Ok(ended?),
-        () = parts.report(there, id) => Ok(()),
+        ended = &mut works => Ok(ended.map_err(|error| broke_down(&error))??),
+        ended = &mut serves => Ok(ended.map_err(|error| broke_down(&error))??),
+        () = parts.report(scheduler, id.clone()) => Ok(()),
+        () = parts.ask_soon(&news) => Ok(()),
+        () = told_to_stop() => {
+            leave(client, id).await;
+            TasksDrainedFuture(executor).await;
+            Ok(())
+        }
         () = stop => Ok(()),
     }
+}
+
+/// Ballista's executor: what runs parts of queries.
+fn executor(
+    options: &ExecutorOptions,
+    address: SocketAddr,
+    folder: &Path,
+    parts: &Arc<Parts>,
+) -> Executor {
+    let endpoint = options.trust.endpoint();
+    let config: ConfigProducer = Arc::new(move || {
+        SessionConfig::new_with_ballista()
+            .with_ballista_override_create_grpc_client_endpoint(Arc::clone(&endpoint))
+    });
+    let (stores, spill) = (options.stores.clone(), folder.to_path_buf());
+    let runtime: RuntimeProducer = Arc::new(move |_| {
+        let runtime = RuntimeEnvBuilder::new()
+            .with_temp_file_path(&spill)
+            .build()?;
+        stores.register(&runtime)?;
+        Ok(Arc::new(runtime))
+    });
+    let engine = WatchedEngine {
+        inner: DefaultExecutionEngine::with_client_pool(Arc::new(Connections::default())),
+        parts: Arc::clone(parts),
+    };
+    let named = Arc::new(ExecutorProcessConfig {
+        external_host: Some(address.ip().to_string()),
+        port: address.port(),
+        // The scheduler never calls an executor: only what it is asked for leaves it.
+        task_scheduling_policy: TaskSchedulingPolicy::PullStaged,
+        ..ExecutorProcessConfig::default()
+    });
+    let registration =
+        structure_executor_metadata(&named, u32::try_from(options.vcores).unwrap_or(u32::MAX));
+    let runtimes = DefaultSessionRuntimeCache::new(
+        Arc::clone(&runtime),
+        memory_of_parts(options.memory_limit, options.vcores),
+        SESSIONS,
+    );
+    Executor::new(
+        registration,
+        &folder.display().to_string(),
+        runtime,
+        config,
+        Arc::new(BallistaFunctionRegistry::from(&functions())),
+        Arc::new(LoggingMetricsCollector::default()),
+        options.vcores,
+        Arc::new(engine),
+    )
+    .with_session_runtime_cache(Some(Arc::new(runtimes)))
+}
+
+fn functions() -> SessionState {
+    columna_query::worker_state(SessionConfig::new(), Arc::new(RuntimeEnv::default()))
+}
+
+fn codec(stores: &Stores) -> BallistaCodec {
+    BallistaCodec::new(
+        Arc::new(BallistaLogicalExtensionCodec::default()),
+        Arc::new(PlanCodec::new(stores, Arc::new(functions()))),
+    )
+}
+
+/// A share of the memory for each part that runs at once.
+fn memory_of_parts(limit: Option<usize>, vcores: usize) -> MemoryPoolPolicy {
+    let share = limit.or_else(most_of_the_memory).unwrap_or(usize::MAX) / vcores.max(1);
+    Arc::new(move |runtime: Arc<RuntimeEnv>, _: &SessionConfig, vcores| {
+        let size = share.saturating_mul(usize::try_from(vcores.max(1)).unwrap_or(1));
+        RuntimeEnvBuilder::from_runtime_env(&runtime)
+            .with_memory_pool(Arc::new(FairSpillPool::new(size)))
+            .build_arc()
+    })
+}
+
+/// Seven tenths of what this machine, or the container that it is, has.
+fn most_of_the_memory() -> Option<usize> {
+    let mut system = System::new();
+    system.refresh_memory();
+    let machine = system.total_memory();
+    let container = system.cgroup_limits().map(|limits| limits.total_memory);
+    let bytes = container.map_or(machine, |container| container.min(machine)) / 10 * 7;
+    usize::try_from(bytes).ok().filter(|bytes| *bytes > 0)
+}
+
+/// Ctrl-C, or a request to end.
+async fn told_to_stop() {
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = sig_term() => {}
+    }
+}
+
+/// Tells the scheduler not to count on this executor any more. It finds out by itself where this fails.
+async fn leave(mut scheduler: SchedulerGrpcClient<Channel>, executor_id: String) {
+    let leaving = ExecutorStoppedParams {
+        executor_id,
+        reason: "told to stop".to_owned(),
+    };
+    let _ = timeout(PATIENCE, scheduler.executor_stopped(leaving)).await;
+}
+
+fn broke_down(error: &JoinError) -> BallistaError {
+    BallistaError::General(format!("a part of the executor broke down: {error}"))
 }
 
 /// A folder inside the given one that only this user can read, removed at the end.
@@ -180,35 +293,26 @@ fn towards(scheduler: &Scheduler) -> Result<SocketAddr> {
         })
 }
 
-/// The port, or one that is free now: Ballista wants to know it before it binds.
-fn free_port(address: SocketAddr) -> Result<u16> {
-    std::net::TcpListener::bind(address)
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|source| Error::Listen { address, source })
-}
-
 /// Serves shuffle files and results to those who carry the token.
-fn flight(trust: Trust) -> Arc<ArrowFlightServerProvider> {
-    Arc::new(move |work_dir, address, mut shutdown, config| {
-        let trust = trust.clone();
-        tokio::spawn(async move {
-            let service = FlightServiceServer::new(BallistaFlightService::new(work_dir))
-                .max_decoding_message_size(MESSAGE_BYTES as usize)
-                .max_encoding_message_size(MESSAGE_BYTES as usize);
-            let mut server = create_grpc_server(&config);
-            if let Some(tls) = trust.server() {
-                server = server
-                    .tls_config(tls)
-                    .map_err(|error| BallistaError::General(tls_failed(&error).to_string()))?;
-            }
-            server
-                .add_service(InterceptedService::new(service, move |request| {
-                    trust.check(request)
-                }))
-                .serve_with_shutdown(address, shutdown.recv())
-                .await
-                .map_err(BallistaError::TonicError)
-        })
-    })
+async fn serve(
+    trust: Trust,
+    listener: TcpListener,
+    folder: String,
+) -> std::result::Result<(), BallistaError> {
+    let service = FlightServiceServer::new(BallistaFlightService::new(folder))
+        .max_decoding_message_size(MESSAGE_BYTES as usize)
+        .max_encoding_message_size(MESSAGE_BYTES as usize);
+    let mut server = create_grpc_server(&GrpcServerConfig::default());
+    if let Some(tls) = trust.server() {
+        server = server
+            .tls_config(tls)
+            .map_err(|error| BallistaError::General(tls_failed(&error).to_string()))?;
+    }
+    server
+        .add_service(InterceptedService::new(service, move |request| {
+            trust.check(request)
+        }))
+        .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
+        .await
+        .map_err(BallistaError::TonicError)
 }

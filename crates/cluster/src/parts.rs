@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ballista_core::JobId;
@@ -30,6 +30,12 @@ use crate::status::{self, Working};
 
 /// How often the scheduler hears of an executor, and an executor of queries that ended.
 const EVERY: Duration = Duration::from_secs(1);
+/// How often an executor asks for work while there is some, and otherwise. Ballista's own executors ask every 50 ms, and
+/// so does each stage of a short query wait.
+const BUSY: Duration = Duration::from_millis(5);
+const IDLE: Duration = Duration::from_millis(50);
+/// After this long without work there is none.
+const LULL: Duration = Duration::from_secs(2);
 
 /// What is being worked on.
 #[derive(Debug, Default)]
@@ -40,6 +46,8 @@ pub(crate) struct Parts {
 #[derive(Debug, Default)]
 struct Running {
     next: u64,
+    /// When a part last began or ended.
+    last: Option<Instant>,
     parts: HashMap<u64, (String, Arc<Notify>)>,
 }
 
@@ -52,6 +60,7 @@ impl Parts {
         let ended = Arc::new(Notify::new());
         let key = self.with(|running| {
             running.next += 1;
+            running.last = Some(Instant::now());
             let part = (query.to_owned(), Arc::clone(&ended));
             running.parts.insert(running.next, part);
             running.next
@@ -81,6 +90,15 @@ impl Parts {
                 }
             }
         });
+    }
+
+    /// Has the executor ask for work, and report what ended. It does so until it is dropped.
+    pub(crate) async fn ask_soon(&self, news: &Notify) {
+        loop {
+            let busy = self.with(|running| running.last.is_some_and(|at| at.elapsed() < LULL));
+            tokio::time::sleep(if busy { BUSY } else { IDLE }).await;
+            news.notify_one();
+        }
     }
 
     /// Tells the scheduler what is worked on, and ends what it says is over. It does so until it is dropped.
@@ -115,7 +133,10 @@ struct Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        self.parts.with(|running| running.parts.remove(&self.key));
+        self.parts.with(|running| {
+            running.last = Some(Instant::now());
+            running.parts.remove(&self.key)
+        });
     }
 }
 

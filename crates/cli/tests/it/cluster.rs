@@ -407,9 +407,9 @@ fn a_study_is_the_same_while_executors_are_killed() {
     let (_scheduler, address) = scheduler();
     let mut executors: Vec<Role> = (0..3).map(|_| executor(&address, &work)).collect();
     let there = folder.path().join("there");
-    let mut run = study(&spec, &there, Some(&address))
+    let run = study(&spec, &there, Some(&address))
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("the study starts");
     let steps = there.join("work/steps");
@@ -425,7 +425,9 @@ fn a_study_is_the_same_while_executors_are_killed() {
             executors.push(executor(&address, &work));
         }
     }
-    assert!(run.wait().expect("it ends").success());
+    let ended = run.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{said}");
     assert_eq!(result_hash(&there), result_hash(&here));
 }
 
