@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use columna_privacy::Access;
+use columna_privacy::guard::persons_together;
 use columna_store::Store;
 use columna_store::scan::SnapshotTable;
 use datafusion::catalog::TableProvider;
@@ -72,7 +73,7 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
     };
     let mut config = config(&options).with_extension(spill);
     if let Some((access, snapshot)) = access {
-        config = access.configure(snapshot, config)?;
+        config = access.configure(snapshot, persons_together(config))?;
     }
     let vocabulary = Vocabulary::default();
     let state = SessionStateBuilder::new()

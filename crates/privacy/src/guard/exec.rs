@@ -25,8 +25,10 @@ use datafusion::physical_plan::filter_pushdown::{
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
+use super::stored_order::{self, StoredOrder};
 use super::stream::{GuardStream, Output, Plan};
 use super::table::Guard;
+use crate::pseudonym::Mask;
 
 /// Drops hidden rows and masks columns of its scan, before any expression of the query's.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub struct GuardExec {
     projection: Vec<usize>,
     /// Leak-proof predicates of the query, over the guarded schema.
     filters: Vec<Expr>,
+    /// Whether it says that the rows of a person lie together where the person is a pseudonym.
+    together: bool,
     plan: Arc<Plan>,
     properties: Arc<PlanProperties>,
 }
@@ -48,6 +52,7 @@ impl GuardExec {
         guard: Arc<Guard>,
         projection: Vec<usize>,
         filters: Vec<Expr>,
+        together: bool,
     ) -> Result<Self> {
         let reads = guard.reads(&projection, &filters)?;
         let scanned = child.schema();
@@ -91,12 +96,13 @@ impl GuardExec {
             outputs,
             person,
         };
-        let properties = Arc::new(properties(&child, &plan));
+        let properties = Arc::new(properties(&child, &plan, together));
         Ok(Self {
             child,
             guard,
             projection,
             filters,
+            together,
             plan: Arc::new(plan),
             properties,
         })
@@ -125,33 +131,31 @@ fn physical(filter: &Expr, scanned: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>>
     )
 }
 
-/// What is known of the guard's rows: their order and their partitioning, as far as the columns are shown unmasked.
-fn properties(child: &Arc<dyn ExecutionPlan>, plan: &Plan) -> PlanProperties {
-    let shown = |expr: &Arc<dyn PhysicalExpr>, monotone: bool| -> Option<Arc<dyn PhysicalExpr>> {
-        let column = expr.downcast_ref::<Column>()?;
-        let at = plan.outputs.iter().position(|output| {
-            output.source == column.index()
-                && match &output.mask {
-                    None => true,
-                    Some(mask) => monotone && mask.keeps_order_within_a_person(),
-                }
-        })?;
-        Some(Arc::new(Column::new(plan.schema.field(at).name(), at)))
-    };
-    let masked = |expr: &Arc<dyn PhysicalExpr>| shown(expr, false).is_none();
+/// What is known of the guard's rows: their order and their partitioning, as far as the columns are shown unmasked, or as
+/// pseudonyms where `together` is set.
+fn properties(child: &Arc<dyn ExecutionPlan>, plan: &Plan, together: bool) -> PlanProperties {
     let mut equivalences = EquivalenceProperties::new(Arc::clone(&plan.schema));
     let inner = child.properties();
     for ordering in inner.equivalence_properties().oeq_class().iter() {
         let mut kept: Vec<PhysicalSortExpr> = Vec::new();
         for sort in ordering.iter() {
-            // A masked column can have ties that the stored one has not: nothing after it is known to be in order.
-            // Dates are in order of a person only, so that the person must stand before them.
-            let Some(expr) = shown(&sort.expr, !kept.is_empty()) else {
+            let Some((expr, mask)) = shown(plan, &sort.expr) else {
                 break;
             };
-            kept.push(PhysicalSortExpr::new(expr, sort.options));
-            if masked(&sort.expr) {
-                break;
+            match mask {
+                None => kept.push(PhysicalSortExpr::new(expr, sort.options)),
+                // As many pseudonyms as there are numbers: what follows is still in order.
+                Some(Mask::Pseudonym { .. }) if together => {
+                    kept.push(PhysicalSortExpr::new(StoredOrder::of(&expr), sort.options));
+                }
+                // Dates are in order of a person only, so that the person must stand before them. They can have ties that
+                // the stored ones have not: nothing after them is known to be in order.
+                Some(mask) => {
+                    if !kept.is_empty() && mask.keeps_order_within_a_person() {
+                        kept.push(PhysicalSortExpr::new(expr, sort.options));
+                    }
+                    break;
+                }
             }
         }
         if let Some(ordering) = LexOrdering::new(kept) {
@@ -160,33 +164,42 @@ fn properties(child: &Arc<dyn ExecutionPlan>, plan: &Plan) -> PlanProperties {
     }
     PlanProperties::new(
         equivalences,
-        partitioning(inner.output_partitioning(), |expr| shown(expr, false)),
+        partitioning(inner.output_partitioning(), plan, together),
         EmissionType::Incremental,
         inner.boundedness,
     )
 }
 
-/// Range partitioning survives where its key is shown as stored. By a pseudonym, rows are spread anyhow.
-fn partitioning(
-    inner: &Partitioning,
-    shown: impl Fn(&Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>>,
-) -> Partitioning {
-    let count = inner.partition_count();
+/// The first column that shows a column of the scan, and how.
+fn shown<'a>(
+    plan: &'a Plan,
+    expr: &Arc<dyn PhysicalExpr>,
+) -> Option<(Arc<dyn PhysicalExpr>, Option<&'a Mask>)> {
+    let column = expr.downcast_ref::<Column>()?;
+    let mut outputs = plan.outputs.iter();
+    let at = outputs.position(|output| output.source == column.index())?;
+    let shown = Arc::new(Column::new(plan.schema.field(at).name(), at));
+    Some((shown, plan.outputs.get(at)?.mask.as_ref()))
+}
+
+/// Range partitioning survives where its key is shown as stored. Behind a pseudonym, no person is in two partitions.
+fn partitioning(inner: &Partitioning, plan: &Plan, together: bool) -> Partitioning {
+    let unknown = Partitioning::UnknownPartitioning(inner.partition_count());
     let Partitioning::Range(range) = inner else {
-        return Partitioning::UnknownPartitioning(count);
+        return unknown;
     };
-    let key: Option<Vec<PhysicalSortExpr>> = range
-        .ordering()
-        .iter()
-        .map(|sort| Some(PhysicalSortExpr::new(shown(&sort.expr)?, sort.options)))
-        .collect();
-    let kept = key
-        .and_then(LexOrdering::new)
-        .and_then(|key| RangePartitioning::try_new(key, range.split_points().to_vec()).ok());
-    kept.map_or(
-        Partitioning::UnknownPartitioning(count),
-        Partitioning::Range,
-    )
+    let [by] = &range.ordering()[..] else {
+        return unknown;
+    };
+    let kept = match shown(plan, &by.expr) {
+        Some((key, None)) => LexOrdering::new([PhysicalSortExpr::new(key, by.options)])
+            .and_then(|key| RangePartitioning::try_new(key, range.split_points().to_vec()).ok()),
+        Some((key, Some(Mask::Pseudonym { domain, .. }))) if together => {
+            stored_order::parts(range, &key, domain)
+        }
+        _ => None,
+    };
+    kept.map_or(unknown, Partitioning::Range)
 }
 
 impl DisplayAs for GuardExec {
@@ -238,6 +251,7 @@ impl ExecutionPlan for GuardExec {
             Arc::clone(&self.guard),
             self.projection.clone(),
             self.filters.clone(),
+            self.together,
         )?))
     }
 

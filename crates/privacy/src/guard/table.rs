@@ -17,6 +17,7 @@ use super::codec::GuardSpec;
 use super::exec::GuardExec;
 use super::filter;
 use super::pushdown::{is_leak_proof, unqualified};
+use super::stored_order;
 use crate::policy::{Ages, ColumnRule, Policy, RoleKind, Table, TableView};
 use crate::pseudonym::{Mask, ProjectKeys};
 use crate::{Error, Principal, Refusal};
@@ -219,6 +220,16 @@ impl GuardedTable {
         projection: Vec<usize>,
         filters: Vec<Expr>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.put(child, projection, filters, false)
+    }
+
+    fn put(
+        &self,
+        child: Arc<dyn ExecutionPlan>,
+        projection: Vec<usize>,
+        filters: Vec<Expr>,
+        together: bool,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         // What comes over the wire is checked like what comes from a query.
         let checked = filters
             .iter()
@@ -233,7 +244,7 @@ impl GuardedTable {
         }
         let guard = Arc::clone(&self.guard);
         Ok(Arc::new(GuardExec::try_new(
-            child, guard, projection, filters,
+            child, guard, projection, filters, together,
         )?))
     }
 }
@@ -288,7 +299,8 @@ impl TableProvider for GuardedTable {
         let scan = scan
             .repartitioned(target, state.config_options())?
             .unwrap_or(scan);
-        self.attach(scan, projection, filters)
+        let together = stored_order::may_declare(state.config());
+        self.put(scan, projection, filters, together)
     }
 }
 

@@ -2,9 +2,12 @@
 //!
 //! The engine repartitions both sides unless they are divided by exactly the join's keys. But rows that agree in
 //! all keys agree in the person, so that inputs divided by person alone are divided well enough.
+//!
+//! And joins by person alone behind a pseudonym: the bounds of their ranges are names, by which nothing may be routed.
 
 use std::sync::Arc;
 
+use columna_privacy::guard::StoredOrder;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::config::ConfigOptions;
@@ -57,7 +60,7 @@ impl PhysicalOptimizerRule for KeepDivided {
     }
 }
 
-/// Wraps the joins whose inputs are divided by one of their keys.
+/// Wraps the joins whose inputs are divided by one of their keys, or by names of parts.
 #[derive(Debug)]
 pub(crate) struct Colocate;
 
@@ -117,13 +120,21 @@ impl PhysicalOptimizerRule for Expose {
 /// Which of several keys both inputs are divided by, at the same points.
 fn shared_key(join: &HashJoinExec) -> Option<usize> {
     // A null-aware anti join looks at all rows of a side at once.
-    if join.on().len() < 2
+    if (join.on().len() < 2 && !divided_by_name(join))
         || *join.partition_mode() != PartitionMode::Partitioned
         || join.null_aware
     {
         return None;
     }
     divided_key(join)
+}
+
+/// Whether the bounds of a side's ranges are no values of the key: filters that the join hands down must not be routed by
+/// them, however many keys there are.
+fn divided_by_name(join: &HashJoinExec) -> bool {
+    [join.left(), join.right()].into_iter().any(|side| {
+        matches!(side.output_partitioning(), Partitioning::Range(range) if StoredOrder::names_parts(range))
+    })
 }
 
 fn divided_key(join: &HashJoinExec) -> Option<usize> {

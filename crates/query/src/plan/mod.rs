@@ -11,12 +11,14 @@
 //! | a join of rows that are sorted by its keys goes through both sides at once | a hash table of one side |
 //! | rows sorted by person are sorted further within each person | a sort of everything |
 //! | windows run over whole chunks of persons, column by column | one evaluation per person |
+//! | rows that lie person by person behind a pseudonym are sorted within each person, for windows | a sort of everything |
 //! | different persons are counted by the last one seen | a set of persons for each group |
 //! | what is planned twice runs once | once for each use of a CTE |
 //! | the side of a join that reads the smaller tables is kept | the side that the engine expects fewer rows of |
 
 mod build_order;
 mod build_side;
+mod clusters;
 mod colocated_join;
 mod frames;
 mod keys;
@@ -37,6 +39,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use build_order::HideBuildOrder;
 use build_side::BuildSmallSide;
+use clusters::WindowsOverClusters;
 use colocated_join::{Colocate, Expose, KeepDivided};
 use runs::CountByRuns;
 use segment_join::JoinSegments;
@@ -58,6 +61,11 @@ pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
                 // Plain joins again, for the rules that narrow what a join returns.
                 rules.push(Arc::new(Expose));
                 distributed = true;
+            }
+            // While the plan still says in which order its result must be.
+            "OutputRequirements" if distributed => {
+                rules.push(Arc::new(WindowsOverClusters));
+                rules.push(rule);
             }
             "join_selection" => {
                 rules.push(rule);

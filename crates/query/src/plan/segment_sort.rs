@@ -200,7 +200,11 @@ impl ExecutionPlan for SegmentSortExec {
 }
 
 /// A chunk of whole segments with each segment sorted.
-fn sorted(chunk: &RecordBatch, keys: &LexOrdering, prefix: usize) -> Result<RecordBatch> {
+pub(super) fn sorted(
+    chunk: &RecordBatch,
+    keys: &LexOrdering,
+    prefix: usize,
+) -> Result<RecordBatch> {
     let columns = keys
         .iter()
         .map(|key| {

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::partition;
 use arrow::datatypes::SchemaRef;
+use columna_privacy::guard::StoredOrder;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::window::WindowExpr;
-use datafusion::physical_expr::{OrderingRequirements, PhysicalExpr};
+use datafusion::physical_expr::{LexRequirement, OrderingRequirements, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, InputDistributionRequirements,
-    InputOrderMode, PlanProperties, SendableRecordBatchStream,
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties,
+    InputDistributionRequirements, InputOrderMode, PlanProperties, SendableRecordBatchStream,
 };
 
 use super::frames::Layout;
@@ -37,7 +38,7 @@ impl PhysicalOptimizerRule for WindowsOverSegments {
         plan.transform_up(|plan| {
             Ok(match functions(plan.as_ref()) {
                 Some(functions) => {
-                    Transformed::yes(Arc::new(SegmentWindowExec::new(plan, functions)) as _)
+                    Transformed::yes(Arc::new(SegmentWindowExec::new(plan, functions, None)) as _)
                 }
                 None => Transformed::no(plan),
             })
@@ -83,20 +84,61 @@ fn functions(plan: &dyn ExecutionPlan) -> Option<Vec<Function>> {
 }
 
 #[derive(Debug)]
-struct SegmentWindowExec {
+pub(super) struct SegmentWindowExec {
     /// The window that this one stands for: it knows the plan's properties.
     window: Arc<dyn ExecutionPlan>,
     functions: Vec<Function>,
+    /// The order that it asks for where persons only lie together, behind a pseudonym.
+    together: Option<LexRequirement>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl SegmentWindowExec {
-    fn new(window: Arc<dyn ExecutionPlan>, functions: Vec<Function>) -> Self {
+    fn new(
+        window: Arc<dyn ExecutionPlan>,
+        functions: Vec<Function>,
+        together: Option<LexRequirement>,
+    ) -> Self {
         Self {
             window,
             functions,
+            together,
             metrics: ExecutionPlanMetricsSet::new(),
         }
+    }
+
+    /// Whether this operator can do what the node does.
+    pub(super) fn may_stand_for(plan: &Arc<dyn ExecutionPlan>) -> bool {
+        functions(plan.as_ref()).is_some()
+    }
+
+    /// The same window over rows of which the first key's lie together in their stored order; none where they do not, or
+    /// where the window's functions are not all known here.
+    pub(super) fn over_clusters(
+        window: &Arc<dyn ExecutionPlan>,
+        input: Arc<dyn ExecutionPlan>,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Some(functions) = functions(window.as_ref()) else {
+            return Ok(None);
+        };
+        let [Some(required)] = &window.required_input_ordering()[..] else {
+            return Ok(None);
+        };
+        let mut keys = required.first().iter().cloned();
+        let first = keys.next().map(|mut key| {
+            key.expr = StoredOrder::of(&key.expr);
+            key
+        });
+        let Some(together) = LexRequirement::new(first.into_iter().chain(keys)) else {
+            return Ok(None);
+        };
+        let properties = input.equivalence_properties();
+        if !properties.ordering_satisfy_requirement(together.clone())? {
+            return Ok(None);
+        }
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        let window = Arc::clone(window).replace_children(vec![input], options)?;
+        Ok(Some(Arc::new(Self::new(window, functions, Some(together)))))
     }
 }
 
@@ -122,7 +164,10 @@ impl ExecutionPlan for SegmentWindowExec {
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
-        self.window.required_input_ordering()
+        match &self.together {
+            Some(together) => vec![Some(OrderingRequirements::new(together.clone()))],
+            None => self.window.required_input_ordering(),
+        }
     }
 
     fn required_input_distribution(&self) -> Vec<Distribution> {
@@ -150,7 +195,12 @@ impl ExecutionPlan for SegmentWindowExec {
         options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let window = Arc::clone(&self.window).replace_children(children, options)?;
-        Ok(Arc::new(Self::new(window, self.functions.clone())))
+        let together = self.together.clone();
+        Ok(Arc::new(Self::new(
+            window,
+            self.functions.clone(),
+            together,
+        )))
     }
 
     fn with_new_children(

@@ -1,11 +1,13 @@
 //! Joins, windows and aggregates by person: what runs bucket by bucket over sorted rows answers as the stock
 //! engine does, which repartitions and sorts the same rows in memory.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use columna_privacy::Access;
 use columna_query::SessionOptions;
 use columna_store::{Layout, Operation, Store, TableSpec};
 use datafusion::datasource::MemTable;
@@ -16,7 +18,7 @@ use proptest::test_runner::TestRunner;
 use crate::fixture;
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-const QUESTIONS: [&str; 59] = [
+pub(crate) const QUESTIONS: [&str; 59] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -163,13 +165,24 @@ fn rows(schema: &SchemaRef, people: i64, most: u64, seed: u64) -> Vec<RecordBatc
         .collect()
 }
 
-struct Both {
-    ours: Vec<SessionContext>,
-    stock: SessionContext,
+pub(crate) struct Both {
+    pub(crate) ours: Vec<SessionContext>,
+    pub(crate) stock: SessionContext,
     _folder: tempfile::TempDir,
 }
 
 async fn both(people: i64, most: u64, seed: u64, persons_per_bucket: u64) -> Both {
+    both_as(people, most, seed, persons_per_bucket, |_| None).await
+}
+
+/// Both engines; ours for a principal, who is found in the folder.
+pub(crate) async fn both_as(
+    people: i64,
+    most: u64,
+    seed: u64,
+    persons_per_bucket: u64,
+    access: impl Fn(&Path) -> Option<Access>,
+) -> Both {
     let schema = Arc::new(Schema::new(vec![
         Field::new("id", DataType::Int64, false),
         Field::new("person_id", DataType::Int64, false),
@@ -182,7 +195,7 @@ async fn both(people: i64, most: u64, seed: u64, persons_per_bucket: u64) -> Bot
         persons_per_bucket,
         ..Layout::default()
     };
-    let store = Store::create(folder.path().to_str().unwrap(), layout)
+    let store = Store::create(folder.path().join("store").to_str().unwrap(), layout)
         .await
         .unwrap();
     let stock = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(3));
@@ -236,12 +249,20 @@ async fn both(people: i64, most: u64, seed: u64, persons_per_bucket: u64) -> Bot
         let options = SessionOptions {
             store: Some(store.clone()),
             threads: Some(threads),
+            access: access(folder.path()),
             ..SessionOptions::default()
         };
         let ctx = columna_query::session(options).await.unwrap();
-        for setting in settings {
-            let set = format!("SET datafusion.optimizer.{setting}");
-            ctx.sql(&set).await.unwrap().collect().await.unwrap();
+        for (name, value) in settings
+            .iter()
+            .filter_map(|setting| setting.split_once(" = "))
+        {
+            let state = ctx.state_ref();
+            let mut state = state.write();
+            let options = state.config_mut().options_mut();
+            options
+                .set(&format!("datafusion.optimizer.{name}"), value)
+                .unwrap();
         }
         ours.push(ctx);
     }
@@ -252,7 +273,7 @@ async fn both(people: i64, most: u64, seed: u64, persons_per_bucket: u64) -> Bot
     }
 }
 
-async fn sorted(ctx: &SessionContext, question: &str) -> Vec<Vec<String>> {
+pub(crate) async fn sorted(ctx: &SessionContext, question: &str) -> Vec<Vec<String>> {
     let batches = ctx.sql(question).await.unwrap().collect().await.unwrap();
     let mut rows = fixture::text(&batches);
     rows.sort_unstable();

@@ -7,6 +7,7 @@
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod aggregates;
+mod behind_pseudonyms;
 mod by_person;
 mod fixture;
 mod hospital;

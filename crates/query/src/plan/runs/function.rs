@@ -3,6 +3,9 @@
 //! In sorted rows, equal values of one group follow each other, so that the last value seen tells a new one: nothing has to
 //! be remembered of the others. A state is a run of values, from where to where and how many different ones: runs of
 //! one group touch at most at their ends, so that they add up, less one where two have an end in common.
+//!
+//! So it is with values that are not sorted but lie together, all equal ones in a row: pseudonyms in the order of what they
+//! stand for.
 
 use std::mem::size_of;
 use std::sync::Arc;
@@ -21,11 +24,14 @@ use datafusion::logical_expr::{
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct CountRuns {
     signature: Signature,
+    /// Whether the values are sorted; otherwise they only lie together.
+    sorted: bool,
 }
 
 impl CountRuns {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(sorted: bool) -> Self {
         Self {
+            sorted,
             signature: Signature::exact(vec![DataType::Int64], Volatility::Immutable),
         }
     }
@@ -62,7 +68,7 @@ impl AggregateUDFImpl for CountRuns {
     }
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(OneGroup::default()))
+        Ok(Box::new(OneGroup::new(self.sorted)))
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
@@ -70,7 +76,7 @@ impl AggregateUDFImpl for CountRuns {
     }
 
     fn create_groups_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Groups::default()))
+        Ok(Box::new(Groups::new(self.sorted)))
     }
 }
 
@@ -96,7 +102,7 @@ struct Runs {
 
 impl Runs {
     #[inline]
-    fn add(&mut self, value: i64) -> Result<()> {
+    fn add(&mut self, value: i64, sorted: bool) -> Result<()> {
         let open = &mut self.open;
         if open.values == 0 {
             *open = Run {
@@ -104,11 +110,12 @@ impl Runs {
                 last: value,
                 values: 1,
             };
-        } else if value > open.last {
+        } else if value != open.last {
+            if sorted && value < open.last {
+                return unsorted();
+            }
             open.last = value;
             open.values += 1;
-        } else if value < open.last {
-            return unsorted();
         }
         Ok(())
     }
@@ -118,9 +125,12 @@ impl Runs {
         self.others.iter().chain(open)
     }
 
-    fn count(&self) -> Result<i64> {
+    fn count(&self, sorted: bool) -> Result<i64> {
         if self.others.is_empty() {
             return Ok(self.open.values);
+        }
+        if !sorted {
+            return Ok(self.count_together());
         }
         let mut all: Vec<Run> = self.all().copied().collect();
         all.sort_unstable();
@@ -135,6 +145,22 @@ impl Runs {
             reached = Some(run.last);
         }
         Ok(count)
+    }
+
+    /// The same where only equal values are known to lie together: a value that several runs hold is an end of each.
+    fn count_together(&self) -> i64 {
+        let mut count = 0;
+        let mut ends = Vec::with_capacity(2 * self.others.len() + 2);
+        for run in self.all() {
+            count += run.values;
+            ends.push(run.first);
+            if run.last != run.first {
+                ends.push(run.last);
+            }
+        }
+        ends.sort_unstable();
+        let again = ends.array_windows().filter(|[one, next]| one == next);
+        count - i64::try_from(again.count()).unwrap_or(i64::MAX)
     }
 
     fn merge(&mut self, state: &Int64Array) {
@@ -176,46 +202,69 @@ fn argument(values: &[ArrayRef]) -> Result<&Int64Array> {
 }
 
 /// The count over all rows.
-#[derive(Debug, Default)]
-struct OneGroup(Runs);
+#[derive(Debug)]
+struct OneGroup {
+    runs: Runs,
+    sorted: bool,
+}
+
+impl OneGroup {
+    fn new(sorted: bool) -> Self {
+        Self {
+            runs: Runs::default(),
+            sorted,
+        }
+    }
+}
 
 impl Accumulator for OneGroup {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let values = argument(values)?;
-        values.iter().flatten().try_for_each(|v| self.0.add(v))
+        let sorted = self.sorted;
+        let mut values = values.iter().flatten();
+        values.try_for_each(|value| self.runs.add(value, sorted))
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Int64(Some(self.0.count()?)))
+        Ok(ScalarValue::Int64(Some(self.runs.count(self.sorted)?)))
     }
 
     fn size(&self) -> usize {
-        size_of::<Self>() + self.0.others.capacity() * size_of::<Run>()
+        size_of::<Self>() + self.runs.others.capacity() * size_of::<Run>()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let state = states(std::iter::once(self.0.all().copied()))?;
+        let state = states(std::iter::once(self.runs.all().copied()))?;
         Ok(vec![ScalarValue::List(Arc::new(state))])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let lists = states.first().map(|lists| lists.as_list::<i32>());
         for state in lists.into_iter().flat_map(ListArray::iter).flatten() {
-            self.0.merge(state.as_primitive::<Int64Type>());
+            self.runs.merge(state.as_primitive::<Int64Type>());
         }
         Ok(())
     }
 }
 
 /// The count of each group.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Groups {
     groups: Vec<Runs>,
+    sorted: bool,
     /// Runs from elsewhere, of all groups.
     others: usize,
 }
 
 impl Groups {
+    fn new(sorted: bool) -> Self {
+        Self {
+            groups: Vec::new(),
+            sorted,
+            others: 0,
+        }
+    }
+
     fn take(&mut self, emit_to: EmitTo) -> Vec<Runs> {
         let taken = emit_to.take_needed(&mut self.groups);
         let others: usize = taken.iter().map(|runs| runs.others.len()).sum();
@@ -237,14 +286,14 @@ impl GroupsAccumulator for Groups {
         if values.null_count() == 0 && opt_filter.is_none() {
             let pairs = group_indices.iter().zip(values.values());
             for (group, value) in pairs {
-                self.groups[*group].add(*value)?;
+                self.groups[*group].add(*value, self.sorted)?;
             }
             return Ok(());
         }
         for (row, group) in group_indices.iter().enumerate() {
             let passes = opt_filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
             if passes && values.is_valid(row) {
-                self.groups[*group].add(values.value(row))?;
+                self.groups[*group].add(values.value(row), self.sorted)?;
             }
         }
         Ok(())
@@ -252,7 +301,7 @@ impl GroupsAccumulator for Groups {
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let groups = self.take(emit_to);
-        let counts = groups.iter().map(Runs::count);
+        let counts = groups.iter().map(|runs| runs.count(self.sorted));
         let counts = counts.collect::<Result<Vec<i64>>>()?;
         Ok(Arc::new(Int64Array::from(counts)))
     }
@@ -321,7 +370,7 @@ mod tests {
 
     #[test]
     fn equal_values_of_a_group_count_once_and_nulls_never() {
-        let mut groups = Groups::default();
+        let mut groups = Groups::new(true);
         let values = column(&[Some(1), Some(1), Some(2), None, Some(2), Some(5)]);
         groups
             .update_batch(&values, &[0, 1, 0, 2, 0, 1], None, 3)
@@ -332,8 +381,8 @@ mod tests {
     /// However early a group is given away, and even row by row, the parts add up.
     #[test]
     fn parts_that_share_a_value_add_up() {
-        let mut last = Groups::default();
-        let mut part = Groups::default();
+        let mut last = Groups::new(true);
+        let mut part = Groups::new(true);
         for values in [[1, 1, 2], [2, 2, 3], [3, 3, 3]] {
             let values = column(&values.map(Some));
             part.update_batch(&values, &[0, 0, 0], None, 1).unwrap();
@@ -346,22 +395,62 @@ mod tests {
         last.merge_batch(&rows, &[0, 0, 0, 0], 1).unwrap();
         // A state of states travels on.
         let state = last.state(EmitTo::All).unwrap();
-        let mut end = Groups::default();
+        let mut end = Groups::new(true);
         end.merge_batch(&state, &[0], 1).unwrap();
         assert_eq!(counted(&mut end), [4]);
     }
 
     #[test]
     fn what_is_not_sorted_is_refused() {
-        let mut groups = Groups::default();
+        let mut groups = Groups::new(true);
         let values = column(&[Some(2), Some(1)]);
         assert!(groups.update_batch(&values, &[0, 0], None, 1).is_err());
-        let mut one = OneGroup::default();
+        let mut one = OneGroup::new(true);
         one.update_batch(&column(&[Some(1), Some(7)])).unwrap();
         let state = one.state().unwrap()[0].to_array().unwrap();
-        let mut other = OneGroup::default();
+        let mut other = OneGroup::new(true);
         other.update_batch(&column(&[Some(3)])).unwrap();
         other.merge_batch(&[state]).unwrap();
         assert!(other.evaluate().is_err());
+    }
+
+    /// However values that lie together are cut into parts, in whatever order the parts come.
+    #[test]
+    fn values_that_lie_together_are_counted_in_any_order() {
+        let mut random = 7u64;
+        let mut next = move |below: u64| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (random >> 33) % below
+        };
+        for _ in 0..500 {
+            let different = next(6) + 1;
+            let mut values = Vec::new();
+            for value in 0..different {
+                // No order: 40, 3, 80, 43, ...
+                let value = i64::try_from((value * 37 + 40) % 97).unwrap();
+                values.extend(std::iter::repeat_n(
+                    Some(value),
+                    usize::try_from(next(4) + 1).unwrap(),
+                ));
+            }
+            let mut states = Vec::new();
+            while !values.is_empty() {
+                let rest =
+                    values.split_off(usize::try_from(next(4) + 1).unwrap().min(values.len()));
+                let mut part = Groups::new(false);
+                part.update_batch(&column(&values), &vec![0; values.len()], None, 1)
+                    .unwrap();
+                states.push(part.state(EmitTo::All).unwrap());
+                values = rest;
+            }
+            let mut last = Groups::new(false);
+            while !states.is_empty() {
+                let at = usize::try_from(next(states.len() as u64)).unwrap();
+                last.merge_batch(&states.swap_remove(at), &[0], 1).unwrap();
+            }
+            assert_eq!(counted(&mut last), [i64::try_from(different).unwrap()]);
+        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `count(DISTINCT person_id)` keeps a set of persons for each group, or groups by person as well and counts the groups,
 //! which is what the optimizer makes of it where it is the only one. Over rows that are sorted by person, and whose parts
-//! share no person, the last person of each group is all that must be known.
+//! share no person, the last person of each group is all that must be known. So it is behind a pseudonym, where persons
+//! follow each other in their stored order.
 
 mod function;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
+use columna_privacy::guard::StoredOrder;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::config::ConfigOptions;
@@ -146,11 +148,14 @@ fn by_runs(aggregate: &AggregateExec, divided: bool) -> Result<Option<Work>> {
     let mut functions = Vec::new();
     for function in aggregate.aggr_expr() {
         functions.push(match counted(function, true) {
-            Some(value) if in_runs(input, &value, divided)? => {
-                any = true;
-                runs_of(value, function.name(), input)?
-            }
-            _ => Arc::clone(function),
+            Some(value) => match in_runs(input, &value, divided)? {
+                Some(order) => {
+                    any = true;
+                    runs_of(value, order, function.name(), input)?
+                }
+                None => Arc::clone(function),
+            },
+            None => Arc::clone(function),
         });
     }
     Ok(any.then(|| Work {
@@ -193,16 +198,15 @@ fn over_groups(aggregate: &AggregateExec, divided: bool) -> Result<Option<Work>>
         return Ok(None);
     }
     let (input, value) = (groups.input(), &inner[value].0);
-    let whole = value.data_type(&input.schema())? == DataType::Int64;
-    if !whole || !in_runs(input, value, divided)? {
+    let Some(order) = in_runs(input, value, divided)? else {
         return Ok(None);
-    }
+    };
     let keys = by.iter().zip(outer);
     let keys = keys.map(|(key, (_, name))| (Arc::clone(&inner[*key].0), name.clone()));
     let functions = aggregate
         .aggr_expr()
         .iter()
-        .map(|function| runs_of(Arc::clone(value), function.name(), input))
+        .map(|function| runs_of(Arc::clone(value), order, function.name(), input))
         .collect::<Result<Vec<_>>>()?;
     Ok(Some(Work {
         group_by: PhysicalGroupBy::new_single(keys.collect()),
@@ -225,10 +229,13 @@ fn counted(function: &AggregateFunctionExpr, distinct: bool) -> Option<Arc<dyn P
 
 fn runs_of(
     value: Arc<dyn PhysicalExpr>,
+    order: Order,
     name: &str,
     input: &Arc<dyn ExecutionPlan>,
 ) -> Result<Arc<AggregateFunctionExpr>> {
-    let function = Arc::new(AggregateUDF::new_from_impl(CountRuns::new()));
+    let function = Arc::new(AggregateUDF::new_from_impl(CountRuns::new(
+        order == Order::Sorted,
+    )));
     let shown = format!("count_runs({value})");
     let function = AggregateExprBuilder::new(function, vec![value])
         .schema(input.schema())
@@ -239,28 +246,25 @@ fn runs_of(
     Ok(Arc::new(function))
 }
 
-/// Whether equal values follow each other, and no two partitions share one.
+/// How equal values come to follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// In the order of the values.
+    Sorted,
+    /// In the order of what the values stand for.
+    Together,
+}
+
+/// Whether equal values follow each other, and no two partitions share one; and how.
 fn in_runs(
     input: &Arc<dyn ExecutionPlan>,
     value: &Arc<dyn PhysicalExpr>,
     divided: bool,
-) -> Result<bool> {
+) -> Result<Option<Order>> {
     if value.data_type(&input.schema())? != DataType::Int64 {
-        return Ok(false);
+        return Ok(None);
     }
     let properties = input.equivalence_properties();
-    let sorted = [false, true]
-        .into_iter()
-        .try_fold(false, |sorted, nulls_first| {
-            let options = SortOptions {
-                descending: false,
-                nulls_first,
-            };
-            let key = PhysicalSortExpr::new(Arc::clone(value), options);
-            Ok::<_, datafusion::common::DataFusionError>(
-                sorted || properties.ordering_satisfy([key])?,
-            )
-        })?;
     let same = |by: &Arc<dyn PhysicalExpr>| properties.eq_group().exprs_equal(by, value);
     let apart = match input.output_partitioning() {
         partitioning if partitioning.partition_count() == 1 => true,
@@ -270,5 +274,17 @@ fn in_runs(
         // Hashed parts share no value either, but their runs lie across each other.
         _ => false,
     };
-    Ok(sorted && (apart || !divided))
+    if divided && !apart {
+        return Ok(None);
+    }
+    let stored = StoredOrder::of(value);
+    for (order, by) in [(Order::Sorted, value), (Order::Together, &stored)] {
+        for nulls_first in [false, true] {
+            let options = SortOptions::new(false, nulls_first);
+            if properties.ordering_satisfy([PhysicalSortExpr::new(Arc::clone(by), options)])? {
+                return Ok(Some(order));
+            }
+        }
+    }
+    Ok(None)
 }

@@ -148,7 +148,7 @@ fn link(
 
 /// A part of a plan whose rows are read in several places.
 #[derive(Debug)]
-struct SharedExec {
+pub(super) struct SharedExec {
     id: usize,
     input: Plan,
     /// What runs, and which of its readers this one is; none before parts are joined up.
