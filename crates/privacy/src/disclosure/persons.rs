@@ -1,6 +1,8 @@
 //! The persons behind a number, and what each of them contributes to it.
 
-use roaring::RoaringTreemap;
+use std::collections::BTreeMap;
+
+use roaring::{RoaringBitmap, RoaringTreemap};
 
 /// Bytes of one person's entry, where something is measured.
 const ENTRY: usize = 32;
@@ -213,19 +215,24 @@ fn read(entry: &[u8]) -> Contribution {
 /// kilobytes.
 #[must_use]
 pub fn footprint(contributions: &[Contribution]) -> RoaringTreemap {
-    let mut all: Vec<u64> = contributions
-        .iter()
-        .map(|entry| {
-            let rows = u32::try_from(entry.rows)
-                .unwrap_or(u32::MAX)
-                .min((1 << 31) - 1);
-            (u64::from(rows) << 32) | u64::from(folded(entry.person))
-        })
-        .collect();
-    all.sort_unstable();
-    all.dedup();
-    // In order and each once, so that this cannot fail.
-    RoaringTreemap::from_sorted_iter(all).unwrap_or_default()
+    // Persons come in order, so that those of one mark do too: nothing is sorted where numbers are small.
+    let mut marks: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for entry in contributions {
+        let rows = u32::try_from(entry.rows)
+            .unwrap_or(u32::MAX)
+            .min((1 << 31) - 1);
+        marks.entry(rows).or_default().push(folded(entry.person));
+    }
+    let bitmaps = marks.into_iter().map(|(rows, mut persons)| {
+        if !persons.is_sorted() {
+            persons.sort_unstable();
+        }
+        persons.dedup();
+        // In order and each once, so that this cannot fail.
+        let bitmap = RoaringBitmap::from_sorted_iter(persons).unwrap_or_default();
+        (rows, bitmap)
+    });
+    RoaringTreemap::from_bitmaps(bitmaps)
 }
 
 /// How many persons tell two footprints apart.
