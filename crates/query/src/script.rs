@@ -17,9 +17,9 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments,
-    Ident, TableFactor, TypedString, UnaryOperator, Value, Visit, VisitMut, Visitor,
-    visit_expressions_mut,
+    self, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
+    FunctionArguments, Ident, LimitClause, Query, TableFactor, TypedString, UnaryOperator, Value,
+    Visit, VisitMut, Visitor, visit_expressions_mut,
 };
 
 use crate::dialect;
@@ -149,7 +149,7 @@ pub async fn plan(
         if gate.is_some() {
             without_values = shape(&statement);
         }
-        refuse_samples(&statement)?;
+        refuse(&statement)?;
         prepare(&mut statement, parameters)?;
         state.statement_to_plan(statement).await
     };
@@ -186,40 +186,73 @@ fn shape(statement: &Statement) -> String {
     statement.to_string()
 }
 
-/// The engine takes TABLESAMPLE and answers from all rows.
-fn refuse_samples(statement: &Statement) -> Result<()> {
-    let sampled = match statement {
-        Statement::Statement(statement) => statement.visit(&mut Samples).is_break(),
+/// Refuses what the engine takes and answers wrongly.
+fn refuse(statement: &Statement) -> Result<()> {
+    let mut wrong = Wrong::default();
+    let refused = match statement {
+        Statement::Statement(statement) => {
+            wrong.outermost = matches!(statement.as_ref(), ast::Statement::Query(_));
+            statement.visit(&mut wrong)
+        }
         Statement::CopyTo(copy) => match &copy.source {
-            CopyToSource::Query(query) => query.visit(&mut Samples).is_break(),
-            CopyToSource::Relation(_) => false,
+            CopyToSource::Query(query) => query.visit(&mut wrong),
+            CopyToSource::Relation(_) => return Ok(()),
         },
-        Statement::Explain(explain) => return refuse_samples(&explain.statement),
-        Statement::CreateExternalTable(_) | Statement::Reset(_) => false,
+        Statement::Explain(explain) => return refuse(&explain.statement),
+        Statement::CreateExternalTable(_) | Statement::Reset(_) => return Ok(()),
     };
-    if sampled {
-        return plan_err!(
-            "TABLESAMPLE is not supported; sample whole persons by a condition, such as \
-             `WHERE person_id % 10 = 0`"
-        );
+    match refused {
+        ControlFlow::Break(why) => plan_err!("{why}"),
+        ControlFlow::Continue(()) => Ok(()),
     }
-    Ok(())
 }
 
-/// Breaks off at a table of which a sample is asked for.
-struct Samples;
+/// Breaks off, with what to do instead, at a table of which a sample is asked for, of which the engine takes all rows;
+/// and at a subquery of which rows are left out after an order, which the engine forgets where nothing limits the rest.
+#[derive(Default)]
+struct Wrong {
+    depth: usize,
+    /// Whether the outermost query's rows are the answer: their order is kept.
+    outermost: bool,
+}
 
-impl Visitor for Samples {
-    type Break = ();
+impl Visitor for Wrong {
+    type Break = &'static str;
 
-    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<&'static str> {
+        self.depth += 1;
+        let skips = matches!(
+            &query.limit_clause,
+            Some(LimitClause::LimitOffset {
+                limit: None,
+                offset: Some(_),
+                ..
+            })
+        );
+        if skips && query.fetch.is_none() && !(self.outermost && self.depth == 1) {
+            return ControlFlow::Break(
+                "OFFSET without LIMIT is not supported in a subquery; add a LIMIT that is large enough, or number the rows \
+                 with row_number() and leave out the first ones",
+            );
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<&'static str> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<&'static str> {
         match table {
             TableFactor::Table {
                 sample: Some(_), ..
             }
             | TableFactor::Derived {
                 sample: Some(_), ..
-            } => ControlFlow::Break(()),
+            } => ControlFlow::Break(
+                "TABLESAMPLE is not supported; sample whole persons by a condition, such as `WHERE person_id % 10 = 0`",
+            ),
             _ => ControlFlow::Continue(()),
         }
     }
