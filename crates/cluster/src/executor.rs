@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use ballista_core::config::TaskSchedulingPolicy;
 use ballista_core::error::BallistaError;
 use ballista_core::extension::SessionConfigExt;
 use ballista_core::registry::BallistaFunctionRegistry;
@@ -132,7 +131,7 @@ pub async fn run_executor(
         .max_encoding_message_size(MESSAGE_BYTES as usize)
         .max_decoding_message_size(MESSAGE_BYTES as usize);
     let news = Arc::new(Notify::new());
-    // Both end when they are dropped.
+    // The scheduler never calls an executor: only what it is asked for leaves it. Both tasks end when they are dropped.
     let mut works = SpawnedTask::spawn(poll_loop(
         client.clone(),
         Arc::clone(&executor),
@@ -188,8 +187,6 @@ fn executor(
     let named = Arc::new(ExecutorProcessConfig {
         external_host: Some(address.ip().to_string()),
         port: address.port(),
-        // The scheduler never calls an executor: only what it is asked for leaves it.
-        task_scheduling_policy: TaskSchedulingPolicy::PullStaged,
         ..ExecutorProcessConfig::default()
     });
     let registration =

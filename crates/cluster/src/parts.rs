@@ -30,8 +30,8 @@ use crate::status::{self, Working};
 
 /// How often the scheduler hears of an executor, and an executor of queries that ended.
 const EVERY: Duration = Duration::from_secs(1);
-/// How often an executor asks for work while there is some, and otherwise. Ballista's own executors ask every 50 ms, and
-/// so does each stage of a short query wait.
+/// How often an executor asks for work while there is some, and otherwise. Ballista's own executors ask every 50 ms, which
+/// each stage of a short query waits for, and once more until its end is known.
 const BUSY: Duration = Duration::from_millis(5);
 const IDLE: Duration = Duration::from_millis(50);
 /// After this long without work there is none.

@@ -61,13 +61,12 @@ pub async fn connect(
     let restricted = config
         .get_extension::<Gate>()
         .is_some_and(|gate| gate.restricts());
-    let here_planner = Arc::clone(here.query_planner());
     let planner = Planner::new(
         scheduler.clone(),
         config.ballista_config(),
         codec,
         Here {
-            planner: here_planner,
+            planner: Arc::clone(here.query_planner()),
             restricted,
         },
     );

@@ -163,8 +163,10 @@ impl GuardSource for Stores {
         let principal = spec.principal();
         let keys = match (&self.keys, policy.project(&principal)) {
             (Some(source), Some(project)) => {
-                let keys = source.load().map_err(|_| refused(NO_KEYS))?;
-                Some(Arc::new(ProjectKeys::new(project, &keys)?))
+                let keys = source
+                    .load()
+                    .and_then(|keys| ProjectKeys::new(project, &keys));
+                Some(Arc::new(keys.map_err(|_| refused(NO_KEYS))?))
             }
             _ => None,
         };

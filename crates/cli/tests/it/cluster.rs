@@ -71,21 +71,15 @@ fn executor(scheduler: &str, work: &Path) -> Role {
 }
 
 pub(crate) fn executor_of(store: &str, scheduler: &str, work: &Path) -> Role {
-    executor_with(store, scheduler, work, 2)
+    executor_with(store, scheduler, work, &["--vcores", "2"])
 }
 
-fn executor_with(store: &str, scheduler: &str, work: &Path, vcores: usize) -> Role {
+pub(crate) fn executor_with(store: &str, scheduler: &str, work: &Path, options: &[&str]) -> Role {
     let child = command()
-        .args([
-            "cluster",
-            "executor",
-            "--store",
-            store,
-            "--vcores",
-            &vcores.to_string(),
-        ])
-        .args(["--scheduler", scheduler, "--work-dir", &text(work)])
-        .arg("--until-stdin-closes")
+        .args(["cluster", "executor", "--until-stdin-closes"])
+        .args(["--store", store, "--scheduler", scheduler])
+        .args(["--work-dir", &text(work)])
+        .args(options)
         .env(TOKEN.0, TOKEN.1)
         .stdin(Stdio::piped())
         .spawn()
@@ -252,7 +246,7 @@ const ENDLESS: &str = "SELECT sum(a.value_as_number * b.value_as_number * c.valu
 fn ctrl_c_in_the_client_frees_the_executors() {
     let folder = folder();
     let (_scheduler, address) = scheduler();
-    let mut executor = executor_with(&store(), &address, folder.path(), 1);
+    let mut executor = executor_with(&store(), &address, folder.path(), &["--vcores", "1"]);
     let mut client = start(&address, ENDLESS);
     wait_for(&address, "running", |_, running| running > 0);
     let interrupt = std::process::Command::new("kill")
@@ -274,12 +268,12 @@ fn ctrl_c_in_the_client_frees_the_executors() {
 fn an_executor_that_comes_in_the_middle_takes_over_from_one_that_goes() {
     let folder = folder();
     let (_scheduler, address) = scheduler();
-    let first = executor_with(&store(), &address, folder.path(), 1);
+    let first = executor_with(&store(), &address, folder.path(), &["--vcores", "1"]);
     let question = "SELECT count(*) AS n FROM measurement a \
          JOIN measurement b ON a.measurement_id <> b.measurement_id";
     let mut client = start(&address, question);
     wait_for(&address, "running", |_, running| running > 0);
-    let _second = executor_with(&store(), &address, folder.path(), 1);
+    let _second = executor_with(&store(), &address, folder.path(), &["--vcores", "1"]);
     wait_for(&address, "two executors", |executors, _| executors == 2);
     drop(first);
     let mut out = String::new();

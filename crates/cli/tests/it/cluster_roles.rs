@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::cluster::{Role, TOKEN, address_of};
+use crate::cluster::{Role, TOKEN, address_of, executor_with};
 use crate::desk::Desk;
 use crate::support::{Ran, command, files, ran, store, text};
 
@@ -204,16 +204,7 @@ fn scheduler(options: &[&str]) -> (Role, String) {
 }
 
 fn executor(address: &str, work: &Path, options: &[&str]) -> Role {
-    let child = command()
-        .args(["cluster", "executor", "--until-stdin-closes"])
-        .args(["--vcores", "2", "--store", &store()])
-        .args(["--scheduler", address, "--work-dir", &text(work)])
-        .args(options)
-        .env(TOKEN.0, TOKEN.1)
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("an executor starts");
-    Role(child)
+    executor_with(&store(), address, work, options)
 }
 
 #[test]

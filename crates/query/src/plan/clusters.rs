@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use columna_privacy::guard::StoredOrder;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -35,7 +34,6 @@ use datafusion::physical_plan::{
 use super::colocated_join::ColocatedJoinExec;
 use super::segment_sort;
 use super::segment_window::SegmentWindowExec;
-use super::segments::{self, Work};
 use super::shared::SharedExec;
 
 /// Sorts within persons for windows by person, where the person is a pseudonym.
@@ -368,17 +366,16 @@ impl ExecutionPlan for ClusterSortExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let (keys, prefix) = (self.keys.clone(), self.prefix);
-        let work = Work {
-            name: "ClusterSort",
+        let keys = (&self.keys, self.prefix);
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        segment_sort::sort_each(
+            "ClusterSort",
+            keys,
+            &self.input,
             partition,
-            key: keys[..prefix].iter().map(|k| Arc::clone(&k.expr)).collect(),
-            schema: self.schema(),
-            metrics: BaselineMetrics::new(&self.metrics, partition),
-            each: move |chunk: &RecordBatch| segment_sort::sorted(chunk, &keys, prefix),
-        };
-        let input = self.input.execute(partition, Arc::clone(&context))?;
-        Ok(segments::stream(input, work, &context))
+            &context,
+            metrics,
+        )
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

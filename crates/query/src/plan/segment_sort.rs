@@ -181,17 +181,15 @@ impl ExecutionPlan for SegmentSortExec {
         let (Some(keys), [input]) = (self.keys(), children.as_slice()) else {
             return self.sort.execute(partition, context);
         };
-        let (keys, prefix) = (keys.clone(), self.prefix);
-        let work = Work {
-            name: "SegmentSort",
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        sort_each(
+            "SegmentSort",
+            (keys, self.prefix),
+            input,
             partition,
-            key: keys[..prefix].iter().map(|k| Arc::clone(&k.expr)).collect(),
-            schema: self.schema(),
-            metrics: BaselineMetrics::new(&self.metrics, partition),
-            each: move |chunk: &RecordBatch| sorted(chunk, &keys, prefix),
-        };
-        let input = input.execute(partition, Arc::clone(&context))?;
-        Ok(segments::stream(input, work, &context))
+            &context,
+            metrics,
+        )
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -199,12 +197,30 @@ impl ExecutionPlan for SegmentSortExec {
     }
 }
 
+/// The rows of an input that is sorted by the first of the keys, sorted by the others too.
+pub(super) fn sort_each(
+    name: &'static str,
+    (keys, prefix): (&LexOrdering, usize),
+    input: &Arc<dyn ExecutionPlan>,
+    partition: usize,
+    context: &Arc<TaskContext>,
+    metrics: BaselineMetrics,
+) -> Result<SendableRecordBatchStream> {
+    let keys = keys.clone();
+    let work = Work {
+        name,
+        partition,
+        key: keys[..prefix].iter().map(|k| Arc::clone(&k.expr)).collect(),
+        schema: input.schema(),
+        metrics,
+        each: move |chunk: &RecordBatch| sorted(chunk, &keys, prefix),
+    };
+    let input = input.execute(partition, Arc::clone(context))?;
+    Ok(segments::stream(input, work, context))
+}
+
 /// A chunk of whole segments with each segment sorted.
-pub(super) fn sorted(
-    chunk: &RecordBatch,
-    keys: &LexOrdering,
-    prefix: usize,
-) -> Result<RecordBatch> {
+fn sorted(chunk: &RecordBatch, keys: &LexOrdering, prefix: usize) -> Result<RecordBatch> {
     let columns = keys
         .iter()
         .map(|key| {
