@@ -8,11 +8,12 @@ use statrs::function::erf::erfc;
 
 use super::moments::{Moments, count};
 use super::newton::Newton;
-use super::separation::{Directions, Reach, Separation, moving};
+use super::passes::Fitting;
+use super::separation::Separation;
 use super::step::{Point, Step, summarize};
 use super::totals::Totals;
 use super::{Family, Frame};
-use crate::numeric::{Symmetric, two_sided_z};
+use crate::numeric::Symmetric;
 use crate::{Error, Estimate, Result};
 
 /// Which variance the tests and intervals rest on.
@@ -169,19 +170,18 @@ impl Fit {
 /// [`Error::CovariateOutOfRange`]; [`Error::NoClusters`]; [`Error::InvalidConfidenceLevel`]; and what the family
 /// says of outcomes. Collinear terms, separation and a fit that did not converge are no errors: the fit tells.
 pub fn fit(family: Family, frame: &Frame<'_>, options: &Options) -> Result<Fit> {
-    let z = two_sided_z(options.conf_level)?;
     frame.check_lengths()?;
-    let moments = summarize(frame.rows(), |rows| Moments::of(frame, family, rows))?;
-    let newton = run(family, frame, &moments, options)?;
-    let (at, before) = (newton.last_point(), newton.point_before());
-    let totals = summarize(frame.rows(), |rows| {
-        Totals::of(frame, at, &before, options.variance, rows)
-    })?;
-    let mut fit = newton.finish(&moments, &totals, options, z);
-    fit.null_deviance = null_deviance(family, frame, &moments, options)?;
-    if !newton.converged || totals.extreme > 0 {
-        fit.separation = find_separation(frame, &newton, &moments);
+    let mut fitting = Fitting::new(family, options.clone())?;
+    while let Some(question) = fitting.question() {
+        let answer = summarize(frame.rows(), |rows| question.answer(frame, rows))?;
+        fitting.take(answer)?;
     }
+    let null_deviance = match fitting.moments() {
+        Some(moments) => null_deviance(family, frame, moments, options)?,
+        None => f64::NAN,
+    };
+    let mut fit = fitting.finish()?;
+    fit.null_deviance = null_deviance;
     Ok(fit)
 }
 
@@ -241,25 +241,9 @@ fn null_deviance(
     .deviance)
 }
 
-fn find_separation(frame: &Frame<'_>, newton: &Newton, moments: &Moments) -> Option<Separation> {
-    let direction = Point {
-        coefficients: Some(newton.direction.clone()),
-        ..newton.at.clone()
-    };
-    let reach = summarize(frame.rows(), |rows| Ok(Reach::of(frame, &direction, rows))).ok()?;
-    let found = summarize(frame.rows(), |rows| {
-        Ok(Directions::of(frame, &direction, reach.largest, rows))
-    })
-    .ok()?;
-    found.separates().then(|| Separation {
-        complete: found.complete(moments.rows),
-        terms: moving(&newton.original(&newton.direction), &newton.scale),
-    })
-}
-
 impl Newton {
     /// Coefficients of covariates that are not centred.
-    fn original(&self, centred: &[f64]) -> Vec<f64> {
+    pub(super) fn original(&self, centred: &[f64]) -> Vec<f64> {
         let mut coefficients = centred.to_vec();
         if self.at.intercept {
             let shift: f64 = self
@@ -307,7 +291,13 @@ impl Newton {
     }
 
     /// The result, but for null deviance and separation, which take further passes over the rows.
-    fn finish(&self, moments: &Moments, totals: &Totals, options: &Options, z: f64) -> Fit {
+    pub(super) fn finish(
+        &self,
+        moments: &Moments,
+        totals: &Totals,
+        options: &Options,
+        z: f64,
+    ) -> Fit {
         let estimates = self.original(self.at.coefficients.as_deref().unwrap_or(&self.direction));
         let covariance = self.original_covariance(&self.covariance);
         let (middle, clusters) = match options.variance {

@@ -24,9 +24,9 @@ pub struct Separation {
 /// Rows that gain, lose, or stay as they are along a direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Directions {
-    rows: u64,
-    gain: u64,
-    lose: u64,
+    pub(super) rows: u64,
+    pub(super) gain: u64,
+    pub(super) lose: u64,
 }
 
 /// x'd smaller than this fraction of its largest value is taken as 0.
@@ -35,7 +35,7 @@ const NEGLIGIBLE: f64 = 1e-6;
 /// The largest |x'd| of some rows.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Reach {
-    rows: u64,
+    pub(super) rows: u64,
     pub(super) largest: f64,
 }
 

@@ -162,10 +162,7 @@ impl Step {
 
     /// The contents.
     pub fn to_parts(&self) -> StepParts {
-        let terms = self.score.len();
-        let information = self.information.iter().flat_map(|matrix| {
-            (0..terms).flat_map(move |row| (0..=row).map(move |column| matrix.get(row, column)))
-        });
+        let information = self.information.as_ref();
         StepParts {
             rows: self.rows,
             log_likelihood: if self.mixed {
@@ -175,7 +172,7 @@ impl Step {
             },
             saturated: self.saturated,
             score: self.score.clone(),
-            information: information.collect(),
+            information: information.map_or_else(Vec::new, Symmetric::lower),
         }
     }
 
@@ -185,17 +182,8 @@ impl Step {
     ///
     /// [`Error::CorruptState`] if the parts do not belong together.
     pub fn from_parts(parts: StepParts) -> Result<Self> {
-        let terms = parts.score.len();
-        if parts.information.len() != terms * (terms + 1) / 2 {
-            return Err(Error::CorruptState);
-        }
-        let mut matrix = Symmetric::zero(terms);
-        let mut values = parts.information.into_iter();
-        for row in 0..terms {
-            for column in 0..=row {
-                *matrix.get_mut(row, column) = values.next().ok_or(Error::CorruptState)?;
-            }
-        }
+        let matrix = Symmetric::of_lower(parts.score.len(), &parts.information)
+            .ok_or(Error::CorruptState)?;
         Ok(Self {
             rows: parts.rows,
             log_likelihood: parts.log_likelihood,

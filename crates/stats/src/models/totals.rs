@@ -16,7 +16,7 @@ use crate::{Error, Result, Summary};
 #[derive(Debug, Clone, Default)]
 pub struct Totals {
     pub(super) rows: u64,
-    terms: usize,
+    pub(super) terms: usize,
     pub(super) log_likelihood: f64,
     pub(super) deviance: f64,
     /// Rows whose fitted mean is numerically at the end of its range.

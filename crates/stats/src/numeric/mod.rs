@@ -2,6 +2,7 @@
 
 mod cross_product;
 mod exponential;
+mod sequence;
 mod symmetric;
 mod widest;
 
@@ -9,6 +10,7 @@ use statrs::distribution::{ChiSquared, ContinuousCDF, Normal};
 
 pub(crate) use self::cross_product::{BLOCK, CrossProduct, weighted_cross_product};
 pub(crate) use self::exponential::exponential;
+pub(crate) use self::sequence::{Sequence, put, whole};
 pub(crate) use self::symmetric::{Factor, Symmetric};
 pub(crate) use self::widest::widest;
 use crate::{Error, Result};

@@ -26,6 +26,10 @@ impl Symmetric {
         }
     }
 
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
     pub(crate) fn get(&self, row: usize, column: usize) -> f64 {
         self.values[row * self.size + column]
     }
@@ -42,6 +46,29 @@ impl Symmetric {
                 self.values[column * self.size + row] = self.values[row * self.size + column];
             }
         }
+    }
+
+    /// The lower triangle by rows.
+    pub(crate) fn lower(&self) -> Vec<f64> {
+        let rows = 0..self.size;
+        rows.flat_map(|row| (0..=row).map(move |column| self.get(row, column)))
+            .collect()
+    }
+
+    /// The matrix of a lower triangle; none if it is not one of this size.
+    pub(crate) fn of_lower(size: usize, lower: &[f64]) -> Option<Self> {
+        if lower.len() != size * (size + 1) / 2 {
+            return None;
+        }
+        let mut matrix = Self::zero(size);
+        let mut values = lower.iter();
+        for row in 0..size {
+            for column in 0..=row {
+                *matrix.get_mut(row, column) = *values.next()?;
+            }
+        }
+        matrix.mirror();
+        Some(matrix)
     }
 
     /// The rows, for results.

@@ -47,12 +47,30 @@ impl Columns {
         };
         let columns: Vec<(Spread, Vec<i16>)> = rows.covariates.par_iter().map(column).collect();
         let (spreads, whole): (Vec<Spread>, Vec<Vec<i16>>) = columns.into_iter().unzip();
+        Self {
+            whole,
+            ..Self::of_spreads(&spreads)
+        }
+    }
+
+    /// Of columns that lie elsewhere.
+    pub(crate) fn of_spreads(spreads: &[Spread]) -> Self {
         let each = |of: fn(&Spread) -> f64| spreads.iter().map(of).collect();
         Self {
             centre: each(Spread::centre),
             spread: each(|column| column.moment.squares / column.moment.weight),
             range: each(|column| column.high - column.low),
-            whole,
+            whole: vec![Vec::new(); spreads.len()],
+        }
+    }
+
+    /// Of some of the rows of a model whose columns have these centres.
+    pub(crate) fn centred_at(centre: Vec<f64>) -> Self {
+        Self {
+            spread: Vec::new(),
+            range: Vec::new(),
+            whole: vec![Vec::new(); centre.len()],
+            centre,
         }
     }
 
@@ -90,13 +108,8 @@ impl Columns {
 
     /// R's means: 0 for columns that hold only −1, 0 and 1; without the weights for (start, stop] data.
     pub(crate) fn means(&self, rows: &Rows) -> Vec<f64> {
-        // Without a way out in the middle of a part: the compiler then uses vector instructions.
-        let part = |part: &[f64]| {
-            let known = |so_far: bool, x: &f64| so_far & ((*x == 0.0) | (x.abs() == 1.0));
-            part.iter().fold(true, known)
-        };
         let indicator =
-            |column: &[f64], range: f64| range <= 2.0 && column.par_chunks(PART).all(part);
+            |column: &[f64], range: f64| range <= 2.0 && column.par_chunks(PART).all(is_indicator);
         let unweighted = !rows.start.is_empty() && !rows.weight.is_empty();
         let n = count(rows.len());
         let columns = rows.covariates.iter().zip(&self.centre).zip(&self.range);
@@ -113,17 +126,39 @@ impl Columns {
     }
 }
 
+/// Whether a column holds only −1, 0 and 1.
+pub(crate) fn is_indicator(column: &[f64]) -> bool {
+    // Without a way out in the middle: the compiler then uses vector instructions.
+    let known = |so_far: bool, x: &f64| so_far & ((*x == 0.0) | (x.abs() == 1.0));
+    column.iter().fold(true, known)
+}
+
 /// What is known of some rows of a column.
-#[derive(Clone, Copy, Default)]
-struct Spread {
-    moment: Moment,
-    low: f64,
-    high: f64,
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Spread {
+    pub(crate) moment: Moment,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
     /// Whether all are whole numbers of 16 bits.
     whole: bool,
 }
 
 impl Spread {
+    /// What is known of columns that lie elsewhere.
+    pub(crate) fn known(moment: Moment, low: f64, high: f64) -> Self {
+        Self {
+            moment,
+            low,
+            high,
+            whole: false,
+        }
+    }
+
+    /// Of some rows.
+    pub(crate) fn of_part(column: &[f64], weights: Option<&[f64]>) -> Self {
+        widest!(Self::of(column, weights, &mut vec![0; column.len()]))
+    }
+
     #[inline(always)]
     fn of(column: &[f64], weights: Option<&[f64]>, whole: &mut [i16]) -> Self {
         const BLOCK: usize = 1024;
@@ -147,7 +182,7 @@ impl Spread {
         }
     }
 
-    fn centre(&self) -> f64 {
+    pub(crate) fn centre(&self) -> f64 {
         if self.moment.mean.is_finite() {
             self.moment.mean
         } else {
@@ -155,7 +190,7 @@ impl Spread {
         }
     }
 
-    fn merged(mut self, other: Self) -> Self {
+    pub(crate) fn merged(mut self, other: Self) -> Self {
         self.moment.merge(other.moment);
         self.whole &= other.whole;
         self.low = self.low.min(other.low);

@@ -31,6 +31,7 @@ pub(crate) const REDUNDANT: f64 = 1.818_989_403_545_856_5e-12;
 /// A next step of this many units of the linear predictor, at the end, is a coefficient without bound.
 const UNBOUNDED_STEP: f64 = 0.01;
 
+#[derive(Debug)]
 pub(crate) struct Maximum {
     pub(crate) beta: Vec<f64>,
     pub(crate) at: Evaluation,
@@ -38,19 +39,42 @@ pub(crate) struct Maximum {
 }
 
 /// Newton's method in units that make the terms comparable.
-pub(crate) struct Newton<'m, L> {
-    likelihood: &'m L,
-    columns: &'m Columns,
+#[derive(Debug)]
+pub(crate) struct Newton {
+    /// The range of each term.
+    range: Vec<f64>,
     pub(crate) null: Evaluation,
     /// One over the spread of each term within risk sets; 0 for a term without any.
     scale: Vec<f64>,
     pub(crate) null_factor: Factor,
 }
 
-impl<'m, L: Likelihood> Newton<'m, L> {
-    /// `events` is the weight of the events, to which the information is proportional.
-    pub(crate) fn new(likelihood: &'m L, columns: &'m Columns, events: f64) -> Self {
-        let null = likelihood.evaluate(&vec![0.0; columns.terms()]);
+/// The way to a maximum, so far.
+#[derive(Debug)]
+pub(crate) struct Search {
+    beta: Vec<f64>,
+    at: Evaluation,
+    next: Vec<f64>,
+    halved: bool,
+    settled: bool,
+    iterations: usize,
+}
+
+impl Search {
+    /// Where the likelihood is to be evaluated.
+    pub(crate) fn next(&self) -> &[f64] {
+        &self.next
+    }
+
+    pub(crate) fn iterations(&self) -> usize {
+        self.iterations
+    }
+}
+
+impl Newton {
+    /// `null` is the likelihood without coefficients; `events` is the weight of the events, to which the information is
+    /// proportional.
+    pub(crate) fn new(null: Evaluation, columns: &Columns, events: f64) -> Self {
         let scale: Vec<f64> = (0..columns.terms())
             .map(|term| {
                 let information = null.information.get(term, term);
@@ -66,8 +90,7 @@ impl<'m, L: Likelihood> Newton<'m, L> {
             .collect();
         let null_factor = null.information.scaled(&scale).factor(REDUNDANT);
         Self {
-            likelihood,
-            columns,
+            range: columns.range.clone(),
             null,
             scale,
             null_factor,
@@ -108,52 +131,83 @@ impl<'m, L: Likelihood> Newton<'m, L> {
             .collect()
     }
 
-    /// R's iteration, and one step more: when a step changes the likelihood by no more than `tolerance`, the
-    /// next makes the coefficients exact, as Newton's method doubles the digits that are right.
-    pub(crate) fn maximise(&self, tolerance: f64, max_iterations: usize) -> Result<Maximum> {
-        let mut beta = vec![0.0; self.columns.terms()];
-        let mut at = self.null.clone();
-        let mut next = self.step(&self.null_factor, &at.score);
-        let (mut halved, mut settled) = (false, false);
-        for iterations in 1..=max_iterations {
-            let new = self.likelihood.evaluate(&next);
-            // Equal, and then perhaps both 0: nothing moves without terms or with one row at risk.
-            let unmoved = new.log_likelihood == at.log_likelihood;
-            let change = (1.0 - at.log_likelihood / new.log_likelihood).abs();
-            // Where each event is certain in the end, log likelihoods of nearly 0 never stop changing by a fraction.
-            let certain = new.log_likelihood.abs() <= tolerance * self.null.log_likelihood.abs();
-            let small = !halved && (unmoved || certain || change <= tolerance);
-            if small && settled {
-                return Ok(Maximum {
-                    beta: next,
-                    at: new,
-                    iterations,
-                });
-            }
-            settled = small;
-            halved = !(small || new.is_finite() && new.log_likelihood >= at.log_likelihood);
-            if halved {
-                for (next, beta) in next.iter_mut().zip(&beta) {
-                    *next = f64::midpoint(*next, *beta);
-                }
-                continue;
-            }
-            let step = self.step(&self.factor(&new), &new.score);
-            // The step would add half of this to the log likelihood: nothing that could be seen.
-            if small && dot(&step, &new.score) <= 1e-24 * (1.0 + new.log_likelihood.abs()) {
-                return Ok(Maximum {
-                    beta: next,
-                    at: new,
-                    iterations,
-                });
-            }
-            beta.clone_from(&next);
-            at = new;
-            for (next, step) in next.iter_mut().zip(&step) {
-                *next += step;
+    /// The beginning of a search.
+    pub(crate) fn search(&self) -> Search {
+        Search {
+            beta: vec![0.0; self.range.len()],
+            next: self.step(&self.null_factor, &self.null.score),
+            at: self.null.clone(),
+            halved: false,
+            settled: false,
+            iterations: 0,
+        }
+    }
+
+    /// Searches for the maximum of a likelihood that is at hand.
+    pub(crate) fn maximise(
+        &self,
+        likelihood: &impl Likelihood,
+        tolerance: f64,
+        max_iterations: usize,
+    ) -> Result<Maximum> {
+        let mut search = self.search();
+        while search.iterations < max_iterations {
+            let new = likelihood.evaluate(&search.next);
+            if let Some(maximum) = self.advance(&mut search, new, tolerance) {
+                return Ok(maximum);
             }
         }
         Err(Error::NoConvergence)
+    }
+
+    /// R's iteration, and one step more: when a step changes the likelihood by no more than `tolerance`, the
+    /// next makes the coefficients exact, as Newton's method doubles the digits that are right.
+    ///
+    /// `new` is the likelihood at [`Search::next`].
+    pub(crate) fn advance(
+        &self,
+        search: &mut Search,
+        new: Evaluation,
+        tolerance: f64,
+    ) -> Option<Maximum> {
+        search.iterations += 1;
+        let at = &search.at;
+        // Equal, and then perhaps both 0: nothing moves without terms or with one row at risk.
+        let unmoved = new.log_likelihood == at.log_likelihood;
+        let change = (1.0 - at.log_likelihood / new.log_likelihood).abs();
+        // Where each event is certain in the end, log likelihoods of nearly 0 never stop changing by a fraction.
+        let certain = new.log_likelihood.abs() <= tolerance * self.null.log_likelihood.abs();
+        let small = !search.halved && (unmoved || certain || change <= tolerance);
+        let found = |search: &Search, at: Evaluation| {
+            Some(Maximum {
+                beta: search.next.clone(),
+                at,
+                iterations: search.iterations,
+            })
+        };
+        if small && search.settled {
+            return found(search, new);
+        }
+        search.settled = small;
+        search.halved =
+            !(small || new.is_finite() && new.log_likelihood >= search.at.log_likelihood);
+        if search.halved {
+            for (next, beta) in search.next.iter_mut().zip(&search.beta) {
+                *next = f64::midpoint(*next, *beta);
+            }
+            return None;
+        }
+        let step = self.step(&self.factor(&new), &new.score);
+        // The step would add half of this to the log likelihood: nothing that could be seen.
+        if small && dot(&step, &new.score) <= 1e-24 * (1.0 + new.log_likelihood.abs()) {
+            return found(search, new);
+        }
+        search.beta.clone_from(&search.next);
+        search.at = new;
+        for (next, step) in search.next.iter_mut().zip(&step) {
+            *next += step;
+        }
+        None
     }
 
     /// Which terms grow without bound. At a true maximum the next step is nothing; on a ridge that never ends it
@@ -161,12 +215,11 @@ impl<'m, L: Likelihood> Newton<'m, L> {
     pub(crate) fn unbounded(&self, factor: &Factor, at: &Evaluation) -> Vec<bool> {
         let (kept, known) = (self.null_factor.kept(), factor.kept());
         let step = self.step(factor, &at.score);
-        let terms = 0..self.columns.terms();
+        let terms = 0..self.range.len();
         terms
             .map(|term| {
                 kept[term]
-                    && (!known[term]
-                        || (step[term] * self.columns.range[term]).abs() > UNBOUNDED_STEP)
+                    && (!known[term] || (step[term] * self.range[term]).abs() > UNBOUNDED_STEP)
             })
             .collect()
     }

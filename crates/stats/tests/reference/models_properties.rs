@@ -4,7 +4,8 @@ use columna_stats::causal::balance::Balance;
 use columna_stats::causal::outcome::WeightedOutcomes;
 use columna_stats::causal::weighting::Weights;
 use columna_stats::models::{
-    Family, Fit, Frame, Moments, Options, Point, Row, Rows, Step, Variance, fit,
+    Answer, Family, Fit, Fitting, Frame, Moments, Options, Point, Question, Row, Rows, Step,
+    Variance, fit,
 };
 use columna_stats::{Result, Summary};
 use proptest::prelude::*;
@@ -74,8 +75,47 @@ fn family() -> impl Strategy<Value = Family> {
     prop_oneof![Just(Family::Binomial), Just(Family::Poisson)]
 }
 
+/// Each part's answers go to the fit and its questions to the parts, as the numbers that travel.
+fn fitted_by_passes(parts: &[Rows], family: Family, options: &Options) -> Result<Fit> {
+    let mut fitting = Fitting::new(family, options.clone())?;
+    while let Some(question) = fitting.question() {
+        let sent = question.to_numbers().unwrap();
+        let mut all = Answer::default();
+        for part in parts {
+            let question = Question::from_numbers(family, &sent)?;
+            let answer = part.with_frame(|frame| question.answer(frame, 0..frame.rows()))?;
+            all.merge(Answer::from_numbers(&answer.to_numbers())?);
+        }
+        fitting.take(all)?;
+    }
+    fitting.finish()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn passes_that_travel_give_the_fit(lines in lines(), family in family(), cut in 1_usize..39, robust: bool) {
+        let variance = if robust { Variance::Robust } else { Variance::Model };
+        let options = Options { variance, ..Options::default() };
+        let parts = [rows(&lines[..cut], family), rows(&lines[cut..], family)];
+        let whole = fitted(&rows(&lines, family), family, variance);
+        match (whole, fitted_by_passes(&parts, family, &options)) {
+            (Ok(whole), Ok(found)) => {
+                assert_eq!(found.separation, whole.separation);
+                assert_eq!(found.dropped, whole.dropped);
+                if whole.separation.is_none() {
+                    let numbers = |fit: &Fit| -> Vec<f64> {
+                        let kept = fit.coefficients.iter().filter(|c| !c.estimate.is_nan());
+                        kept.flat_map(|c| [c.estimate, c.std_err, c.robust_std_err.unwrap_or(0.0)]).collect()
+                    };
+                    assert!(agree(&numbers(&found), &numbers(&whole), 1e-9));
+                }
+                assert!(agree(&[found.log_likelihood, found.deviance], &[whole.log_likelihood, whole.deviance], 1e-10));
+            }
+            (whole, found) => assert_eq!(whole.err(), found.err()),
+        }
+    }
 
     #[test]
     fn steps_of_parts_make_the_step_of_the_whole(lines in lines(), family in family(), cut in 1_usize..39, started: bool) {

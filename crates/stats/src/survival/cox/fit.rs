@@ -4,8 +4,9 @@ use super::layout::Layout;
 use super::likelihood::Model;
 use super::robust::ScoreResiduals;
 use super::{Cox, Options, Rows};
+use crate::numeric::Symmetric;
 use crate::survival::hazard_ratio::{HazardRatio, Test, ratios};
-use crate::survival::newton::{Maximum, Newton, REDUNDANT, dot};
+use crate::survival::newton::{Likelihood, Maximum, Newton, REDUNDANT, dot};
 use crate::{Error, Result};
 
 /// A fitted Cox model.
@@ -38,7 +39,7 @@ pub struct Fit {
     pub score_test: Test,
     /// Wald test, with the robust variance if the fit is robust.
     pub wald_test: Test,
-    /// The robust score test of a robust fit.
+    /// The robust score test of a robust fit; none of a fit by passes.
     pub robust_score_test: Option<Test>,
     /// What R calls means: where predictions are made by default. 0 for columns that hold only −1, 0 and 1.
     pub means: Vec<f64>,
@@ -77,55 +78,85 @@ pub(super) fn fit<'a>(rows: &'a Rows, options: &Options) -> Result<Cox<'a>> {
     let model = Model::new(rows, layout, options.ties);
     model.columns.check()?;
     let events = model.layout.death_weight.iter().sum();
-    let newton = Newton::new(&model, &model.columns, events);
+    let null = model.evaluate(&vec![0.0; model.terms()]);
+    let newton = Newton::new(null, &model.columns, events);
+    let maximum = newton.maximise(&model, options.tolerance, options.max_iterations)?;
+    let robust = options
+        .robust
+        .unwrap_or(!rows.cluster.is_empty() || rows.fractional_weights());
+    let square = |beta: &[f64]| {
+        robust
+            .then(|| ScoreResiduals::new(&model, beta).square())
+            .transpose()
+    };
+    let facts = Facts {
+        n: rows.len(),
+        n_events: rows.event.iter().filter(|event| **event).count(),
+        middle: square(&maximum.beta)?,
+        null_middle: square(&vec![0.0; model.terms()])?,
+        means: model.columns.means(rows),
+    };
+    let fit = finish(&newton, &maximum, facts);
+    Ok(Cox {
+        model,
+        fit,
+        beta: maximum.beta,
+    })
+}
+
+/// What a fit says besides the maximum of its likelihood.
+pub(super) struct Facts {
+    pub(super) n: usize,
+    pub(super) n_events: usize,
+    /// The middle of the robust variance, if it is asked for, and that without coefficients, for the score test.
+    pub(super) middle: Option<Symmetric>,
+    pub(super) null_middle: Option<Symmetric>,
+    pub(super) means: Vec<f64>,
+}
+
+/// The numbers of a fit.
+pub(super) fn finish(newton: &Newton, maximum: &Maximum, facts: Facts) -> Fit {
     let Maximum {
         beta,
         at,
         iterations,
-    } = newton.maximise(options.tolerance, options.max_iterations)?;
+    } = maximum;
     let kept = newton.null_factor.kept();
-    let factor = newton.factor(&at);
+    let factor = newton.factor(at);
     let naive = newton.in_original_units(&factor.inverse());
     let null = &newton.null;
     let null_step = newton.step(&newton.null_factor, &null.score);
-    let robust = options
-        .robust
-        .unwrap_or(!rows.cluster.is_empty() || rows.fractional_weights());
-    let (variance, robust_score_test) = if robust {
-        let middle = ScoreResiduals::new(&model, &beta).square()?;
-        let null_middle = ScoreResiduals::new(&model, &vec![0.0; model.terms()]).square()?;
+    let robust_score_test = facts.null_middle.map(|null_middle| {
         let null_middle = newton.in_common_units(&null_middle).factor(REDUNDANT);
         let statistic = dot(&newton.step(&null_middle, &null.score), &null.score);
-        (
-            naive.sandwich(&middle),
-            Some(Test::new(statistic, null_middle.rank())),
-        )
-    } else {
-        (naive.clone(), None)
+        Test::new(statistic, null_middle.rank())
+    });
+    let variance = match &facts.middle {
+        Some(middle) => naive.sandwich(middle),
+        None => naive.clone(),
     };
     let df = newton.null_factor.rank();
-    let (wald, wald_df) = variance.inverse_quadratic(&beta, REDUNDANT);
-    let fit = Fit {
-        n: rows.len(),
-        n_events: rows.event.iter().filter(|event| **event).count(),
+    let (wald, wald_df) = variance.inverse_quadratic(beta, REDUNDANT);
+    Fit {
+        n: facts.n,
+        n_events: facts.n_events,
         coefficients: beta
             .iter()
             .zip(&kept)
             .map(|(beta, kept)| if *kept { *beta } else { f64::NAN })
             .collect(),
-        infinite: newton.unbounded(&factor, &at),
+        infinite: newton.unbounded(&factor, at),
         variance: variance.to_rows(),
         naive_variance: naive.to_rows(),
-        robust,
+        robust: facts.middle.is_some(),
         log_likelihood_null: null.log_likelihood,
         log_likelihood: at.log_likelihood,
         likelihood_ratio_test: Test::new(2.0 * (at.log_likelihood - null.log_likelihood), df),
         score_test: Test::new(dot(&null_step, &null.score), df),
         wald_test: Test::new(wald, wald_df),
         robust_score_test,
-        means: model.columns.means(rows),
-        iterations,
+        means: facts.means,
+        iterations: *iterations,
         dropped: kept.into_iter().map(|kept| !kept).collect(),
-    };
-    Ok(Cox { model, fit, beta })
+    }
 }

@@ -78,6 +78,37 @@ impl Layout {
         Ok(layout)
     }
 
+    /// The event times of a model whose rows lie elsewhere, by stratum: strata are numbered from 0.
+    pub(super) fn of_events(ranges: Vec<Range<usize>>, time: Vec<f64>) -> Self {
+        Self {
+            strata: (0..ranges.len() as u64).collect(),
+            ranges,
+            time,
+            deaths: Vec::new(),
+            death_weight: Vec::new(),
+            first: Vec::new(),
+            last: Vec::new(),
+            stratum: Vec::new(),
+            chunk: 0,
+        }
+    }
+
+    /// The same with some of the model's rows, whose times are whole days.
+    pub(super) fn with_rows(mut self, rows: &Rows) -> Result<Self> {
+        for code in &rows.stratum {
+            let stratum = u32::try_from(*code).map_err(|_| Error::TooManyRows)?;
+            if stratum as usize >= self.ranges.len() {
+                return Err(Error::CorruptState);
+            }
+            self.stratum.push(stratum);
+        }
+        let stratum = std::mem::take(&mut self.stratum);
+        self.place_rows(rows, &stratum, &TimeFix::default())?;
+        self.stratum = stratum;
+        self.chunk = self.chunk_size(rows.len());
+        Ok(self)
+    }
+
     fn place_rows(&mut self, rows: &Rows, stratum: &[u32], fix: &TimeFix) -> Result<()> {
         let n = rows.len();
         let table = DayTable::new(rows, &self.ranges, &self.time);

@@ -37,6 +37,100 @@ pub(crate) struct Sums {
     log_denominator: f64,
 }
 
+/// Makes of the cells of those who leave at a time, two for each event time, those of all that are at risk then.
+pub(crate) fn add_later(ranges: &[Range<usize>], width: usize, cells: &mut [f64]) {
+    let both = 2 * width;
+    for range in ranges {
+        for at in range.clone().rev() {
+            let (before, after) = cells.split_at_mut((at + 1) * both);
+            let (stay, events) = before[at * both..].split_at_mut(width);
+            add_assign(stay, events);
+            if at + 1 < range.end {
+                add_assign(stay, &after[..width]);
+            }
+        }
+    }
+}
+
+impl Sums {
+    /// From pairs of cells: all at risk at a time, and those with the event.
+    pub(crate) fn of(cells: &[f64], width: usize, p: usize, layout: &Layout, ties: Ties) -> Self {
+        let mut sums = Self::default();
+        for (at, pair) in cells.chunks_exact(2 * width).enumerate() {
+            let (s, d) = pair.split_at(width);
+            let count = layout.deaths[at];
+            let mean_weight = layout.death_weight[at] / f64::from(count);
+            let [mut h, mut g, mut a, mut b, mut c] = [0.0; 5];
+            for j in 0..count {
+                let f = match ties {
+                    Ties::Efron => f64::from(j) / f64::from(count),
+                    Ties::Breslow => 0.0,
+                };
+                let z = s[0] - f * d[0];
+                sums.log_denominator += mean_weight * z.ln();
+                let step = mean_weight / z;
+                h += step;
+                g += step * (1.0 - f);
+                a += step / z;
+                b += f * step / z;
+                c += f * f * step / z;
+            }
+            sums.h.push(h);
+            sums.g.push(g);
+            sums.a.push(a);
+            sums.b.push(b);
+            sums.c.push(c);
+            sums.s1.extend(&s[1..=p]);
+            sums.d1.extend(&d[1..=p]);
+        }
+        sums
+    }
+
+    /// The score, given the sum of the covariates of the events.
+    pub(crate) fn score(&self, event_sum: &[f64]) -> Vec<f64> {
+        let p = event_sum.len();
+        let mut score = event_sum.to_vec();
+        for (at, (h, g)) in self.h.iter().zip(&self.g).enumerate() {
+            let (s1, d1) = (
+                &self.s1[at * p..(at + 1) * p],
+                &self.d1[at * p..(at + 1) * p],
+            );
+            for term in 0..p {
+                score[term] -= h * s1[term] - (h - g) * d1[term];
+            }
+        }
+        score
+    }
+
+    /// log L, given β times that sum.
+    pub(crate) fn log_likelihood(&self, linear: f64) -> f64 {
+        linear - self.log_denominator
+    }
+
+    /// Takes from the squares of the covariates what the squares of their means are.
+    pub(crate) fn take_means(&self, information: &mut Symmetric, factor: impl Fn(usize) -> f64) {
+        let p = self.s1.len() / self.h.len().max(1);
+        for at in 0..self.h.len() {
+            let (a, b, c) = (
+                factor(at) * self.a[at],
+                factor(at) * self.b[at],
+                factor(at) * self.c[at],
+            );
+            let (s, d) = (
+                &self.s1[at * p..(at + 1) * p],
+                &self.d1[at * p..(at + 1) * p],
+            );
+            for row in 0..p {
+                for column in 0..=row {
+                    *information.get_mut(row, column) -= a * s[row] * s[column]
+                        - b * (s[row] * d[column] + d[row] * s[column])
+                        + c * d[row] * d[column];
+                }
+            }
+        }
+    }
+}
+
 /// The data of a fit: rows, layout, and covariates less their centres.
 #[derive(Debug)]
 pub(crate) struct Model<'a> {
@@ -73,7 +167,15 @@ fn give_back(to: &Mutex<Vec<Vec<f64>>>, array: Vec<f64>) {
 
 impl<'a> Model<'a> {
     pub(crate) fn new(rows: &'a Rows, layout: Layout, ties: Ties) -> Self {
-        let columns = Columns::new(rows);
+        Self::with_columns(rows, layout, ties, Columns::new(rows))
+    }
+
+    pub(crate) fn with_columns(
+        rows: &'a Rows,
+        layout: Layout,
+        ties: Ties,
+        columns: Columns,
+    ) -> Self {
         let events: Vec<usize> = (0..rows.len()).filter(|row| rows.event[*row]).collect();
         let event_sum = rows
             .covariates
@@ -157,19 +259,8 @@ impl<'a> Model<'a> {
             add_assign(&mut cells, &part);
             give_back(&self.spare.cells, part);
         }
-        // All that are at risk at a time: those who leave then, and those who leave later.
-        let both = 2 * width;
-        for range in &self.layout.ranges {
-            for at in range.clone().rev() {
-                let (before, after) = cells.split_at_mut((at + 1) * both);
-                let (stay, events) = before[at * both..].split_at_mut(width);
-                add_assign(stay, events);
-                if at + 1 < range.end {
-                    add_assign(stay, &after[..width]);
-                }
-            }
-        }
-        let sums = self.ties_at_each_time(&cells);
+        add_later(&self.layout.ranges, width, &mut cells);
+        let sums = Sums::of(&cells, width, self.terms(), &self.layout, self.ties);
         give_back(&self.spare.cells, cells);
         (risk, sums)
     }
@@ -222,40 +313,6 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// From pairs of cells: all at risk at a time, and those with the event.
-    fn ties_at_each_time(&self, cells: &[f64]) -> Sums {
-        let (p, width) = (self.terms(), self.width());
-        let mut sums = Sums::default();
-        for (at, pair) in cells.chunks_exact(2 * width).enumerate() {
-            let (s, d) = pair.split_at(width);
-            let count = self.layout.deaths[at];
-            let mean_weight = self.layout.death_weight[at] / f64::from(count);
-            let [mut h, mut g, mut a, mut b, mut c] = [0.0; 5];
-            for j in 0..count {
-                let f = match self.ties {
-                    Ties::Efron => f64::from(j) / f64::from(count),
-                    Ties::Breslow => 0.0,
-                };
-                let z = s[0] - f * d[0];
-                sums.log_denominator += mean_weight * z.ln();
-                let step = mean_weight / z;
-                h += step;
-                g += step * (1.0 - f);
-                a += step / z;
-                b += f * step / z;
-                c += f * f * step / z;
-            }
-            sums.h.push(h);
-            sums.g.push(g);
-            sums.a.push(a);
-            sums.b.push(b);
-            sums.c.push(c);
-            sums.s1.extend(&s[1..=p]);
-            sums.d1.extend(&d[1..=p]);
-        }
-        sums
-    }
-
     /// The information, with the contribution of each event time multiplied by `factor`.
     pub(crate) fn information(
         &self,
@@ -283,24 +340,7 @@ impl<'a> Model<'a> {
         for part in &parts {
             information.add_scaled(part, 1.0);
         }
-        for at in 0..times {
-            let (a, b, c) = (
-                factor(at) * sums.a[at],
-                factor(at) * sums.b[at],
-                factor(at) * sums.c[at],
-            );
-            let (s, d) = (
-                &sums.s1[at * p..(at + 1) * p],
-                &sums.d1[at * p..(at + 1) * p],
-            );
-            for row in 0..p {
-                for column in 0..=row {
-                    *information.get_mut(row, column) -= a * s[row] * s[column]
-                        - b * (s[row] * d[column] + d[row] * s[column])
-                        + c * d[row] * d[column];
-                }
-            }
-        }
+        sums.take_means(&mut information, factor);
         information.mirror();
         information
     }
@@ -366,19 +406,8 @@ impl Model<'_> {
             .zip(&self.event_sum)
             .map(|(beta, sum)| beta * sum)
             .sum();
-        let log_likelihood = linear + self.event_offset - sums.log_denominator;
-        let p = self.terms();
-        let mut score = self.event_sum.clone();
-        for at in 0..self.layout.time.len() {
-            let (h, g) = (sums.h[at], sums.g[at]);
-            let (s1, d1) = (
-                &sums.s1[at * p..(at + 1) * p],
-                &sums.d1[at * p..(at + 1) * p],
-            );
-            for term in 0..p {
-                score[term] -= h * s1[term] - (h - g) * d1[term];
-            }
-        }
+        let log_likelihood = sums.log_likelihood(linear + self.event_offset);
+        let score = sums.score(&self.event_sum);
         FirstOrder {
             risk,
             sums,

@@ -13,6 +13,7 @@ mod cross_validation;
 mod fit;
 mod layout;
 mod likelihood;
+pub mod passes;
 mod penalised;
 mod residuals;
 mod robust;

@@ -4,19 +4,19 @@
 //! Source: Therneau and Grambsch (2000), 4.2 and 6.2; R survival, `coxmart2.c`.
 
 use super::Cox;
-use super::likelihood::{Model, Sums};
+use super::likelihood::Sums;
 use super::robust::ScoreResiduals;
 
-impl Model<'_> {
-    /// The risk set's mean at each event time, averaged over tied events.
-    pub(crate) fn risk_set_means(&self, sums: &Sums) -> Vec<f64> {
-        let p = self.terms();
-        let mut means = Vec::with_capacity(self.layout.time.len() * p);
-        for at in 0..self.layout.time.len() {
-            let (h, g, weight) = (sums.h[at], sums.g[at], self.layout.death_weight[at]);
+impl Sums {
+    /// The risk set's mean at each event time, averaged over tied events, given the weight of the events.
+    pub(crate) fn means(&self, death_weight: &[f64]) -> Vec<f64> {
+        let p = self.s1.len() / self.h.len().max(1);
+        let mut means = Vec::with_capacity(self.s1.len());
+        for (at, weight) in death_weight.iter().enumerate() {
+            let (h, g) = (self.h[at], self.g[at]);
             let (s1, d1) = (
-                &sums.s1[at * p..(at + 1) * p],
-                &sums.d1[at * p..(at + 1) * p],
+                &self.s1[at * p..(at + 1) * p],
+                &self.d1[at * p..(at + 1) * p],
             );
             means.extend(
                 s1.iter()
@@ -47,7 +47,7 @@ impl Cox<'_> {
     pub fn schoenfeld_residuals(&self) -> Vec<(usize, f64, Vec<f64>)> {
         let model = &self.model;
         let (_, sums) = model.sums(&self.beta);
-        let means = model.risk_set_means(&sums);
+        let means = sums.means(&model.layout.death_weight);
         let p = model.terms();
         let mut events: Vec<usize> = (0..model.rows.len())
             .filter(|row| model.rows.event[*row])

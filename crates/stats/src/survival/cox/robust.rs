@@ -9,9 +9,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::layout::codes;
-use super::likelihood::Model;
+use super::likelihood::{Model, Sums};
 use crate::Result;
-use crate::numeric::{Symmetric, weighted_cross_product};
+use crate::numeric::{Symmetric, exponential, weighted_cross_product};
 
 /// Rows worked on at once: their residuals stay in the nearer caches.
 const BLOCK: usize = 512;
@@ -21,23 +21,29 @@ pub(crate) struct ScoreResiduals<'m> {
     model: &'m Model<'m>,
     /// w·exp(η) of each row.
     risk: Vec<f64>,
-    /// A row of 1 + `terms` for each place among the event times: h, and what the means take from each term, summed
-    /// from the beginning of the stratum up to the place.
-    before: Vec<f64>,
-    /// The same of a row with its event at a time, instead of that time's step.
-    at_event: Vec<f64>,
-    /// The risk set's mean at each event time.
-    means: Vec<f64>,
+    steps: Steps,
 }
 
-impl<'m> ScoreResiduals<'m> {
-    pub(crate) fn new(model: &'m Model<'m>, beta: &[f64]) -> Self {
-        let (p, times) = (model.terms(), model.layout.time.len());
+/// What residuals take from the event times.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Steps {
+    /// A row of 1 + `terms` for each place among the event times: h, and what the means take from each term, summed
+    /// from the beginning of the stratum up to the place.
+    pub(super) before: Vec<f64>,
+    /// The same of a row with its event at a time, instead of that time's step.
+    pub(super) at_event: Vec<f64>,
+    /// The risk set's mean at each event time.
+    pub(super) means: Vec<f64>,
+}
+
+impl Steps {
+    pub(super) fn new(ranges: &[Range<usize>], sums: &Sums, means: Vec<f64>) -> Self {
+        let times = sums.h.len();
+        let p = sums.s1.len() / times.max(1);
         let width = p + 1;
-        let (risk, sums) = model.sums(beta);
         let mut before = vec![0.0; (times + 1) * width];
         let mut at_event = vec![0.0; times * width];
-        for range in &model.layout.ranges {
+        for range in ranges {
             let mut total = vec![0.0; width];
             for at in range.clone() {
                 let (a, b, c) = (sums.a[at], sums.b[at], sums.c[at]);
@@ -56,12 +62,32 @@ impl<'m> ScoreResiduals<'m> {
             }
         }
         Self {
-            means: model.risk_set_means(&sums),
-            model,
-            risk,
             before,
             at_event,
+            means,
         }
+    }
+}
+
+impl<'m> ScoreResiduals<'m> {
+    pub(crate) fn new(model: &'m Model<'m>, beta: &[f64]) -> Self {
+        let (risk, sums) = model.sums(beta);
+        let steps = Steps::new(
+            &model.layout.ranges,
+            &sums,
+            sums.means(&model.layout.death_weight),
+        );
+        Self { model, risk, steps }
+    }
+
+    /// Of some of a model's rows, given what all of them make of the event times.
+    pub(super) fn of_part(model: &'m Model<'m>, beta: &[f64], steps: Steps) -> Self {
+        let mut risk = model.linear_predictor(beta);
+        exponential(&mut risk);
+        for (row, risk) in risk.iter_mut().enumerate() {
+            *risk *= model.rows.weight_of(row);
+        }
+        Self { model, risk, steps }
     }
 
     /// The residuals of up to [`BLOCK`] rows, times the rows' weights: a column for each term.
@@ -74,7 +100,7 @@ impl<'m> ScoreResiduals<'m> {
             if place == begin {
                 &nothing
             } else {
-                &self.before[place * width..(place + 1) * width]
+                &self.steps.before[place * width..(place + 1) * width]
             }
         };
         for (at, row) in rows.enumerate() {
@@ -84,8 +110,8 @@ impl<'m> ScoreResiduals<'m> {
             let (stayed, own, mean) = if event {
                 (
                     until(last - 1, begin),
-                    &self.at_event[(last - 1) * width..last * width],
-                    &self.means[(last - 1) * p..last * p],
+                    &self.steps.at_event[(last - 1) * width..last * width],
+                    &self.steps.means[(last - 1) * p..last * p],
                 )
             } else {
                 (until(last, begin), &nothing[..], &nothing[..p])

@@ -86,7 +86,7 @@ impl Cox<'_> {
     /// Σ over events of (g − ḡ)·w·(x − x̄).
     fn time_score(&self, g: &[f64], sums: &super::likelihood::Sums) -> Vec<f64> {
         let (model, p) = (&self.model, self.model.terms());
-        let means = model.risk_set_means(sums);
+        let means = sums.means(&model.layout.death_weight);
         let mut score = vec![0.0; p];
         for row in (0..model.rows.len()).filter(|row| model.rows.event[*row]) {
             let at = model.layout.last[row] as usize - 1;

@@ -13,7 +13,7 @@ use model::Model;
 use super::HazardRatio;
 use super::cox::Rows;
 use super::hazard_ratio::ratios;
-use super::newton::{Maximum, Newton};
+use super::newton::{Likelihood, Maximum, Newton};
 use crate::{Error, Result, Summary};
 
 /// The rows of a Fine-Gray model: those of a Cox model of the cause of interest, and which rows compete.
@@ -207,12 +207,13 @@ pub fn fit(rows: &CompetingRows, options: &Options) -> Result<Fit> {
     }
     model.columns.check()?;
     let events: f64 = model.time_events.iter().sum();
-    let newton = Newton::new(&model, &model.columns, events);
+    let null = model.evaluate(&vec![0.0; model.columns.terms()]);
+    let newton = Newton::new(null, &model.columns, events);
     let Maximum {
         beta,
         at,
         iterations,
-    } = newton.maximise(options.tolerance, options.max_iterations)?;
+    } = newton.maximise(&model, options.tolerance, options.max_iterations)?;
     let (kept, factor) = (newton.null_factor.kept(), newton.factor(&at));
     let naive = newton.in_original_units(&factor.inverse());
     let sums = model.sums(&model.risk(&beta));
