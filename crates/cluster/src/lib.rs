@@ -16,6 +16,7 @@ mod error;
 mod executor;
 mod failure;
 mod parts;
+mod passes;
 mod persistent;
 mod planner;
 mod scheduler;

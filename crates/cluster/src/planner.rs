@@ -7,11 +7,12 @@ use ballista_core::config::BallistaConfig;
 use ballista_core::planner::{BallistaQueryPlanner, scans_only_information_schema};
 use columna_privacy::guard::GuardedTable;
 use columna_privacy::release::{has_releases, with_inputs};
+use columna_query::passes::Passes;
 use columna_store::scan::SnapshotTable;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{MemTable, Session, TableProvider};
-use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, TableReference};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::TaskContext;
@@ -19,7 +20,7 @@ use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::dml::CopyTo;
 use datafusion::logical_expr::logical_plan::TableScanBuilder;
 use datafusion::logical_expr::{
-    DmlStatement, Expr, LogicalPlan, LogicalPlanBuilder, TableScan, TableSource, TableType,
+    DmlStatement, Explain, Expr, LogicalPlan, LogicalPlanBuilder, TableScan, TableSource, TableType,
 };
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
@@ -29,6 +30,7 @@ use datafusion::prelude::ident;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::protobuf::LogicalPlanNode;
 
+use crate::passes::PassesExec;
 use crate::persistent::{PersistentExec, Question};
 use crate::scheduler::MESSAGE_BYTES;
 use crate::session::Scheduler;
@@ -53,6 +55,8 @@ pub(crate) struct Here {
     pub(crate) planner: Arc<dyn QueryPlanner + Send + Sync>,
     /// The session shows less than everything: its planner has the last word on what is told.
     pub(crate) restricted: bool,
+    /// Models of fewer rows are fitted where all of their rows come together.
+    pub(crate) passes_from: u64,
 }
 
 /// A table that only this session has, as a plan reads it.
@@ -79,37 +83,58 @@ impl Planner {
         }
     }
 
-    /// A query that is asked on the cluster, as a part of one that is planned here. Two tables' columns may have the
-    /// same name, so that they cross by their places.
+    /// A query that is asked on the cluster, as a part of one that is planned here.
     fn elsewhere(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<LogicalPlan> {
-        let place = |at: usize| format!("c{at}");
         let columns = plan.schema().columns().into_iter().enumerate();
         let numbered = columns.map(|(at, column)| Expr::Column(column).alias(place(at)));
         let asked = LogicalPlanBuilder::from(plan.clone())
             .project(numbered.collect::<Vec<_>>())?
             .build()?;
-        let named = plan
-            .schema()
-            .iter()
-            .enumerate()
-            .map(|(at, (table, field))| {
-                ident(place(at)).alias_qualified(table.cloned(), field.name())
-            });
-        LogicalPlanBuilder::from(Remote::scan(self.there(asked, session))?)
-            .project(named.collect::<Vec<_>>())?
-            .build()
+        named(plan, self.there(asked, session))
     }
 
     /// A query that is asked on the cluster.
     fn there(&self, plan: LogicalPlan, session: &dyn Session) -> Arc<dyn ExecutionPlan> {
-        Arc::new(PersistentExec::new(Question {
+        Arc::new(PersistentExec::new(self.question(plan, session)))
+    }
+
+    fn question(&self, plan: LogicalPlan, session: &dyn Session) -> Question {
+        Question {
             scheduler: self.scheduler.clone(),
             config: self.config.clone(),
             codec: Arc::clone(&self.codec),
             session: session.session_id().to_owned(),
             plan,
             shows_progress: !self.here.restricted,
-        }))
+        }
+    }
+
+    /// The query with its models fitted by passes, to be planned here, if it has models of as many rows and what stands
+    /// above them needs nothing else of the store.
+    fn by_passes(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Option<LogicalPlan>> {
+        if let Some(passes) = Passes::of(plan) {
+            if rows_read(plan)?.is_some_and(|rows| rows < self.here.passes_from) {
+                return Ok(None);
+            }
+            let question = self.question(passes.plan(), session);
+            let rows = PassesExec::new(passes, question, self.here.passes_from);
+            return named(plan, Arc::new(rows)).map(Some);
+        }
+        let asks_for_more = plan
+            .expressions()
+            .iter()
+            .any(|expr| expr.exists(|expr| Ok(has_subquery(expr))).unwrap_or(true));
+        let [input] = plan.inputs()[..] else {
+            return Ok(None);
+        };
+        if asks_for_more {
+            return Ok(None);
+        }
+        let Some(input) = self.by_passes(input, session)? else {
+            return Ok(None);
+        };
+        plan.with_new_exprs(plan.expressions(), vec![input])
+            .map(Some)
     }
 
     async fn here(
@@ -187,8 +212,25 @@ impl QueryPlanner for Planner {
                         Ok(input.clone())
                     }
                 })?,
-                plan => self.elsewhere(&plan, session)?,
+                plan => match self.by_passes(&plan, session)? {
+                    Some(plan) => plan,
+                    None => self.elsewhere(&plan, session)?,
+                },
             };
+            return self.here(&plan, session).await;
+        }
+        if let Some(plan) = match &plan {
+            LogicalPlan::Explain(explain) => {
+                let plan = self.by_passes(&explain.plan, session)?;
+                plan.map(|plan| {
+                    LogicalPlan::Explain(Explain {
+                        plan: Arc::new(plan),
+                        ..explain.clone()
+                    })
+                })
+            }
+            plan => self.by_passes(plan, session)?,
+        } {
             return self.here(&plan, session).await;
         }
         if matches!(plan, LogicalPlan::Analyze(_)) {
@@ -196,6 +238,46 @@ impl QueryPlanner for Planner {
         }
         Ok(self.there(plan, session))
     }
+}
+
+/// The name of a column that crosses by its place: two tables' columns may have the same name.
+pub(crate) fn place(at: usize) -> String {
+    format!("c{at}")
+}
+
+/// Rows that came by their places, under the names of the plan that they are of.
+fn named(plan: &LogicalPlan, rows: Arc<dyn ExecutionPlan>) -> Result<LogicalPlan> {
+    let columns = plan.schema().iter().enumerate();
+    let named = columns
+        .map(|(at, (table, field))| ident(place(at)).alias_qualified(table.cloned(), field.name()));
+    LogicalPlanBuilder::from(Remote::scan(rows)?)
+        .project(named.collect::<Vec<_>>())?
+        .build()
+}
+
+fn has_subquery(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::SetComparison(_)
+    )
+}
+
+/// The rows of the largest table of the store that a plan reads, where they are known.
+fn rows_read(plan: &LogicalPlan) -> Result<Option<u64>> {
+    let mut largest = Some(0);
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && is_of_store(scan)
+        {
+            let provider = source_as_provider(&scan.source)?;
+            let table = provider.downcast_ref::<SnapshotTable>();
+            largest = largest
+                .zip(table)
+                .map(|(largest, table)| table.version().rows.max(largest));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(largest)
 }
 
 /// The rows of a query on the cluster, as a table for what is done with them here.

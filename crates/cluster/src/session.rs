@@ -19,6 +19,9 @@ use crate::planner::{Here, Planner};
 use crate::trust::PATIENCE;
 use crate::{Error, Result, SCHEDULER_PORT, Trust, status};
 
+/// A fit by passes takes some ten queries, of which each reads the rows again; below this their moving costs less.
+const PASSES_FROM: u64 = 1_000_000;
+
 /// Makes the session that [`columna_query::session`] makes, with queries sent to the scheduler at
 /// `df://HOST[:PORT]`. Rows of tables that only the session has go along with a query; where they are too many, and
 /// where a query reads nothing of the store, it runs in this process.
@@ -47,6 +50,7 @@ pub async fn connect(
         options.snapshot = Some(snapshot.version());
     }
     let snapshot = options.snapshot.unwrap_or_default();
+    let passes_from = options.passes_from.unwrap_or(PASSES_FROM);
     let here = columna_query::session(options).await?.state();
     let codec = Arc::new(Codec::of_snapshot(snapshot, Arc::new(here.clone())));
     let config = here
@@ -68,6 +72,7 @@ pub async fn connect(
         Here {
             planner: Arc::clone(here.query_planner()),
             restricted,
+            passes_from,
         },
     );
     let config = config.with_ballista_query_planner(Arc::new(planner));

@@ -9,6 +9,7 @@ mod is_true;
 mod joins;
 mod lookups_first;
 pub mod names;
+pub mod passes;
 mod percentiles;
 mod plan;
 pub mod script;

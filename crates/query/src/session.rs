@@ -41,6 +41,9 @@ pub struct SessionOptions {
     pub threads: Option<usize>,
     /// Who asks, under which policy; everything is open if not given.
     pub access: Option<Access>,
+    /// On a cluster, regressions of at least this many rows are fitted by passes over the executors, one query for each
+    /// Newton step, and their rows stay there; a million if not given.
+    pub passes_from: Option<u64>,
     /// Where to spill; the system's folder for temporary files if not given.
     pub temp_dir: Option<PathBuf>,
 }
@@ -129,7 +132,7 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
     for function in aggregate::functions() {
         ctx.register_udaf(Arc::unwrap_or_clone(function));
     }
-    for function in aggregate::replaced() {
+    for function in aggregate::replaced().chain(aggregate::answering()) {
         ctx.register_udaf(function);
     }
 }

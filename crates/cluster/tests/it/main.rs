@@ -6,14 +6,11 @@
 )]
 
 #[path = "../../../query/tests/it/fixture.rs"]
-#[expect(
-    dead_code,
-    reason = "shared with the tests of columna-query, which use all of it"
-)]
 mod fixture;
 
 mod attacks;
 mod cluster;
+mod passes;
 mod plans;
 mod same_answers;
 mod trust;

@@ -20,14 +20,19 @@ async fn stages(ctx: &SessionContext, query: &str) -> Vec<String> {
 }
 
 /// The rows that a query answers with, and the bytes that its stages took from each other.
-async fn shuffled(ctx: &SessionContext, query: &str) -> (usize, usize) {
+pub(crate) async fn shuffled(ctx: &SessionContext, query: &str) -> (usize, usize) {
     let frame = columna_query::script::sql(ctx, query).await.unwrap();
     let context = frame.task_ctx().into();
     let plan = frame.create_physical_plan().await.unwrap();
     let batches = collect(std::sync::Arc::clone(&plan), context)
         .await
         .unwrap();
-    let bytes = plan
+    // What stands above the query's node is done here.
+    let mut node = &plan;
+    while let Some(input) = node.children().first() {
+        node = input;
+    }
+    let bytes = node
         .metrics()
         .and_then(|metrics| metrics.sum_by_name("shuffle_bytes"));
     let rows = batches.iter().map(|batch| batch.num_rows()).sum();

@@ -12,6 +12,7 @@ mod by_person;
 mod fixture;
 mod hospital;
 mod lung;
+mod passes;
 mod pseudonym_attacks;
 mod regressions;
 mod row_attacks;

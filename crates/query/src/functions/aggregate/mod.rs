@@ -27,8 +27,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use adapter::Registered;
+use adapter::passes;
+pub(crate) use adapter::passes::{CHANGED, Fits};
+use arrow::datatypes::FieldRef;
 use columna_privacy::release::Declared;
+use datafusion::common::Result;
 use datafusion::logical_expr::AggregateUDF;
+use datafusion::physical_expr::PhysicalExpr;
 
 use gray_test::failcode;
 use kaplan_meier::conf_level;
@@ -88,6 +93,46 @@ const STATISTICS: &[Registered] = &[
     Registered::of::<survival_quantile::SurvivalQuantile>(),
     Registered::of::<table_one::TableOne>(),
 ];
+
+/// A model that can be fitted by passes.
+pub(crate) struct PassModel {
+    name: &'static str,
+    /// How many parameters it has.
+    pub(crate) parameters: usize,
+    /// The aggregate that answers a pass's questions.
+    pub(crate) pass: fn() -> AggregateUDF,
+    /// The fits of a call.
+    pub(crate) fits: FitsOfCall,
+}
+
+type FitsOfCall = fn(&[Arc<dyn PhysicalExpr>], &[FieldRef]) -> Result<Option<Box<dyn Fits>>>;
+
+impl PassModel {
+    const fn of<S: passes::ByPasses>() -> Self {
+        Self {
+            name: S::NAME,
+            parameters: S::PARAMETERS.len(),
+            pass: passes::pass::<S>,
+            fits: passes::fits::<S>,
+        }
+    }
+}
+
+const BY_PASSES: &[PassModel] = &[
+    PassModel::of::<models::CoxPh>(),
+    PassModel::of::<models::LogisticRegression>(),
+    PassModel::of::<models::PoissonRegression>(),
+];
+
+/// The model of this name, if it can be fitted by passes.
+pub(crate) fn by_passes(function: &str) -> Option<&'static PassModel> {
+    BY_PASSES.iter().find(|model| model.name == function)
+}
+
+/// The aggregates that answer for models, which nobody calls by name.
+pub(crate) fn answering() -> impl Iterator<Item = AggregateUDF> {
+    BY_PASSES.iter().map(|model| (model.pass)())
+}
 
 /// The aggregate functions.
 #[must_use]

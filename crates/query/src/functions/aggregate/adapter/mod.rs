@@ -21,6 +21,7 @@ mod ids;
 mod model_rows;
 pub(crate) mod output;
 mod parameters;
+pub(crate) mod passes;
 mod rows;
 mod single;
 mod state;

@@ -5,15 +5,18 @@ use std::sync::LazyLock;
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use columna_privacy::release::Declared;
-use columna_stats::Error;
-use columna_stats::survival::cox::Cox;
+use columna_stats::survival::cox::passes::{Answer, Fitting, Question};
+use columna_stats::survival::cox::{Cox, Fit};
+use columna_stats::{Error, Result as Fitted};
 use datafusion::common::Result;
 use datafusion::logical_expr::Documentation;
 
 use super::survival_rows::{CLUSTER, CoxOptions, START, STRATA, TIES, WEIGHTS, cox_rows};
-use super::term_table::{TermTable, table_type};
+use super::term_table::table_type;
+use super::{Design, Terms};
+use crate::functions::aggregate::adapter::passes::ByPasses;
 use crate::functions::aggregate::adapter::{
-    ModelRows, Options, Parameter, Role, Statistic, refused,
+    Layout, ModelRows, Options, Parameter, Role, Statistic, refused,
 };
 use crate::functions::docs::SURVIVAL;
 
@@ -116,7 +119,7 @@ impl Statistic for CoxPh {
         options: &CoxOptions,
         output: &DataType,
     ) -> Result<ArrayRef> {
-        let mut table = TermTable::new();
+        let mut table = Terms::new();
         for summary in summaries {
             let Some(kept) = summary else {
                 table.null();
@@ -130,42 +133,113 @@ impl Statistic for CoxPh {
                 }
                 fitted => fitted.map_err(|error| refused(&error))?,
             };
-            let fit = cox.result();
-            let ratios = fit
-                .hazard_ratios(options.conf_level)
-                .map_err(|error| refused(&error))?;
-            let std_err = fit.std_err();
-            table.group();
-            for (at, name) in given.design.names.iter().enumerate() {
-                let ratio = &ratios[at];
-                let note = match (fit.dropped[at], fit.infinite[at]) {
-                    (true, _) => Some("redundant"),
-                    (_, true) => Some("infinite"),
-                    _ => None,
-                };
-                let naive = if fit.robust {
-                    fit.naive_variance[at][at].sqrt()
-                } else {
-                    f64::NAN
-                };
-                let row = if fit.dropped[at] {
-                    [f64::NAN; 8]
-                } else {
-                    [
-                        fit.coefficients[at],
-                        ratio.estimate,
-                        ratio.lower,
-                        ratio.upper,
-                        std_err[at],
-                        ratio.z,
-                        ratio.p_value,
-                        naive,
-                    ]
-                };
-                table.push(name, row, note);
-            }
-            table.push_constant(&given.design.constant_factors());
+            terms(&given.design, cox.result(), options, &mut table)?;
         }
         table.finish(output)
+    }
+}
+
+/// The table of a fit.
+fn terms(design: &Design, fit: &Fit, options: &CoxOptions, table: &mut Terms) -> Result<()> {
+    let ratios = fit
+        .hazard_ratios(options.conf_level)
+        .map_err(|error| refused(&error))?;
+    let std_err = fit.std_err();
+    table.group();
+    for (at, name) in design.names.iter().enumerate() {
+        let ratio = &ratios[at];
+        let note = match (fit.dropped[at], fit.infinite[at]) {
+            (true, _) => Some("redundant"),
+            (_, true) => Some("infinite"),
+            _ => None,
+        };
+        let naive = if fit.robust {
+            fit.naive_variance[at][at].sqrt()
+        } else {
+            f64::NAN
+        };
+        let row = if fit.dropped[at] {
+            [f64::NAN; 8]
+        } else {
+            [
+                fit.coefficients[at],
+                ratio.estimate,
+                ratio.lower,
+                ratio.upper,
+                std_err[at],
+                ratio.z,
+                ratio.p_value,
+                naive,
+            ]
+        };
+        table.push(name, row, note);
+    }
+    table.push_constant(&design.constant_factors());
+    Ok(())
+}
+
+impl ByPasses for CoxPh {
+    type Fitting = Fitting;
+    type Question = Question;
+    type Answer = Answer;
+
+    const PASS: &'static str = "cox_ph_pass";
+
+    fn layout(options: &CoxOptions) -> &Layout {
+        &options.layout
+    }
+
+    /// The scores of clusters would be as many as they are.
+    fn suits(options: &CoxOptions) -> bool {
+        options.layout.slot(CLUSTER.name).is_none()
+    }
+
+    fn begin(options: &CoxOptions) -> Fitted<Fitting> {
+        Ok(Fitting::new(options.fit))
+    }
+
+    fn question(fitting: &Fitting) -> Option<Vec<f64>> {
+        fitting.question().map(Question::to_numbers)
+    }
+
+    fn needs_rows(fitting: &Fitting) -> bool {
+        fitting.needs_rows()
+    }
+
+    fn read_question(numbers: &[f64]) -> Fitted<Question> {
+        Question::from_numbers(numbers)
+    }
+
+    fn answer(question: &Question, rows: ModelRows, options: &CoxOptions) -> Result<Answer> {
+        let given = cox_rows(rows, &options.layout)?;
+        question
+            .answer(&given.rows, &options.fit)
+            .map_err(|error| refused(&error))
+    }
+
+    fn write_answer(answer: &Answer) -> Vec<f64> {
+        answer.to_numbers()
+    }
+
+    fn read_answer(numbers: &[f64]) -> Fitted<Answer> {
+        Answer::from_numbers(numbers)
+    }
+
+    fn take(fitting: &mut Fitting, answer: Answer) -> Fitted<()> {
+        fitting.take(answer)
+    }
+
+    fn table(
+        fitting: Option<Fitting>,
+        design: &Design,
+        options: &CoxOptions,
+        table: &mut Terms,
+    ) -> Result<()> {
+        let Some(fitting) = fitting else {
+            table.null();
+            return Ok(());
+        };
+        let fit = fitting.finish().map_err(|error| refused(&error))?;
+        terms(design, &fit, options, table)
     }
 }

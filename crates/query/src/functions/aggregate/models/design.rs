@@ -16,7 +16,7 @@ enum Term {
 
 /// The columns of a model.
 #[derive(Debug, Default)]
-pub(super) struct Design {
+pub(in crate::functions::aggregate) struct Design {
     terms: Vec<Term>,
     /// The name of each column.
     pub(super) names: Vec<String>,
@@ -28,7 +28,7 @@ pub(super) struct Design {
 
 impl Design {
     /// Takes the covariates out of the rows.
-    pub(super) fn take(rows: &mut ModelRows, layout: &Layout) -> Self {
+    pub(in crate::functions::aggregate) fn take(rows: &mut ModelRows, layout: &Layout) -> Self {
         let mut design = Self::default();
         for (name, slot) in layout.terms() {
             let place = design.terms.len();

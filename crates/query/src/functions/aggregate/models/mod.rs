@@ -22,6 +22,7 @@ pub(super) use cox_ph::CoxPh;
 pub(super) use cox_ph_tests::CoxPhTests;
 pub(super) use cox_residuals::CoxResiduals;
 pub(super) use cox_zph::CoxZph;
+pub(super) use design::Design;
 pub(super) use fine_gray::FineGray;
 pub(super) use generalized::{
     LogisticRegression, LogisticSummary, PoissonRegression, PoissonSummary, PropensityScore,
@@ -30,3 +31,6 @@ pub(super) use penalised::{
     CoxElasticNet, CoxElasticNetPath, LogisticElasticNet, LogisticElasticNetPath,
     PoissonElasticNet, PoissonElasticNetPath,
 };
+
+/// The table of a regression: coefficient, ratio and its interval, standard error, z, p, and the naive standard error.
+pub(super) type Terms = term_table::TermTable<8>;

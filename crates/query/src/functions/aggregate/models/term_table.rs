@@ -9,7 +9,7 @@ use datafusion::common::Result;
 use crate::functions::aggregate::adapter::output::{list_of, lists, numbers, struct_of};
 
 /// Tables of several groups, with `N` numbers for each term.
-pub(super) struct TermTable<const N: usize> {
+pub(in crate::functions::aggregate) struct TermTable<const N: usize> {
     lengths: Vec<Option<usize>>,
     terms: Vec<String>,
     numbers: [Vec<f64>; N],
@@ -25,7 +25,7 @@ pub(super) fn table_type(numbers: &[&str]) -> DataType {
 }
 
 impl<const N: usize> TermTable<N> {
-    pub(super) fn new() -> Self {
+    pub(in crate::functions::aggregate) fn new() -> Self {
         Self {
             lengths: Vec::new(),
             terms: Vec::new(),
@@ -63,7 +63,7 @@ impl<const N: usize> TermTable<N> {
         }
     }
 
-    pub(super) fn finish(self, output: &DataType) -> Result<ArrayRef> {
+    pub(in crate::functions::aggregate) fn finish(self, output: &DataType) -> Result<ArrayRef> {
         let mut columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(self.terms))];
         columns.extend(self.numbers.into_iter().map(numbers));
         columns.push(Arc::new(StringArray::from(self.notes)));

@@ -83,6 +83,11 @@ impl Layout {
         column.map(|(_, slot)| *slot)
     }
 
+    /// Columns of numbers, of codes and of words.
+    pub(super) fn counts(&self) -> [usize; 3] {
+        self.counts
+    }
+
     /// The terms in their order.
     pub(crate) fn terms(&self) -> &[(String, Slot)] {
         &self.terms

@@ -145,6 +145,45 @@ impl ModelRows {
         }
     }
 
+    /// No rows, but all the levels of the words.
+    pub(crate) fn of_levels(layout: &Layout, levels: &[Vec<String>]) -> Self {
+        let [numbers, codes, _] = layout.counts();
+        let words = levels.iter().map(|levels| Words::of_levels(levels));
+        Self {
+            rows: 0,
+            numbers: vec![Vec::new(); numbers],
+            codes: vec![Vec::new(); codes],
+            words: words.collect(),
+        }
+    }
+
+    /// Gives words the places that they have among these levels, which may be more than those of the rows. Whether
+    /// they have all of them.
+    pub(crate) fn number_words(&mut self, levels: &[Vec<String>]) -> bool {
+        let mut columns = self.words.iter_mut().zip(levels);
+        columns.all(|(words, levels)| words.number(levels).is_some())
+    }
+
+    /// A sum over all numbers and codes, whatever the order of the rows.
+    pub(crate) fn sum(&self) -> u64 {
+        // Odd factors, so that values that change places between columns change the sum.
+        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut sum = 0_u64;
+        let mut factor = FACTOR;
+        let mut add = |column: &mut dyn Iterator<Item = u64>| {
+            let column = column.fold(0_u64, u64::wrapping_add);
+            sum = sum.wrapping_add(column.wrapping_mul(factor));
+            factor = factor.wrapping_mul(FACTOR);
+        };
+        for column in &self.numbers {
+            add(&mut column.iter().map(|number| number.to_bits()));
+        }
+        for column in &self.codes {
+            add(&mut column.iter().copied());
+        }
+        sum
+    }
+
     fn shape(&mut self, numbers: usize, codes: usize, words: usize) {
         if self.rows == 0 {
             self.numbers.resize(numbers, Vec::new());

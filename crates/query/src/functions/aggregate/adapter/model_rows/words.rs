@@ -135,6 +135,27 @@ impl Words {
         Some(())
     }
 
+    /// No rows, but these levels.
+    pub(super) fn of_levels(levels: &[String]) -> Self {
+        let mut words = Self::default();
+        for level in levels {
+            words.code_of(level);
+        }
+        words
+    }
+
+    /// Gives words the places that they have among `levels`; none if one of them is missing there.
+    pub(super) fn number(&mut self, levels: &[String]) -> Option<()> {
+        let mut numbered = Self::of_levels(levels);
+        let places = self.levels.iter();
+        let places = places.map(|level| numbered.known.get(level).copied());
+        let places: Vec<u32> = places.collect::<Option<_>>()?;
+        let codes = self.codes.iter().map(|code| places[*code as usize]);
+        numbered.codes = codes.collect();
+        *self = numbered;
+        Some(())
+    }
+
     pub(crate) fn levels(&self) -> &[String] {
         &self.levels
     }

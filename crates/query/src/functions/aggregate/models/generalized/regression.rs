@@ -5,17 +5,22 @@ use std::sync::LazyLock;
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use columna_privacy::release::Declared;
-use columna_stats::models::{Fit, logistic_regression, poisson_regression};
+use columna_stats::Result as Fitted;
+use columna_stats::models::{
+    Answer, Family, Fit, Fitting, Question, logistic_regression, poisson_regression,
+};
 use datafusion::common::Result;
 use datafusion::logical_expr::Documentation;
 
 use super::{
     CLUSTER, CONF_LEVEL, INTERCEPT, OFFSET, ROBUST, Regression, RegressionOptions, WEIGHTS,
 };
+use crate::functions::aggregate::adapter::passes::ByPasses;
 use crate::functions::aggregate::adapter::{
-    ModelRows, Options, Parameter, Role, Statistic, refused,
+    Layout, ModelRows, Options, Parameter, Role, Statistic, refused,
 };
-use crate::functions::aggregate::models::term_table::{TermTable, table_type};
+use crate::functions::aggregate::models::term_table::table_type;
+use crate::functions::aggregate::models::{Design, Terms};
 use crate::functions::docs::MODELS;
 
 fn documented(
@@ -93,7 +98,7 @@ fn numbers(ratio: &'static str) -> DataType {
 }
 
 macro_rules! regression {
-    ($name:ident, $function:literal, $fit:path, $ratio:literal, $documentation:ident, $disclosure:expr) => {
+    ($name:ident, $function:literal, $family:expr, $fit:path, $ratio:literal, $documentation:ident, $disclosure:expr) => {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
         pub(crate) struct $name;
 
@@ -144,7 +149,7 @@ macro_rules! regression {
                 options: &RegressionOptions,
                 output: &DataType,
             ) -> Result<ArrayRef> {
-                let mut table = TermTable::new();
+                let mut table = Terms::new();
                 for summary in summaries {
                     let Some(kept) = summary else {
                         table.null();
@@ -155,9 +160,77 @@ macro_rules! regression {
                         .with_frame(|frame| $fit(frame, &options.fit))
                         .map_err(|error| refused(&error))?;
                     table.group();
-                    terms(&given, &fit, &mut table);
+                    terms(&given.design, &fit, &mut table);
                 }
                 table.finish(output)
+            }
+        }
+
+        impl ByPasses for $name {
+            type Fitting = Fitting;
+            type Question = Question;
+            type Answer = Answer;
+
+            const PASS: &'static str = concat!($function, "_pass");
+
+            fn layout(options: &RegressionOptions) -> &Layout {
+                &options.layout
+            }
+
+            /// The scores of clusters would be as many as they are.
+            fn suits(options: &RegressionOptions) -> bool {
+                options.layout.slot(CLUSTER.name).is_none()
+            }
+
+            fn begin(options: &RegressionOptions) -> Fitted<Fitting> {
+                Fitting::new($family, options.fit.clone())
+            }
+
+            fn question(fitting: &Fitting) -> Option<Vec<f64>> {
+                fitting.question().and_then(Question::to_numbers)
+            }
+
+            fn read_question(numbers: &[f64]) -> Fitted<Question> {
+                Question::from_numbers($family, numbers)
+            }
+
+            fn answer(
+                question: &Question,
+                rows: ModelRows,
+                options: &RegressionOptions,
+            ) -> Result<Answer> {
+                let given = Regression::take(rows, &options.layout, "outcome");
+                given
+                    .with_frame(|frame| question.answer(frame, 0..frame.rows()))
+                    .map_err(|error| refused(&error))
+            }
+
+            fn write_answer(answer: &Answer) -> Vec<f64> {
+                answer.to_numbers()
+            }
+
+            fn read_answer(numbers: &[f64]) -> Fitted<Answer> {
+                Answer::from_numbers(numbers)
+            }
+
+            fn take(fitting: &mut Fitting, answer: Answer) -> Fitted<()> {
+                fitting.take(answer)
+            }
+
+            fn table(
+                fitting: Option<Fitting>,
+                design: &Design,
+                _: &RegressionOptions,
+                table: &mut Terms,
+            ) -> Result<()> {
+                let Some(fitting) = fitting else {
+                    table.null();
+                    return Ok(());
+                };
+                let fit = fitting.finish().map_err(|error| refused(&error))?;
+                table.group();
+                terms(design, &fit, table);
+                Ok(())
             }
         }
     };
@@ -166,6 +239,7 @@ macro_rules! regression {
 regression!(
     LogisticRegression,
     "logistic_regression",
+    Family::Binomial,
     logistic_regression::fit,
     "odds_ratio",
     LOGISTIC,
@@ -177,17 +251,18 @@ regression!(
 regression!(
     PoissonRegression,
     "poisson_regression",
+    Family::Poisson,
     poisson_regression::fit,
     "rate_ratio",
     POISSON,
     None
 );
 
-fn terms(given: &Regression, fit: &Fit, table: &mut TermTable<8>) {
+fn terms(design: &Design, fit: &Fit, table: &mut Terms) {
     let constant = fit.intercept.then_some("(Intercept)");
     let names = constant
         .into_iter()
-        .chain(given.design.names.iter().map(String::as_str));
+        .chain(design.names.iter().map(String::as_str));
     let separated = |at: &usize| {
         fit.separation
             .as_ref()
@@ -212,5 +287,5 @@ fn terms(given: &Regression, fit: &Fit, table: &mut TermTable<8>) {
         ];
         table.push(name, row, separated(&at).then_some("separated"));
     }
-    table.push_constant(&given.design.constant_factors());
+    table.push_constant(&design.constant_factors());
 }
