@@ -80,9 +80,10 @@ pub(crate) fn run(command: ClusterCommand, settings: &Settings) -> Result<(), Cl
 /// A session whose queries run on the cluster.
 pub(crate) async fn session(
     client: &ClientArgs,
-    options: SessionOptions,
+    mut options: SessionOptions,
 ) -> Result<SessionContext, CliError> {
     let (url, trust) = scheduler_of(client)?;
+    options.passes_from = client.cluster_passes;
     connect(&url, &trust, options)
         .await
         .map_err(|error| CliError::engine(&error))
