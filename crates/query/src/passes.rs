@@ -97,7 +97,7 @@ impl Passes {
     ) -> Result<Fitted> {
         let mut calls = self.calls()?;
         let keys = self.aggregate.group_expr.len();
-        let first = collected(ask(self.pass(&calls, None)?).await?)?;
+        let first = collected(&ask(self.pass(&calls, None)?).await?)?;
         let groups = first.num_rows();
         if groups > MAX_GROUPS {
             return Ok(Fitted::NeedsRows);
@@ -123,7 +123,7 @@ impl Passes {
             if !asked.contains(&true) {
                 break;
             }
-            let found = collected(ask(self.pass(&calls, Some(&place))?).await?)?;
+            let found = collected(&ask(self.pass(&calls, Some(&place))?).await?)?;
             if found.num_rows() != groups {
                 return Ok(Fitted::NeedsRows);
             }
@@ -303,11 +303,11 @@ fn is_repeatable(plan: &LogicalPlan) -> bool {
     repeatable && walked.is_ok()
 }
 
-fn collected(batches: Vec<RecordBatch>) -> Result<RecordBatch> {
+fn collected(batches: &[RecordBatch]) -> Result<RecordBatch> {
     let Some(first) = batches.first() else {
         return Err(DataFusionError::Internal("a pass has no answer".to_owned()));
     };
-    Ok(concat_batches(&first.schema(), &batches)?)
+    Ok(concat_batches(&first.schema(), batches)?)
 }
 
 fn sorted_by_place(found: &RecordBatch) -> Result<RecordBatch> {

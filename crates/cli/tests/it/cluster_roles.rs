@@ -73,8 +73,21 @@ const CURVE: &str = "SELECT p.gender_concept_id, kaplan_meier(days_between(p.bir
      coalesce(d.death_date, DATE '2030-01-01')), d.person_id IS NOT NULL) AS curve \
      FROM person p LEFT JOIN death d ON d.person_id = p.person_id GROUP BY 1 ORDER BY 1";
 
+/// On the cluster by passes over the executors.
+const MODEL: &str = "SELECT t.term, round(t.coefficient, 8), round(t.std_err, 8), t.note FROM (SELECT unnest(cox_ph( \
+     days_between(p.birth_datetime, coalesce(d.death_date, DATE '2030-01-01')), d.person_id IS NOT NULL, \
+     named_struct('year', p.year_of_birth, 'part', CASE WHEN p.year_of_birth % 2 = 0 THEN 'even' ELSE 'odd' END))) AS t \
+     FROM person p LEFT JOIN death d ON d.person_id = p.person_id) AS m";
+
 /// A role, and what it asks: answers, refusals and errors.
-const ASKED: [(&str, &str); 25] = [
+const ASKED: [(&str, &str); 29] = [
+    ("officer", MODEL),
+    ("analyst", MODEL),
+    (
+        "analyst",
+        "SELECT logistic_regression(year_of_birth, named_struct('x', gender_concept_id)) FROM person",
+    ),
+    ("counter", MODEL),
     ("officer", "SELECT count(*), min(person_id) FROM person"),
     (
         "analyst",
@@ -173,6 +186,7 @@ impl Ward {
     fn there(&self, address: &str, role: &str, sql: &str) -> Ran {
         let mut asking = asking(&self.there, role, sql);
         asking.args(["--cluster", &format!("df://{address}")]);
+        asking.args(["--cluster-passes", "0"]);
         ran(asking.env(TOKEN.0, TOKEN.1))
     }
 }

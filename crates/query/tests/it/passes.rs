@@ -43,7 +43,7 @@ async fn optimized(ctx: &SessionContext, sql: &str) -> LogicalPlan {
 
 /// The aggregate by passes and at once, and how many queries the passes were.
 async fn both(ctx: &SessionContext, sql: &str) -> (Fitted, Vec<RecordBatch>, usize) {
-    let passes = find(&optimized(ctx, sql).await).expect("it can be fitted by passes");
+    let passes = find(&optimized(ctx, sql).await).unwrap();
     let run = async |plan: LogicalPlan| ctx.execute_logical_plan(plan).await?.collect().await;
     let asked = AtomicUsize::new(0);
     let fitted = passes
