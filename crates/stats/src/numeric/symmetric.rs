@@ -39,6 +39,10 @@ impl Symmetric {
         &mut self.values[row * self.size + column]
     }
 
+    pub(crate) fn is_finite(&self) -> bool {
+        self.values.iter().all(|value| value.is_finite())
+    }
+
     /// Copies the lower triangle onto the upper.
     pub(crate) fn mirror(&mut self) {
         for row in 0..self.size {

@@ -39,6 +39,21 @@ pub struct HazardRatio {
     pub p_value: f64,
 }
 
+/// Standard errors from a covariance; NaN where there is none to tell: of a dropped term, and of a coefficient without
+/// bound at which no information is left.
+pub(crate) fn standard_errors(variance: &[Vec<f64>]) -> Vec<f64> {
+    let diagonal = variance.iter().enumerate().map(|(at, row)| row[at]);
+    diagonal
+        .map(|variance| {
+            if variance == 0.0 {
+                f64::NAN
+            } else {
+                variance.sqrt()
+            }
+        })
+        .collect()
+}
+
 /// Ratios with Wald intervals from log ratios and their standard errors; NaN for dropped terms.
 pub(crate) fn ratios(
     coefficients: &[f64],

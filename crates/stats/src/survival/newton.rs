@@ -197,6 +197,14 @@ impl Newton {
             }
             return None;
         }
+        // Coefficients without bound have made sums too large to square: what was known before is all there will be.
+        if search.iterations > 1 && !new.information.is_finite() {
+            return Some(Maximum {
+                beta: search.beta.clone(),
+                at: search.at.clone(),
+                iterations: search.iterations,
+            });
+        }
         let step = self.step(&self.factor(&new), &new.score);
         // The step would add half of this to the log likelihood: nothing that could be seen.
         if small && dot(&step, &new.score) <= 1e-24 * (1.0 + new.log_likelihood.abs()) {

@@ -5,7 +5,7 @@ use super::likelihood::Model;
 use super::robust::ScoreResiduals;
 use super::{Cox, Options, Rows};
 use crate::numeric::Symmetric;
-use crate::survival::hazard_ratio::{HazardRatio, Test, ratios};
+use crate::survival::hazard_ratio::{HazardRatio, Test, ratios, standard_errors};
 use crate::survival::newton::{Likelihood, Maximum, Newton, REDUNDANT, dot};
 use crate::{Error, Result};
 
@@ -48,14 +48,10 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// Standard errors, from `variance`.
+    /// Standard errors, from `variance`; NaN for dropped terms, and where a coefficient without bound has no information left.
     #[must_use]
     pub fn std_err(&self) -> Vec<f64> {
-        self.variance
-            .iter()
-            .enumerate()
-            .map(|(at, row)| row[at].sqrt())
-            .collect()
+        standard_errors(&self.variance)
     }
 }
 

@@ -252,6 +252,32 @@ mod tests {
         assert!(cox.result().log_likelihood.abs() < 1e-8);
     }
 
+    /// One event among 100 rows: the event is certain in the end, and nothing is known about the terms that make it so. No
+    /// test of theirs may say that they matter: R 4.2's `coxph` runs out of iterations with p-values of nearly 1.
+    #[test]
+    fn a_term_without_information_has_no_test() {
+        let term = |row: u32, factor: u32| f64::from(row * factor % 101) / 25.0 - 2.0;
+        for event in 0..100 {
+            let mut rows = Rows::new();
+            for row in 0..100 {
+                let level = |level| f64::from(row % 3 == level);
+                let x = [term(row, 37), term(row, 61), level(1), level(2)];
+                rows.push(&Row::new(f64::from(row * 7 % 50), row == event, &x))
+                    .unwrap();
+            }
+            let cox = Cox::fit(&rows, &Options::default()).unwrap();
+            let fit = cox.result();
+            let ratios = fit.hazard_ratios(0.95).unwrap();
+            for (ratio, infinite) in ratios.iter().zip(&fit.infinite) {
+                let p_value = ratio.p_value;
+                assert!(
+                    !infinite || p_value.is_nan() || p_value > 0.5,
+                    "{event}: {ratio:?}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn refused_rows_leave_no_trace() {
         let mut rows = Rows::new();

@@ -12,7 +12,7 @@ use model::Model;
 
 use super::HazardRatio;
 use super::cox::Rows;
-use super::hazard_ratio::ratios;
+use super::hazard_ratio::{ratios, standard_errors};
 use super::newton::{Likelihood, Maximum, Newton};
 use crate::{Error, Result, Summary};
 
@@ -139,14 +139,10 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// Standard errors, from `variance`.
+    /// Standard errors, from `variance`; NaN for dropped terms, and where a coefficient without bound has no information left.
     #[must_use]
     pub fn std_err(&self) -> Vec<f64> {
-        self.variance
-            .iter()
-            .enumerate()
-            .map(|(at, row)| row[at].sqrt())
-            .collect()
+        standard_errors(&self.variance)
     }
 
     /// Subdistribution hazard ratios with intervals.
