@@ -22,7 +22,7 @@ pub(crate) struct Columns {
     pub(crate) spread: Vec<f64>,
     pub(crate) range: Vec<f64>,
     /// Columns of whole numbers in 16 bits, which every pass reads instead: a quarter of the bytes. Others are empty.
-    whole: Vec<Vec<i16>>,
+    pub(crate) whole: Vec<Vec<i16>>,
 }
 
 impl Columns {

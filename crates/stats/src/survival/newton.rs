@@ -28,6 +28,9 @@ impl Evaluation {
 
 /// Below this fraction of its variance, what others leave of a column is rounding: R's `toler.chol`.
 pub(crate) const REDUNDANT: f64 = 1.818_989_403_545_856_5e-12;
+/// A step whose square, in spreads of the terms within risk sets, is below this is the last: it leaves coefficients that are
+/// exact, and would change their variance by 1e-10 of itself.
+const LAST_STEP: f64 = 1e-20;
 /// A next step of this many units of the linear predictor, at the end, is a coefficient without bound.
 const UNBOUNDED_STEP: f64 = 0.01;
 
@@ -43,6 +46,8 @@ pub(crate) struct Maximum {
 pub(crate) struct Newton {
     /// The range of each term.
     range: Vec<f64>,
+    /// The weight of the events.
+    events: f64,
     pub(crate) null: Evaluation,
     /// One over the spread of each term within risk sets; 0 for a term without any.
     scale: Vec<f64>,
@@ -91,6 +96,7 @@ impl Newton {
         let null_factor = null.information.scaled(&scale).factor(REDUNDANT);
         Self {
             range: columns.range.clone(),
+            events,
             null,
             scale,
             null_factor,
@@ -206,15 +212,16 @@ impl Newton {
             });
         }
         let step = self.step(&self.factor(&new), &new.score);
-        // The step would add half of this to the log likelihood: nothing that could be seen.
-        if small && dot(&step, &new.score) <= 1e-24 * (1.0 + new.log_likelihood.abs()) {
-            return found(search, new);
-        }
+        // The step would add half of this to the log likelihood.
+        let gain = dot(&step, &new.score);
         search.beta.clone_from(&search.next);
-        search.at = new;
         for (next, step) in search.next.iter_mut().zip(&step) {
             *next += step;
         }
+        if small && gain <= LAST_STEP * self.events {
+            return found(search, new);
+        }
+        search.at = new;
         None
     }
 

@@ -15,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::Ties;
+use super::by_exit::{ByExit, exposure_by_cell};
 use super::layout::Layout;
 use super::rows::Rows;
 use crate::numeric::{BLOCK, CrossProduct, Symmetric, exponential, widest};
@@ -142,17 +143,19 @@ pub(crate) struct Model<'a> {
     pub(crate) event_sum: Vec<f64>,
     /// Σ w·offset over events.
     event_offset: f64,
-    spare: Spare,
+    /// What a fit reads instead of the rows, where that pays.
+    pub(super) by_exit: Option<ByExit>,
+    pub(super) spare: Spare,
 }
 
 /// Arrays that one evaluation leaves for the next: fresh pages of memory would cost more than what is written to them.
 #[derive(Debug, Default)]
-struct Spare {
-    risk: Mutex<Vec<Vec<f64>>>,
-    cells: Mutex<Vec<Vec<f64>>>,
+pub(super) struct Spare {
+    pub(super) risk: Mutex<Vec<Vec<f64>>>,
+    pub(super) cells: Mutex<Vec<Vec<f64>>>,
 }
 
-fn taken(from: &Mutex<Vec<Vec<f64>>>, length: usize) -> Vec<f64> {
+pub(super) fn taken(from: &Mutex<Vec<Vec<f64>>>, length: usize) -> Vec<f64> {
     let spare = from.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let mut array = spare.unwrap_or_default();
     array.resize(length, 0.0);
@@ -167,7 +170,12 @@ fn give_back(to: &Mutex<Vec<Vec<f64>>>, array: Vec<f64>) {
 
 impl<'a> Model<'a> {
     pub(crate) fn new(rows: &'a Rows, layout: Layout, ties: Ties) -> Self {
-        Self::with_columns(rows, layout, ties, Columns::new(rows))
+        let mut columns = Columns::new(rows);
+        let by_exit = ByExit::new(rows, &layout, &mut columns);
+        Self {
+            by_exit,
+            ..Self::with_columns(rows, layout, ties, columns)
+        }
     }
 
     pub(crate) fn with_columns(
@@ -199,6 +207,7 @@ impl<'a> Model<'a> {
             columns,
             event_sum,
             event_offset,
+            by_exit: None,
             spare: Spare::default(),
         }
     }
@@ -234,7 +243,7 @@ impl<'a> Model<'a> {
     }
 
     /// Numbers in a cell: 1 and the covariates, filled up to whole vectors.
-    fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         (self.terms() + 1).next_multiple_of(4)
     }
 
@@ -259,10 +268,16 @@ impl<'a> Model<'a> {
             add_assign(&mut cells, &part);
             give_back(&self.spare.cells, part);
         }
+        (risk, self.sums_of(cells))
+    }
+
+    /// The sums at each event time from the cells of those who leave.
+    pub(super) fn sums_of(&self, mut cells: Vec<f64>) -> Sums {
+        let width = self.width();
         add_later(&self.layout.ranges, width, &mut cells);
         let sums = Sums::of(&cells, width, self.terms(), &self.layout, self.ties);
         give_back(&self.spare.cells, cells);
-        (risk, sums)
+        sums
     }
 
     /// Fills in r of each row of a chunk and adds it, times 1 and the covariates, to the cells: two for each event
@@ -385,9 +400,7 @@ impl<'a> Model<'a> {
         if self.layout.stratum.is_empty() && self.rows.start.is_empty() {
             // With the event at none of the times is for nobody.
             by_exit.extend([0.0, f64::NAN]);
-            for (at, own) in at_event.iter().enumerate() {
-                by_exit.extend([before[at + 1], before[at] + own]);
-            }
+            by_exit.extend(exposure_by_cell(&self.layout, step, at_event));
         }
         Exposure {
             before,
@@ -400,7 +413,7 @@ impl<'a> Model<'a> {
 impl Model<'_> {
     /// Likelihood and score at `beta`, with what they were computed from.
     pub(crate) fn first_order(&self, beta: &[f64]) -> FirstOrder {
-        let (risk, sums) = self.sums(beta);
+        let (risk, sums) = self.ordered_sums(beta);
         let linear: f64 = beta
             .iter()
             .zip(&self.event_sum)
@@ -417,7 +430,7 @@ impl Model<'_> {
     }
 }
 
-/// The likelihood and its score, with the risks and sums that they come from.
+/// The likelihood and its score, with the risks, in the order of [`Model::ordered_sums`], and sums that they come from.
 pub(crate) struct FirstOrder {
     risk: Vec<f64>,
     sums: Sums,
@@ -434,7 +447,7 @@ impl Likelihood for Model<'_> {
             log_likelihood,
             score,
         } = self.first_order(beta);
-        let information = self.information(&risk, &sums, None);
+        let information = self.ordered_information(&risk, &sums);
         give_back(&self.spare.risk, risk);
         Evaluation {
             log_likelihood,

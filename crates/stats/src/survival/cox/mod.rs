@@ -8,6 +8,7 @@
 //! Source: Cox, JRSS B 1972; Therneau and Grambsch, Modeling Survival Data (2000); R survival, `coxph`.
 
 mod baseline;
+mod by_exit;
 mod columns;
 mod cross_validation;
 mod fit;

@@ -1,0 +1,444 @@
+//! The rows in the order in which they leave, so that what is added up for an event time lies together.
+//!
+//! A cell holds the rows that leave after one event time and before the next, without or with the event. Its sums are
+//! then loops over columns in vectors, and all its rows share what the information takes from the event times before.
+//! A copy of the covariates is put in this order once for each fit: worth it where cells hold many rows, and where nobody
+//! starts late.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::layout::Layout;
+use super::likelihood::{Model, Sums, taken};
+use super::rows::Rows;
+use crate::numeric::{BLOCK, CrossProduct, Symmetric, exponential, widest};
+use crate::survival::columns::Columns;
+
+/// Cells begin at whole vectors: the places up to the next one are rows of weight 0.
+const LANES: usize = 8;
+/// With fewer rows in a cell than this its sums cost more than they save.
+const MIN_ROWS: usize = 16;
+/// Rows are read in chunks, whatever the number of threads.
+const MAX_CHUNKS: usize = 64;
+const MIN_CHUNK: usize = 16_384;
+
+#[derive(Debug)]
+pub(super) struct ByExit {
+    /// Where the rows of each cell begin, and the end of the last: whole vectors.
+    begin: Vec<usize>,
+    /// How many of them are rows.
+    rows: Vec<usize>,
+    columns: Vec<Column>,
+    centre: Vec<f64>,
+    /// Empty if all are 1.
+    weight: Vec<f64>,
+    /// Empty if all are 0.
+    offset: Vec<f64>,
+    /// Ranges of cells with about as many rows each.
+    chunks: Vec<Range<usize>>,
+}
+
+#[derive(Debug)]
+enum Column {
+    Whole(Vec<i16>),
+    Any(Vec<f64>),
+}
+
+/// Cells of a chunk with the risks of their rows and whatever is filled in for each.
+struct Chunk<'a> {
+    cells: Range<usize>,
+    risk: &'a mut [f64],
+    sums: &'a mut [f64],
+}
+
+impl ByExit {
+    /// `None` where the order is not worth it. Takes the whole-number columns, which it keeps in its own order.
+    pub(super) fn new(rows: &Rows, layout: &Layout, columns: &mut Columns) -> Option<Self> {
+        let cells = 2 * layout.time.len();
+        if !rows.start.is_empty() || rows.len() < MIN_ROWS * cells {
+            return None;
+        }
+        // Who leaves before the first event time of the stratum is at no risk that counts.
+        let cell = |row: usize| {
+            let last = layout.last[row] as usize;
+            (last > layout.begin(row)).then(|| 2 * (last - 1) + usize::from(rows.event[row]))
+        };
+        let mut count = vec![0; cells];
+        for cell in (0..rows.len()).filter_map(cell) {
+            count[cell] += 1;
+        }
+        let mut begin = vec![0; cells + 1];
+        for (at, count) in count.iter().enumerate() {
+            begin[at + 1] = begin[at] + usize::next_multiple_of(*count, LANES);
+        }
+        let mut next = begin.clone();
+        // A place without a row has the covariates of row 0 and no weight.
+        let mut order = vec![0_u32; begin[cells]];
+        for (row, place) in (0..).zip(0..rows.len()) {
+            if let Some(cell) = cell(place) {
+                order[next[cell]] = row;
+                next[cell] += 1;
+            }
+        }
+        let kept = columns.whole.par_iter_mut().zip(&rows.covariates);
+        let kept = kept.map(|(whole, any)| {
+            if whole.is_empty() {
+                Column::Any(ordered(any, &order))
+            } else {
+                Column::Whole(ordered(&std::mem::take(whole), &order))
+            }
+        });
+        Some(Self {
+            columns: kept.collect(),
+            centre: columns.centre.clone(),
+            weight: ordered(&rows.weight, &order),
+            offset: ordered(&rows.offset, &order),
+            chunks: chunks(&begin),
+            begin,
+            rows: count,
+        })
+    }
+
+    /// Places for rows.
+    pub(super) fn len(&self) -> usize {
+        self.begin.last().copied().unwrap_or(0)
+    }
+
+    /// Fills in r of each place, and for each cell the sums of r and r·x over its rows, `width` numbers.
+    pub(super) fn cells(&self, beta: &[f64], risk: &mut [f64], cells: &mut [f64], width: usize) {
+        let work = self.divided(risk, cells, width).into_par_iter();
+        work.for_each(|chunk| widest!(self.add_up(chunk, beta, width)));
+    }
+
+    /// A part of Σ r·H·xx' for each chunk, H being a number for each cell.
+    pub(super) fn products(&self, risk: &[f64], exposure: &[f64]) -> Vec<CrossProduct> {
+        let chunks = self.chunks.par_iter();
+        let product = |cells: &Range<usize>| {
+            let mut product = CrossProduct::new(self.columns.len());
+            widest!(self.add_products(cells, risk, exposure, &mut product));
+            product
+        };
+        chunks.map(product).collect()
+    }
+
+    /// The chunks, each with its own part of the risks and of the cells.
+    fn divided<'a>(
+        &self,
+        mut risk: &'a mut [f64],
+        mut sums: &'a mut [f64],
+        width: usize,
+    ) -> Vec<Chunk<'a>> {
+        let mut parts = Vec::with_capacity(self.chunks.len());
+        for cells in &self.chunks {
+            let (mine, rest) = std::mem::take(&mut risk)
+                .split_at_mut(self.begin[cells.end] - self.begin[cells.start]);
+            risk = rest;
+            let (own, rest) = std::mem::take(&mut sums).split_at_mut(cells.len() * width);
+            sums = rest;
+            parts.push(Chunk {
+                cells: cells.clone(),
+                risk: mine,
+                sums: own,
+            });
+        }
+        parts
+    }
+
+    #[inline(always)]
+    fn add_up(&self, chunk: Chunk<'_>, beta: &[f64], width: usize) {
+        let Chunk { cells, risk, sums } = chunk;
+        sums.fill(0.0);
+        let origin = self.begin[cells.start];
+        let mut block = vec![[0.0; BLOCK]; beta.len()];
+        let mut pieces = Pieces::new(self, &cells);
+        for (at, risk) in risk.chunks_mut(BLOCK).enumerate() {
+            let places = origin + at * BLOCK..origin + at * BLOCK + risk.len();
+            match self.offset.get(places.clone()) {
+                Some(offset) => risk.copy_from_slice(offset),
+                None => risk.fill(0.0),
+            }
+            for (term, (beta, column)) in beta.iter().zip(&mut block).enumerate() {
+                self.centred(term, places.clone(), column);
+                for (eta, x) in risk.iter_mut().zip(&*column) {
+                    *eta += beta * x;
+                }
+            }
+            exponential(risk);
+            if let Some(weights) = self.weight.get(places.clone()) {
+                for (r, weight) in risk.iter_mut().zip(weights) {
+                    *r *= weight;
+                }
+            }
+            while let Some((cell, rows, piece)) = pieces.next(&places) {
+                let here = piece.start - places.start..piece.end - places.start;
+                let risk = &mut risk[here.clone()];
+                risk[rows..].fill(0.0);
+                let sums = &mut sums[(cell - cells.start) * width..][..width];
+                sums[0] += sum(risk);
+                for (sum, column) in sums[1..].iter_mut().zip(&block) {
+                    *sum += scalar_product(risk, &column[here.clone()]);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_products(
+        &self,
+        cells: &Range<usize>,
+        risk: &[f64],
+        exposure: &[f64],
+        product: &mut CrossProduct,
+    ) {
+        let mut weights = [0.0; BLOCK];
+        let mut pieces = Pieces::new(self, cells);
+        let end = self.begin[cells.end];
+        for begin in (self.begin[cells.start]..end).step_by(BLOCK) {
+            let places = begin..(begin + BLOCK).min(end);
+            while let Some((cell, _, piece)) = pieces.next(&places) {
+                let weights = &mut weights[piece.start - begin..piece.end - begin];
+                for (weight, r) in weights.iter_mut().zip(&risk[piece]) {
+                    *weight = r * exposure[cell];
+                }
+            }
+            for (term, column) in product
+                .block()
+                .iter_mut()
+                .take(self.columns.len())
+                .enumerate()
+            {
+                self.centred(term, places.clone(), column);
+            }
+            product.add(&weights[..places.len()]);
+        }
+    }
+
+    /// x − centre of some places of a term.
+    #[inline(always)]
+    fn centred(&self, term: usize, places: Range<usize>, into: &mut [f64; BLOCK]) {
+        let centre = self.centre[term];
+        match &self.columns[term] {
+            Column::Whole(column) => {
+                for (into, x) in into.iter_mut().zip(&column[places]) {
+                    *into = f64::from(*x) - centre;
+                }
+            }
+            Column::Any(column) => {
+                for (into, x) in into.iter_mut().zip(&column[places]) {
+                    *into = x - centre;
+                }
+            }
+        }
+    }
+}
+
+impl Model<'_> {
+    /// [`Model::sums`], with r of each row in whichever order [`Self::ordered_information`] reads them.
+    pub(super) fn ordered_sums(&self, beta: &[f64]) -> (Vec<f64>, Sums) {
+        let Some(by_exit) = &self.by_exit else {
+            return self.sums(beta);
+        };
+        let width = self.width();
+        let mut risk = taken(&self.spare.risk, by_exit.len());
+        let mut cells = taken(&self.spare.cells, 2 * self.layout.time.len() * width);
+        by_exit.cells(beta, &mut risk, &mut cells, width);
+        (risk, self.sums_of(cells))
+    }
+
+    /// [`Model::information`] from [`Self::ordered_sums`].
+    pub(super) fn ordered_information(&self, risk: &[f64], sums: &Sums) -> Symmetric {
+        let Some(by_exit) = &self.by_exit else {
+            return self.information(risk, sums, None);
+        };
+        let exposure = exposure_by_cell(&self.layout, &sums.h, &sums.g);
+        let mut information = Symmetric::zero(self.terms());
+        for part in by_exit.products(risk, &exposure) {
+            information.add_scaled(&part.finish(), 1.0);
+        }
+        sums.take_means(&mut information, |_| 1.0);
+        information.mirror();
+        information
+    }
+}
+
+/// The sum of a step up to each event time, for those who leave after it without the event and with it.
+pub(super) fn exposure_by_cell(layout: &Layout, step: &[f64], at_event: &[f64]) -> Vec<f64> {
+    let mut by_cell = Vec::with_capacity(2 * step.len());
+    for range in &layout.ranges {
+        let mut sum = 0.0;
+        for at in range.clone() {
+            let with_event = sum + at_event[at];
+            sum += step[at];
+            by_cell.extend([sum, with_event]);
+        }
+    }
+    by_cell
+}
+
+/// The cells that blocks of places, one after the other, have a piece of.
+struct Pieces<'a> {
+    by_exit: &'a ByExit,
+    cell: usize,
+    end: usize,
+    /// Up to where a cell that goes on has been given.
+    done: usize,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(by_exit: &'a ByExit, cells: &Range<usize>) -> Self {
+        Self {
+            by_exit,
+            cell: cells.start,
+            end: cells.end,
+            done: 0,
+        }
+    }
+
+    /// The next cell with places among these, how many of them are rows, and the places.
+    #[inline(always)]
+    fn next(&mut self, within: &Range<usize>) -> Option<(usize, usize, Range<usize>)> {
+        let begin = &self.by_exit.begin;
+        while self.cell < self.end {
+            let cell = self.cell;
+            let piece = begin[cell].max(within.start)..begin[cell + 1].min(within.end);
+            if self.done == within.end || begin[cell] >= within.end {
+                return None;
+            }
+            if begin[cell + 1] <= within.end {
+                self.cell += 1;
+            } else {
+                // The rest is in the next block.
+                self.done = within.end;
+            }
+            if !piece.is_empty() {
+                let last = begin[cell] + self.by_exit.rows[cell];
+                let rows = last.clamp(piece.start, piece.end) - piece.start;
+                return Some((cell, rows, piece));
+            }
+        }
+        None
+    }
+}
+
+fn ordered<T: Copy>(column: &[T], order: &[u32]) -> Vec<T> {
+    if column.is_empty() {
+        return Vec::new();
+    }
+    order.iter().map(|row| column[*row as usize]).collect()
+}
+
+/// Cells in ranges with about as many rows each.
+fn chunks(begin: &[usize]) -> Vec<Range<usize>> {
+    let places = begin.last().copied().unwrap_or(0);
+    let share = places
+        .div_ceil((places / MIN_CHUNK).clamp(1, MAX_CHUNKS))
+        .max(1);
+    let mut chunks: Vec<Range<usize>> = Vec::new();
+    let mut from = 0;
+    for cell in 1..begin.len() {
+        if begin[cell] - begin[from] >= share || cell + 1 == begin.len() {
+            chunks.push(from..cell);
+            from = cell;
+        }
+    }
+    chunks
+}
+
+/// Both are whole vectors, as cells are.
+#[inline(always)]
+fn scalar_product(a: &[f64], b: &[f64]) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let (a, b) = (a.as_chunks::<LANES>().0, b.as_chunks::<LANES>().0);
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            lanes[lane] += a[lane] * b[lane];
+        }
+    }
+    lanes.iter().sum()
+}
+
+#[inline(always)]
+fn sum(a: &[f64]) -> f64 {
+    let mut lanes = [0.0; LANES];
+    for a in a.as_chunks::<LANES>().0 {
+        for lane in 0..LANES {
+            lanes[lane] += a[lane];
+        }
+    }
+    lanes.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::survival::cox::{RowColumns, Ties};
+    use crate::survival::newton::{Evaluation, Likelihood};
+
+    /// Rows with strata, weights, offsets, whole and other covariates, some leaving before any event.
+    fn rows(n: u32, days: u32) -> Rows {
+        let noise = |row: u32, factor: u32| f64::from(row.wrapping_mul(factor) % 1009) / 1009.0;
+        let column = |of: &dyn Fn(u32) -> f64| (0..n).map(of).collect::<Vec<f64>>();
+        Rows::from_columns(RowColumns {
+            time: column(&|row| f64::from(row * 7919 % days)),
+            event: (0..n)
+                .map(|row| row * 7919 % days > 2 && noise(row, 613) < 0.3)
+                .collect(),
+            covariates: vec![
+                column(&|row| (40.0 * noise(row, 211)).floor()),
+                column(&|row| noise(row, 401)),
+                column(&|row| f64::from(row % 3)),
+            ],
+            stratum: (0..n).map(|row| u64::from(row % 2)).collect(),
+            weight: column(&|row| 0.5 + noise(row, 97)),
+            offset: column(&|row| noise(row, 31) - 0.5),
+            ..RowColumns::default()
+        })
+        .unwrap()
+    }
+
+    fn evaluations(rows: &Rows, ties: Ties) -> [Evaluation; 2] {
+        let mut model = Model::new(rows, Layout::new(rows).unwrap(), ties);
+        assert!(model.by_exit.is_some());
+        let beta = [0.03, -0.7, 0.2];
+        let ordered = model.evaluate(&beta);
+        model.by_exit = None;
+        [ordered, model.evaluate(&beta)]
+    }
+
+    fn assert_same(n: u32, days: u32, ties: Ties) {
+        let close = |a: f64, b: f64| assert!((a - b).abs() <= 1e-11 * (1.0 + b.abs()), "{a} {b}");
+        let [ordered, by_row] = evaluations(&rows(n, days), ties);
+        close(ordered.log_likelihood, by_row.log_likelihood);
+        for term in 0..3 {
+            close(ordered.score[term], by_row.score[term]);
+            for other in 0..3 {
+                let [a, b] = [&ordered, &by_row].map(|at| at.information.get(term, other));
+                close(a, b);
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_rows_does_not_matter() {
+        for (n, days) in [(600, 5), (5_000, 40), (40_000, 11), (70_001, 300)] {
+            assert_same(n, days, Ties::Efron);
+            assert_same(n, days, Ties::Breslow);
+        }
+    }
+
+    /// Rows by the thousand for each time are worth the order, a few are not, nor are rows that start late.
+    #[test]
+    fn the_order_is_for_many_rows_at_few_times() {
+        let ordered = |rows: &Rows| {
+            let layout = Layout::new(rows).unwrap();
+            Model::new(rows, layout, Ties::Efron).by_exit.is_some()
+        };
+        assert!(ordered(&rows(5_000, 40)));
+        assert!(!ordered(&rows(5_000, 400)));
+        let mut late = rows(5_000, 40);
+        late.start = vec![f64::NEG_INFINITY; 5_000];
+        assert!(!ordered(&late));
+    }
+}
