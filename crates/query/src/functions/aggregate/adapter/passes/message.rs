@@ -70,14 +70,19 @@ fn structs(messages: &[Option<Message>]) -> Result<StructArray> {
     Ok(StructArray::try_new(columns(), states.finish()?, None)?)
 }
 
-/// Messages as one literal.
+/// Messages as one literal: of a dictionary, as the engine makes a column of every argument, and would repeat a list for
+/// each row.
 pub(super) fn literal(messages: &[Message]) -> Result<ScalarValue> {
     let messages: Vec<_> = messages.iter().cloned().map(Some).collect();
     let structs = structs(&messages)?;
     let item = Arc::new(Field::new_list_field(structs.data_type().clone(), true));
     let lengths = OffsetBuffer::from_lengths([structs.len()]);
     let list = ListArray::try_new(item, lengths, Arc::new(structs), None)?;
-    Ok(ScalarValue::List(Arc::new(list)))
+    let list = ScalarValue::List(Arc::new(list));
+    Ok(ScalarValue::Dictionary(
+        Box::new(DataType::Int8),
+        Box::new(list),
+    ))
 }
 
 /// The messages of answers.
@@ -98,7 +103,14 @@ fn messages(structs: &StructArray) -> Result<Vec<Option<Message>>> {
 
 /// The messages of a literal.
 pub(super) fn read_literal(value: &ScalarValue) -> Result<Vec<Message>> {
-    let ScalarValue::List(list) = value else {
+    let list = match value {
+        ScalarValue::Dictionary(_, value) => match value.as_ref() {
+            ScalarValue::List(list) => Some(list),
+            _ => None,
+        },
+        _ => None,
+    };
+    let Some(list) = list else {
         return internal_err!("the questions of a pass are not a list");
     };
     if !list
