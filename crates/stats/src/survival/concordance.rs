@@ -3,11 +3,14 @@
 //! A pair is comparable if the one with the event at t is compared with one still at risk after t (censored at
 //! t included). C = (concordant + tied risk / 2) / comparable, within strata and with weights w_i·w_j. The
 //! standard error is the infinitesimal jackknife: each row's (or cluster's) share in C. Pairs may be weighted by
-//! time, by which Harrell's C becomes Gehan's, Peto's or Uno's. Two sweeps with Fenwick trees: O(n log n).
+//! time, by which Harrell's C becomes Gehan's, Peto's or Uno's. Two sweeps over sums by rank ([`ranks`]).
 //! Source: Harrell, JAMA 1982; Therneau and Watson (2017); R survival, `concordance`.
+
+mod ranks;
 
 use rayon::prelude::*;
 
+use self::ranks::{Prefixes, Tally};
 use super::cox::Rows;
 use super::{EventTimes, TimeFix, kaplan_meier};
 use crate::{Error, Result};
@@ -78,19 +81,63 @@ pub fn concordance(rows: &Rows, risk: &[f64], options: &Options) -> Result<Conco
     );
     let time: Vec<f64> = rows.time.iter().map(|time| fix.fix(*time)).collect();
     let stratum = |row: usize| rows.stratum.get(row).copied().unwrap_or(0);
+    let order = by_stratum_and_time(&rows.stratum, &time);
+    for members in order.chunk_by(|a, b| stratum(*a) == stratum(*b)) {
+        Sweep::new(rows, risk, &time, &fix, members).run(options, &mut sums)?;
+    }
+    sums.finish(rows)
+}
+
+/// Rows by stratum, time, and the order in which they are given.
+fn by_stratum_and_time(stratum: &[u64], time: &[f64]) -> Vec<usize> {
+    if stratum.is_empty()
+        && let Some(days) = whole_days(time)
+    {
+        return by_day(&days);
+    }
     // Keys beside the rows sort several times faster than rows that look their keys up. Times are not negative,
     // so their bits are in their order; the row makes every key different, and the order unique.
     let mut keys: Vec<(u64, u64, usize)> = time
         .iter()
         .enumerate()
-        .map(|(row, time)| (stratum(row), time.to_bits(), row))
+        .map(|(row, time)| {
+            let stratum = stratum.get(row).copied().unwrap_or(0);
+            (stratum, time.to_bits(), row)
+        })
         .collect();
     keys.par_sort_unstable();
-    let order: Vec<usize> = keys.into_iter().map(|(_, _, row)| row).collect();
-    for members in order.chunk_by(|a, b| stratum(*a) == stratum(*b)) {
-        Sweep::new(rows, risk, &time, &fix, members).run(options, &mut sums)?;
+    keys.into_iter().map(|(_, _, row)| row).collect()
+}
+
+/// Times as 16-bit numbers, if that is what all are.
+fn whole_days(time: &[f64]) -> Option<Vec<u16>> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "what does not come back is another time"
+    )]
+    let days: Vec<u16> = time.iter().map(|time| *time as u16).collect();
+    let mut both = days.iter().zip(time);
+    both.all(|(day, time)| f64::from(*day) == *time)
+        .then_some(days)
+}
+
+/// Counts how many rows each day has, which says where its rows begin.
+fn by_day(days: &[u16]) -> Vec<usize> {
+    let mut next = vec![0_usize; usize::from(u16::MAX) + 2];
+    for day in days {
+        next[usize::from(*day) + 1] += 1;
     }
-    sums.finish(rows)
+    for day in 1..next.len() {
+        next[day] += next[day - 1];
+    }
+    let mut order = vec![0; days.len()];
+    for (row, day) in days.iter().enumerate() {
+        let place = &mut next[usize::from(*day)];
+        order[*place] = row;
+        *place += 1;
+    }
+    order
 }
 
 #[derive(Default)]
@@ -243,7 +290,7 @@ impl<'a> Sweep<'a> {
         weights: &[f64],
         sums: &mut Sums,
     ) {
-        let mut at_risk = Fenwick::new(self.ranks);
+        let mut at_risk = Tally::new(self.ranks);
         let mut starts = self.starts.iter().rev().peekable();
         for (block, factor) in blocks.iter().zip(weights).rev() {
             let now = self.time(block.start);
@@ -282,7 +329,7 @@ impl<'a> Sweep<'a> {
         weights: &[f64],
         shares: &mut [[f64; 3]],
     ) {
-        let mut events = Fenwick::new(self.ranks);
+        let mut events = Prefixes::new(self.ranks);
         let mut starts = self.starts.iter().peekable();
         for (block, factor) in blocks.iter().zip(weights) {
             let now = self.time(block.start);
@@ -302,7 +349,7 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    fn meet(&self, events: &Fenwick, place: usize, sign: f64, shares: &mut [[f64; 3]]) {
+    fn meet(&self, events: &Prefixes, place: usize, sign: f64, shares: &mut [[f64; 3]]) {
         // An event with a higher risk than the row's, before it, is concordant.
         let (below, same, above) = events.around(self.rank[place]);
         add_share(&mut shares[place], sign, [above, below, same]);
@@ -396,44 +443,5 @@ impl<'a> Sweep<'a> {
 fn add_share(share: &mut [f64; 3], factor: f64, pairs: [f64; 3]) {
     for (share, pairs) in share.iter_mut().zip(pairs) {
         *share += factor * pairs;
-    }
-}
-
-/// Sums of weights by rank.
-struct Fenwick {
-    tree: Vec<f64>,
-    total: f64,
-    /// The weight at each rank.
-    own: Vec<f64>,
-}
-
-impl Fenwick {
-    fn new(ranks: usize) -> Self {
-        Self {
-            tree: vec![0.0; ranks + 1],
-            total: 0.0,
-            own: vec![0.0; ranks],
-        }
-    }
-
-    fn add(&mut self, rank: usize, weight: f64) {
-        self.own[rank] += weight;
-        self.total += weight;
-        let mut at = rank + 1;
-        while at < self.tree.len() {
-            self.tree[at] += weight;
-            at += at & at.wrapping_neg();
-        }
-    }
-
-    /// The weight below, at and above a rank.
-    fn around(&self, rank: usize) -> (f64, f64, f64) {
-        let (mut below, mut at) = (0.0, rank);
-        while at > 0 {
-            below += self.tree[at];
-            at &= at - 1;
-        }
-        let own = self.own[rank];
-        (below, own, self.total - below - own)
     }
 }

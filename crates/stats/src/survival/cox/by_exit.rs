@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use super::layout::Layout;
 use super::likelihood::{Model, Sums, taken};
+use super::robust::Steps;
 use super::rows::Rows;
 use crate::numeric::{BLOCK, CrossProduct, Symmetric, exponential, widest};
 use crate::survival::columns::Columns;
@@ -120,6 +121,65 @@ impl ByExit {
             product
         };
         chunks.map(product).collect()
+    }
+
+    /// A part of Σ uu' for each chunk, u being the score residuals, with what they take from the event times: for each
+    /// cell h and the means' steps, and for each event time the mean.
+    pub(super) fn residual_squares(
+        &self,
+        risk: &[f64],
+        taken: &[f64],
+        means: &[f64],
+    ) -> Vec<CrossProduct> {
+        let square = |cells: &Range<usize>| {
+            let mut product = CrossProduct::new(self.columns.len());
+            widest!(self.add_residuals(cells, risk, taken, means, &mut product));
+            product
+        };
+        self.chunks.par_iter().map(square).collect()
+    }
+
+    #[inline(always)]
+    fn add_residuals(
+        &self,
+        cells: &Range<usize>,
+        risk: &[f64],
+        taken: &[f64],
+        means: &[f64],
+        product: &mut CrossProduct,
+    ) {
+        let p = self.columns.len();
+        let ones = [1.0; BLOCK];
+        let mut pieces = Pieces::new(self, cells);
+        let end = self.begin[cells.end];
+        for begin in (self.begin[cells.start]..end).step_by(BLOCK) {
+            let places = begin..(begin + BLOCK).min(end);
+            for (term, column) in product.block().iter_mut().take(p).enumerate() {
+                self.centred(term, places.clone(), column);
+            }
+            while let Some((cell, rows, piece)) = pieces.next(&places) {
+                let here = piece.start - begin..piece.end - begin;
+                let risk = &risk[piece.clone()];
+                let (step, steps) = (taken[cell * (p + 1)], &taken[cell * (p + 1) + 1..][..p]);
+                let mean = &means[cell / 2 * p..][..p];
+                let weights = self.weight.get(piece).unwrap_or(&ones[..here.len()]);
+                let columns = product.block().iter_mut().zip(steps).zip(mean);
+                for ((column, taken), mean) in columns {
+                    let column = &mut column[here.clone()];
+                    if cell % 2 == 0 {
+                        for (x, r) in column.iter_mut().zip(risk) {
+                            *x = r * (taken - *x * step);
+                        }
+                    } else {
+                        for ((x, r), weight) in column.iter_mut().zip(risk).zip(weights) {
+                            *x = r * (taken - *x * step) + weight * (*x - mean);
+                        }
+                    }
+                    column[rows..].fill(0.0);
+                }
+            }
+            product.add(&ones[..places.len()]);
+        }
     }
 
     /// The chunks, each with its own part of the risks and of the cells.
@@ -262,6 +322,34 @@ impl Model<'_> {
     }
 }
 
+impl Model<'_> {
+    /// Σ uu' over rows, u being the score residuals times the weight; `None` where the rows are not in this order.
+    pub(super) fn ordered_squares(&self, beta: &[f64]) -> Option<Symmetric> {
+        let by_exit = self.by_exit.as_ref()?;
+        let (risk, sums) = self.ordered_sums(beta);
+        let means = sums.means(&self.layout.death_weight);
+        let steps = Steps::new(&self.layout.ranges, &sums, means);
+        let width = self.terms() + 1;
+        let mut taken = Vec::with_capacity(2 * sums.h.len() * width);
+        for range in &self.layout.ranges {
+            for at in range.clone() {
+                taken.extend(&steps.before[(at + 1) * width..][..width]);
+                let own = &steps.at_event[at * width..][..width];
+                // The place where a stratum begins belongs to the one before.
+                let before = (at > range.start).then(|| &steps.before[at * width..][..width]);
+                let before = before.into_iter().flatten().chain(std::iter::repeat(&0.0));
+                taken.extend(own.iter().zip(before).map(|(own, before)| before + own));
+            }
+        }
+        let mut square = Symmetric::zero(self.terms());
+        for part in by_exit.residual_squares(&risk, &taken, &steps.means) {
+            square.add_scaled(&part.finish(), 1.0);
+        }
+        square.mirror();
+        Some(square)
+    }
+}
+
 /// The sum of a step up to each event time, for those who leave after it without the event and with it.
 pub(super) fn exposure_by_cell(layout: &Layout, step: &[f64], at_event: &[f64]) -> Vec<f64> {
     let mut by_cell = Vec::with_capacity(2 * step.len());
@@ -372,6 +460,7 @@ fn sum(a: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::super::robust::ScoreResiduals;
     use super::*;
     use crate::survival::cox::{RowColumns, Ties};
     use crate::survival::newton::{Evaluation, Likelihood};
@@ -425,6 +514,23 @@ mod tests {
         for (n, days) in [(600, 5), (5_000, 40), (40_000, 11), (70_001, 300)] {
             assert_same(n, days, Ties::Efron);
             assert_same(n, days, Ties::Breslow);
+        }
+    }
+
+    #[test]
+    fn nor_for_the_residuals() {
+        for (n, days) in [(600, 5), (5_000, 40), (70_001, 300)] {
+            let rows = rows(n, days);
+            let model = Model::new(&rows, Layout::new(&rows).unwrap(), Ties::Efron);
+            let beta = [0.03, -0.7, 0.2];
+            let ordered = model.ordered_squares(&beta).unwrap();
+            let by_row = ScoreResiduals::new(&model, &beta).square().unwrap();
+            for term in 0..3 {
+                for other in 0..3 {
+                    let (a, b) = (ordered.get(term, other), by_row.get(term, other));
+                    assert!((a - b).abs() <= 1e-11 * (1.0 + b.abs()), "{a} {b}");
+                }
+            }
         }
     }
 

@@ -82,7 +82,7 @@ pub(super) fn fit<'a>(rows: &'a Rows, options: &Options) -> Result<Cox<'a>> {
         .unwrap_or(!rows.cluster.is_empty() || rows.fractional_weights());
     let square = |beta: &[f64]| {
         robust
-            .then(|| ScoreResiduals::new(&model, beta).square())
+            .then(|| ScoreResiduals::squares(&model, beta))
             .transpose()
     };
     let facts = Facts {
