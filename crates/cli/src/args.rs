@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Info(InfoArgs),
     /// Ask a store in SQL, in a shell or from a script
     Sql(Box<SqlArgs>),
-    /// Look after a store: compact, erase, verify, vacuum, publish
+    /// Look after a store: compact, erase, verify, vacuum, project, encrypt, publish
     #[command(subcommand)]
     Store(StoreCommand),
     /// Build cohorts from OHDSI definitions, explain and check them
@@ -180,6 +180,10 @@ pub(crate) struct IngestArgs {
     /// Store no values of these columns: COLUMN or TABLE.COLUMN, with commas
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     pub(crate) drop_column: Vec<String>,
+    /// Store these tables once more in the order of a column, now and after every change: TABLE, by its concept, or
+    /// TABLE.COLUMN, with commas; queries for few concepts then read less
+    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
+    pub(crate) projection: Vec<String>,
     /// Store what a role of this policy sees, and nothing else: pseudonyms, shifted dates, no hidden columns
     #[arg(long, value_name = "POLICY", requires = "role")]
     pub(crate) pseudonymize: Option<PathBuf>,
@@ -370,6 +374,23 @@ pub(crate) enum StoreCommand {
         /// Only say what would be removed
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Keep a table's rows once more in the order of a column, which queries for few of its values read by themselves
+    Project {
+        #[command(flatten)]
+        store: StoreArg,
+        /// The table
+        #[arg(value_name = "TABLE")]
+        table: String,
+        /// The column, of whole numbers; the table's concept unless told
+        #[arg(long, value_name = "COLUMN")]
+        by: Option<String>,
+        /// Give these copies up; `vacuum` then removes the files
+        #[arg(long)]
+        drop: bool,
+        /// How much memory to use for rows while copying; larger files are gone through more than once
+        #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "drop")]
+        memory_limit: Option<usize>,
     },
     /// Change what is encrypted, or under which key, and rewrite the files that were written otherwise
     Encrypt {

@@ -38,6 +38,9 @@ pub struct IngestOptions {
     pub allow_identifiers: Vec<String>,
     /// Columns, as `TABLE.COLUMN` or `COLUMN`, whose values are not stored.
     pub drop_columns: Vec<String>,
+    /// Tables, as (table, column), whose rows are stored once more in the order of a column, such as their concept:
+    /// see [`columna_store::Transaction::project`].
+    pub projections: Vec<(String, String)>,
     /// What is done to tables before anything of them is written.
     pub treatment: Option<Arc<dyn crate::Treatment>>,
     /// Who is told of the advance.
@@ -64,6 +67,7 @@ impl Default for IngestOptions {
             vocabulary: None,
             allow_identifiers: Vec::new(),
             drop_columns: Vec::new(),
+            projections: Vec::new(),
             treatment: None,
             progress: Arc::new(Silent),
         }

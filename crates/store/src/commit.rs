@@ -30,6 +30,8 @@ pub(crate) struct Change {
     /// Buckets in which no other change of any table may come between.
     pub(crate) guarded: BTreeSet<BucketId>,
     pub(crate) deliveries: Vec<Delivery>,
+    /// The columns by which tables are to have copies, where that changes.
+    pub(crate) projections: BTreeMap<String, Vec<String>>,
     /// What is encrypted from now on, if that changes.
     pub(crate) encryption: Option<Option<Encryption>>,
 }
@@ -45,7 +47,10 @@ pub(crate) async fn run(
     loop {
         let (body, tables) = put_together(&head, change, operation)?;
         let written = write_manifests(store, &head, body, &tables).await?;
-        let staged = change.places.values().flatten().map(|f| f.path.as_str());
+        let staged = change.places.values().flatten();
+        let staged = staged
+            .flat_map(FileEntry::with_copies)
+            .map(|f| f.path.as_str());
         let manifests: Vec<String> = written
             .tables
             .values()
@@ -118,7 +123,7 @@ fn overlap(from: &Snapshot, to: &Snapshot, change: &Change) -> Option<String> {
                     places
                         .entry(file.bucket)
                         .or_default()
-                        .insert(file.path.clone());
+                        .extend(file.with_copies().map(|f| f.path.clone()));
                 }
                 places
             };
@@ -204,7 +209,13 @@ fn put_together(head: &Snapshot, change: &Change, operation: &Operation) -> Resu
                 f.path.clone(),
             )
         });
-        tables.insert(name, Arc::new(TableVersion::new(spec, files)));
+        let projections = match change.projections.get(&name) {
+            Some(changed) => changed.clone(),
+            None => head
+                .table(&name)
+                .map_or_else(Vec::new, |t| t.projections.clone()),
+        };
+        tables.insert(name, Arc::new(TableVersion::new(spec, files, projections)));
     }
     let encryption = match &change.encryption {
         Some(changed) => changed.clone(),

@@ -4,6 +4,7 @@
 //! STORE/snapshots/000000012.json                 all tables at one moment: parent, buckets, manifests by hash
 //! STORE/manifests/<hash>.json                    one version of one table: its files, with rows, persons and hash
 //! STORE/tables/<table>/<bucket>/<id>.parquet     one sorted run, never changed once it is written
+//! STORE/projections/<table>/by_<column>/<bucket>/<id>.parquet     the same rows in another order, where asked for
 //! ```
 //!
 //! A [`Store`] is read through a [`Snapshot`] and changed through a [`Transaction`], which stages runs and then
@@ -31,6 +32,8 @@ mod manifest;
 mod merge;
 mod operation;
 mod parquet_options;
+mod project;
+mod projection;
 #[cfg(feature = "delta")]
 mod publish;
 mod run_reader;
@@ -55,10 +58,11 @@ pub use encryption::{Encryption, FileEncryption, FileKeys, KeyId, Secret};
 pub use erase::{EraseReport, ErasedTable};
 pub use error::{Error, Result};
 pub use layout::Layout;
-pub use manifest::{FileEntry, TableVersion};
+pub use manifest::{FileEntry, Projection, TableVersion};
 pub use operation::{DeliveredFile, Delivery, Operation};
 #[cfg(feature = "delta")]
 pub use publish::{PublishReport, PublishedTable};
+pub use project::ProjectReport;
 #[cfg(feature = "test-s3")]
 pub use s3_server::S3Server;
 pub use snapshot::{ParentRef, Snapshot, SnapshotSummary};

@@ -27,6 +27,35 @@ pub struct FileEntry {
     pub blake3: String,
     /// How it is encrypted, if it is.
     pub encryption: Option<FileEncryption>,
+    /// Copies of it in other orders. They are named here and nowhere else: who replaces the file leaves them behind.
+    pub projections: Vec<Projection>,
+}
+
+/// The same rows as those of a data file, in the order of another column first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Projection {
+    /// The column.
+    pub by: String,
+    /// The file that has them.
+    pub file: FileEntry,
+    /// Its rows that have a value in the column.
+    pub present: u64,
+    /// The column's values at even steps through these rows; none where the column is encrypted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<i64>,
+}
+
+impl FileEntry {
+    /// Its copy by a column.
+    #[must_use]
+    pub fn projection(&self, by: &str) -> Option<&Projection> {
+        self.projections.iter().find(|p| p.by == by)
+    }
+
+    /// The file and its copies.
+    pub(crate) fn with_copies(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.projections.iter().map(|p| &p.file))
+    }
 }
 
 /// An entry as a manifest holds it: without persons that are encrypted.
@@ -48,6 +77,8 @@ struct StoredFile {
     blake3: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     encryption: Option<FileEncryption>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    projections: Vec<Projection>,
 }
 
 impl From<FileEntry> for StoredFile {
@@ -65,6 +96,7 @@ impl From<FileEntry> for StoredFile {
             max_person: file.max_person.filter(|_| !sealed),
             blake3: file.blake3,
             encryption: file.encryption,
+            projections: file.projections,
         }
     }
 }
@@ -80,6 +112,7 @@ impl From<StoredFile> for FileEntry {
             max_person: file.max_person,
             blake3: file.blake3,
             encryption: file.encryption,
+            projections: file.projections,
         }
     }
 }
@@ -112,13 +145,24 @@ pub struct TableVersion {
     pub files: Vec<FileEntry>,
     /// The rows of all files.
     pub rows: u64,
-    /// The size of all files.
+    /// The size of all files, without copies in other orders.
     pub bytes: u64,
+    /// The columns by which every file of it is to have a copy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub projections: Vec<String>,
 }
 
 impl TableVersion {
-    pub(crate) fn new(spec: TableSpec, files: Vec<FileEntry>) -> Self {
+    pub(crate) fn new(
+        spec: TableSpec,
+        mut files: Vec<FileEntry>,
+        projections: Vec<String>,
+    ) -> Self {
+        for file in &mut files {
+            file.projections.retain(|p| projections.contains(&p.by));
+        }
         Self {
+            projections,
             rows: files.iter().map(|f| f.rows).sum(),
             bytes: files.iter().map(|f| f.bytes).sum(),
             spec,
@@ -129,26 +173,41 @@ impl TableVersion {
     /// Decrypts the persons of files whose keys are there; those of others stay unknown.
     pub(crate) fn unseal(&mut self, keys: Option<&dyn FileKeys>) -> Result<()> {
         for file in &mut self.files {
-            let Some((encryption, sealed)) = file
-                .encryption
-                .as_ref()
-                .and_then(|e| Some((e, e.persons.as_ref()?)))
-            else {
-                continue;
-            };
-            // Who reads the file is told what is missing; who only counts files needs no key.
-            if let Ok(key) = FileKey::new(&encryption.key, keys, &file.path) {
-                let (min, max) = unseal(&key, &file.path, sealed)?;
-                (file.min_person, file.max_person) = (Some(min), Some(max));
+            unseal_entry(file, keys)?;
+            for projection in &mut file.projections {
+                unseal_entry(&mut projection.file, keys)?;
             }
         }
         Ok(())
+    }
+
+    /// The size of all copies in other orders.
+    #[must_use]
+    pub fn projection_bytes(&self) -> u64 {
+        let copies = self.files.iter().flat_map(|f| &f.projections);
+        copies.map(|p| p.file.bytes).sum()
     }
 
     /// The files of a bucket, or of a table that is not bucketed.
     pub fn files_in(&self, bucket: Option<BucketId>) -> impl Iterator<Item = &FileEntry> {
         self.files.iter().filter(move |f| f.bucket == bucket)
     }
+}
+
+fn unseal_entry(file: &mut FileEntry, keys: Option<&dyn FileKeys>) -> Result<()> {
+    let Some((encryption, sealed)) = file
+        .encryption
+        .as_ref()
+        .and_then(|e| Some((e, e.persons.as_ref()?)))
+    else {
+        return Ok(());
+    };
+    // Who reads the file is told what is missing; who only counts files needs no key.
+    if let Ok(key) = FileKey::new(&encryption.key, keys, &file.path) {
+        let (min, max) = unseal(&key, &file.path, sealed)?;
+        (file.min_person, file.max_person) = (Some(min), Some(max));
+    }
+    Ok(())
 }
 
 /// The path of a manifest, by its hash.

@@ -50,6 +50,15 @@ pub enum Operation {
         /// Files rewritten.
         files: u64,
     },
+    /// A table's rows copied in the order of another column, or such copies given up.
+    Project {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Whether they were given up.
+        dropped: bool,
+    },
     /// A person's rows removed from every table.
     Erase {
         /// Rows removed.
@@ -68,6 +77,7 @@ impl Operation {
             Self::Replace { .. } => "replace",
             Self::Compact { .. } => "compact",
             Self::Encrypt { .. } => "encrypt",
+            Self::Project { .. } => "project",
             Self::Erase { .. } => "erase",
         }
     }
@@ -96,6 +106,14 @@ impl fmt::Display for Operation {
                 write!(f, "compact: {split} buckets split, {merged} merged")
             }
             Self::Encrypt { files } => write!(f, "encrypt: {files} files rewritten"),
+            Self::Project {
+                table,
+                column,
+                dropped,
+            } => {
+                let dropped = if *dropped { ", dropped" } else { "" };
+                write!(f, "project: {table} by {column}{dropped}")
+            }
             Self::Erase { rows } => write!(f, "erase: {rows} rows removed"),
         }
     }

@@ -58,7 +58,12 @@ pub(crate) fn of(
     let in_the_clear =
         |name: &&String| encrypted.is_none_or(|(covered, _)| !covered.has(name.as_str()));
     // Parquet 59 writes the bloom filters of encrypted columns unencrypted: whoever has the file could try out who is in it.
-    let filtered = spec.person_key.iter().chain(&spec.bloom);
+    // In a copy by another column, persons are scattered over all row groups: no filter could leave one out.
+    let by_person = spec
+        .person_key
+        .iter()
+        .filter(|key| spec.sort.first() == Some(*key));
+    let filtered = by_person.chain(&spec.bloom);
     for name in filtered.filter(in_the_clear) {
         options = options
             .set_column_bloom_filter_fpp(ColumnPath::from(name.as_str()), BLOOM_FALSE_POSITIVES);

@@ -21,7 +21,7 @@ use crate::{Error, Result};
 pub(crate) type Batches<'a> = Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>;
 
 /// Rows per batch: small enough that merging many runs at once stays small.
-const BATCH_ROWS: usize = 8192;
+pub(crate) const BATCH_ROWS: usize = 8192;
 
 /// Which rows of a run are wanted.
 #[derive(Debug, Clone, Default)]

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::array::{DynComparator, make_comparator};
-use arrow::compute::SortOptions;
+use arrow::compute::{SortOptions, max, min};
 use arrow::datatypes::Int64Type;
 use columna_model::BucketId;
 use parquet::arrow::ArrowWriter;
@@ -26,6 +26,9 @@ pub(crate) const ORDER: SortOptions = SortOptions {
     nulls_first: false,
 };
 
+/// The folder of copies in other orders.
+pub(crate) const PROJECTIONS: &str = "projections";
+
 /// Writes one file of one table and bucket.
 pub(crate) struct RunWriter<'a> {
     backend: &'a Backend,
@@ -34,6 +37,8 @@ pub(crate) struct RunWriter<'a> {
     /// What of the table is encrypted, and under which key.
     encryption: Option<(KeyId, Covered)>,
     bucket: Option<BucketId>,
+    /// The column of the copy that is written, where it is one.
+    by: Option<&'a str>,
     sort: Vec<usize>,
     person: Option<usize>,
     open: Option<Open>,
@@ -64,6 +69,7 @@ impl<'a> RunWriter<'a> {
             backend,
             layout,
             bucket,
+            by: None,
             sort: spec.sort_positions()?,
             person: spec.person_position()?,
             spec,
@@ -73,6 +79,12 @@ impl<'a> RunWriter<'a> {
             min_person: None,
             max_person: None,
         })
+    }
+
+    /// Writes a copy of a table's file: `spec` is the table with its order changed to begin with the column `by`.
+    pub(crate) fn copy_by(mut self, by: &'a str) -> Self {
+        self.by = Some(by);
+        self
     }
 
     /// Writes rows that come after all rows before.
@@ -91,7 +103,7 @@ impl<'a> RunWriter<'a> {
                 self.spec,
                 self.layout,
                 self.encryption.as_ref(),
-                self.bucket,
+                (self.by, self.bucket),
                 batch,
             )?),
         };
@@ -133,6 +145,7 @@ impl<'a> RunWriter<'a> {
                     columns: covered.columns().to_vec(),
                     persons: None,
                 }),
+            projections: Vec::new(),
         };
         if let (Some(key), Some(encryption), Some(person)) =
             (&open.key, &entry.encryption, &self.spec.person_key)
@@ -179,7 +192,7 @@ impl<'a> RunWriter<'a> {
         }
     }
 
-    /// The rows are in order of persons, so the first and the last say the range.
+    /// Where rows are in order of persons, the first and the last say the range.
     fn note_persons(&mut self, batch: &RecordBatch) -> Result<()> {
         let Some(person) = self.person else {
             return Ok(());
@@ -200,8 +213,14 @@ impl<'a> RunWriter<'a> {
                 self.spec.sort.first().map_or("person", String::as_str)
             )));
         }
-        self.min_person.get_or_insert(persons.value(0));
-        self.max_person = Some(persons.value(persons.len() - 1));
+        let (first, last) = if self.by.is_some() {
+            (min(persons), max(persons))
+        } else {
+            let last = persons.value(persons.len() - 1);
+            (Some(persons.value(0)), Some(last))
+        };
+        self.min_person = self.min_person.into_iter().chain(first).min();
+        self.max_person = self.max_person.into_iter().chain(last).max();
         Ok(())
     }
 }
@@ -211,15 +230,16 @@ fn begin(
     spec: &TableSpec,
     layout: Layout,
     encryption: Option<&(KeyId, Covered)>,
-    bucket: Option<BucketId>,
+    (by, bucket): (Option<&str>, Option<BucketId>),
     first: &RecordBatch,
 ) -> Result<Open> {
     let place = bucket.map_or_else(|| "all".to_owned(), |b| format!("{:05}", b.0));
-    let path = format!(
-        "tables/{}/{place}/{}.parquet",
-        folder(&spec.name),
-        file_id::new()
-    );
+    let (table, id) = (folder(&spec.name), file_id::new());
+    // Copies lie apart, so that who reads `tables` with other tools finds each row once.
+    let path = match by {
+        None => format!("tables/{table}/{place}/{id}.parquet"),
+        Some(by) => format!("{PROJECTIONS}/{table}/by_{}/{place}/{id}.parquet", folder(by)),
+    };
     let key = encryption
         .map(|(key, _)| FileKey::new(key, backend.keys(), &path))
         .transpose()?;

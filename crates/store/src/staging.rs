@@ -15,6 +15,7 @@ use crate::layout::Layout;
 use crate::leaving::Leaving;
 use crate::manifest::FileEntry;
 use crate::merge::merge;
+use crate::projection::Copier;
 use crate::run_reader::{Batches, Keep, align, holds_any, read};
 use crate::run_writer::RunWriter;
 use crate::table_spec::TableSpec;
@@ -52,6 +53,8 @@ struct Slot {
     changed: bool,
     /// What leaves `files`; applied by the next write.
     leaving: Vec<Leaving>,
+    /// The paths of copies in other orders that this transaction made of `files`.
+    copies: Vec<String>,
 }
 
 impl Staging {
@@ -224,6 +227,60 @@ impl Staging {
         Ok(removed)
     }
 
+    /// Says that the files of a place are to have copies by these columns, which some of them lack.
+    pub(crate) fn touch(
+        &self,
+        place: Place,
+        base: impl FnOnce() -> Vec<FileEntry>,
+        columns: &[String],
+    ) {
+        let slot = self.slot(place, base);
+        let mut slot = locked(&slot);
+        let lacks = |f: &FileEntry| columns.iter().any(|by| f.projection(by).is_none());
+        slot.changed |= slot.files.iter().any(lacks);
+    }
+
+    /// Makes the copies in other orders that changed places lack. Blocking.
+    pub(crate) fn project(
+        &self,
+        specs: &BTreeMap<String, TableSpec>,
+        columns: &BTreeMap<String, Vec<String>>,
+        memory: usize,
+    ) -> Result<()> {
+        let slots: Vec<(Place, Arc<Mutex<Slot>>)> = self
+            .slots()
+            .iter()
+            .filter(|((table, _), slot)| {
+                columns.get(table).is_some_and(|c| !c.is_empty()) && locked(slot).changed
+            })
+            .map(|(place, slot)| (place.clone(), Arc::clone(slot)))
+            .collect();
+        let at_once = rayon::current_num_threads().min(slots.len()).max(1);
+        let copier = Copier {
+            backend: &self.backend,
+            layout: self.layout,
+            encryption: self.encryption.as_ref(),
+            memory: memory / at_once,
+        };
+        slots.into_par_iter().try_for_each(|((table, _), slot)| {
+            let (Some(spec), Some(columns)) = (specs.get(&table), columns.get(&table)) else {
+                return Ok(());
+            };
+            let mut slot = locked(&slot);
+            let Slot { files, copies, .. } = &mut *slot;
+            for file in files {
+                for by in columns {
+                    if file.projection(by).is_none() {
+                        let copy = copier.copy(spec, file, by)?;
+                        copies.push(copy.file.path.clone());
+                        file.projections.push(copy);
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// The places that this transaction changed, and what they hold now.
     pub(crate) fn changes(&self) -> BTreeMap<Place, Vec<FileEntry>> {
         let slots = self.slots();
@@ -238,6 +295,9 @@ impl Staging {
     pub(crate) fn discard(&self) {
         for slot in self.slots().values() {
             let mut slot = locked(slot);
+            for path in slot.copies.drain(..) {
+                let _ = self.backend.discard_file(&path);
+            }
             if slot.staged {
                 for file in slot.files.drain(..) {
                     let _ = self.backend.discard_file(&file.path);
@@ -305,6 +365,9 @@ impl Staging {
         let was_staged = std::mem::replace(&mut slot.staged, true);
         slot.changed = true;
         slot.leaving.clear();
+        slot.copies
+            .drain(..)
+            .try_for_each(|path| self.backend.discard_file(&path))?;
         if was_staged {
             old.iter()
                 .try_for_each(|file| self.backend.discard_file(&file.path))?;

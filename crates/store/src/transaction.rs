@@ -15,6 +15,7 @@ use crate::encryption::Encryption;
 use crate::leaving::Leaving;
 use crate::manifest::FileEntry;
 use crate::operation::{Delivery, Operation};
+use crate::projection;
 use crate::run_reader::Batches;
 use crate::snapshot::Snapshot;
 use crate::staging::{RunSummary, Staging};
@@ -36,6 +37,10 @@ pub struct Transaction {
     /// Buckets whose every table this change relies on, not only those that it writes.
     guarded: BTreeSet<BucketId>,
     deliveries: Vec<Delivery>,
+    /// The columns by which each table's files are to have copies.
+    projections: BTreeMap<String, Vec<String>>,
+    /// Bytes of rows to hold while these are made.
+    memory: usize,
     /// What is encrypted from this change on, if it says so.
     encryption: Option<Option<Encryption>>,
     staging: Staging,
@@ -62,6 +67,11 @@ impl Transaction {
             cleared: BTreeSet::new(),
             guarded: BTreeSet::new(),
             deliveries: Vec::new(),
+            projections: base
+                .tables()
+                .map(|t| (t.spec.name.clone(), t.projections.clone()))
+                .collect(),
+            memory: projection::MEMORY,
             store,
             base,
             named: AtomicBool::new(false),
@@ -231,9 +241,43 @@ impl Transaction {
         committed
     }
 
-    /// Applies the deletions. Returns the rows that left each table. Blocking.
+    /// Applies the deletions, then makes the copies of new files in other orders. Returns the rows that left each
+    /// table. Blocking.
     pub(crate) fn settle(&self) -> Result<BTreeMap<String, u64>> {
-        self.staging.settle(&self.specs, &self.buckets)
+        let left = self.staging.settle(&self.specs, &self.buckets)?;
+        self.staging
+            .project(&self.specs, &self.projections, self.memory)?;
+        Ok(left)
+    }
+
+    /// Has a copy of each file of a table, those of later changes included, in the order of each of these columns: a
+    /// query for few values of one reads that copy. Replaces the columns named before. The copies are made by the commit.
+    ///
+    /// # Errors
+    /// When there is no such table, it is not bucketed, or it cannot be ordered by a column.
+    pub fn project(&mut self, table: &str, columns: &[String]) -> Result<()> {
+        let spec = self.spec(table)?;
+        for column in columns {
+            projection::check(spec, column)?;
+        }
+        let stored = self.base.table(table).map_or(&[][..], |t| &t.files);
+        for bucket in stored.iter().map(|f| f.bucket) {
+            let base = || self.base_files(table, bucket);
+            self.staging.touch((table.to_owned(), bucket), base, columns);
+        }
+        self.projections.insert(table.to_owned(), columns.to_vec());
+        Ok(())
+    }
+
+    /// The columns by which a table's files are to have copies.
+    #[must_use]
+    pub fn projections(&self, table: &str) -> &[String] {
+        self.projections.get(table).map_or(&[], Vec::as_slice)
+    }
+
+    /// Bounds the bytes of rows that are held while copies in other orders are made; 512 MB unless told.
+    pub fn limit_memory(&mut self, bytes: usize) {
+        self.memory = bytes;
     }
 
     /// Sets what is encrypted from this change on. To be called before anything is written.
@@ -299,6 +343,14 @@ impl Transaction {
             cleared: self.cleared.clone(),
             guarded: self.guarded.clone(),
             deliveries: self.deliveries.clone(),
+            projections: self
+                .projections
+                .iter()
+                .filter(|(name, columns)| {
+                    self.base.table(name).map_or(&[][..], |t| &t.projections) != columns.as_slice()
+                })
+                .map(|(name, columns)| (name.clone(), columns.clone()))
+                .collect(),
             encryption: self.encryption.clone(),
         }
     }

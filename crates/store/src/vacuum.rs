@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::backend::{Listed, STAGED};
 use crate::file_id;
-use crate::manifest;
+use crate::manifest::{self, FileEntry};
+use crate::run_writer::PROJECTIONS;
 use crate::snapshot;
 use crate::store::{CONCURRENT_READS, Store, read_body};
 use crate::{Error, Result};
@@ -113,7 +114,7 @@ impl Store {
         let backend = self.backend();
         // Files are listed before snapshots are read, so that a commit between the two is seen.
         let mut listed = Vec::new();
-        for folder in ["tables", "manifests", "snapshots"] {
+        for folder in ["tables", PROJECTIONS, "manifests", "snapshots"] {
             listed.extend(backend.list(folder).await?);
         }
         let (kept, removed) = self.divide_snapshots(options).await?;
@@ -193,7 +194,8 @@ impl Store {
         }
         for hash in hashes {
             let table = self.manifest(&hash).await?;
-            named.extend(table.files.iter().map(|f| f.path.clone()));
+            let files = table.files.iter().flat_map(FileEntry::with_copies);
+            named.extend(files.map(|f| f.path.clone()));
             named.insert(manifest::path(&hash));
         }
         Ok(named)
@@ -207,6 +209,7 @@ pub(crate) fn is_ours(path: &str) -> bool {
     file_id::is_one(name, STAGED)
         || match top {
             "tables" => !is_delta_log(path) && file_id::is_one(name, ".parquet"),
+            PROJECTIONS => file_id::is_one(name, ".parquet"),
             "manifests" => name.strip_suffix(".json").is_some_and(|hash| {
                 hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit())
             }),

@@ -10,6 +10,8 @@ use serde::Serialize;
 use crate::backend::Listed;
 use crate::bridge::blocking;
 use crate::manifest::{self, FileEntry, TableVersion};
+use crate::projection;
+use crate::run_writer::PROJECTIONS;
 use crate::snapshot::{self, Body, version_of};
 use crate::store::{Store, read_body};
 use crate::table_spec::TableSpec;
@@ -98,7 +100,7 @@ impl Store {
     /// Only when the place cannot be read at all; what is wrong with the store is in the report.
     pub async fn verify(&self) -> Result<VerifyReport> {
         let mut listed = Vec::new();
-        for folder in ["snapshots", "manifests", "tables"] {
+        for folder in ["snapshots", "manifests", "tables", PROJECTIONS] {
             listed.extend(self.backend().list(folder).await?);
         }
         let mut verification = Verification::default();
@@ -271,20 +273,38 @@ impl Verification {
                     "its manifest does not say its bucket or its persons",
                 ),
             }
-            let known = self.expected.get(&file.path);
-            if known.is_some_and(|known| known.entry != *file || known.spec.name != *name) {
-                self.problem(
-                    path,
-                    format!("another manifest says something else about {}", file.path),
-                );
+            self.expect(path, table.spec.clone(), file);
+            for copy in &file.projections {
+                self.named.insert(copy.file.path.clone());
+                if (copy.file.rows, copy.file.bucket) != (file.rows, file.bucket)
+                    || (copy.file.min_person, copy.file.max_person)
+                        != (file.min_person, file.max_person)
+                {
+                    let what = format!("it is no copy of {}, which the manifest says", file.path);
+                    self.problem(&copy.file.path, what);
+                }
+                self.expect(path, projection::spec_by(&table.spec, &copy.by), &copy.file);
             }
-            // Of the versions of a table, the newest is the widest.
-            let expected = Expected {
-                spec: table.spec.clone(),
-                entry: file.clone(),
-            };
-            self.expected.insert(file.path.clone(), expected);
         }
+    }
+
+    /// Notes a file to be read, and what a manifest says of it.
+    fn expect(&mut self, manifest: &str, spec: TableSpec, file: &FileEntry) {
+        // Copies in other orders come and go while a file stays.
+        let entry = FileEntry {
+            projections: Vec::new(),
+            ..file.clone()
+        };
+        let known = self.expected.get(&file.path);
+        if known.is_some_and(|known| known.entry != entry || known.spec.name != spec.name) {
+            self.problem(
+                manifest,
+                format!("another manifest says something else about {}", file.path),
+            );
+        }
+        // Of the versions of a table, the newest is the widest.
+        self.expected
+            .insert(file.path.clone(), Expected { spec, entry });
     }
 
     fn check_unknown(&mut self, listed: &[Listed]) {

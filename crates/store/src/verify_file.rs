@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::{max, min};
 use arrow::datatypes::{Int64Type, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -132,8 +133,8 @@ fn check_rows(backend: &Backend, spec: &TableSpec, entry: &FileEntry) -> Result<
             let Some(key) = key.filter(|k| k.null_count() == 0) else {
                 return wrong("it has rows without a person");
             };
-            if let (Some(&first), Some(&end)) = (key.values().first(), key.values().last()) {
-                persons = Some((persons.map_or(first, |p| p.0), end));
+            if let (Some(least), Some(most)) = (min(key), max(key)) {
+                persons = Some(persons.map_or((least, most), |(a, b)| (a.min(least), b.max(most))));
             }
         }
         last = Some(batch);

@@ -43,6 +43,16 @@ struct TableInfo {
     person_key: Option<String>,
     /// The keys that its files are encrypted under; empty where none is.
     encrypted: Vec<String>,
+    /// Its copies in the order of other columns.
+    projections: Vec<ProjectionInfo>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProjectionInfo {
+    column: String,
+    bytes: u64,
+    /// How many of the table's files have a copy; queries read them when all have that they need.
+    files: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -103,11 +113,24 @@ fn gather(
                 files: table.files.len(),
                 person_key: table.spec.person_key.clone(),
                 encrypted: keys(table),
+                projections: projections(table),
             })
             .collect(),
         snapshots,
         deliveries: snapshot.deliveries().iter().map(delivery).collect(),
     }
+}
+
+fn projections(table: &TableVersion) -> Vec<ProjectionInfo> {
+    let info = |column: &String| {
+        let copies = table.files.iter().filter_map(|f| f.projection(column));
+        ProjectionInfo {
+            column: column.clone(),
+            bytes: copies.clone().map(|p| p.file.bytes).sum(),
+            files: copies.count(),
+        }
+    };
+    table.projections.iter().map(info).collect()
 }
 
 /// The keys that a table's files are encrypted under, and how much of them is.
@@ -238,6 +261,28 @@ fn text(info: &Info, colour: bool) -> String {
         &rows,
         [false, true, true, true, false, false],
     ));
+    let copies: Vec<[String; 4]> = info
+        .tables
+        .iter()
+        .flat_map(|table| {
+            table.projections.iter().map(|copy| {
+                [
+                    table.name.clone(),
+                    copy.column.clone(),
+                    human_bytes(copy.bytes),
+                    format!("{} of {}", copy.files, table.files),
+                ]
+            })
+        })
+        .collect();
+    if !copies.is_empty() {
+        text.push_str(&format!("\n{bold}Projections{off}\n"));
+        text.push_str(&columns(
+            ["table", "in the order of", "size", "files"],
+            &copies,
+            [false, false, true, true],
+        ));
+    }
     text.push_str(&format!("\n{bold}Snapshots{off}\n"));
     let rows: Vec<[String; 4]> = info
         .snapshots

@@ -27,6 +27,7 @@ pub(crate) fn run(args: &IngestArgs, settings: &Settings) -> Result<(), CliError
         vocabulary: args.vocabulary.clone(),
         allow_identifiers: args.allow_identifiers.clone(),
         drop_columns: args.drop_column.clone(),
+        projections: projections(&args.projection)?,
         treatment: super::privacy::pseudonymize::treatment(args)?,
         progress: progress(settings),
     };
@@ -45,6 +46,15 @@ pub(crate) fn run(args: &IngestArgs, settings: &Settings) -> Result<(), CliError
         writeln!(out, "{}", report.to_string().trim_end())?;
     }
     Ok(())
+}
+
+/// Tables and the columns to copy them by: as told, or their concept.
+fn projections(given: &[String]) -> Result<Vec<(String, String)>, CliError> {
+    let each = given.iter().map(|given| match given.split_once('.') {
+        Some((table, column)) => Ok((table.to_owned(), column.to_owned())),
+        None => Ok((given.clone(), super::store::concept_of(given)?)),
+    });
+    each.collect()
 }
 
 /// Ingests a folder into a store, which is made where there is none, and takes the progress bar away

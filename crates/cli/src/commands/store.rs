@@ -1,9 +1,9 @@
-//! `columna store`: compact, erase, verify, vacuum, encrypt, publish.
+//! `columna store`: compact, erase, verify, vacuum, project, encrypt, publish.
 
 use std::io::{BufRead, Write, stdin, stdout};
 
 use columna_model::PersonId;
-use columna_store::{Encryption, Snapshot, Store, VacuumOptions};
+use columna_store::{Encryption, ProjectReport, Snapshot, Store, VacuumOptions};
 
 use crate::args::{EncryptArgs, StoreCommand};
 use crate::error::CliError;
@@ -50,6 +50,23 @@ pub(crate) fn run(command: StoreCommand) -> Result<(), CliError> {
                     report.map_err(|error| CliError::engine(&error))?
                 )?)
             }
+            StoreCommand::Project {
+                store,
+                table,
+                by,
+                drop,
+                memory_limit,
+            } => {
+                let column = by.map_or_else(|| concept_of(&table), Ok)?;
+                let store = super::open(&store.store).await?;
+                let report = if drop {
+                    store.drop_projection(&table, &column).await
+                } else {
+                    store.project(&table, &column, memory_limit).await
+                };
+                let report = report.map_err(|error| CliError::engine(&error))?;
+                Ok(writeln!(stdout(), "{}", projected(&report))?)
+            }
             StoreCommand::Encrypt { store, parts, key } => {
                 let store = super::open(&store.store).await?;
                 encrypt(&store, &EncryptArgs { parts, key }).await
@@ -59,6 +76,42 @@ pub(crate) fn run(command: StoreCommand) -> Result<(), CliError> {
             }
         }
     })
+}
+
+/// The column by which a table of the model is copied when none is named: the concept of its rows.
+pub(crate) fn concept_of(table: &str) -> Result<String, CliError> {
+    let concept = columna_model::table(table).and_then(|def| def.concept);
+    concept.map(str::to_owned).ok_or_else(|| {
+        CliError::usage(format!(
+            "which column of `{table}` to order by is not known"
+        ))
+        .hint("name one: `columna store project TABLE --by COLUMN`, or `TABLE.COLUMN` on ingest")
+    })
+}
+
+fn projected(report: &ProjectReport) -> String {
+    let ProjectReport {
+        table,
+        column,
+        files,
+        bytes,
+        table_bytes,
+        dropped,
+        snapshot,
+    } = report;
+    let files = plural(*files as u64, "file");
+    let size = human_bytes(*bytes);
+    match (snapshot, dropped) {
+        (None, false) => format!("`{table}` has its copy by `{column}` already, of {size}"),
+        (None, true) => format!("`{table}` has no copy by `{column}`"),
+        (Some(version), false) => format!(
+            "snapshot {version}: {files} of `{table}` copied in the order of `{column}`\nthe copy takes {size} beside the table's {}",
+            human_bytes(*table_bytes)
+        ),
+        (Some(version), true) => format!(
+            "snapshot {version}: the copy of `{table}` by `{column}` is given up\nits {files} ({size}) stay for earlier snapshots until `columna store vacuum`"
+        ),
+    }
 }
 
 #[cfg(feature = "delta")]

@@ -26,6 +26,9 @@ use crate::reader::{Decoded, Reader};
 use crate::screen::Screen;
 use crate::{Error, Result};
 
+/// Bytes of rows to hold while copies in other orders are made, at most; a quarter of the limit where that is less.
+const COPYING_MEMORY: usize = 512 << 20;
+
 /// What became of a target's rows.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TargetCounts {
@@ -97,6 +100,14 @@ impl Job<'_> {
             transaction.declare_table(target.spec.clone())?;
         }
         transaction.declare_table(quarantine::spec())?;
+        transaction.limit_memory((options.memory_limit / 4).min(COPYING_MEMORY));
+        for (table, column) in &options.projections {
+            let mut columns = transaction.projections(table).to_vec();
+            if !columns.contains(column) {
+                columns.push(column.clone());
+            }
+            transaction.project(table, &columns)?;
+        }
 
         let stage = Stage::new(reader, transaction, delivery, &people, &folder, options)?;
         let bytes = inputs

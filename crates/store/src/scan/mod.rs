@@ -8,6 +8,7 @@
 //! Never declare `Partitioning::Hash` instead: it is taken for DataFusion's own hash, and a join with
 //! anything that was repartitioned by it silently loses rows. A range that doesn't match fails safe.
 
+mod copies;
 mod decryption;
 mod partitions;
 mod provider;

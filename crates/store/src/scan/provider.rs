@@ -20,12 +20,15 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown};
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalSortExpr, RangePartitioning};
+use datafusion::physical_expr::{
+    LexOrdering, Partitioning, PhysicalExpr, PhysicalSortExpr, RangePartitioning,
+};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
 
+use super::copies;
 use super::decryption::ScanKeys;
 use super::partitions::{BucketLoads, PartitionMap};
 use super::statistics;
@@ -174,13 +177,8 @@ impl SnapshotTable {
         let Some(filter) = conjunction(about_persons.cloned()) else {
             return Ok(files);
         };
-        let table = TableReference::bare(self.table.spec.name.as_str());
-        let names = DFSchema::try_from_qualified_schema(table, &self.schema)
-            .or_else(|_| DFSchema::try_from(Arc::clone(&self.schema)))?;
         // A filter that can't be turned into a predicate, such as one with a subquery, prunes nothing.
-        let Ok(filter) = strip_qualifiers(filter, &names)
-            .and_then(|(filter, names)| state.create_physical_expr(filter, &names))
-        else {
+        let Ok(filter) = self.predicate(state, &filter) else {
             return Ok(files);
         };
         let predicate = PruningPredicateBuilder::new()
@@ -201,6 +199,15 @@ impl SnapshotTable {
             .collect())
     }
 
+    /// A filter, by whatever name the query calls the table, over the table's columns.
+    fn predicate(&self, state: &dyn Session, filter: &Expr) -> Result<Arc<dyn PhysicalExpr>> {
+        let table = TableReference::bare(self.table.spec.name.as_str());
+        let names = DFSchema::try_from_qualified_schema(table, &self.schema)
+            .or_else(|_| DFSchema::try_from(Arc::clone(&self.schema)))?;
+        let (filter, names) = strip_qualifiers(filter.clone(), &names)?;
+        state.create_physical_expr(filter, &names)
+    }
+
     fn partitioned_file(&self, file: &FileEntry) -> PartitionedFile {
         PartitionedFile::new_from_meta(ObjectMeta {
             location: self.store.location(file),
@@ -214,7 +221,12 @@ impl SnapshotTable {
 
     /// Files by partition, in the order of their persons. Empty partitions stay: partition `i` means the
     /// same persons in every table.
-    fn co_located_groups(&self, files: &[&FileEntry], map: &PartitionMap) -> Vec<FileGroup> {
+    fn co_located_groups(
+        &self,
+        files: &[&FileEntry],
+        map: &PartitionMap,
+        of_copies: bool,
+    ) -> Vec<FileGroup> {
         let mut by_partition: Vec<Vec<&FileEntry>> = vec![Vec::new(); map.len()];
         for file in files {
             let partition = file.bucket.and_then(|bucket| map.partition_of(bucket));
@@ -240,7 +252,7 @@ impl SnapshotTable {
                     })
                     .collect();
                 let group = FileGroup::new(files);
-                if self.statistics {
+                if self.statistics && !of_copies {
                     group.with_statistics(Arc::new(total))
                 } else {
                     group
@@ -393,7 +405,16 @@ impl TableProvider for SnapshotTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let runtime = state.runtime_env();
         let url = Self::register(&self.store, runtime)?;
-        let files = self.files_in_question(state, filters)?;
+        let in_question = self.files_in_question(state, filters)?;
+        let choice = copies::choose(&self.table, &in_question, filters, self.statistics);
+        // Rows of other values that lie in the same page must not come out, since they would break the order.
+        let only = choice
+            .as_ref()
+            .map(|choice| self.predicate(state, &choice.filter))
+            .transpose()?;
+        let in_order = choice.as_ref().is_none_or(|choice| choice.one_value);
+        let expected = choice.as_ref().and_then(|choice| choice.rows);
+        let files = choice.map_or(in_question, |choice| choice.files);
         let keys = ScanKeys::of(&self.store, &files)?;
         let target_partitions = state.config().target_partitions();
 
@@ -407,8 +428,12 @@ impl TableProvider for SnapshotTable {
             .map(|buckets| buckets.partition_map(target_partitions));
         let (groups, orderings, partitioning) = match (&map, person_read) {
             (Some(map), Some(person)) => {
-                let groups = self.co_located_groups(&files, map);
-                let orderings = self.orderings(&groups);
+                let groups = self.co_located_groups(&files, map, only.is_some());
+                let orderings = if in_order {
+                    self.orderings(&groups)
+                } else {
+                    Vec::new()
+                };
                 (groups, orderings, self.range_partitioning(person, map)?)
             }
             _ => {
@@ -430,7 +455,8 @@ impl TableProvider for SnapshotTable {
 
         let mut options = TableParquetOptions::new();
         options.global = state.config_options().execution.parquet.clone();
-        options.global.pushdown_filters |= filters_first(&self.schema, projection, filters);
+        options.global.pushdown_filters |=
+            only.is_some() || filters_first(&self.schema, projection, filters);
         let reader = CachedParquetFileReaderFactory::new(
             runtime.object_store(&url)?,
             runtime.cache_manager.get_file_metadata_cache(),
@@ -438,6 +464,9 @@ impl TableProvider for SnapshotTable {
         let mut source = ParquetSource::new(Arc::clone(&self.schema))
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(reader));
+        if let Some(only) = only {
+            source = source.with_predicate(only);
+        }
         if let Some(keys) = keys {
             source = source.with_encryption_factory(keys);
         }
@@ -448,7 +477,10 @@ impl TableProvider for SnapshotTable {
             .with_output_ordering(orderings)
             .with_output_partitioning(partitioning);
         if self.statistics {
-            let known = statistics::of_files(&self.schema, self.person, files.iter().copied());
+            let mut known = statistics::of_files(&self.schema, self.person, files.iter().copied());
+            if let Some(rows) = expected {
+                known = statistics::of_some(known, rows);
+            }
             config = config.with_statistics(known);
         }
         Ok(DataSourceExec::from_data_source(config.build()))

@@ -52,6 +52,18 @@ pub(crate) fn of_files<'a>(
     statistics
 }
 
+/// The statistics of about so many of these rows, picked by another column.
+pub(crate) fn of_some(mut statistics: Statistics, rows: u64) -> Statistics {
+    let all = statistics.num_rows.get_value().copied().unwrap_or_default();
+    let rows = usize::try_from(rows).unwrap_or(usize::MAX).min(all);
+    statistics.num_rows = Precision::Inexact(rows);
+    if let (Some(&bytes), true) = (statistics.total_byte_size.get_value(), all > 0) {
+        let share = u128::from(bytes as u64) * rows as u128 / all as u128;
+        statistics.total_byte_size = Precision::Inexact(usize::try_from(share).unwrap_or(bytes));
+    }
+    statistics.to_inexact()
+}
+
 fn person_values(data_type: &DataType, min: i64, max: i64) -> Option<(ScalarValue, ScalarValue)> {
     match data_type {
         DataType::Int64 => Some((ScalarValue::from(min), ScalarValue::from(max))),
