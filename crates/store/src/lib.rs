@@ -60,9 +60,9 @@ pub use error::{Error, Result};
 pub use layout::Layout;
 pub use manifest::{FileEntry, Projection, TableVersion};
 pub use operation::{DeliveredFile, Delivery, Operation};
+pub use project::ProjectReport;
 #[cfg(feature = "delta")]
 pub use publish::{PublishReport, PublishedTable};
-pub use project::ProjectReport;
 #[cfg(feature = "test-s3")]
 pub use s3_server::S3Server;
 pub use snapshot::{ParentRef, Snapshot, SnapshotSummary};

@@ -135,10 +135,14 @@ impl Copier<'_> {
             match part {
                 Some(values) if values.start() < values.end() || (alone && counts.missing > 0) => {
                     let rows = rows.collect::<Result<Vec<_>>>()?;
-                    ordered(spec, by, &rows, counts, &values, |batch| writer.write(batch))?;
+                    ordered(spec, by, &rows, counts, &values, |batch| {
+                        writer.write(batch)
+                    })?;
                 }
                 // Rows of one value are in order as they are.
-                _ => rows.into_iter().try_for_each(|batch| writer.write(&batch?))?,
+                _ => rows
+                    .into_iter()
+                    .try_for_each(|batch| writer.write(&batch?))?,
             }
         }
         Ok(())
@@ -174,14 +178,20 @@ impl Copier<'_> {
 }
 
 /// Which rows have one of some values, or none.
-fn keeps(batch: &RecordBatch, part: Option<&RangeInclusive<i64>>) -> Result<BooleanArray, ArrowError> {
+fn keeps(
+    batch: &RecordBatch,
+    part: Option<&RangeInclusive<i64>>,
+) -> Result<BooleanArray, ArrowError> {
     let values = batch
         .columns()
         .first()
         .and_then(|c| c.as_primitive_opt::<Int64Type>())
         .ok_or_else(|| ArrowError::CastError("not a column of whole numbers".to_owned()))?;
     Ok(match part {
-        Some(part) => values.iter().map(|v| Some(v.is_some_and(|v| part.contains(&v)))).collect(),
+        Some(part) => values
+            .iter()
+            .map(|v| Some(v.is_some_and(|v| part.contains(&v))))
+            .collect(),
         None => values.iter().map(|v| Some(v.is_none())).collect(),
     })
 }
@@ -195,7 +205,12 @@ fn ordered(
     values: &RangeInclusive<i64>,
     mut each: impl FnMut(&RecordBatch) -> Result<()>,
 ) -> Result<()> {
-    let changed = || Error::engine(format!("rows of table `{}` changed while they were read", spec.name));
+    let changed = || {
+        Error::engine(format!(
+            "rows of table `{}` changed while they were read",
+            spec.name
+        ))
+    };
     let at = spec.position(by)?;
     let mut next: HashMap<i64, usize> = HashMap::new();
     let mut total = 0usize;
@@ -210,7 +225,10 @@ fn ordered(
     }
     let mut places = vec![(0usize, 0usize); total];
     for (batch, batch_rows) in rows.iter().enumerate() {
-        let values: &Int64Array = batch_rows.column(at).as_primitive_opt().ok_or_else(changed)?;
+        let values: &Int64Array = batch_rows
+            .column(at)
+            .as_primitive_opt()
+            .ok_or_else(changed)?;
         for (row, value) in values.iter().enumerate() {
             let place = match value {
                 Some(value) => next.get_mut(&value).ok_or_else(changed)?,
@@ -310,6 +328,7 @@ fn bytes_of_row(backend: &Backend, spec: &TableSpec, file: &FileEntry) -> Result
     let batch = batch.map_err(|_| Error::damaged(&file.path, "its rows cannot be read"))?;
     let batch = align(&spec.name, &spec.schema, &batch)?;
     // The place of each row is noted as well.
-    let bytes = batch.get_array_memory_size() / batch.num_rows().max(1) + size_of::<(usize, usize)>();
+    let bytes =
+        batch.get_array_memory_size() / batch.num_rows().max(1) + size_of::<(usize, usize)>();
     Ok(bytes.max(1) as u64)
 }

@@ -238,7 +238,10 @@ fn begin(
     // Copies lie apart, so that who reads `tables` with other tools finds each row once.
     let path = match by {
         None => format!("tables/{table}/{place}/{id}.parquet"),
-        Some(by) => format!("{PROJECTIONS}/{table}/by_{}/{place}/{id}.parquet", folder(by)),
+        Some(by) => format!(
+            "{PROJECTIONS}/{table}/by_{}/{place}/{id}.parquet",
+            folder(by)
+        ),
     };
     let key = encryption
         .map(|(key, _)| FileKey::new(key, backend.keys(), &path))

@@ -263,7 +263,8 @@ impl Transaction {
         let stored = self.base.table(table).map_or(&[][..], |t| &t.files);
         for bucket in stored.iter().map(|f| f.bucket) {
             let base = || self.base_files(table, bucket);
-            self.staging.touch((table.to_owned(), bucket), base, columns);
+            self.staging
+                .touch((table.to_owned(), bucket), base, columns);
         }
         self.projections.insert(table.to_owned(), columns.to_vec());
         Ok(())

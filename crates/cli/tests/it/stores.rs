@@ -171,3 +171,109 @@ fn an_erased_person_is_gone_and_never_named() {
         .fails(2, "is not a person id");
     assert!(!wrong.err.contains("Hong"));
 }
+
+#[test]
+fn a_table_is_kept_by_its_concept_and_given_up_again() {
+    let folder = folder();
+    let kept = folder.path().join("store");
+    copy(std::path::Path::new(&store()), &kept);
+    let kept = text(&kept);
+    let project = |more: &[&str]| {
+        let arguments = [&["store", "project", "--store", &kept][..], more].concat();
+        columna(&arguments)
+    };
+    let ask = |sql: &str| columna(&["sql", "--store", &kept, "--format", "csv", "-c", sql]).ok();
+    let common = "SELECT condition_concept_id FROM condition_occurrence GROUP BY 1 ORDER BY count(*), 1 LIMIT 1";
+    let concept = ask(common).lines().nth(1).expect("a row").to_owned();
+    let of_concept = format!(
+        "SELECT * FROM condition_occurrence WHERE condition_concept_id = {concept} ORDER BY condition_occurrence_id"
+    );
+    let before = ask(&of_concept);
+    assert!(before.lines().count() > 1, "{before}");
+    let by = "projections/condition_occurrence/by_condition_concept_id/";
+    let explain = format!("EXPLAIN {of_concept}");
+    assert!(!ask(&explain).contains(by));
+
+    let said = project(&["condition_occurrence", "--memory-limit", "1MB"]).ok();
+    assert!(
+        said.contains("in the order of `condition_concept_id`"),
+        "{said}"
+    );
+    assert_eq!(ask(&of_concept), before);
+    assert!(ask(&explain).contains(by), "{}", ask(&explain));
+    let again = project(&["condition_occurrence"]).ok();
+    assert!(again.contains("has its copy"), "{again}");
+    project(&["measurement", "--by", "measurement_type_concept_id"]).ok();
+    let info = columna(&["info", "--store", &kept]).ok();
+    for part in [
+        "Projections",
+        "condition_concept_id",
+        "measurement_type_concept_id",
+    ] {
+        assert!(info.contains(part), "{part} in\n{info}");
+    }
+    columna(&["store", "verify", "--store", &kept]).ok();
+
+    project(&["measurement", "--by", "value_as_number"]).fails(1, "whole numbers");
+    project(&["concept"]).fails(2, "--by");
+    project(&["nothing", "--by", "x"]).fails(1, "nothing");
+
+    let said = project(&["condition_occurrence", "--drop"]).ok();
+    assert!(said.contains("given up"), "{said}");
+    assert!(!ask(&explain).contains(by));
+    assert_eq!(ask(&of_concept), before);
+    columna(&["store", "vacuum", "--store", &kept, "--everything"]).ok();
+    let left = files(&std::path::Path::new(&kept).join("projections"));
+    assert!(
+        left.iter()
+            .all(|path| !text(path).contains("by_condition_concept_id")),
+        "{left:?}"
+    );
+    assert!(!left.is_empty());
+    columna(&["store", "verify", "--store", &kept]).ok();
+}
+
+#[test]
+fn an_ingest_keeps_tables_by_their_concepts() {
+    let folder = folder();
+    let store = text(&folder.path().join("store"));
+    let ingest = |more: &[&str]| {
+        let source = text(source());
+        let arguments = [&["ingest", &source, "--store", &store][..], more].concat();
+        columna(&arguments)
+    };
+    ingest(&["--projection", "nothing.x"]).fails(1, "nothing");
+    ingest(&["--projection", "concept"]).fails(2, "concept");
+    ingest(&[
+        "--projection",
+        "drug_exposure,measurement.measurement_concept_id",
+    ])
+    .ok();
+    let info: serde_json::Value =
+        serde_json::from_str(&columna(&["info", "--store", &store, "--json"]).ok()).expect("JSON");
+    let copied: Vec<(&str, &str)> = info["tables"]
+        .as_array()
+        .expect("tables")
+        .iter()
+        .flat_map(|t| {
+            let copies = t["projections"].as_array().expect("copies").iter();
+            copies.filter_map(|c| Some((t["name"].as_str()?, c["column"].as_str()?)))
+        })
+        .collect();
+    assert_eq!(
+        copied,
+        [
+            ("drug_exposure", "drug_concept_id"),
+            ("measurement", "measurement_concept_id")
+        ]
+    );
+    // What comes in place of it later is kept in the same way.
+    ingest(&["--replace"]).ok();
+    columna(&["store", "verify", "--store", &store]).ok();
+    let explain = "EXPLAIN SELECT person_id FROM drug_exposure WHERE drug_concept_id = 1";
+    let plan = columna(&["sql", "--store", &store, "-c", explain]).ok();
+    assert!(
+        plan.contains("projections/drug_exposure/by_drug_concept_id/"),
+        "{plan}"
+    );
+}

@@ -104,3 +104,44 @@ async fn what_is_done_person_by_person_moves_nothing() {
     let other = "SELECT condition_concept_id, count(*) FROM condition_occurrence GROUP BY 1";
     assert!(shuffled(&session, other).await.1 > 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_by_concept_are_read_by_executors_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fixture::clinic(&folder.path().join("store")).await;
+    let (table, column) = ("condition_occurrence", "condition_concept_id");
+    let common = format!("SELECT {column}, count(*) FROM {table} GROUP BY 1 ORDER BY 2, 1 LIMIT 1");
+    let options = || columna_query::SessionOptions {
+        store: Some(store.clone()),
+        ..columna_query::SessionOptions::default()
+    };
+    let before = columna_query::session(options()).await.unwrap();
+    let concept = fixture::rows(&before, &common).await[0][0].clone();
+    store.project(table, column, None).await.unwrap();
+    let cluster = Cluster::start(&store, &folder.path().join("work"), 3).await;
+    let session = cluster.session().await;
+    for query in [
+        format!("SELECT * FROM {table} WHERE {column} = {concept}"),
+        format!(
+            "SELECT person_id, condition_occurrence_id, lag(condition_start_date) OVER (PARTITION BY person_id \
+             ORDER BY condition_start_date, condition_occurrence_id) FROM {table} WHERE {column} = {concept}"
+        ),
+        format!(
+            "SELECT p.person_id, c.condition_start_date FROM person p \
+             JOIN {table} c ON c.person_id = p.person_id WHERE c.{column} = {concept}"
+        ),
+    ] {
+        let stages = stages(&session, &query).await;
+        assert_eq!(stages.len(), 1, "{stages:#?}");
+        assert!(stages[0].contains("projections/"), "{stages:#?}");
+        let (rows, bytes) = shuffled(&session, &query).await;
+        assert!(rows > 0 && bytes == 0, "{rows} {bytes}: {query}");
+        let (mut found, mut expected) = (
+            fixture::rows(&session, &query).await,
+            fixture::rows(&before, &query).await,
+        );
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{query}");
+    }
+}

@@ -78,7 +78,13 @@ fn access(policy: &str, folder: &Path) -> Access {
 }
 
 /// Our sessions for a principal, and the stock engine over what it sees.
-async fn both(policy: &str, people: i64, most: u64, seed: u64, persons_per_bucket: u64) -> Both {
+pub(crate) async fn both(
+    policy: &str,
+    people: i64,
+    most: u64,
+    seed: u64,
+    persons_per_bucket: u64,
+) -> Both {
     let find = |folder: &Path| Some(access(policy, folder));
     let both = both_as(people, most, seed, persons_per_bucket, find).await;
     for table in ["a", "b"] {
@@ -163,7 +169,7 @@ async fn persons_with_more_rows_than_a_chunk_stay_whole() {
 }
 
 /// The physical plan, which a principal is not shown.
-async fn plan(ctx: &SessionContext, question: &str) -> String {
+pub(crate) async fn plan(ctx: &SessionContext, question: &str) -> String {
     let frame = ctx.state().create_logical_plan(question).await.unwrap();
     let plan = ctx.state().create_physical_plan(&frame).await.unwrap();
     displayable(plan.as_ref()).indent(true).to_string()

@@ -13,6 +13,7 @@ mod fixture;
 mod hospital;
 mod lung;
 mod passes;
+mod projections;
 mod pseudonym_attacks;
 mod regressions;
 mod row_attacks;

@@ -129,19 +129,20 @@ impl Values {
     /// About how many rows of a copy have them.
     fn rows(&self, copy: &crate::Projection) -> u64 {
         let steps = &copy.steps;
-        let Ok(count) = u64::try_from(steps.len().max(1)) else {
-            return copy.present;
-        };
-        let halves: u64 = self
-            .0
-            .iter()
-            .map(|range| {
-                let from = steps.partition_point(|s| s < range.start());
-                let to = steps.partition_point(|s| s <= range.end());
-                // A value between two steps may have up to one step's rows: say half.
-                u64::try_from(2 * (to - from)).unwrap_or(u64::MAX).max(1)
-            })
-            .sum();
+        let count = steps.len().max(1) as u64;
+        let mut halves = 0u64;
+        let mut between = None;
+        for range in &self.0 {
+            let from = steps.partition_point(|s| s < range.start());
+            let to = steps.partition_point(|s| s <= range.end());
+            if from < to {
+                halves += 2 * (to - from) as u64;
+            } else if between != Some(from) && count < copy.present {
+                // What lies between two steps has at most one step's rows together: say half.
+                halves += 1;
+                between = Some(from);
+            }
+        }
         (copy.present.saturating_mul(halves) / (2 * count)).min(copy.present)
     }
 }
@@ -166,7 +167,9 @@ fn values(filter: &Expr, by: &str) -> Option<Values> {
         }
         Expr::Between(between) if !between.negated && is_column(&between.expr) => {
             let range = whole(&between.low)?..=whole(&between.high)?;
-            Some(Values(Some(range).filter(|r| !r.is_empty()).into_iter().collect()))
+            Some(Values(
+                Some(range).filter(|r| !r.is_empty()).into_iter().collect(),
+            ))
         }
         _ => None,
     }
@@ -207,12 +210,22 @@ mod tests {
         assert_eq!(of(&c().eq(lit(3i64))).unwrap(), [3..=3]);
         assert_eq!(of(&lit(3i64).eq(c())).unwrap(), [3..=3]);
         assert_eq!(
-            of(&c().eq(lit(3i64)).or(c().eq(lit(1i64))).or(c().eq(lit(3i64)))).unwrap(),
+            of(&c()
+                .eq(lit(3i64))
+                .or(c().eq(lit(1i64)))
+                .or(c().eq(lit(3i64))))
+            .unwrap(),
             [1..=1, 3..=3]
         );
         let list = vec![lit(9i64), lit(2i64), lit(9i64)];
-        assert_eq!(of(&c().in_list(list.clone(), false)).unwrap(), [2..=2, 9..=9]);
-        assert_eq!(of(&c().gt_eq(lit(2i64)).and(c().lt(lit(5i64)))).unwrap(), [2..=4]);
+        assert_eq!(
+            of(&c().in_list(list.clone(), false)).unwrap(),
+            [2..=2, 9..=9]
+        );
+        assert_eq!(
+            of(&c().gt_eq(lit(2i64)).and(c().lt(lit(5i64)))).unwrap(),
+            [2..=4]
+        );
         assert_eq!(of(&c().between(lit(2i64), lit(5i64))).unwrap(), [2..=5]);
         assert_eq!(of(&c().between(lit(5i64), lit(2i64))).unwrap(), []);
         assert_eq!(of(&lit(5i64).gt(c())).unwrap(), [i64::MIN..=4]);
@@ -236,5 +249,23 @@ mod tests {
         let a = Values(vec![1..=4, 7..=9]);
         assert_eq!(a.and(&Values(vec![3..=7])).0, [3..=4, 7..=7]);
         assert_eq!(a.and(&Values::one(5)).0, []);
+    }
+
+    #[test]
+    fn rows_are_estimated_by_steps() {
+        let copy: crate::Projection = serde_json::from_str(
+            r#"{"by": "c", "present": 800, "steps": [1, 1, 1, 4, 4, 7, 9, 9],
+                "file": {"path": "p", "rows": 900, "bytes": 1, "blake3": ""}}"#,
+        )
+        .unwrap();
+        let rows = |ranges: &[RangeInclusive<i64>]| Values(ranges.to_vec()).rows(&copy);
+        assert_eq!(rows(&[1..=1]), 300);
+        assert_eq!(rows(&[4..=7]), 300);
+        assert_eq!(rows(&[7..=7, 9..=9]), 300);
+        assert_eq!(rows(&[i64::MIN..=i64::MAX]), 800);
+        assert_eq!(rows(&[]), 0);
+        // 5 and 6 share what lies between 4 and 7.
+        assert_eq!(rows(&[5..=5, 6..=6]), 50);
+        assert_eq!(rows(&[2..=2, 5..=5, 12..=12]), 150);
     }
 }

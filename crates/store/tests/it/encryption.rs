@@ -310,6 +310,66 @@ async fn columns_can_be_encrypted_alone() {
 }
 
 #[tokio::test]
+async fn copies_by_concept_are_encrypted_as_their_table_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = encrypted_clinic(dir.path(), "all").await;
+    let (table, by) = ("condition_occurrence", "condition_concept_id");
+    store.project(table, by, None).await.unwrap();
+    let copies = |snapshot: &columna_store::Snapshot| {
+        let files = &snapshot.table(table).unwrap().files;
+        let copies: Vec<_> = files.iter().flat_map(|f| f.projections.clone()).collect();
+        assert_eq!(copies.len(), files.len());
+        copies
+    };
+    for person in people() {
+        assert_eq!(
+            found(dir.path(), &[], person, true, true),
+            Vec::<String>::new()
+        );
+    }
+    for copy in copies(&store.snapshot(None).await.unwrap()) {
+        assert!(copy.file.encryption.is_some() && copy.file.min_person.is_some());
+        // How many rows a concept has is a secret as well.
+        assert!(copy.steps.is_empty());
+    }
+    let one = "SELECT count(*) FROM condition_occurrence WHERE condition_concept_id = 203";
+    assert_eq!(count(&store, one).await, Ok(10));
+    assert!(store.verify().await.unwrap().is_ok());
+    let locked = Store::open(store.url()).await.unwrap();
+    assert!(count(&locked, one).await.is_err());
+    let snapshot = locked.snapshot(None).await.unwrap();
+    assert!(
+        copies(&snapshot)
+            .iter()
+            .all(|c| c.file.min_person.is_none())
+    );
+    assert!(matches!(
+        locked.project(table, by, None).await,
+        Err(Error::Key { .. })
+    ));
+
+    // Under another key, with one column alone, and in the clear: the copies follow.
+    let store = locked.with_keys(Arc::new(ring()));
+    for words in ["all", "condition_occurrence.condition_concept_id", "none"] {
+        let encryption = (words != "none")
+            .then(|| Encryption::new(&parts(words), &ring(), "store", None).unwrap());
+        store.encrypt(encryption).await.unwrap();
+        let snapshot = store.snapshot(None).await.unwrap();
+        let files = &snapshot.table(table).unwrap().files;
+        for (file, copy) in files.iter().zip(copies(&snapshot)) {
+            let how = |e: &columna_store::FileEncryption| (e.key.clone(), e.columns.clone());
+            assert_eq!(
+                copy.file.encryption.as_ref().map(how),
+                file.encryption.as_ref().map(how)
+            );
+            assert_eq!(copy.steps.is_empty(), words != "none");
+        }
+        assert_eq!(count(&store, one).await, Ok(10));
+        assert!(store.verify().await.unwrap().is_ok());
+    }
+}
+
+#[tokio::test]
 async fn later_writes_keep_what_is_encrypted() {
     let dir = tempfile::tempdir().unwrap();
     let store = encrypted_clinic(dir.path(), "all").await;

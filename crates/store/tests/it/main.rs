@@ -10,5 +10,6 @@ mod encryption;
 mod fixture;
 mod kill;
 mod maintenance;
+mod projections;
 #[cfg(feature = "test-s3")]
 mod s3;

@@ -4,4 +4,5 @@
 mod clinic;
 mod colocation;
 mod counting;
+mod projections;
 mod pruning;
