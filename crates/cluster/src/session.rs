@@ -19,8 +19,9 @@ use crate::planner::{Here, Planner};
 use crate::trust::PATIENCE;
 use crate::{Error, Result, SCHEDULER_PORT, Trust, status};
 
-/// A fit by passes takes some ten queries, of which each reads the rows again; below this their moving costs less.
-const PASSES_FROM: u64 = 1_000_000;
+/// A fit by passes takes some ten queries, of which each reads the rows again: moving them once takes less time, as long as
+/// one executor can hold them. Twelve columns of these are a gigabyte.
+const PASSES_FROM: u64 = 10_000_000;
 
 /// Makes the session that [`columna_query::session`] makes, with queries sent to the scheduler at
 /// `df://HOST[:PORT]`. Rows of tables that only the session has go along with a query; where they are too many, and

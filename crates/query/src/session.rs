@@ -42,7 +42,7 @@ pub struct SessionOptions {
     /// Who asks, under which policy; everything is open if not given.
     pub access: Option<Access>,
     /// On a cluster, regressions of at least this many rows are fitted by passes over the executors, one query for each
-    /// Newton step, and their rows stay there; a million if not given.
+    /// Newton step, and their rows stay there; ten million if not given.
     pub passes_from: Option<u64>,
     /// Where to spill; the system's folder for temporary files if not given.
     pub temp_dir: Option<PathBuf>,

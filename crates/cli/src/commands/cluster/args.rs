@@ -124,7 +124,7 @@ pub(crate) struct ClientArgs {
     #[arg(long, value_name = "FILE", env = "COLUMNA_CLUSTER_CERTIFICATE")]
     pub(crate) cluster_certificate: Option<PathBuf>,
     /// On a cluster, fit regressions of at least this many rows by passes over the executors, one query for each Newton
-    /// step, so that their rows stay there; a million unless told
+    /// step, so that their rows stay there; ten million unless told
     #[arg(long, value_name = "ROWS", env = "COLUMNA_CLUSTER_PASSES")]
     pub(crate) cluster_passes: Option<u64>,
 }
