@@ -6,6 +6,7 @@
 //! their order, by person and date, so that a value that alone is too large is passed on as it comes.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -14,13 +15,13 @@ use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter};
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
 
 use crate::backend::Backend;
 use crate::encryption::Encryption;
 use crate::layout::Layout;
 use crate::manifest::{FileEntry, Projection};
-use crate::run_reader::{BATCH_ROWS, Batches, align, builder, open, reader};
+use crate::run_reader::{BATCH_ROWS, Batches, align, builder, open};
 use crate::run_writer::RunWriter;
 use crate::table_spec::TableSpec;
 use crate::{Error, Result};
@@ -89,7 +90,12 @@ impl Copier<'_> {
     /// Writes a copy of a file in the order of a column. Blocking.
     pub(crate) fn copy(&self, spec: &TableSpec, file: &FileEntry, by: &str) -> Result<Projection> {
         let ordered = spec_by(spec, by);
-        let counts = counts(self.backend, file, by)?;
+        let source = Source {
+            backend: self.backend,
+            entry: file,
+            opened: open(self.backend, &file.path)?,
+        };
+        let counts = counts(&source, by)?;
         let mut writer = RunWriter::new(
             self.backend,
             &ordered,
@@ -98,7 +104,7 @@ impl Copier<'_> {
             file.bucket,
         )?
         .copy_by(by);
-        if let Err(e) = self.write(&ordered, file, by, &counts, &mut writer) {
+        if let Err(e) = self.write(&ordered, &source, by, &counts, &mut writer) {
             writer.discard();
             return Err(e);
         }
@@ -122,16 +128,16 @@ impl Copier<'_> {
     fn write(
         &self,
         spec: &TableSpec,
-        file: &FileEntry,
+        source: &Source<'_>,
         by: &str,
         counts: &Counts,
         writer: &mut RunWriter<'_>,
     ) -> Result<()> {
-        let most = (self.memory as u64 / bytes_of_row(self.backend, spec, file)?).max(1);
+        let most = (self.memory as u64 / bytes_of_row(source, spec)?).max(1);
         let parts = counts.parts(most);
         let alone = parts.len() == 1;
         for part in parts {
-            let rows = self.rows(spec, file, by, part.clone().filter(|_| !alone), alone)?;
+            let rows = source.rows(spec, by, part.clone(), alone)?;
             match part {
                 Some(values) if values.start() < values.end() || (alone && counts.missing > 0) => {
                     let rows = rows.collect::<Result<Vec<_>>>()?;
@@ -147,30 +153,41 @@ impl Copier<'_> {
         }
         Ok(())
     }
+}
 
-    /// The rows of a file with these values, or without one; all of them where that is so.
-    fn rows(
-        &self,
-        spec: &TableSpec,
-        file: &FileEntry,
-        by: &str,
-        part: Part,
-        all: bool,
-    ) -> Result<Batches<'static>> {
-        let unreadable = |path: &str| Error::damaged(path, "its rows cannot be read");
-        let mut rows = builder(self.backend, file, open(self.backend, &file.path)?)?
-            .with_batch_size(BATCH_ROWS);
+/// The file that is copied, opened once: one of an object store is fetched for it.
+struct Source<'a> {
+    backend: &'a Backend,
+    entry: &'a FileEntry,
+    opened: File,
+}
+
+impl Source<'_> {
+    /// Begins to read it from its start. Readings come one after the other, for they share the file's position.
+    fn begin(&self) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+        let again = self.opened.try_clone();
+        let again = again.map_err(|e| Error::io(&self.entry.path, e))?;
+        Ok(builder(self.backend, self.entry, again)?.with_batch_size(BATCH_ROWS))
+    }
+
+    fn unreadable(&self) -> Error {
+        Error::damaged(&self.entry.path, "its rows cannot be read")
+    }
+
+    /// The rows with these values, or without one; all of them where that is so.
+    fn rows(&self, spec: &TableSpec, by: &str, part: Part, all: bool) -> Result<Batches<'static>> {
+        let mut rows = self.begin()?;
         if !all {
             let mask = ProjectionMask::columns(rows.parquet_schema(), [by]);
             let wanted = ArrowPredicateFn::new(mask, move |batch| keeps(&batch, part.as_ref()));
             rows = rows.with_row_filter(RowFilter::new(vec![Box::new(wanted)]));
         }
-        let rows = rows.build().map_err(|_| unreadable(&file.path))?;
-        let (path, table) = (file.path.clone(), spec.name.clone());
+        let rows = rows.build().map_err(|_| self.unreadable())?;
+        let (path, table) = (self.entry.path.clone(), spec.name.clone());
         let schema = Arc::clone(&spec.schema);
         Ok(Box::new(rows.filter_map(move |batch| {
             let batch = batch
-                .map_err(|_| unreadable(&path))
+                .map_err(|_| Error::damaged(&path, "its rows cannot be read"))
                 .and_then(|b| align(&table, &schema, &b));
             batch.map(|b| (b.num_rows() > 0).then_some(b)).transpose()
         })))
@@ -253,10 +270,14 @@ struct Counts {
     missing: u64,
 }
 
-fn counts(backend: &Backend, file: &FileEntry, by: &str) -> Result<Counts> {
+fn counts(source: &Source<'_>, by: &str) -> Result<Counts> {
+    let file = source.entry;
     let mut counts = Counts::default();
-    for batch in reader(backend, file, Some(&[by]))? {
-        let batch = batch.map_err(|_| Error::damaged(&file.path, "its rows cannot be read"))?;
+    let rows = source.begin()?;
+    let mask = ProjectionMask::columns(rows.parquet_schema(), [by]);
+    let rows = rows.with_projection(mask).build();
+    for batch in rows.map_err(|_| source.unreadable())? {
+        let batch = batch.map_err(|_| source.unreadable())?;
         // A file from before the column was there has no value in it.
         let Some(column) = batch.column_by_name(by) else {
             counts.missing = file.rows;
@@ -321,11 +342,12 @@ impl Counts {
 }
 
 /// About how many bytes a row takes in memory, by the first ones.
-fn bytes_of_row(backend: &Backend, spec: &TableSpec, file: &FileEntry) -> Result<u64> {
-    let Some(batch) = reader(backend, file, None)?.next() else {
+fn bytes_of_row(source: &Source<'_>, spec: &TableSpec) -> Result<u64> {
+    let mut rows = source.begin()?.build().map_err(|_| source.unreadable())?;
+    let Some(batch) = rows.next() else {
         return Ok(1);
     };
-    let batch = batch.map_err(|_| Error::damaged(&file.path, "its rows cannot be read"))?;
+    let batch = batch.map_err(|_| source.unreadable())?;
     let batch = align(&spec.name, &spec.schema, &batch)?;
     // The place of each row is noted as well.
     let bytes =

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field};
 use columna_model::PersonId;
 use columna_store::scan::SnapshotTable;
 use columna_store::{Error, Operation, Projection, Snapshot, Store, VacuumOptions};
@@ -62,7 +65,7 @@ async fn ask(store: &Store, sql: &str) -> (String, Vec<String>) {
     let snapshot = store.snapshot(None).await.unwrap();
     let ctx = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2));
     let table = SnapshotTable::new(store, &snapshot, TABLE).unwrap();
-    ctx.register_table("t", std::sync::Arc::new(table)).unwrap();
+    ctx.register_table("t", Arc::new(table)).unwrap();
     let frame = ctx.sql(sql).await.unwrap();
     let plan = frame.clone().create_physical_plan().await.unwrap();
     let plan = displayable(plan.as_ref()).indent(false).to_string();
@@ -316,4 +319,40 @@ async fn what_cannot_be_copied_is_refused() {
     }
     assert!(store.drop_projection("drugs", "x").await.is_err());
     assert_eq!(store.snapshot(None).await.unwrap().version(), 1);
+}
+
+#[tokio::test]
+async fn rows_without_a_value_are_copied_last() {
+    const WARD: &str = "ward_concept_id";
+    // Rows from before the column, some rows without a value, and one value alone beside them.
+    for wards in [
+        [Some(9), None, Some(5), Some(9), None, Some(5)],
+        [Some(5), None, None, None, Some(5), None],
+        [None; 6],
+    ] {
+        for memory in [1, usize::MAX] {
+            let dir = tempfile::tempdir().unwrap();
+            let store = clinic(dir.path(), 35).await;
+            let mut tx = store.begin().await.unwrap();
+            let wider = conditions().with_extra_columns([Field::new(WARD, DataType::Int64, true)]);
+            tx.declare_table(wider.clone()).unwrap();
+            let rows = condition_rows(&[3, 4, 5], 900).remove(0).unwrap();
+            let mut columns = rows.columns().to_vec();
+            columns.push(Arc::new(Int64Array::from(wards.to_vec())));
+            let rows = RecordBatch::try_new(wider.schema, columns).unwrap();
+            let bucket = Some(tx.buckets().bucket_of(3));
+            tx.append_run(TABLE, bucket, &mut std::iter::once(Ok(rows)))
+                .unwrap();
+            tx.commit(APPEND).await.unwrap();
+            store.project(TABLE, WARD, Some(memory)).await.unwrap();
+            assert_eq!(store.verify().await.unwrap().problems, []);
+            let fives = wards.iter().filter(|w| **w == Some(5)).count();
+            let (plan, found) = ask(&store, &format!("SELECT * FROM t WHERE {WARD} = 5")).await;
+            assert!(plan.contains("projections/"), "{plan}");
+            assert_eq!(found.len(), fives, "{wards:?}");
+            let missing = wards.iter().filter(|w| w.is_none()).count();
+            let none = format!("SELECT * FROM t WHERE {WARD} IS NULL");
+            assert_eq!(ask(&store, &none).await.1.len(), 70 + missing);
+        }
+    }
 }
