@@ -15,6 +15,7 @@ use datafusion::logical_expr::{ExplainFormat, LogicalPlan};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::audit::{AuditLog, Event, Subject};
+use crate::dp::random::Random;
 use crate::guard::guard;
 use crate::policy::{RoleKind, Table};
 use crate::pseudonym::ProjectKeys;
@@ -37,6 +38,10 @@ pub struct Access {
     pub state: State,
 }
 
+/// The least memory that a role of numbers about groups works with, and the part of it that is drawn anew for each session.
+const LEAST_MEMORY: usize = 256 << 20;
+const DRAWN_PART: usize = 4;
+
 /// Stands at a session's only entrance. It is among the session's extensions, so that whoever plans a statement
 /// finds it there.
 pub struct Gate {
@@ -45,9 +50,13 @@ pub struct Gate {
     audit: AuditLog,
     subject: Subject,
     notes: OnceLock<Arc<Notes>>,
+    shown: Shown,
     /// A statement was let in and has not ended.
     open: AtomicBool,
 }
+
+/// How each column of each table is shown.
+type Shown = BTreeMap<String, BTreeMap<String, String>>;
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,6 +75,23 @@ impl Access {
         Ok(self.policy.role(&self.principal)?.kind)
     }
 
+    /// The memory that a session for this principal works with, of what it asks for.
+    ///
+    /// Whether a query outgrows its memory depends on the data: where one person's rows are made large by an expression,
+    /// and the limit lies just above what all others need, being refused tells of that person. So who sees numbers about
+    /// groups cannot choose a small limit, nor know by some part of it where it lies.
+    ///
+    /// # Errors
+    /// When the policy does not allow the role, purpose or project, or the system has no randomness.
+    pub fn memory(&self, asked: Option<usize>) -> Result<Option<usize>> {
+        let (Some(asked), RoleKind::Aggregate | RoleKind::Dp) = (asked, self.kind()?) else {
+            return Ok(asked);
+        };
+        let most = asked.max(LEAST_MEMORY);
+        let drawn = Random::default().below((most / DRAWN_PART) as u128)?;
+        Ok(Some(most - usize::try_from(drawn).unwrap_or_default()))
+    }
+
     /// The settings of a session for this principal: to be made before the session is.
     ///
     /// # Errors
@@ -77,6 +103,12 @@ impl Access {
             what: self.state.folder().display().to_string(),
             source,
         })?;
+        let view = self.policy.view(&self.principal, &Table::all(snapshot))?;
+        let shown = view.tables.iter().map(|(name, table)| {
+            let columns = table.columns.iter();
+            let columns = columns.map(|column| (column.name.clone(), column.rule.to_string()));
+            (name.clone(), columns.collect())
+        });
         let mut principal = self.principal.clone();
         let project = self.policy.project(&principal);
         principal.project = project.map(|project| project.name.clone());
@@ -90,6 +122,7 @@ impl Access {
                 snapshot: format!("{} {}", snapshot.version(), short(snapshot.hash())),
             },
             notes: OnceLock::new(),
+            shown: shown.collect(),
             open: AtomicBool::new(false),
         };
         let mut config = config.with_extension(Arc::new(gate));
@@ -195,6 +228,14 @@ impl Gate {
     #[must_use]
     pub fn restricts(&self) -> bool {
         self.kind != RoleKind::Steward
+    }
+
+    /// How a column is shown, as policies write it; none where it is not seen.
+    #[must_use]
+    pub fn shown(&self, table: &str, column: &str) -> Option<&str> {
+        let rule = self.shown.get(table)?.get(column)?.as_str();
+        let numbers = matches!(self.kind, RoleKind::Aggregate | RoleKind::Dp) && rule == "raw";
+        Some(if numbers { "numbers" } else { rule })
     }
 
     /// What the principal is told beside its answers, since the last time.

@@ -92,6 +92,9 @@ pub enum Error {
     /// The budget ledger could not be used.
     #[error(transparent)]
     Ledger(#[from] crate::ledger::Error),
+    /// There is no randomness.
+    #[error(transparent)]
+    Random(#[from] crate::dp::Error),
     /// There is no place for budgets and releases.
     #[error(transparent)]
     State(#[from] crate::StateError),

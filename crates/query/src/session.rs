@@ -54,7 +54,10 @@ pub struct SessionOptions {
 /// # Errors
 ///
 /// When the snapshot can't be read, or there is no place to spill to.
-pub async fn session(options: SessionOptions) -> Result<SessionContext> {
+pub async fn session(mut options: SessionOptions) -> Result<SessionContext> {
+    if let Some(access) = &options.access {
+        options.memory_limit = access.memory(options.memory_limit)?;
+    }
     let spill = Arc::new(SpillFolder::new(options.temp_dir.as_deref())?);
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![
         spill.path().to_path_buf(),

@@ -111,12 +111,13 @@ fn open(args: &SqlArgs, store: Option<&str>, settings: &Settings) -> Result<Sess
             .collect_spans = true;
         Ok::<_, CliError>((context, snapshot))
     })?;
+    let whole = is_restricted(&context);
     Ok(Session {
         engine: Engine { runtime, context },
         settings: settings.clone(),
         snapshot,
         format: args.format,
-        target: Target::new(args.output.clone()),
+        target: Target::new(args.output.clone()).whole(whole),
         parameters: args
             .params
             .iter()

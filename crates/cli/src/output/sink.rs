@@ -1,11 +1,12 @@
 //! Where results go: standard output, a pager, or a file that appears only when it is whole.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Stdout, Write, stdout};
+use std::io::{self, BufWriter, Seek, Stdout, Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tempfile::SpooledTempFile;
 use unicode_width::UnicodeWidthStr;
 
 use crate::error::CliError;
@@ -21,7 +22,19 @@ pub(crate) enum Sink {
     File(WholeFile),
     /// Something that is there already and is no plain file, such as a named pipe.
     Device(BufWriter<File>),
+    /// Any of these, which gets the result when it is complete.
+    Held(Box<Held>),
 }
+
+/// A result that waits until it is complete.
+#[derive(Debug)]
+pub(crate) struct Held {
+    result: SpooledTempFile,
+    sink: Sink,
+}
+
+/// Bytes of a result that waits in memory; more wait in a temporary file.
+const HELD_IN_MEMORY: usize = 64 << 20;
 
 impl Sink {
     /// Standard output.
@@ -74,9 +87,26 @@ impl Sink {
         })?)))
     }
 
+    /// The same, which shows nothing of a result that will not be complete.
+    pub(crate) fn held(self) -> Self {
+        Self::Held(Box::new(Held {
+            result: SpooledTempFile::new(HELD_IN_MEMORY),
+            sink: self,
+        }))
+    }
+
     /// Ends a result that is complete.
     pub(crate) fn commit(self) -> Result<(), CliError> {
         match self {
+            Self::Held(held) => {
+                let Held {
+                    mut result,
+                    mut sink,
+                } = *held;
+                result.rewind()?;
+                io::copy(&mut result, &mut sink)?;
+                sink.commit()
+            }
             Self::Stdout(mut out) => Ok(out.flush()?),
             Self::Device(mut out) => Ok(out.flush()?),
             Self::Paged(paged) => Ok(paged.close()?),
@@ -127,6 +157,7 @@ impl Write for Sink {
             Self::Device(out) => out.write(bytes),
             Self::Paged(out) => out.write(bytes),
             Self::File(out) => out.out.write(bytes),
+            Self::Held(held) => held.result.write(bytes),
         }
     }
 
@@ -134,7 +165,7 @@ impl Write for Sink {
         match self {
             Self::Stdout(out) => out.flush(),
             Self::Device(out) => out.flush(),
-            Self::Paged(_) => Ok(()),
+            Self::Paged(_) | Self::Held(_) => Ok(()),
             Self::File(out) => out.out.flush(),
         }
     }
@@ -310,6 +341,22 @@ mod tests {
         sink.commit().expect("moved");
         assert_eq!(fs::read(&path).expect("there"), b"whole");
         assert_eq!(names(), 1);
+    }
+
+    #[test]
+    fn what_is_held_shows_when_it_is_complete() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("result.csv");
+        fs::write(&path, "before\n").expect("written");
+        let append = || Sink::append(&path).expect("a sink").held();
+        let mut sink = append();
+        sink.write_all(b"half").expect("held");
+        drop(sink);
+        let mut sink = append();
+        sink.write_all(b"whole\n").expect("held");
+        assert_eq!(fs::read(&path).expect("there"), b"before\n");
+        sink.commit().expect("written");
+        assert_eq!(fs::read(&path).expect("there"), b"before\nwhole\n");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, BooleanArray, StringArray, UInt64Array};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use columna_model::IdentifierClass;
+use columna_privacy::Gate;
 use columna_query::functions;
 use columna_store::Snapshot;
 use datafusion::logical_expr::Documentation;
@@ -27,18 +28,25 @@ pub(crate) fn tables(
                 .collect::<UInt64Array>(),
         )
     };
+    let name = Arc::new(StringArray::from_iter_values(names)) as ArrayRef;
+    if snapshot.is_none() {
+        return RecordBatch::try_from_iter([("table", name)]);
+    }
     RecordBatch::try_from_iter([
-        (
-            "table",
-            Arc::new(StringArray::from_iter_values(names)) as ArrayRef,
-        ),
+        ("table", name),
         ("rows", count(|table| table.rows)),
         ("bytes", count(|table| table.bytes)),
     ])
 }
 
 /// `\d TABLE`: columns with their types, and what the model knows of them.
-pub(crate) fn columns(table: &str, columns: &[ColumnName]) -> Result<RecordBatch, ArrowError> {
+/// Under a policy, how each is shown in place of what is stored.
+pub(crate) fn columns(
+    table: &str,
+    columns: &[ColumnName],
+    gate: Option<&Gate>,
+) -> Result<RecordBatch, ArrowError> {
+    let gate = gate.filter(|gate| gate.restricts());
     let model = columna_model::table(table);
     let known = |column: &ColumnName| model.and_then(|model| model.column(&column.name));
     let key = |column: &ColumnName| {
@@ -76,10 +84,16 @@ pub(crate) fn columns(table: &str, columns: &[ColumnName]) -> Result<RecordBatch
             ) as ArrayRef,
         ),
         ("references", text(&key)),
-        (
-            "identifier class",
-            text(&|column| class(column).map(str::to_owned)),
-        ),
+        match gate {
+            Some(gate) => (
+                "shown as",
+                text(&|column| gate.shown(table, &column.name).map(str::to_owned)),
+            ),
+            None => (
+                "identifier class",
+                text(&|column| class(column).map(str::to_owned)),
+            ),
+        },
     ])
 }
 

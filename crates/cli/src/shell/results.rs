@@ -17,6 +17,9 @@ use crate::sql::engine::Receiver;
 pub(crate) struct Target {
     /// A file; none for standard output.
     path: Option<PathBuf>,
+    /// Results show when they are complete. How many rows come before a failure depends on rows that are not shown: on how
+    /// they lie among those that are.
+    whole: bool,
     /// Results that went there.
     results: usize,
 }
@@ -24,7 +27,16 @@ pub(crate) struct Target {
 impl Target {
     /// Standard output, or a file.
     pub(crate) fn new(path: Option<PathBuf>) -> Self {
-        Self { path, results: 0 }
+        Self {
+            path,
+            whole: false,
+            results: 0,
+        }
+    }
+
+    /// Whether results show only when they are complete.
+    pub(crate) fn whole(self, whole: bool) -> Self {
+        Self { whole, ..self }
     }
 
     /// Results go to standard output.
@@ -33,6 +45,11 @@ impl Target {
     }
 
     fn open(&self, format: Format, settings: &Settings, paging: bool) -> Result<Sink, CliError> {
+        let sink = self.sink(format, settings, paging)?;
+        Ok(if self.whole { sink.held() } else { sink })
+    }
+
+    fn sink(&self, format: Format, settings: &Settings, paging: bool) -> Result<Sink, CliError> {
         match &self.path {
             Some(path) if self.results == 0 => Sink::file(path),
             Some(path) if format.holds_one_result() => Err(CliError::failed(format!(

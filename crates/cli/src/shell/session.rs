@@ -218,7 +218,11 @@ impl Session {
     fn describe(&mut self, table: Option<&str>) -> Result<(), CliError> {
         let names = catalogue::tables(&self.engine.context);
         let batch = match table {
-            None => describe::tables(&names, self.snapshot.as_ref()),
+            // How many rows are stored, hidden ones among them, is for those who see all of them.
+            None => {
+                let stored = self.snapshot.as_ref();
+                describe::tables(&names, stored.filter(|_| !self.engine.is_restricted()))
+            }
             Some(table) => {
                 let table = table.trim_matches('"');
                 let found = self
@@ -229,7 +233,7 @@ impl Session {
                     CliError::failed(format!("no table named `{table}`"))
                         .hint("`\\d` lists the tables")
                 })?;
-                describe::columns(table, &columns)
+                describe::columns(table, &columns, self.engine.gate().as_deref())
             }
         };
         self.print_batch(&batch.map_err(crate::output::arrow_error)?)

@@ -176,6 +176,7 @@ impl Engine {
         tokio::pin!(interrupt);
         let mut clock = tokio::time::interval(Duration::from_millis(100));
         let mut rows = None;
+        let restricted = self.is_restricted();
         loop {
             tokio::select! {
                 biased;
@@ -198,7 +199,9 @@ impl Engine {
                 },
                 _ = clock.tick() => {
                     let plan = plan.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                    spinner.refresh(plan.as_ref(), rows.unwrap_or(0));
+                    // How many rows there are so far depends on rows that a restricted role does not see.
+                    let shown = rows.filter(|_| !restricted);
+                    spinner.refresh(plan.as_ref(), shown.unwrap_or(0));
                 }
             }
         }

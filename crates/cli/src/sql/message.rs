@@ -199,9 +199,14 @@ fn plan(message: &str, tables: &[String]) -> (Report, Option<String>) {
         }
     }
     if let Some(name) = between(&message.0, "Invalid function '", "'") {
-        let hint = message.1.map_or_else(
+        // The planner always names one, however far, and any of those that are equally far.
+        let near = message.1.as_deref().and_then(|hint| {
+            let near = between(hint, "'", "'")?;
+            closest(name, &[near.to_owned()]).map(str::to_owned)
+        });
+        let hint = near.map_or_else(
             || "`\\df` lists the functions".to_owned(),
-            |hint| format!("{}, or see `\\df`", lower_first(&hint.replace('\'', "`"))),
+            |near| format!("did you mean `{near}`?, or see `\\df`"),
         );
         return (
             Report::new(format!("no function named `{name}`")).hint(hint),

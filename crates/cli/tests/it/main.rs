@@ -15,6 +15,7 @@ mod demo;
 mod desk;
 mod encryption;
 mod formats;
+mod hidden;
 mod interrupts;
 mod kill;
 mod ledgers;

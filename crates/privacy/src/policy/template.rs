@@ -20,9 +20,10 @@ pub const START_PROFILES: [(&str, &str); 3] = [
     ),
 ];
 
-/// A policy to start from, for the tables of a store. `today` is the day on which ages are reckoned.
+/// A policy to start from, for the tables of a store. `today` is in the year at whose end ages are reckoned.
 #[must_use]
 pub fn start(profile: &str, tables: &[Table], today: &str) -> Option<String> {
+    let year = today.split('-').next()?;
     let (_, about) = START_PROFILES.iter().find(|(name, _)| *name == profile)?;
     let mut text = format!(
         "# A start, made for this store's tables: {about}.\n\
@@ -37,8 +38,10 @@ pub fn start(profile: &str, tables: &[Table], today: &str) -> Option<String> {
     });
     let _ = write!(
         text,
-        "\n# Whoever is older than this on that day shows as somebody of this age. The day must not be before the last of\n\
-         # the data: raise it when data are added.\n[ages]\nover = 89\non = {today}\n"
+        "\n# Ages above 89 show as 89: whoever will be older than `over` on the day `on` shares one year of birth, and dates that\n\
+         # would tell how much older are moved. The day must not be before the last day of the data. It is the end of this\n\
+         # year, so that data may be added until then; raise it before later ones come.\n\
+         [ages]\nover = 89\non = {year}-12-31\n"
     );
     text.push_str(match profile {
         "safe-harbor" => SAFE_HARBOR_RULES,

@@ -161,8 +161,13 @@ fn as_json(account: &AccountState) -> serde_json::Value {
     })
 }
 
-/// The one account that is meant.
-fn account(ledger: &Ledger, args: &AccountArgs) -> Result<AccountKey, CliError> {
+/// The ledger, which begins here where nobody has asked yet, and the one account that is meant.
+fn account(
+    state_args: &StateArgs,
+    args: &AccountArgs,
+) -> Result<(Ledger, AccountKey, &'static str), CliError> {
+    let state = state(state_args)?;
+    let ledger = Ledger::open(&state.ledger()).map_err(|error| CliError::engine(&error))?;
     let fits = |key: &AccountKey| {
         key.principal == args.principal
             && args
@@ -170,18 +175,51 @@ fn account(ledger: &Ledger, args: &AccountArgs) -> Result<AccountKey, CliError> 
                 .as_ref()
                 .is_none_or(|project| key.project == *project)
     };
-    let found: Vec<AccountKey> = accounts(ledger)?
+    let found: Vec<AccountKey> = accounts(&ledger)?
         .into_iter()
         .map(|account| account.key)
         .filter(fits)
         .collect();
     match found.as_slice() {
-        [one] => Ok(one.clone()),
-        [] => Err(CliError::failed(format!("`{}` has no such account", args.principal))
-            .hint("`columna privacy ledger show` lists the accounts; one begins with its first question")),
-        _ => Err(CliError::failed(format!("`{}` has several accounts", args.principal))
-            .hint("say which with `--project NAME`")),
+        [one] => Ok((ledger, one.clone(), "")),
+        [] => {
+            let key = AccountKey {
+                project: args.project.clone().ok_or_else(|| {
+                    CliError::failed(format!("`{}` has no such account", args.principal)).hint(
+                        "`columna privacy ledger show` lists the accounts. To begin one before its first question, give the \
+                         store with `--store` and the project with `--project` (`--project ''` for a role without projects)",
+                    )
+                })?,
+                principal: args.principal.clone(),
+                dataset: dataset(state_args, &state)?,
+            };
+            Ok((ledger, key, ", before its first question"))
+        }
+        _ => Err(
+            CliError::failed(format!("`{}` has several accounts", args.principal))
+                .hint("say which with `--project NAME`"),
+        ),
     }
+}
+
+/// The name of the data set, which its first question would give it.
+fn dataset(args: &StateArgs, state: &State) -> Result<String, CliError> {
+    let Some(url) = &args.store else {
+        return Err(
+            CliError::usage("an account begins with the store that it is for")
+                .hint("give it with `--store STORE`"),
+        );
+    };
+    let runtime = crate::commands::runtime(Some(1))?;
+    let first = runtime.block_on(async {
+        let store = crate::commands::open(url).await?;
+        let snapshot = store.snapshot(None).await;
+        let snapshot = snapshot.map_err(|error| CliError::engine(&error))?;
+        Ok::<_, CliError>(snapshot.hash().to_owned())
+    })?;
+    state
+        .dataset(&first)
+        .map_err(|error| CliError::engine(&error))
 }
 
 /// Puts a change of a budget into the audit log, before it is made.
@@ -193,8 +231,7 @@ fn on_record(args: &StateArgs, key: &AccountKey, change: String) -> Result<(), C
 }
 
 fn grant(args: &GrantArgs) -> Result<(), CliError> {
-    let ledger = open(&args.state)?;
-    let key = account(&ledger, &args.account)?;
+    let (ledger, key, when) = account(&args.state, &args.account)?;
     let more = match (args.rho, args.epsilon) {
         (Some(rho), _) => Cost { rho, delta: 0.0 },
         (None, Some(epsilon)) if epsilon > 0.0 && args.delta > 0.0 && args.delta < 1.0 => Cost {
@@ -220,7 +257,7 @@ fn grant(args: &GrantArgs) -> Result<(), CliError> {
         .map_err(|error| CliError::engine(&error))?;
     Ok(writeln!(
         stdout(),
-        "granted rho {:.6} to `{}` in `{}`",
+        "granted rho {:.6} to `{}` in `{}`{when}",
         more.rho,
         key.principal,
         key.project
@@ -228,8 +265,7 @@ fn grant(args: &GrantArgs) -> Result<(), CliError> {
 }
 
 fn freeze(args: &FreezeArgs) -> Result<(), CliError> {
-    let ledger = open(&args.state)?;
-    let key = account(&ledger, &args.account)?;
+    let (ledger, key, when) = account(&args.state, &args.account)?;
     let change = if args.off { "released" } else { "frozen" };
     on_record(&args.state, &key, change.to_owned())?;
     ledger
@@ -242,7 +278,7 @@ fn freeze(args: &FreezeArgs) -> Result<(), CliError> {
     };
     Ok(writeln!(
         stdout(),
-        "`{}` in `{}` {what}",
+        "`{}` in `{}` {what}{when}",
         key.principal,
         key.project
     )?)

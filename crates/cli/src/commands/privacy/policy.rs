@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{Write, stdout};
 
 use columna_privacy::Principal;
-use columna_privacy::policy::{RoleKind, Severity, Table, TableView, start};
+use columna_privacy::disclosure::profile;
+use columna_privacy::policy::{Disclosure, RoleKind, Severity, Table, TableView, start};
 use columna_privacy::pseudonym::new_key_line;
+use columna_privacy::release::named;
 
 use super::access::{load, refused};
 use super::args::{KeyCommand, PolicyCommand};
@@ -75,11 +77,7 @@ pub(super) fn run(command: &PolicyCommand) -> Result<(), CliError> {
             )?;
             if let Some(role) = known {
                 if let Some(disclosure) = &role.disclosure {
-                    writeln!(
-                        out,
-                        "  answers under the disclosure profile {}",
-                        disclosure.profile
-                    )?;
+                    writeln!(out, "  answers {}", controlled(disclosure))?;
                 }
                 if let Some(dp) = &role.dp {
                     writeln!(
@@ -108,6 +106,33 @@ pub(super) fn run(command: &PolicyCommand) -> Result<(), CliError> {
             Ok(write!(out, "{text}")?)
         }
     }
+}
+
+/// The rules of an aggregate role, as they are in force: the policy's own in place of its profile's.
+fn controlled(disclosure: &Disclosure) -> String {
+    let name = &disclosure.profile;
+    let Some(rules) = named(disclosure) else {
+        return format!("under the disclosure profile {name}");
+    };
+    let changed = match profile(name) {
+        Some(base) if base == rules => "",
+        _ => ", changed by this policy",
+    };
+    let rounding = rules
+        .round_to
+        .filter(|step| *step > 1)
+        .map_or("not rounded".to_owned(), |step| {
+            format!("rounded to multiples of {step}")
+        });
+    let (n, share) = rules.dominance;
+    format!(
+        "under the disclosure profile {name}{changed}: numbers on at least {} persons, counts {rounding};\n  sums and means \
+         without a value that {n} persons hold more than {} % of, p-ratio {}; {} events per coefficient",
+        rules.k,
+        share * 100.0,
+        rules.p_ratio,
+        rules.events_per_coefficient
+    )
 }
 
 fn today() -> String {

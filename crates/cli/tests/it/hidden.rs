@@ -1,0 +1,145 @@
+//! What restricted roles are told besides their answers: lists of tables, and what is printed before something fails.
+
+use std::process::Command;
+
+use crate::desk::{Desk, POLICY};
+use crate::support::{PATIENTS, ran, store};
+
+const ANALYST: &str = r#"
+version = 1
+[projects.study]
+[roles.counter]
+kind = "analyst"
+purposes = ["research"]
+projects = ["study"]
+[[rules]]
+name = "rows"
+tables = ["person", "measurement"]
+classes = { person_key = "raw", key = "raw", code = "raw", value = "raw", date = { generalize_date = "month" }, quasi = "raw" }
+"#;
+
+/// A script whose commands of the shell count as well.
+fn tells(desk: &Desk, role: &str, script: &str) -> String {
+    ran(&mut desk.asking(role, script)).ok()
+}
+
+#[test]
+fn lists_of_tables_tell_no_numbers() {
+    let (desk, analyst) = (Desk::new(), Desk::under(ANALYST));
+    for (desk, role) in [(&desk, "counter"), (&desk, "noisy"), (&analyst, "counter")] {
+        let list = tells(desk, role, "\\d");
+        assert!(list.lines().any(|line| line == "person"), "{list}");
+        let numbers = list.contains(|c: char| c.is_ascii_digit());
+        assert!(!numbers, "{role}: {list}");
+    }
+    // Who sees everything sees how much there is.
+    let mut steward = Command::new(env!("CARGO_BIN_EXE_columna"));
+    steward.args(["sql", "--store", &store(), "--format", "csv", "-c", "\\d"]);
+    let list = ran(&mut steward).ok();
+    assert!(list.contains(&format!("person,{PATIENTS},")), "{list}");
+}
+
+#[test]
+fn tables_are_described_as_they_are_shown() {
+    let desk = Desk::under(&ANALYST.replace("person_key = \"raw\"", "person_key = \"mask\""));
+    let columns = tells(&desk, "counter", "\\d measurement");
+    let shown = |column: &str| {
+        let line = columns
+            .lines()
+            .find(|line| line.starts_with(&format!("{column},")));
+        line.and_then(|line| line.rsplit(',').next().map(str::to_owned))
+    };
+    assert_eq!(shown("measurement_id").as_deref(), Some("raw"), "{columns}");
+    let date = columns
+        .lines()
+        .find(|line| line.starts_with("measurement_date,"));
+    assert!(date.is_some_and(|line| line.contains("month")), "{columns}");
+    assert!(!columns.contains("direct identifier"), "{columns}");
+    let numbers = tells(&Desk::new(), "noisy", "\\d person");
+    assert!(numbers.contains(",numbers"), "{numbers}");
+}
+
+/// How many rows come before the one that fails follows from how rows lie, hidden ones among them.
+#[test]
+fn a_result_that_fails_prints_nothing() {
+    let desk = Desk::under(ANALYST);
+    let last = desk.rows("counter", "SELECT max(measurement_id) FROM measurement");
+    let sql = format!(
+        "SELECT measurement_id, 1 / (measurement_id - {}) FROM measurement",
+        last[0]
+    );
+    let mut asking = desk.asking("counter", &sql);
+    asking.args(["--memory-limit", "20MB"]);
+    let failed = ran(&mut asking).fails(1, "[failed]");
+    assert_eq!(failed.out, "");
+    // All of it is printed where it does not fail.
+    let rows = desk.rows("counter", "SELECT measurement_id FROM measurement");
+    let count = desk.rows("counter", "SELECT count(*) FROM measurement");
+    assert_eq!(rows.len().to_string(), count[0]);
+}
+
+#[test]
+fn a_budget_can_be_frozen_before_its_first_question() {
+    let desk = Desk::new();
+    let freeze = |more: &[&str]| {
+        let mut all = vec!["freeze", "--principal", "ana"];
+        all.extend(more);
+        desk.ledger(&all)
+    };
+    freeze(&[]).fails(1, "no such account");
+    let store = store();
+    let said = freeze(&["--project", "study", "--store", &store]).ok();
+    assert!(said.contains("before its first question"), "{said}");
+    let refused = desk
+        .ask("noisy", "SELECT count(*) FROM person")
+        .fails(1, "frozen");
+    assert_eq!(refused.out, "");
+    assert_eq!(desk.spent().0, 0.0);
+    freeze(&["--off"]).ok();
+    assert_eq!(desk.rows("noisy", "SELECT count(*) FROM person").len(), 1);
+}
+
+#[test]
+fn memory_tells_nothing_of_one_person() {
+    let desk = Desk::new();
+    // Each row of measurements is made large: under a limit that somebody chose, being refused would tell of them.
+    let long = "x".repeat(3900);
+    let sql = format!(
+        "SELECT count(*) FROM (SELECT CASE WHEN value_as_number > 0 THEN '{long}' || CAST(value_as_number AS TEXT) END AS k, \
+         person_id FROM measurement) GROUP BY k"
+    );
+    for role in ["counter", "noisy"] {
+        let mut asking = desk.asking(role, &sql);
+        asking.args(["--memory-limit", "100KB", "--threads", "1"]);
+        ran(&mut asking).ok();
+    }
+}
+
+#[test]
+fn a_policy_shows_the_rules_that_it_changed() {
+    let policy = POLICY.replace(
+        "{ profile = \"opensafely\" }",
+        "{ profile = \"sacro\", k = 23, round_to = 7 }",
+    );
+    let desk = Desk::under(&policy);
+    let policy = crate::support::text(&desk.policy());
+    let shown = crate::support::columna(&[
+        "privacy",
+        "policy",
+        "show",
+        &policy,
+        "--store",
+        &store(),
+        "--role",
+        "counter",
+    ]);
+    let shown = shown.ok();
+    for says in [
+        "sacro, changed",
+        "at least 23 persons",
+        "multiples of 7",
+        "90 %",
+    ] {
+        assert!(shown.contains(says), "`{says}` is not in {shown}");
+    }
+}
