@@ -410,27 +410,33 @@ fn unless(expr: Expr, values: &[Expr]) -> Result<Expr> {
     }))
 }
 
-/// The range of an expression, from those of its columns; nothing if one of them has none. Values are clamped to it
+/// The range of an expression, from those of its columns; nothing where they leave it open. Values are clamped to it
 /// after the expression is computed.
 pub(super) fn range(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option<(f64, f64)> {
+    wide(expr, bounds).filter(|(low, high)| low.is_finite() && high.is_finite())
+}
+
+/// The same, with infinite ends where nothing is known: `least(greatest(x, 0), 50)` has bounds, whatever `x` is.
+fn wide(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option<(f64, f64)> {
+    const ANY: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
     let found = match expr {
-        Expr::Column(column) => bounds.get(column).copied()?,
+        Expr::Column(column) => bounds.get(column).copied().unwrap_or(ANY),
         Expr::Literal(value, _) => match value.cast_to(&DataType::Float64).ok()? {
             ScalarValue::Float64(Some(number)) => (number, number),
             _ => return None,
         },
-        Expr::Alias(alias) => range(&alias.expr, bounds)?,
+        Expr::Alias(alias) => wide(&alias.expr, bounds)?,
         Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field })
             if field.data_type().is_numeric() =>
         {
-            range(expr, bounds)?
+            wide(expr, bounds)?
         }
         Expr::Negative(inner) => {
-            let (low, high) = range(inner, bounds)?;
+            let (low, high) = wide(inner, bounds)?;
             (-high, -low)
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let ((a, b), (c, d)) = (range(left, bounds)?, range(right, bounds)?);
+            let ((a, b), (c, d)) = (wide(left, bounds)?, wide(right, bounds)?);
             let corners = |f: fn(f64, f64) -> f64| {
                 let all = [f(a, c), f(a, d), f(b, c), f(b, d)];
                 (
@@ -447,9 +453,36 @@ pub(super) fn range(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option
                 _ => return None,
             }
         }
+        // One of the values, which the conditions choose.
+        Expr::Case(case) => {
+            let then = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
+            let values = then.chain(case.else_expr.as_deref());
+            let known = values.filter(
+                |value| !matches!(plain(value), Expr::Literal(value, _) if value.is_null()),
+            );
+            let ranges: Option<Vec<(f64, f64)>> = known.map(|value| wide(value, bounds)).collect();
+            ranges?.into_iter().reduce(hull)?
+        }
+        Expr::ScalarFunction(call) => {
+            let ranges: Option<Vec<(f64, f64)>> =
+                call.args.iter().map(|part| wide(part, bounds)).collect();
+            let ranges = ranges?;
+            let each =
+                |ends: fn((f64, f64), (f64, f64)) -> (f64, f64)| ranges.into_iter().reduce(ends);
+            match call.name() {
+                "least" => each(|a, b| (a.0.min(b.0), a.1.min(b.1)))?,
+                "greatest" => each(|a, b| (a.0.max(b.0), a.1.max(b.1)))?,
+                "coalesce" => each(hull)?,
+                _ => return None,
+            }
+        }
         _ => return None,
     };
-    (found.0.is_finite() && found.1.is_finite() && found.0 <= found.1).then_some(found)
+    (found.0 <= found.1).then_some(found)
+}
+
+fn hull(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
+    (a.0.min(b.0), a.1.max(b.1))
 }
 
 /// `CASE WHEN condition THEN 1 ELSE 0 END`, and a boolean made a number: the condition counted.

@@ -276,7 +276,8 @@ fn bounded(measure: &Expr, rows: &Rows) -> Result<(f64, f64)> {
                         columns.join(", ")
                     )
                 },
-                "use +, -, * and division by a literal on columns with bounds; the policy's author declares them under `dp.bounds`",
+                "give bounds of your own, `least(greatest(x, 0), 100)`; or have the policy's author declare them under `dp.bounds`: \
+                 they carry over through +, -, * and division by a literal",
             )
         }
     }

@@ -195,7 +195,9 @@ impl Shaper<'_> {
                         "shape",
                         format!("{name} of persons' rows is not known to be safe"),
                         match name {
-                            "LIMIT" => "take all rows, aggregate them, and limit the result",
+                            "LIMIT" => {
+                                "this role sees numbers about groups and no rows: aggregate them, and limit the result"
+                            }
                             "UNION" => "aggregate each part, or use OR in one condition",
                             "a window function" => {
                                 "use min, max or count with GROUP BY the person in a subquery"
@@ -503,7 +505,7 @@ impl Shaper<'_> {
             Kind::Rows(_) | Kind::Linked => refuse(
                 "shape",
                 "LIMIT of persons' rows is not known to be safe",
-                "take all rows, aggregate them, and limit the result",
+                "this role sees numbers about groups and no rows: aggregate them, and limit the result",
             ),
             kind => {
                 let expr = sort

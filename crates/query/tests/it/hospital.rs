@@ -187,9 +187,19 @@ impl Hospital {
         &self,
         access: Option<Access>,
     ) -> columna_query::Result<SessionContext> {
+        self.session_within(access, None).await
+    }
+
+    /// A session that has so many bytes.
+    pub(crate) async fn session_within(
+        &self,
+        access: Option<Access>,
+        memory_limit: Option<usize>,
+    ) -> columna_query::Result<SessionContext> {
         columna_query::session(SessionOptions {
             store: Some(self.store.clone()),
-            threads: Some(2),
+            threads: Some(if memory_limit.is_some() { 1 } else { 2 }),
+            memory_limit,
             access,
             ..SessionOptions::default()
         })
@@ -223,7 +233,7 @@ pub(crate) async fn answer(session: &SessionContext, sql: &str) -> Result<Vec<St
 /// The same principal before the data and all their neighbours.
 pub(crate) struct Neighbours {
     pub(crate) sessions: Vec<(Hidden, SessionContext)>,
-    _hospitals: Vec<Hospital>,
+    hospitals: Vec<Hospital>,
 }
 
 impl Neighbours {
@@ -238,7 +248,21 @@ impl Neighbours {
         }
         Self {
             sessions,
-            _hospitals: hospitals,
+            hospitals,
+        }
+    }
+
+    /// The same, each in a new session that has so many bytes.
+    pub(crate) async fn within(self, policy: &str, memory_limit: usize) -> Self {
+        let mut sessions = Vec::new();
+        for (hidden, hospital) in NEIGHBOURS.into_iter().zip(&self.hospitals) {
+            let access = hospital.access(policy, "analyst", "research");
+            let session = hospital.session_within(Some(access), Some(memory_limit));
+            sessions.push((hidden, session.await.unwrap()));
+        }
+        Self {
+            sessions,
+            hospitals: self.hospitals,
         }
     }
 

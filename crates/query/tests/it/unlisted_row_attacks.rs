@@ -145,3 +145,28 @@ async fn neither_do_rows_behind_masks() {
     }
     assert_eq!(them.ask("SELECT count(*) FROM emr").await.unwrap(), ["30"]);
 }
+
+/// Whether an analyst's query fits into its memory depends on the rows that it sees, in one thread: hidden rows leave nothing
+/// behind that counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_holds_no_hidden_rows() {
+    let mut them = Neighbours::of(ROWS_OF_A).await;
+    let queries = [
+        "SELECT * FROM emr ORDER BY dx, pid",
+        "SELECT count(*) FROM (SELECT dx, pid, count(*) FROM emr GROUP BY dx, pid)",
+        "SELECT count(*) FROM emr e JOIN emr f ON e.dx = f.dx",
+        "SELECT pid, sum(cost) OVER (PARTITION BY sex ORDER BY pid) FROM emr",
+    ];
+    let (mut fitted, mut refused) = (0, 0);
+    for step in 0..24 {
+        let limit = 1000.0 * 1.4_f64.powi(step);
+        them = them.within(ROWS_OF_A, limit as usize).await;
+        for sql in queries {
+            match them.ask(sql).await {
+                Ok(_) => fitted += 1,
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(fitted > 10 && refused > 10, "{fitted} fitted, {refused} did not");
+}

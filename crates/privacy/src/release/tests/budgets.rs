@@ -136,6 +136,9 @@ async fn attack_34_a_column_without_bounds_is_refused() {
         "SELECT sum(7) FROM emr",
         "SELECT sum(n) FROM (SELECT pid, count(*) AS n FROM visit GROUP BY pid)",
         "SELECT sum(age * 1e300) FROM emr",
+        "SELECT sum(least(cost, 100)) FROM emr",
+        "SELECT avg(CASE WHEN age > 40 THEN cost ELSE 0 END) FROM emr",
+        "SELECT avg(least(greatest(cost, 0), 100) / least(greatest(cost, 0), 100)) FROM emr",
     ] {
         assert_eq!(desk.refused(sql).await, "dp-bounds", "{sql}");
     }
@@ -165,6 +168,44 @@ async fn attack_34_a_column_without_bounds_is_refused() {
         .len(),
         1
     );
+}
+
+/// Bounds that a question gives by itself, and those of conditions counted: values are clamped to them like to declared ones.
+#[tokio::test]
+async fn a_question_can_give_its_own_bounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk(generous(), folder.path());
+    for (sql, low, high) in [
+        (
+            "SELECT avg(least(greatest(cost, 0), 100)) FROM emr",
+            0.0,
+            100.0,
+        ),
+        (
+            "SELECT avg(CASE WHEN cost > 100 THEN 1 ELSE 0 END) FROM emr",
+            0.0,
+            1.0,
+        ),
+        (
+            "SELECT avg(CASE WHEN cost > 100 THEN age WHEN age > 3 THEN 20 END) FROM emr",
+            0.0,
+            120.0,
+        ),
+        ("SELECT avg(coalesce(age, 40)) FROM emr", 0.0, 120.0),
+        (
+            "SELECT avg(least(n, 20)) FROM (SELECT pid, least(greatest(count(*), 0), 50) AS n FROM visit GROUP BY pid)",
+            0.0,
+            20.0,
+        ),
+    ] {
+        let answer = desk.ask(sql).await;
+        let value: f64 = answer[0].parse().unwrap();
+        let slack = (high - low) * 0.2;
+        assert!(
+            value > low - slack && value < high + slack,
+            "{sql}: {value}"
+        );
+    }
 }
 
 #[tokio::test]
