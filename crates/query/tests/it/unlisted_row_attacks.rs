@@ -168,5 +168,8 @@ async fn memory_holds_no_hidden_rows() {
             }
         }
     }
-    assert!(fitted > 10 && refused > 10, "{fitted} fitted, {refused} did not");
+    assert!(
+        fitted > 10 && refused > 10,
+        "{fitted} fitted, {refused} did not"
+    );
 }
