@@ -466,13 +466,11 @@ fn wide(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option<(f64, f64)>
         Expr::ScalarFunction(call) => {
             let ranges: Option<Vec<(f64, f64)>> =
                 call.args.iter().map(|part| wide(part, bounds)).collect();
-            let ranges = ranges?;
-            let each =
-                |ends: fn((f64, f64), (f64, f64)) -> (f64, f64)| ranges.into_iter().reduce(ends);
+            let ranges = ranges?.into_iter();
             match call.name() {
-                "least" => each(|a, b| (a.0.min(b.0), a.1.min(b.1)))?,
-                "greatest" => each(|a, b| (a.0.max(b.0), a.1.max(b.1)))?,
-                "coalesce" => each(hull)?,
+                "least" => ranges.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)))?,
+                "greatest" => ranges.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)))?,
+                "coalesce" => ranges.reduce(hull)?,
                 _ => return None,
             }
         }

@@ -158,9 +158,10 @@ async fn memory_holds_no_hidden_rows() {
         "SELECT pid, sum(cost) OVER (PARTITION BY sex ORDER BY pid) FROM emr",
     ];
     let (mut fitted, mut refused) = (0, 0);
-    for step in 0..24 {
-        let limit = 1000.0 * 1.4_f64.powi(step);
-        them = them.within(ROWS_OF_A, limit as usize).await;
+    let mut limit = 1000;
+    for _ in 0..24 {
+        limit = limit * 7 / 5;
+        them = them.within(ROWS_OF_A, limit).await;
         for sql in queries {
             match them.ask(sql).await {
                 Ok(_) => fitted += 1,
