@@ -31,7 +31,7 @@ mod unsuitable;
 pub(crate) use batch::{Batch, Counted, days, flags, labels, numbers, statuses};
 pub(crate) use by_group::{GroupedTimes, Label};
 pub(crate) use ids::Ids;
-pub(crate) use model_rows::{Kind, Layout, ModelBatch, ModelRows, Slot, Words};
+pub(crate) use model_rows::{Kind, Layout, ModelBatch, ModelRows, Slot, Words, members};
 pub(crate) use parameters::{Options, Parameter, Role, TermKind, term_kind};
 pub(crate) use rows::{BatchRows, RowSummary, refused};
 pub(crate) use state::{State, StateBuilder};

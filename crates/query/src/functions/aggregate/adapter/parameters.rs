@@ -36,6 +36,8 @@ pub(crate) enum Role {
     Day,
     /// The covariates of a model: a struct, one field for each term.
     Covariates,
+    /// The same, where a term may also be a list: of what a person has, such as concepts.
+    SparseCovariates,
     /// An option that is a number; the same for all rows.
     Number,
     /// An option that is a number or a list of numbers; the same for all rows.
@@ -125,7 +127,7 @@ fn coerce_one(function: &str, parameter: &Parameter, argument: &DataType) -> Res
             Role::Word | Role::Group | Role::Strata | Role::Cluster | Role::Id => DataType::Utf8,
             Role::Flag | Role::Switch => DataType::Boolean,
             Role::Day => DataType::Date32,
-            Role::Covariates | Role::Record => {
+            Role::Covariates | Role::SparseCovariates | Role::Record => {
                 return plan_err!(
                     "`{name}` of `{function}` is NULL; give a struct of columns, for example `named_struct('age', age)`"
                 );
@@ -196,7 +198,8 @@ fn coerce_one(function: &str, parameter: &Parameter, argument: &DataType) -> Res
                 "`{name}` of `{function}` is {other}; give a column of whole numbers or words, such as `person_id`"
             ),
         },
-        Role::Covariates => coerce_covariates(function, name, argument),
+        Role::Covariates => coerce_covariates(function, name, argument, false),
+        Role::SparseCovariates => coerce_covariates(function, name, argument, true),
         Role::Record => match argument {
             DataType::Struct(_) => Ok(argument.clone()),
             other => plan_err!(
@@ -220,16 +223,26 @@ fn coerce_one(function: &str, parameter: &Parameter, argument: &DataType) -> Res
 }
 
 /// Each field must be a term that a model can take; the fields are read as they are.
-fn coerce_covariates(function: &str, name: &str, argument: &DataType) -> Result<DataType> {
+fn coerce_covariates(
+    function: &str,
+    name: &str,
+    argument: &DataType,
+    sparse: bool,
+) -> Result<DataType> {
     let DataType::Struct(fields) = argument else {
         return plan_err!(
             "`{name}` of `{function}` is {argument}; give a struct of columns, for example `named_struct('age', age, 'sex', sex)`"
         );
     };
     for field in fields {
-        if term_kind(field.data_type()).is_none() {
+        if term_kind(field.data_type()).is_none() && !(sparse && is_set(field.data_type())) {
+            let lists = if sparse {
+                ", or lists of whole numbers or words"
+            } else {
+                ""
+            };
             return plan_err!(
-                "the term `{}` in `{name}` of `{function}` is {}; give numbers, booleans or words",
+                "the term `{}` in `{name}` of `{function}` is {}; give numbers, booleans or words{lists}",
                 field.name(),
                 field.data_type()
             );
@@ -255,6 +268,17 @@ pub(crate) fn term_kind(data_type: &DataType) -> Option<TermKind> {
         DataType::Boolean | DataType::Null => Some(TermKind::Number),
         number if number.is_numeric() => Some(TermKind::Number),
         _ => None,
+    }
+}
+
+/// Whether a column is lists of what names something, each of which is a term of its own.
+pub(crate) fn is_set(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            let item = item.data_type();
+            item.is_integer() || item.is_null() || term_kind(item) == Some(TermKind::Word)
+        }
+        _ => false,
     }
 }
 

@@ -1,17 +1,26 @@
 //! From the rows of a model to its design: one column for each number, and for each level of a factor but the first.
 
+use std::collections::{BTreeMap, HashMap};
+
 use arrow::array::{Array, AsArray, StructArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::Result;
 
-use crate::functions::aggregate::adapter::{Kind, Label, Layout, ModelRows, refuse};
+use crate::functions::aggregate::adapter::{
+    Kind, Label, Layout, ModelRows, Words, members, refuse,
+};
 
 /// A term as it was written.
 #[derive(Debug)]
 enum Term {
     Number(String),
-    Factor { name: String, levels: Vec<String> },
+    Factor {
+        name: String,
+        levels: Vec<String>,
+    },
+    /// A column for each member.
+    Set(String),
 }
 
 /// The columns of a model.
@@ -20,8 +29,10 @@ pub(in crate::functions::aggregate) struct Design {
     terms: Vec<Term>,
     /// The name of each column.
     pub(super) names: Vec<String>,
-    /// The values of each column.
+    /// The values of each column; none for the members of sets.
     pub(super) columns: Vec<Vec<f64>>,
+    /// The rows that have a member of a set, by its column.
+    pub(super) members: BTreeMap<usize, Vec<u32>>,
     /// The term that each column belongs to.
     pub(super) term_of: Vec<usize>,
 }
@@ -42,6 +53,16 @@ impl Design {
             let Some(words) = rows.words.get(slot.place) else {
                 continue;
             };
+            if layout.is_set(*slot) {
+                for (Label(member), rows) in rows_of_members(words) {
+                    design.members.insert(design.columns.len(), rows);
+                    design.names.push(format!("{name}{member}"));
+                    design.columns.push(Vec::new());
+                    design.term_of.push(place);
+                }
+                design.terms.push(Term::Set(name.clone()));
+                continue;
+            }
             let (levels, codes) = words.sorted_by(|word| Label(word.to_owned()));
             for (at, level) in levels.iter().enumerate().skip(1) {
                 design.names.push(format!("{name}{level}"));
@@ -64,7 +85,7 @@ impl Design {
     /// The terms' names, in their order.
     pub(super) fn terms(&self) -> impl Iterator<Item = &str> {
         self.terms.iter().map(|term| match term {
-            Term::Number(name) | Term::Factor { name, .. } => name.as_str(),
+            Term::Number(name) | Term::Factor { name, .. } | Term::Set(name) => name.as_str(),
         })
     }
 
@@ -81,7 +102,7 @@ impl Design {
     pub(super) fn of_person(&self, person: &StructArray) -> Result<Vec<f64>> {
         let mut columns = Vec::with_capacity(self.names.len());
         for term in &self.terms {
-            let (Term::Number(name) | Term::Factor { name, .. }) = term;
+            let (Term::Number(name) | Term::Factor { name, .. } | Term::Set(name)) = term;
             let Some(value) = person.column_by_name(name) else {
                 return refuse!("`at` has no `{name}`, which is a term of the model");
             };
@@ -92,6 +113,9 @@ impl Design {
                 Term::Number(_) => {
                     let value = cast(value, &DataType::Float64)?;
                     columns.push(value.as_primitive::<Float64Type>().value(0));
+                }
+                Term::Set(_) => {
+                    return refuse!("`at` cannot have `{name}`, which is a list");
                 }
                 Term::Factor { levels, .. } => {
                     let value = cast(value, &DataType::Utf8)?;
@@ -106,4 +130,33 @@ impl Design {
         }
         Ok(columns)
     }
+}
+
+/// The members of a column of sets in sort order, and the rows that have each of them.
+fn rows_of_members(words: &Words) -> BTreeMap<Label, Vec<u32>> {
+    let mut found: BTreeMap<Label, Vec<u32>> = BTreeMap::new();
+    // The places of each word's members, so that a row looks none of them up.
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let of_words: Vec<Vec<usize>> = words
+        .levels()
+        .iter()
+        .map(|word| {
+            let members = members(word);
+            let place = members.map(|member| {
+                let next = places.len();
+                *places.entry(member).or_insert(next)
+            });
+            place.collect()
+        })
+        .collect();
+    let mut rows = vec![Vec::new(); places.len()];
+    for (row, word) in (0..).zip(words.codes()) {
+        for place in &of_words[*word as usize] {
+            rows[*place].push(row);
+        }
+    }
+    for (member, place) in places {
+        found.insert(Label(member.to_owned()), std::mem::take(&mut rows[place]));
+    }
+    found
 }

@@ -2,7 +2,9 @@
 
 use arrow::datatypes::DataType;
 
-use crate::functions::aggregate::adapter::parameters::{Parameter, Role, TermKind, term_kind};
+use crate::functions::aggregate::adapter::parameters::{
+    Parameter, Role, TermKind, is_set, term_kind,
+};
 
 /// The kinds of columns that rows are kept in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,7 @@ pub(super) fn kind(role: Role, data_type: &DataType) -> Option<Kind> {
 pub(super) fn kind_of_term(data_type: &DataType) -> Kind {
     match term_kind(data_type) {
         Some(TermKind::Word) => Kind::Word,
+        None if is_set(data_type) => Kind::Word,
         _ => Kind::Number,
     }
 }
@@ -45,6 +48,8 @@ pub(crate) struct Slot {
 pub(crate) struct Layout {
     columns: Vec<(&'static str, Slot)>,
     terms: Vec<(String, Slot)>,
+    /// Terms that are sets, kept as words.
+    sets: Vec<Slot>,
     counts: [usize; 3],
 }
 
@@ -61,6 +66,9 @@ impl Layout {
             } else if let DataType::Struct(fields) = data_type {
                 for field in fields {
                     let slot = layout.next(kind_of_term(field.data_type()));
+                    layout
+                        .sets
+                        .extend(is_set(field.data_type()).then_some(slot));
                     layout.terms.push((field.name().clone(), slot));
                 }
             }
@@ -86,6 +94,11 @@ impl Layout {
     /// Columns of numbers, of codes and of words.
     pub(super) fn counts(&self) -> [usize; 3] {
         self.counts
+    }
+
+    /// Whether a term's words are sets: see [`super::members`].
+    pub(crate) fn is_set(&self, slot: Slot) -> bool {
+        self.sets.contains(&slot)
     }
 
     /// The terms in their order.

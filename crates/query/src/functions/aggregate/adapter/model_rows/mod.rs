@@ -4,6 +4,7 @@
 //! A partial state is the columns one after another; [`Layout`] says which column is which.
 
 mod layout;
+mod sets;
 mod words;
 
 use arrow::array::{Array, Float64Array};
@@ -13,6 +14,7 @@ use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 
 pub(crate) use layout::{Kind, Layout, Slot};
 use layout::{kind, kind_of_term};
+pub(crate) use sets::members;
 use words::BatchWords;
 pub(crate) use words::Words;
 

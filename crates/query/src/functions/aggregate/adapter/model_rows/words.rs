@@ -8,6 +8,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::Result;
 
+use super::sets::as_words;
+use crate::functions::aggregate::adapter::parameters::is_set;
+
 /// The words of a batch: the distinct ones, and which of them each row has.
 pub(crate) struct BatchWords {
     levels: StringArray,
@@ -24,8 +27,11 @@ impl BatchWords {
         if let DataType::Dictionary(_, _) = array.data_type() {
             return Self::of_dictionary(array);
         }
-        let words = cast(array, &DataType::Utf8)?;
-        let words = words.as_string::<i32>();
+        let words = if is_set(array.data_type()) {
+            as_words(array)?
+        } else {
+            cast(array, &DataType::Utf8)?.as_string::<i32>().clone()
+        };
         let mut levels: Vec<&str> = Vec::new();
         let mut known: HashMap<&str, u32> = HashMap::new();
         let mut codes = Vec::with_capacity(words.len());

@@ -9,7 +9,7 @@ macro_rules! penalised {
     ($name:ident, $function:literal, $documentation:ident, $output:expr, $answer:expr, generalized, [$($own:expr),*]) => {
         penalised!(@ $name, $function, $documentation, $output, $answer, [
             Parameter::required("outcome", Role::Value),
-            Parameter::required("covariates", Role::Covariates),
+            Parameter::required("covariates", Role::SparseCovariates),
             Parameter::optional("weights", Role::Weights),
             Parameter::optional("offset", Role::Value)
         ], [$($own),*]);
@@ -209,6 +209,9 @@ fn documented(mut builder: DocumentationBuilder, rows: &[&str]) -> Documentation
             "outcome" => "Whether it happened (a boolean, or 0 and 1), or how many events",
             "time" => "Days to the event or to censoring",
             "event" => "Whether the event happened: a boolean, or 0 and 1",
+            "covariates" if rows.contains(&"outcome") => {
+                "The terms, `named_struct('age', age, 'sex', sex)`; words are factors whose first level in sort order is the reference; a list of whole numbers or words, such as a person's concepts, has a term of 0 or 1 for each that occurs, thousands if need be. An empty list has none of them; a NULL list is not known, and its row is ignored"
+            }
             "covariates" => {
                 "The terms, `named_struct('age', age, 'sex', sex)`; words are factors whose first level in sort order is the reference"
             }

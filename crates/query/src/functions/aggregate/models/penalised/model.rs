@@ -97,9 +97,13 @@ impl<const POISSON: bool> Penalised for Generalized<POISSON> {
         let dealt_by: Vec<&[f64]> = dealt_by.into_iter().map(Vec::as_slice).collect();
         let folds = folds(&kept, options, &dealt_by);
         let constant = constant(&kept, layout);
-        let design = Design::take(&mut kept, layout);
-        let columns = design.columns.iter();
-        let covariates = columns.map(|column| SparseColumn::from_dense(column));
+        let mut design = Design::take(&mut kept, layout);
+        let mut members = std::mem::take(&mut design.members);
+        let columns = design.columns.iter().enumerate();
+        let covariates = columns.map(|(place, column)| match members.remove(&place) {
+            Some(rows) => SparseColumn::indicator(rows),
+            None => SparseColumn::from_dense(column),
+        });
         let columns = Self {
             covariates: covariates
                 .collect::<Fitted<_>>()
