@@ -11,7 +11,7 @@ use datafusion::arrow::compute::{concat_batches, sort_to_indices, take};
 use datafusion::arrow::datatypes::{FieldRef, Int64Type, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err};
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::conditional_expressions::CaseBuilder;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{
@@ -97,7 +97,9 @@ impl Passes {
     ) -> Result<Fitted> {
         let mut calls = self.calls()?;
         let keys = self.aggregate.group_expr.len();
-        let first = collected(&ask(self.pass(&calls, None)?).await?)?;
+        let Some(first) = collected(&ask(self.pass(&calls, None)?).await?)? else {
+            return Ok(Fitted::NeedsRows);
+        };
         let groups = first.num_rows();
         if groups > MAX_GROUPS {
             return Ok(Fitted::NeedsRows);
@@ -124,9 +126,9 @@ impl Passes {
                 break;
             }
             let found = collected(&ask(self.pass(&calls, Some(&place))?).await?)?;
-            if found.num_rows() != groups {
+            let Some(found) = found.filter(|found| found.num_rows() == groups) else {
                 return Ok(Fitted::NeedsRows);
-            }
+            };
             // Their order is anybody's; without groups there is one row.
             let found = match &place {
                 None => found,
@@ -303,11 +305,11 @@ fn is_repeatable(plan: &LogicalPlan) -> bool {
     repeatable && walked.is_ok()
 }
 
-fn collected(batches: &[RecordBatch]) -> Result<RecordBatch> {
-    let Some(first) = batches.first() else {
-        return Err(DataFusionError::Internal("a pass has no answer".to_owned()));
-    };
-    Ok(concat_batches(&first.schema(), batches)?)
+/// The rows of an answer, if it has any.
+fn collected(batches: &[RecordBatch]) -> Result<Option<RecordBatch>> {
+    let first = batches.first();
+    let rows = first.map(|first| concat_batches(&first.schema(), batches));
+    Ok(rows.transpose()?.filter(|rows| rows.num_rows() > 0))
 }
 
 fn sorted_by_place(found: &RecordBatch) -> Result<RecordBatch> {

@@ -233,6 +233,10 @@ async fn what_needs_its_rows_says_so() {
     ] {
         assert!(find(&optimized(&ctx, sql).await).is_none(), "{sql}");
     }
+    // No group at all.
+    let sql = "SELECT site, logistic_regression(event, named_struct('x', x)) FROM patients WHERE x > 1000 GROUP BY site";
+    let (fitted, whole, _) = both(&ctx, sql).await;
+    assert!(matches!(fitted, Fitted::NeedsRows) && texts(&whole).is_empty());
     // Fewer rows than are worth it.
     let sql = "SELECT logistic_regression(event, named_struct('x', x)) FROM patients";
     let passes = find(&optimized(&ctx, sql).await).unwrap();
