@@ -21,6 +21,8 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArguments, Ident, LimitClause, Query, TableFactor, TypedString, UnaryOperator, Value,
     Visit, VisitMut, Visitor, visit_expressions_mut,
 };
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::dialect;
 use crate::functions::aggregate;
@@ -183,7 +185,45 @@ fn shape(statement: &Statement) -> String {
         }
         ControlFlow::Continue(())
     });
-    statement.to_string()
+    without_literals(&statement.to_string())
+}
+
+/// What is left in clauses that are no expressions, such as `COMMENT ON … IS '…'`, and in quoted names that are more than
+/// a word: who is used to other engines writes values in such quotes, too.
+fn without_literals(text: &str) -> String {
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, text).tokenize() else {
+        return "a statement of unknown parts".to_owned();
+    };
+    let shown = tokens.into_iter().map(|token| match token {
+        Token::Word(word) if word.quote_style.is_some() && !is_word(&word.value) => {
+            "\"?\"".to_owned()
+        }
+        Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::TripleSingleQuotedString(_)
+        | Token::TripleDoubleQuotedString(_)
+        | Token::DollarQuotedString(_)
+        | Token::SingleQuotedByteStringLiteral(_)
+        | Token::DoubleQuotedByteStringLiteral(_)
+        | Token::TripleSingleQuotedByteStringLiteral(_)
+        | Token::TripleDoubleQuotedByteStringLiteral(_)
+        | Token::SingleQuotedRawStringLiteral(_)
+        | Token::DoubleQuotedRawStringLiteral(_)
+        | Token::TripleSingleQuotedRawStringLiteral(_)
+        | Token::TripleDoubleQuotedRawStringLiteral(_)
+        | Token::NationalStringLiteral(_)
+        | Token::EscapedStringLiteral(_)
+        | Token::UnicodeStringLiteral(_)
+        | Token::HexStringLiteral(_) => "?".to_owned(),
+        other => other.to_string(),
+    });
+    shown.collect()
+}
+
+fn is_word(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 /// Refuses what the engine takes and answers wrongly.
@@ -374,6 +414,31 @@ fn argument_name(argument: &FunctionArg) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafusion::sql::parser::DFParser;
+
+    #[test]
+    fn statements_on_record_hold_no_values() {
+        let on_record = |sql: &str| {
+            let parsed = DFParser::parse_sql(sql).map(|mut parsed| parsed.pop_front());
+            parsed.map_or(None, |statement| statement.map(|parsed| shape(&parsed)))
+        };
+        for sql in [
+            "SELECT * FROM person WHERE name LIKE 'SECRET%' ESCAPE '!' LIMIT 77777",
+            "SELECT * FROM person WHERE name = \"SECRET 77777\"",
+            "SELECT TOP 77777 * FROM person",
+            "SELECT MATCH (name) AGAINST ('SECRET')",
+            "COMMENT ON TABLE person IS 'SECRET'",
+            "CREATE TABLE a (x TEXT COMMENT 'SECRET')",
+            "EXPLAIN SELECT INTERVAL 'SECRET' DAY, $$SECRET$$, X'77777', E'SECRET', N'SECRET'",
+        ] {
+            let shown = on_record(sql);
+            let told = |shown: &String| !shown.contains("SECRET") && !shown.contains("77777");
+            assert!(shown.as_ref().is_some_and(told), "{sql}: {shown:?}");
+        }
+        let sql = "SELECT a.\"b\", count(*) FROM \"T\" AS a WHERE a.x >= 3 GROUP BY 1";
+        let shown = "SELECT a.\"b\", count(*) FROM \"T\" AS a WHERE a.x >= ? GROUP BY ?";
+        assert_eq!(on_record(sql).as_deref(), Some(shown));
+    }
 
     #[test]
     fn parameters_are_taken_for_what_they_look_like() {
