@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use columna_privacy::Access;
 use columna_privacy::guard::persons_together;
-use columna_store::Store;
 use columna_store::scan::SnapshotTable;
+use columna_store::{Snapshot, Store};
 use datafusion::catalog::TableProvider;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -108,9 +108,31 @@ pub async fn session(mut options: SessionOptions) -> Result<SessionContext> {
     }
     vocabulary.attach(&ctx);
     Ok(match access {
-        Some((access, snapshot)) => access.protect(ctx, snapshot, aggregate::disclosures())?,
+        Some((access, snapshot)) => {
+            let rows = match &options.store {
+                Some(store) => first_with_rows_of(store, snapshot).await,
+                None => snapshot.hash().to_owned(),
+            };
+            access.protect(ctx, snapshot, &rows, aggregate::disclosures())?
+        }
         None => ctx,
     })
+}
+
+/// The hash of the first snapshot that has the rows of this one: files that are only written anew, in another order or
+/// encrypted otherwise, are no other data, of which somebody could ask as if nothing had been released of them.
+async fn first_with_rows_of(store: &Store, snapshot: &Snapshot) -> String {
+    let mut first = snapshot.clone();
+    while first.operation().keeps_rows()
+        && let Some(parent) = first.parent()
+    {
+        match store.snapshot(Some(parent.version)).await {
+            Ok(found) if found.hash() == parent.blake3 => first = found,
+            // It was vacuumed, and is known by name.
+            _ => return parent.blake3.clone(),
+        }
+    }
+    first.hash().to_owned()
 }
 
 /// What a process needs that plans or runs parts of other sessions' queries: Columna's functions, and no table.

@@ -67,6 +67,15 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether every table has the same rows afterwards.
+    #[must_use]
+    pub fn keeps_rows(&self) -> bool {
+        matches!(
+            self,
+            Self::Compact { .. } | Self::Encrypt { .. } | Self::Project { .. }
+        )
+    }
+
     /// The operation's name, in one word.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -24,7 +24,7 @@ pub struct Restriction<'a> {
     pub principal: &'a Principal,
     /// The store's tables.
     pub tables: &'a [Table],
-    /// The snapshot's hash.
+    /// The hash of the first snapshot that has these rows.
     pub snapshot: &'a str,
     /// Where budgets and releases are kept.
     pub state: &'a State,
