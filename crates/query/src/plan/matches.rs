@@ -3,10 +3,12 @@
 use std::mem;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array,
+    new_null_array,
 };
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, not, take};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{SchemaRef, UInt32Type};
 use datafusion::common::cast::as_boolean_array;
 use datafusion::common::{JoinSide, JoinType, Result, exec_err};
 use datafusion::physical_plan::joins::utils::ColumnIndex;
@@ -199,13 +201,11 @@ impl Step {
             .evaluate(&pairs)?
             .into_array(rows.len())?;
         let passed = as_boolean_array(&passed)?;
-        let kept = |indices: &UInt32Array| -> Vec<u32> {
-            let pairs = indices.values().iter().zip(passed.iter());
-            pairs
-                .filter_map(|(index, pass)| (pass == Some(true)).then_some(*index))
-                .collect()
+        let kept = |indices: &UInt32Array| -> Result<Vec<u32>> {
+            let kept = filter(indices, passed)?;
+            Ok(kept.as_primitive::<UInt32Type>().values().to_vec())
         };
-        Ok((kept(&rows), kept(&others)))
+        Ok((kept(&rows)?, kept(&others)?))
     }
 
     /// The pairs with the driver's rows among them, in their order, that match nothing.
@@ -259,7 +259,9 @@ impl Step {
 
     /// The driver's rows that match, or that do not, or all with what they do.
     fn kept_rows(&self, output: &Output) -> Result<RecordBatch> {
-        let matched = BooleanArray::from(self.matched.clone());
+        let rows = self.matched.len();
+        let matched =
+            BooleanArray::from(BooleanBuffer::collect_bool(rows, |row| self.matched[row]));
         let keep = match output.join_type {
             JoinType::LeftMark | JoinType::RightMark => None,
             JoinType::LeftAnti | JoinType::RightAnti => Some(not(&matched)?),
