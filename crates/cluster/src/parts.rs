@@ -158,7 +158,7 @@ impl<E: ExecutionEngine> ExecutionEngine for WatchedEngine<E> {
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
         let query = job_id.to_string();
-        let plan = yielding(plan)?;
+        let plan = yielding(columna_query::in_a_task(plan)?)?;
         let inner = self.inner.create_query_stage_exec(
             job_id,
             stage_id,

@@ -22,5 +22,6 @@ mod widest;
 
 pub use error::{Error, Result};
 pub use functions::{FunctionDoc, FunctionKind, functions};
+pub use plan::in_a_task;
 pub use session::{SessionOptions, session, worker_state};
 pub use vocabulary::Vocabulary;

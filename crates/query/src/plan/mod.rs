@@ -34,8 +34,11 @@ mod window_functions;
 
 use std::sync::Arc;
 
+use datafusion::common::Result;
+use datafusion::config::ConfigOptions;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::ExecutionPlan;
 
 use build_order::HideBuildOrder;
 use build_side::BuildSmallSide;
@@ -89,4 +92,13 @@ pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         }
     }
     rules
+}
+
+/// A task's part of a query with the operators of this crate that stand for one of the engine's each. The others change how
+/// a plan is divided, which a cluster's scheduler has to know, or cannot travel.
+///
+/// # Errors
+/// When a node cannot be made anew.
+pub fn in_a_task(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    WindowsOverSegments.optimize(plan, &ConfigOptions::default())
 }

@@ -11,6 +11,7 @@ use columna_privacy::Access;
 use columna_query::SessionOptions;
 use columna_store::{Layout, Operation, Store, TableSpec};
 use datafusion::datasource::MemTable;
+use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -316,6 +317,37 @@ fn answers_are_those_of_the_stock_engine() {
             },
         )
         .unwrap();
+}
+
+/// The stock engine's plan as a cluster's executor runs it: node for node, with the same rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clusters_task_has_the_same_rows_and_as_many_nodes() {
+    fn nodes(plan: &Arc<dyn ExecutionPlan>) -> Vec<String> {
+        let below = plan.children().into_iter().flat_map(nodes);
+        std::iter::once(plan.name().to_owned())
+            .chain(below)
+            .collect()
+    }
+    let both = both(30, 20, 7, 5).await;
+    let mut replaced = 0;
+    for question in QUESTIONS {
+        let query = both.stock.sql(question).await.unwrap();
+        let stock = query.create_physical_plan().await.unwrap();
+        let task = columna_query::in_a_task(Arc::clone(&stock)).unwrap();
+        let (before, after) = (nodes(&stock), nodes(&task));
+        assert_eq!(before.len(), after.len(), "{question}");
+        for (before, after) in before.iter().zip(&after) {
+            if before != after {
+                assert_eq!(after, "SegmentWindowExec", "{question}");
+                replaced += 1;
+            }
+        }
+        let found = collect(task, both.stock.task_ctx()).await.unwrap();
+        let mut found = fixture::text(&found);
+        found.sort_unstable();
+        assert!(found == sorted(&both.stock, question).await, "{question}");
+    }
+    assert!(replaced > 10, "{replaced}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
