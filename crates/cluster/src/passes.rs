@@ -9,18 +9,15 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::metrics::{
     Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
 };
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::stream::{self, TryStreamExt};
 
-use crate::persistent::{PersistentExec, Question};
+use crate::persistent::{PersistentExec, Question, of_one_answer};
 
 /// An aggregate with models, which asks the cluster one query for each pass.
 #[derive(Debug)]
@@ -40,17 +37,12 @@ type Asked = Arc<Mutex<Vec<Arc<PersistentExec>>>>;
 impl PassesExec {
     /// `question` asks for the aggregate itself, which is what is done with fewer rows than `least`.
     pub(crate) fn new(passes: Passes, question: Question, least: u64) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(numbered(question.plan.schema())),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
+        let properties = of_one_answer(numbered(question.plan.schema()));
         Self {
             passes: Arc::new(passes),
             question,
             least,
-            properties: Arc::new(properties),
+            properties,
             metrics: ExecutionPlanMetricsSet::new(),
             asked: Asked::default(),
         }

@@ -269,6 +269,16 @@ fn external(error: crate::Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 
+/// The properties of a node whose rows come once and from elsewhere.
+pub(crate) fn of_one_answer(schema: SchemaRef) -> Arc<PlanProperties> {
+    Arc::new(PlanProperties::new(
+        EquivalenceProperties::new(schema),
+        Partitioning::UnknownPartitioning(1),
+        EmissionType::Final,
+        Boundedness::Bounded,
+    ))
+}
+
 /// [`Question`] as a plan.
 #[derive(Debug)]
 pub(crate) struct PersistentExec {
@@ -280,15 +290,9 @@ pub(crate) struct PersistentExec {
 impl PersistentExec {
     pub(crate) fn new(question: Question) -> Self {
         let schema = Arc::new(question.plan.schema().as_arrow().clone());
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
         Self {
             question,
-            properties: Arc::new(properties),
+            properties: of_one_answer(schema),
             metrics: ExecutionPlanMetricsSet::new(),
         }
     }

@@ -80,12 +80,20 @@ const MODEL: &str = "SELECT t.term, round(t.coefficient, 8), round(t.std_err, 8)
      FROM person p LEFT JOIN death d ON d.person_id = p.person_id) AS m";
 
 /// A role, and what it asks: answers, refusals and errors.
-const ASKED: [(&str, &str); 29] = [
+const ASKED: [(&str, &str); 31] = [
     ("officer", MODEL),
     ("analyst", MODEL),
     (
         "analyst",
         "SELECT logistic_regression(year_of_birth, named_struct('x', gender_concept_id)) FROM person",
+    ),
+    (
+        "analyst",
+        "EXPLAIN SELECT logistic_regression(year_of_birth > 1960, named_struct('x', gender_concept_id)) FROM person",
+    ),
+    (
+        "analyst",
+        "EXPLAIN ANALYZE SELECT logistic_regression(year_of_birth > 1960, named_struct('x', gender_concept_id)) FROM person",
     ),
     ("counter", MODEL),
     ("officer", "SELECT count(*), min(person_id) FROM person"),

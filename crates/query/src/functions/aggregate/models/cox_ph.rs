@@ -189,11 +189,6 @@ impl ByPasses for CoxPh {
         &options.layout
     }
 
-    /// The scores of clusters would be as many as they are.
-    fn suits(options: &CoxOptions) -> bool {
-        options.layout.slot(CLUSTER.name).is_none()
-    }
-
     fn begin(options: &CoxOptions) -> Fitted<Fitting> {
         Ok(Fitting::new(options.fit))
     }

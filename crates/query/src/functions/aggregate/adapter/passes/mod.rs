@@ -33,8 +33,6 @@ pub(crate) trait ByPasses: Statistic<Summary = ModelRows> {
 
     /// Where the columns of the rows are.
     fn layout(options: &Self::Options) -> &Layout;
-    /// Whether this call of the model can be fitted this way.
-    fn suits(options: &Self::Options) -> bool;
     /// Begins a fit.
     fn begin(options: &Self::Options) -> Fitted<Self::Fitting>;
     /// What is to be asked next; nothing when the fit is done.

@@ -177,11 +177,6 @@ macro_rules! regression {
                 &options.layout
             }
 
-            /// The scores of clusters would be as many as they are.
-            fn suits(options: &RegressionOptions) -> bool {
-                options.layout.slot(CLUSTER.name).is_none()
-            }
-
             fn begin(options: &RegressionOptions) -> Fitted<Fitting> {
                 Fitting::new($family, options.fit.clone())
             }
