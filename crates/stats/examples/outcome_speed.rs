@@ -16,7 +16,7 @@ use columna_stats::models::{self, Family, Frame};
 use columna_stats::survival::concordance::{self, concordance};
 use columna_stats::survival::cox::{Cox, Options, RowColumns, Rows};
 use columna_stats::survival::{ConfType, EventTimes, kaplan_meier, logrank};
-use columna_stats::{Grouped, Summary};
+use columna_stats::{Grouped, Numbers, Summary};
 use rayon::prelude::*;
 
 type Done<T> = Result<T, Box<dyn Error>>;
@@ -53,18 +53,18 @@ impl Columns {
     }
 
     /// What is consumed: the last run takes the columns themselves, so that one run holds them once.
-    fn cox_columns(&mut self, last: bool) -> RowColumns {
-        let covariates = if last {
+    fn cox_columns(&mut self, last: bool) -> (RowColumns, Vec<Vec<f64>>) {
+        let terms = if last {
             std::mem::take(&mut self.terms)
         } else {
             self.terms.clone()
         };
-        RowColumns {
+        let rows = RowColumns {
             time: self.days.iter().map(|day| f64::from(*day)).collect(),
             event: self.event.iter().map(|event| *event == 1).collect(),
-            covariates,
             ..RowColumns::default()
-        }
+        };
+        (rows, terms)
     }
 }
 
@@ -106,8 +106,11 @@ fn curves_and_test(columns: &Columns) -> columna_stats::Result<f64> {
     Ok(logrank::test(&groups, logrank::Weighting::LogRank)?.chi_squared)
 }
 
-fn cox(given: RowColumns, everything: bool) -> columna_stats::Result<f64> {
-    let rows = Rows::from_columns(given)?;
+fn cox(given: RowColumns, terms: Vec<Vec<f64>>, everything: bool) -> columna_stats::Result<f64> {
+    let rows = Rows::from_columns(RowColumns {
+        covariates: terms.into_iter().map(Numbers::from).collect(),
+        ..given
+    })?;
     let options = Options {
         robust: everything.then_some(true),
         ..Options::default()
@@ -171,7 +174,7 @@ fn main() -> Done<()> {
         value = match (task.as_str(), given.take()) {
             ("km", _) => curves_and_test(&columns)?,
             ("logistic", _) => logistic(&columns, &outcome)?,
-            (_, Some(given)) => cox(given, task == "cox-all")?,
+            (_, Some((given, terms))) => cox(given, terms, task == "cox-all")?,
             _ => return Err(format!("there is no task {task}").into()),
         };
         seconds.push(begin.elapsed().as_secs_f64());

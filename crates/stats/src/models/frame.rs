@@ -3,7 +3,40 @@
 use std::ops::Range;
 
 use super::Family;
-use crate::{Error, Result, Summary};
+use crate::{Error, Result, Summary, Values};
+
+/// The covariates of a regression, a column per term.
+#[derive(Debug, Clone, Copy)]
+pub enum Covariates<'a> {
+    /// Floating-point numbers.
+    Floats(&'a [&'a [f64]]),
+    /// Numbers of which some columns are kept in 16 bits.
+    Values(&'a [Values<'a>]),
+}
+
+impl<'a> Covariates<'a> {
+    /// Terms.
+    pub fn len(self) -> usize {
+        match self {
+            Self::Floats(columns) => columns.len(),
+            Self::Values(columns) => columns.len(),
+        }
+    }
+
+    /// Whether there are no terms.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The columns in order.
+    #[inline(always)]
+    pub fn columns(self) -> impl Iterator<Item = Values<'a>> {
+        (0..self.len()).map(move |term| match self {
+            Self::Floats(columns) => Values::Any(columns[term]),
+            Self::Values(columns) => columns[term],
+        })
+    }
+}
 
 /// The columns of a regression, as they lie in memory.
 ///
@@ -13,7 +46,7 @@ pub struct Frame<'a> {
     /// 0 or 1, or a share between them, for logistic regression; a count for Poisson regression.
     pub outcome: &'a [f64],
     /// A column per term, the intercept not among them.
-    pub covariates: &'a [&'a [f64]],
+    pub covariates: Covariates<'a>,
     /// Case weights; all 1 if there are none.
     pub weights: Option<&'a [f64]>,
     /// A term whose coefficient is 1, such as the logarithm of person-time; all 0 if there is none.
@@ -27,7 +60,7 @@ impl<'a> Frame<'a> {
     pub fn new(outcome: &'a [f64], covariates: &'a [&'a [f64]]) -> Self {
         Self {
             outcome,
-            covariates,
+            covariates: Covariates::Floats(covariates),
             weights: None,
             offset: None,
             clusters: None,
@@ -42,7 +75,7 @@ impl<'a> Frame<'a> {
     /// The same rows without covariates.
     pub(crate) fn without_covariates(&self) -> Self {
         Self {
-            covariates: &[],
+            covariates: Covariates::Floats(&[]),
             clusters: None,
             ..*self
         }
@@ -56,7 +89,7 @@ impl<'a> Frame<'a> {
             self.offset.map(<[f64]>::len),
             self.clusters.map(<[u64]>::len),
         ];
-        let equal = self.covariates.iter().all(|column| column.len() == rows)
+        let equal = self.covariates.columns().all(|column| column.len() == rows)
             && others.into_iter().flatten().all(|length| length == rows);
         if equal {
             Ok(())
@@ -228,7 +261,7 @@ impl Rows {
         let covariates: Vec<&[f64]> = self.covariates.iter().map(Vec::as_slice).collect();
         use_frame(&Frame {
             outcome: &self.outcome,
-            covariates: &covariates,
+            covariates: Covariates::Floats(&covariates),
             weights: Some(self.weights.as_slice()).filter(|column| !column.is_empty()),
             offset: Some(self.offset.as_slice()).filter(|column| !column.is_empty()),
             clusters: Some(self.clusters.as_slice()).filter(|column| !column.is_empty()),

@@ -14,6 +14,7 @@ mod path;
 pub mod poisson_regression;
 mod separation;
 mod sparse;
+mod spread;
 mod step;
 mod totals;
 
@@ -22,7 +23,7 @@ pub use elastic_net::path;
 pub use family::Family;
 pub use fit::{Coefficient, Fit, Options, Variance, fit};
 pub use folds::{deal_folds, fold_of_key};
-pub use frame::{Frame, Row, Rows};
+pub use frame::{Covariates, Frame, Row, Rows};
 pub use moments::Moments;
 pub use newton::Newton;
 pub use passes::{Answer, Fitting, Question};
@@ -34,3 +35,4 @@ pub use totals::Totals;
 
 pub(crate) use cross_validation::{FoldLosses, validate};
 pub(crate) use moments::{Moment, count};
+pub(crate) use spread::Spread;

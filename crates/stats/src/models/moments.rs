@@ -5,8 +5,7 @@
 
 use std::ops::Range;
 
-use super::{Family, Frame};
-use crate::numeric::widest;
+use super::{Family, Frame, Spread};
 use crate::{Error, Result, Summary};
 
 /// Weight, mean and sum of squares about the mean.
@@ -40,6 +39,35 @@ impl Moment {
             weight,
             mean,
             squares,
+        }
+    }
+
+    /// Of at most 2,048 whole numbers, by one pass: all its sums are exact.
+    #[inline(always)]
+    pub(crate) fn of_whole(values: &[i16]) -> Self {
+        if values.is_empty() {
+            return Self::default();
+        }
+        let (mut sums, mut squares) = ([0.0; 2 * LANES], [0.0; 2 * LANES]);
+        let (chunks, rest) = values.as_chunks::<{ 2 * LANES }>();
+        for chunk in chunks {
+            for lane in 0..2 * LANES {
+                let x = f64::from(chunk[lane]);
+                sums[lane] += x;
+                squares[lane] += x * x;
+            }
+        }
+        for (lane, x) in rest.iter().enumerate() {
+            let x = f64::from(*x);
+            sums[lane] += x;
+            squares[lane] += x * x;
+        }
+        let (sum, squares): (f64, f64) = (sums.iter().sum(), squares.iter().sum());
+        let weight = count(values.len());
+        Self {
+            weight,
+            mean: sum / weight,
+            squares: (squares * weight - sum * sum) / weight,
         }
     }
 
@@ -98,7 +126,6 @@ impl Moments {
     ///
     /// [`Error::InvalidWeight`], [`Error::NonFiniteCovariate`], and what the family says of outcomes.
     pub fn of(frame: &Frame<'_>, family: Family, rows: Range<usize>) -> Result<Self> {
-        const BLOCK: usize = 1024;
         frame.check(family, rows.clone())?;
         let weights = frame.weights.map(|weights| &weights[rows.clone()]);
         let outcome = &frame.outcome[rows.clone()];
@@ -117,23 +144,16 @@ impl Moments {
                 .is_some_and(|offset| offset[rows.clone()].iter().any(|x| *x != 0.0)),
             ..Self::default()
         };
-        for column in frame.covariates {
-            let column = &column[rows.clone()];
-            let (mut moment, mut largest) = (Moment::default(), 0.0_f64);
-            for (at, block) in column.chunks(BLOCK).enumerate() {
-                let weights = weights.map(|weights| &weights[at * BLOCK..at * BLOCK + block.len()]);
-                let (of_block, largest_of_block) =
-                    widest!((Moment::of(block, weights), largest_of(block)));
-                moment.merge(of_block);
-                largest = largest.max(largest_of_block);
-            }
-            if !(moment.mean.is_finite() && moment.squares.is_finite())
-                && column.iter().any(|x| !x.is_finite())
-            {
+        for column in frame.covariates.columns() {
+            let column = column.slice(rows.clone());
+            let Spread { moment, low, high } = Spread::of(column, weights);
+            let finite = moment.mean.is_finite() && moment.squares.is_finite();
+            if !(finite || column.is_finite()) {
                 return Err(Error::NonFiniteCovariate);
             }
             moments.columns.push(moment);
-            moments.largest.push(largest);
+            // Without rows the two are infinite, the wrong way round.
+            moments.largest.push((-low).max(high).max(0.0));
         }
         Ok(moments)
     }
@@ -183,26 +203,6 @@ fn sum(x: &[f64], y: &[f64], of: impl Fn(f64, f64) -> f64) -> f64 {
     }
     let rest: f64 = rest_x.iter().zip(rest_y).map(|(x, y)| of(*x, *y)).sum();
     sums.iter().sum::<f64>() + rest
-}
-
-/// The largest absolute value; NaN counts for nothing.
-#[inline(always)]
-fn largest_of(x: &[f64]) -> f64 {
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    let mut largest = [0.0; LANES];
-    for x in chunks {
-        for lane in 0..LANES {
-            largest[lane] = if x[lane].abs() > largest[lane] {
-                x[lane].abs()
-            } else {
-                largest[lane]
-            };
-        }
-    }
-    rest.iter()
-        .map(|x| x.abs())
-        .chain(largest)
-        .fold(0.0, f64::max)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]

@@ -1,6 +1,6 @@
 //! Covariates of which most values are 0: the rows and values of the others.
 
-use super::Frame;
+use super::{Covariates, Frame};
 use crate::{Error, Result};
 
 /// A column that stores only what is not 0, by rising row.
@@ -112,7 +112,7 @@ impl<'a> SparseFrame<'a> {
     pub(crate) fn dense(&self) -> Frame<'a> {
         Frame {
             outcome: self.outcome,
-            covariates: &[],
+            covariates: Covariates::Floats(&[]),
             weights: self.weights,
             offset: self.offset,
             clusters: None,

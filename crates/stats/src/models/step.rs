@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::Frame;
 use super::family::{Family, Working};
-use crate::numeric::{Symmetric, weighted_cross_product, widest};
+use crate::numeric::{BLOCK, Block, CrossProduct, Symmetric, widest};
 use crate::{Error, Result, Summary};
 
 /// Where a step is taken.
@@ -27,8 +27,6 @@ pub struct Point {
     pub coefficients: Option<Vec<f64>>,
 }
 
-/// Rows that are worked on at once: few enough for the nearer caches.
-const BLOCK: usize = 1024;
 /// Rows of a task. Fixed, so that sums do not depend on the number of threads.
 const CHUNK: usize = 16_384;
 
@@ -40,6 +38,47 @@ impl Point {
 
     /// The linear predictor of a block of rows.
     pub(crate) fn linear_predictor(&self, frame: &Frame<'_>, rows: Range<usize>, into: &mut [f64]) {
+        let slopes = self.begin(frame, rows.clone(), into);
+        widest!({
+            let columns = frame.covariates.columns().zip(&self.centre);
+            for ((column, centre), slope) in columns.zip(slopes) {
+                if *slope != 0.0 {
+                    column.slice(rows.clone()).add_along(*centre, *slope, into);
+                }
+            }
+        });
+    }
+
+    /// The linear predictor of as many rows as it is long, and the columns of the design: the constant, and the covariates
+    /// less their centres. To be called inside [`widest`].
+    #[inline(always)]
+    pub(crate) fn design(
+        &self,
+        frame: &Frame<'_>,
+        rows: &Range<usize>,
+        columns: &mut [Block],
+        eta: &mut [f64],
+    ) {
+        let slopes = self.begin(frame, rows.clone(), eta);
+        let columns = match columns.split_first_mut() {
+            Some((constant, columns)) if self.intercept => {
+                constant.fill(1.0);
+                columns
+            }
+            _ => columns,
+        };
+        let covariates = frame.covariates.columns().zip(&self.centre);
+        for (term, (column, (values, centre))) in columns.iter_mut().zip(covariates).enumerate() {
+            let values = values.slice(rows.clone());
+            match slopes.get(term) {
+                Some(slope) => values.centred_along(*centre, *slope, &mut **column, eta),
+                None => values.centred(*centre, &mut **column),
+            }
+        }
+    }
+
+    /// Fills in the constant and the offset; the slopes, which come next.
+    fn begin(&self, frame: &Frame<'_>, rows: Range<usize>, eta: &mut [f64]) -> &[f64] {
         let coefficients = self.coefficients.as_deref().unwrap_or_default();
         let (constant, slopes) = match coefficients.split_first() {
             Some((constant, slopes)) if self.intercept => (*constant, slopes),
@@ -47,17 +86,13 @@ impl Point {
         };
         match frame.offset {
             Some(offset) => {
-                for (eta, offset) in into.iter_mut().zip(&offset[rows.clone()]) {
+                for (eta, offset) in eta.iter_mut().zip(&offset[rows]) {
                     *eta = constant + offset;
                 }
             }
-            None => into.fill(constant),
+            None => eta.fill(constant),
         }
-        for ((column, centre), slope) in frame.covariates.iter().zip(&self.centre).zip(slopes) {
-            if *slope != 0.0 {
-                widest!(add_centred(into, &column[rows.clone()], *centre, *slope));
-            }
-        }
+        slopes
     }
 }
 
@@ -96,20 +131,15 @@ impl Step {
         let terms = at.terms();
         let mut step = Self {
             score: vec![0.0; terms],
-            information: Some(Symmetric::zero(terms)),
             rows: rows.len() as u64,
             ..Self::default()
         };
         let mut buffer = Buffer::new();
-        let centre: Vec<f64> = at
-            .intercept
-            .then_some(0.0)
-            .into_iter()
-            .chain(at.centre.iter().copied())
-            .collect();
+        let mut product = CrossProduct::new(terms);
         for block in blocks(rows) {
-            step.add_block(frame, at, &centre, block, &mut buffer);
+            step.add_block(frame, at, block, &mut buffer, &mut product);
         }
+        step.information = Some(product.finish());
         step
     }
 
@@ -117,23 +147,22 @@ impl Step {
         &mut self,
         frame: &Frame<'_>,
         at: &Point,
-        centre: &[f64],
         rows: Range<usize>,
         buffer: &mut Buffer,
+        product: &mut CrossProduct,
     ) {
         let length = rows.len();
         let Buffer {
-            ones,
             eta,
             residual,
             weight,
         } = buffer;
-        let (ones, eta) = (&ones[..length], &mut eta[..length]);
+        let eta = &mut eta[..length];
         let (residual, weight) = (&mut residual[..length], &mut weight[..length]);
         let outcome = &frame.outcome[rows.clone()];
         let weights = frame.weights.map(|weights| &weights[rows.clone()]);
+        widest!(at.design(frame, &rows, product.block(), eta));
         if at.coefficients.is_some() {
-            at.linear_predictor(frame, rows.clone(), eta);
             self.log_likelihood +=
                 at.family
                     .working(eta, outcome, weights, Working { residual, weight });
@@ -147,17 +176,12 @@ impl Step {
                 Working { residual, weight },
             );
         }
-        let constant = at.intercept.then_some(ones).into_iter();
-        let columns: Vec<&[f64]> = constant
-            .chain(frame.covariates.iter().map(|column| &column[rows.clone()]))
-            .collect();
-        for ((score, column), centre) in self.score.iter_mut().zip(&columns).zip(centre) {
-            *score += widest!(centred_product(column, *centre, residual));
-        }
-        let product = weighted_cross_product(&columns, centre, 0..length, weight);
-        if let Some(information) = &mut self.information {
-            information.add_scaled(&product, 1.0);
-        }
+        widest!({
+            for (score, column) in self.score.iter_mut().zip(product.block()) {
+                *score += scalar_product(&column[..length], residual);
+            }
+            product.add(weight);
+        });
     }
 
     /// The contents.
@@ -264,10 +288,9 @@ fn start(
     saturated
 }
 
-/// The columns that a block needs besides the frame's.
+/// The columns that a block needs besides those of the design.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    pub(crate) ones: Vec<f64>,
     pub(crate) eta: Vec<f64>,
     pub(crate) residual: Vec<f64>,
     pub(crate) weight: Vec<f64>,
@@ -277,7 +300,6 @@ impl Buffer {
     pub(crate) fn new() -> Self {
         let zeros = || vec![0.0; BLOCK];
         Self {
-            ones: vec![1.0; BLOCK],
             eta: zeros(),
             residual: zeros(),
             weight: zeros(),
@@ -292,31 +314,18 @@ pub(crate) fn blocks(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
         .map(move |begin| begin..(begin + BLOCK).min(end))
 }
 
-/// Adds slope·(x − centre).
+/// Σ a·b, by lanes so that the compiler may use vector instructions.
 #[inline(always)]
-fn add_centred(into: &mut [f64], column: &[f64], centre: f64, slope: f64) {
-    for (eta, x) in into.iter_mut().zip(column) {
-        *eta += slope * (x - centre);
-    }
-}
-
-/// Σ (x − centre)·r, by lanes so that the compiler may use vector instructions.
-#[inline(always)]
-pub(crate) fn centred_product(column: &[f64], centre: f64, residual: &[f64]) -> f64 {
+fn scalar_product(a: &[f64], b: &[f64]) -> f64 {
     const LANES: usize = 8;
+    let ((a, rest_a), (b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let mut sums = [0.0; LANES];
-    let (columns, residuals) = (column.chunks_exact(LANES), residual.chunks_exact(LANES));
-    let rest: f64 = columns
-        .remainder()
-        .iter()
-        .zip(residuals.remainder())
-        .map(|(x, r)| (x - centre) * r)
-        .sum();
-    for (x, r) in columns.zip(residuals) {
-        for ((sum, x), r) in sums.iter_mut().zip(x).zip(r) {
-            *sum += (x - centre) * r;
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
         }
     }
+    let rest: f64 = rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum();
     sums.iter().sum::<f64>() + rest
 }
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::family::Working;
 use super::step::{Buffer, Point, blocks};
 use super::{Family, Frame, Variance};
-use crate::numeric::{Symmetric, weighted_cross_product};
+use crate::numeric::{CrossProduct, Symmetric, widest};
 use crate::{Error, Result, Summary};
 
 /// Sums at the final coefficients.
@@ -45,12 +45,7 @@ impl Totals {
             ..Self::default()
         };
         let mut buffer = Buffer::new();
-        let centre: Vec<f64> = at
-            .intercept
-            .then_some(0.0)
-            .into_iter()
-            .chain(at.centre.iter().copied())
-            .collect();
+        let mut product = (variance == Variance::Robust).then(|| CrossProduct::new(at.terms()));
         let clusters = match variance {
             Variance::Clustered { .. } => {
                 Some(&frame.clusters.ok_or(Error::NoClusters)?[rows.clone()])
@@ -61,7 +56,6 @@ impl Totals {
         for block in blocks(rows.clone()) {
             let length = block.len();
             let Buffer {
-                ones,
                 eta,
                 residual,
                 weight,
@@ -81,24 +75,20 @@ impl Totals {
             if variance != Variance::Model {
                 before.reweight(frame, block.clone(), eta, weight, residual);
             }
-            if variance == Variance::Robust {
-                let constant = at.intercept.then_some(&ones[..length]).into_iter();
-                let columns: Vec<&[f64]> = constant
-                    .chain(frame.covariates.iter().map(|column| &column[block.clone()]))
-                    .collect();
+            if let Some(product) = &mut product {
                 for (weight, residual) in weight.iter_mut().zip(&*residual) {
                     *weight = residual * residual;
                 }
-                let product = weighted_cross_product(&columns, &centre, 0..length, weight);
-                totals
-                    .middle
-                    .get_or_insert_with(|| Symmetric::zero(centre.len()))
-                    .add_scaled(&product, 1.0);
+                widest!({
+                    at.design(frame, &block, product.block(), eta);
+                    product.add(weight);
+                });
             }
             if clusters.is_some() {
                 residuals.extend_from_slice(residual);
             }
         }
+        totals.middle = product.map(|product| product.finish());
         if let Some(clusters) = clusters {
             totals.clusters = ClusterScores::of(frame, at, clusters, &residuals, rows.start);
         }
@@ -222,9 +212,9 @@ impl ClusterScores {
             let constant = at.intercept.then_some(1.0).into_iter();
             let values = frame
                 .covariates
-                .iter()
+                .columns()
                 .zip(&at.centre)
-                .map(|(column, centre)| column[first + row] - centre);
+                .map(|(column, centre)| column.get(first + row) - centre);
             for (score, x) in score.iter_mut().zip(constant.chain(values)) {
                 *score += residuals[row] * x;
             }

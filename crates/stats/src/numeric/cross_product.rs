@@ -1,18 +1,45 @@
 //! X'WX of centred columns: where a regression spends its time.
 
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
 
 use super::Symmetric;
 use super::widest::widest;
+use crate::Values;
 
 /// Rows worked on at once: their columns stay in the first cache.
 pub(crate) const BLOCK: usize = 256;
 const LANES: usize = 8;
 
+/// The rows of a column that are worked on at once. They begin at a cache line: a vector that lay in two would take two
+/// loads.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct Block([f64; BLOCK]);
+
+impl Block {
+    pub(crate) const ZERO: Self = Self([0.0; BLOCK]);
+}
+
+impl Deref for Block {
+    type Target = [f64; BLOCK];
+
+    #[inline(always)]
+    fn deref(&self) -> &[f64; BLOCK] {
+        &self.0
+    }
+}
+
+impl DerefMut for Block {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [f64; BLOCK] {
+        &mut self.0
+    }
+}
+
 /// The sums of two columns by two columns, which share their loads.
 type Tile = [[f64; LANES]; 4];
 /// Two columns of a block.
-type Pair = [[f64; BLOCK]; 2];
+type Pair = [Block; 2];
 
 /// Σ over rows of w·(x − c)(x − c)', the lower triangle only, a block of rows at a time.
 #[derive(Debug)]
@@ -29,13 +56,13 @@ impl CrossProduct {
         Self {
             terms,
             sums: vec![[[0.0; LANES]; 4]; pairs * (pairs + 1) / 2],
-            centred: vec![[[0.0; BLOCK]; 2]; pairs],
+            centred: vec![[Block::ZERO; 2]; pairs],
         }
     }
 
     /// The columns of a block of rows, to be filled in, less their centres, before [`Self::add`].
     #[inline(always)]
-    pub(crate) fn block(&mut self) -> &mut [[f64; BLOCK]] {
+    pub(crate) fn block(&mut self) -> &mut [Block] {
         self.centred.as_flattened_mut()
     }
 
@@ -46,11 +73,11 @@ impl CrossProduct {
             // A short last block: the rest counts for nothing.
             column[weights.len().min(BLOCK)..].fill(0.0);
         }
-        let mut weighted = [[0.0; BLOCK]; 2];
+        let mut weighted = [Block::ZERO; 2];
         let mut tiles = self.sums.iter_mut();
         for row in 0..self.centred.len() {
             for (weighted, centred) in weighted.iter_mut().zip(&self.centred[row]) {
-                for ((out, x), w) in weighted.iter_mut().zip(centred).zip(weights) {
+                for ((out, x), w) in weighted.iter_mut().zip(&**centred).zip(weights) {
                     *out = x * w;
                 }
             }
@@ -74,8 +101,8 @@ impl CrossProduct {
 }
 
 /// Σ over `rows` of w·(x − c)(x − c)', the lower triangle only. `weights` has one element per row of the range.
-pub(crate) fn weighted_cross_product<C: AsRef<[f64]>>(
-    columns: &[C],
+pub(crate) fn weighted_cross_product(
+    columns: &[Values<'_>],
     centre: &[f64],
     rows: Range<usize>,
     weights: &[f64],
@@ -85,9 +112,7 @@ pub(crate) fn weighted_cross_product<C: AsRef<[f64]>>(
         for (begin, weights) in rows.clone().step_by(BLOCK).zip(weights.chunks(BLOCK)) {
             let rows = begin..begin + weights.len();
             for ((out, column), centre) in product.block().iter_mut().zip(columns).zip(centre) {
-                for (out, x) in out.iter_mut().zip(&column.as_ref()[rows.clone()]) {
-                    *out = x - centre;
-                }
+                column.slice(rows.clone()).centred(*centre, &mut **out);
             }
             product.add(weights);
         }
@@ -124,10 +149,11 @@ mod tests {
                 .map(|row| ((row * (k + 3)) % 17) as f64 - 4.0)
                 .collect::<Vec<_>>()
         };
-        let columns = vec![column(0), column(5), column(9)];
+        let columns = [column(0), column(5), column(9)];
+        let values = columns.each_ref().map(|column| Values::Any(column));
         let centre = [0.5, -1.0, 2.0];
         let weights: Vec<f64> = (5..n).map(|row| (row % 5) as f64 / 2.0).collect();
-        let product = weighted_cross_product(&columns, &centre, 5..n, &weights);
+        let product = weighted_cross_product(&values, &centre, 5..n, &weights);
         for i in 0..3 {
             for j in 0..=i {
                 let expected: f64 = (5..n)

@@ -59,14 +59,12 @@ impl Statistic for EffectiveSampleSize {
     ) -> Result<ArrayRef> {
         let mut found = Vec::with_capacity(summaries.len());
         for rows in summaries {
-            let weights = rows.zip(layout.slot("weight"));
-            let Some(weights) = weights.and_then(|(rows, slot)| rows.numbers.get(slot.place))
-            else {
+            let Some(weights) = rows.and_then(|rows| rows.numbers_of(layout.slot("weight"))) else {
                 found.push(None);
                 continue;
             };
             let mut sums = Weights::default();
-            for weight in weights {
+            for weight in weights.iter() {
                 sums.add(*weight).map_err(|error| refused(&error))?;
             }
             found.push(Some(sums.effective()));

@@ -104,10 +104,7 @@ impl Statistic for EmpiricalCalibration {
             };
             let names = Ids::of(rows, &options.layout);
             let order = names.order();
-            let column = |name: &str| {
-                let slot = options.layout.slot(name);
-                slot.and_then(|slot| rows.numbers.get(slot.place))
-            };
+            let column = |name: &str| rows.numbers_of(options.layout.slot(name));
             let (Some(values), Some(errors)) = (column("estimate"), column("std_err")) else {
                 lengths.push(None);
                 continue;

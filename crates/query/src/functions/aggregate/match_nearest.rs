@@ -121,14 +121,11 @@ impl Statistic for MatchNearest {
             // In order of the ids, which decide between equal scores.
             let names = Ids::of(rows, &options.layout);
             let order = names.order();
-            let score = options
-                .layout
-                .slot("score")
-                .and_then(|slot| rows.numbers.get(slot.place));
+            let score = rows.numbers_of(options.layout.slot("score"));
             let flags = rows.codes_of(options.layout.slot("treated"));
             let measure: Vec<f64> = order
                 .iter()
-                .map(|row| score.map_or(f64::NAN, |score| score[*row]))
+                .map(|row| score.as_ref().map_or(f64::NAN, |score| score[*row]))
                 .collect();
             let is_treated: Vec<bool> = order.iter().map(|row| flags[*row] == 1).collect();
             let found = nearest(&measure, &is_treated, &options.matching)

@@ -80,10 +80,7 @@ impl Statistic for Smd {
 }
 
 fn difference(rows: &ModelRows, layout: &Layout) -> Result<Option<f64>> {
-    let numbers = |name: &str| {
-        let slot = layout.slot(name)?;
-        rows.numbers.get(slot.place)
-    };
+    let numbers = |name: &str| rows.numbers_of(layout.slot(name));
     let words = layout
         .slot("group")
         .and_then(|slot| rows.words.get(slot.place));
@@ -100,7 +97,7 @@ fn difference(rows: &ModelRows, layout: &Layout) -> Result<Option<f64>> {
     let weights = numbers("weights");
     let mut balance = Balance::default();
     for (row, value) in values.iter().enumerate() {
-        let weight = weights.map_or(1.0, |weights| weights[row]);
+        let weight = weights.as_ref().map_or(1.0, |weights| weights[row]);
         balance
             .add(*value, codes[row] == 1, weight)
             .map_err(|error| refused(&error))?;

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::Rows;
 use crate::survival::check_time;
-use crate::{Error, Result};
+use crate::{Error, Numbers, Result, Values};
 
 /// The columns of a Cox model. `start`, `stratum`, `weight`, `cluster` and `offset` are empty if no row has one.
 #[derive(Debug, Clone, Default)]
@@ -14,7 +14,7 @@ pub struct RowColumns {
     /// Whether the event happened then.
     pub event: Vec<bool>,
     /// A column per term.
-    pub covariates: Vec<Vec<f64>>,
+    pub covariates: Vec<Numbers>,
     /// Start of the interval `(start, time]`.
     pub start: Vec<f64>,
     /// Codes of strata.
@@ -105,8 +105,10 @@ impl RowColumns {
         }) {
             return Err(Error::InvalidWeight);
         }
-        let finite = |column: &Vec<f64>| all(column, |x| x.is_finite());
-        if !(self.covariates.iter().all(finite) && finite(&self.offset)) {
+        let covariates = self.covariates.iter();
+        if !(covariates.map(Numbers::values).all(Values::is_finite)
+            && all(&self.offset, f64::is_finite))
+        {
             return Err(Error::NonFiniteCovariate);
         }
         Ok(())
@@ -120,9 +122,10 @@ impl RowColumns {
         let keep: Vec<bool> = self.weight.iter().map(|weight| *weight != 0.0).collect();
         retain(&mut self.time, &keep);
         retain(&mut self.event, &keep);
+        let kept: Vec<usize> = (0..keep.len()).filter(|row| keep[*row]).collect();
         self.covariates
             .iter_mut()
-            .for_each(|column| retain(column, &keep));
+            .for_each(|column| *column = column.those(&kept));
         for column in [&mut self.start, &mut self.weight, &mut self.offset] {
             retain(column, &keep);
         }
@@ -147,7 +150,7 @@ mod tests {
         RowColumns {
             time: vec![3.0, 5.0],
             event: vec![true, false],
-            covariates: vec![vec![1.0, 2.0]],
+            covariates: vec![vec![1.0, 2.0].into()],
             ..RowColumns::default()
         }
     }
@@ -182,7 +185,7 @@ mod tests {
             Error::InvalidWeight
         );
         assert_eq!(
-            refused(|c| c.covariates[0][0] = f64::NAN),
+            refused(|c| c.covariates[0] = vec![1.0, f64::NAN].into()),
             Error::NonFiniteCovariate
         );
         assert_eq!(refused(|c| c.event.truncate(1)), Error::UnequalColumns);

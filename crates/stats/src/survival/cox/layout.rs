@@ -39,18 +39,24 @@ const MAX_CHUNKS: usize = 64;
 impl Layout {
     pub(crate) fn new(rows: &Rows) -> Result<Self> {
         let n = rows.len();
-        if rows.time.iter().any(|time| time.is_nan()) {
+        // In whole blocks without a way out in their middle, in vectors.
+        let known = |block: &[f64]| block.iter().fold(true, |all, time| all & !time.is_nan());
+        if !rows.time.chunks(BLOCK).all(known) {
             return Err(Error::UnequalTerms);
         }
         u32::try_from(n).map_err(|_| Error::TooManyRows)?;
         let (strata, stratum) = codes(&rows.stratum)?;
         let stratum_of = |row: usize| stratum.get(row).map_or(0, |stratum| *stratum as usize);
-        let fix = TimeFix::of_times(
-            rows.time
-                .iter()
-                .chain(rows.start.iter().filter(|s| s.is_finite()))
-                .copied(),
-        );
+        let longest = longest_whole(rows);
+        let fix = match longest {
+            Some(_) => TimeFix::default(),
+            None => TimeFix::of_times(
+                rows.time
+                    .iter()
+                    .chain(rows.start.iter().filter(|s| s.is_finite()))
+                    .copied(),
+            ),
+        };
         let mut by_stratum: Vec<Vec<f64>> = vec![Vec::new(); strata.len()];
         for row in (0..n).filter(|row| rows.event[*row]) {
             by_stratum[stratum_of(row)].push(fix.fix(rows.time[row]));
@@ -71,7 +77,7 @@ impl Layout {
             layout.time.extend(distinct_times(times.iter().copied()));
             layout.ranges.push(begin..layout.time.len());
         }
-        layout.place_rows(rows, &stratum, &fix)?;
+        layout.place_rows(rows, &stratum, &fix, longest)?;
         layout.stratum = stratum;
         layout.count_deaths(rows);
         layout.chunk = layout.chunk_size(n);
@@ -103,15 +109,30 @@ impl Layout {
             self.stratum.push(stratum);
         }
         let stratum = std::mem::take(&mut self.stratum);
-        self.place_rows(rows, &stratum, &TimeFix::default())?;
+        self.place_rows(rows, &stratum, &TimeFix::default(), longest_whole(rows))?;
         self.stratum = stratum;
         self.chunk = self.chunk_size(rows.len());
         Ok(self)
     }
 
-    fn place_rows(&mut self, rows: &Rows, stratum: &[u32], fix: &TimeFix) -> Result<()> {
+    fn place_rows(
+        &mut self,
+        rows: &Rows,
+        stratum: &[u32],
+        fix: &TimeFix,
+        longest: Option<f64>,
+    ) -> Result<()> {
         let n = rows.len();
-        let table = DayTable::new(rows, &self.ranges, &self.time);
+        let table = longest.and_then(|day| DayTable::new(rows, day, &self.ranges, &self.time));
+        if let (Some(table), [], [_]) = (&table, rows.start.as_slice(), self.ranges.as_slice()) {
+            let places = table.until.iter().map(|until| u32::try_from(*until));
+            let places: Vec<u32> = places
+                .collect::<std::result::Result<_, _>>()
+                .map_err(|_| Error::TooManyRows)?;
+            let times = rows.time.iter();
+            self.last.extend(times.map(|time| places[day(*time)]));
+            return Ok(());
+        }
         for row in 0..n {
             let stratum = stratum.get(row).map_or(0, |stratum| *stratum as usize);
             let until = |time: f64| match &table {
@@ -192,19 +213,7 @@ struct DayTable {
 }
 
 impl DayTable {
-    fn new(rows: &Rows, ranges: &[Range<usize>], times: &[f64]) -> Option<Self> {
-        let whole = |time: &f64| is_whole(*time) && *time < MAX_TABLE_DAYS;
-        let mut longest = 0.0_f64;
-        for time in rows
-            .time
-            .iter()
-            .chain(rows.start.iter().filter(|start| start.is_finite()))
-        {
-            if !whole(time) {
-                return None;
-            }
-            longest = longest.max(*time);
-        }
+    fn new(rows: &Rows, longest: f64, ranges: &[Range<usize>], times: &[f64]) -> Option<Self> {
         let days = day(longest) + 1;
         if ranges.len().checked_mul(days)? > 4 * rows.len() + (1 << 20) {
             return None;
@@ -225,6 +234,26 @@ impl DayTable {
     fn until(&self, stratum: usize, time: f64) -> usize {
         self.until[stratum * self.days + day(time)]
     }
+}
+
+/// The longest time, if all are whole days that a table can have.
+fn longest_whole(rows: &Rows) -> Option<f64> {
+    let mut longest = 0.0_f64;
+    // In blocks without a way out in their middle: the compiler then uses vector instructions.
+    for times in rows.time.chunks(BLOCK).chain(rows.start.chunks(BLOCK)) {
+        // A row that is at risk from the beginning has no start.
+        let known = |time: &f64| if *time < 0.0 { 0.0 } else { *time };
+        let times = times.iter().map(known);
+        let whole = |all, time| all & is_whole(time) & (time < MAX_TABLE_DAYS);
+        if !times.clone().fold(true, whole) {
+            return None;
+        }
+        longest = times.fold(
+            longest,
+            |longest, time| if time > longest { time } else { longest },
+        );
+    }
+    Some(longest)
 }
 
 #[expect(

@@ -146,7 +146,11 @@ mod tests {
     fn pushed(from: &Rows, order: &[usize]) -> Rows {
         let mut rows = Rows::new();
         for row in order {
-            let x: Vec<f64> = from.covariates.iter().map(|column| column[*row]).collect();
+            let x: Vec<f64> = from
+                .covariates
+                .iter()
+                .map(|column| column.get(*row))
+                .collect();
             let mut new = Row::new(from.time[*row], from.event[*row], &x);
             new.start = Some(from.start[*row]).filter(|start| start.is_finite());
             new.stratum = from.stratum[*row];

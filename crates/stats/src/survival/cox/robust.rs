@@ -10,8 +10,8 @@ use rayon::prelude::*;
 
 use super::layout::codes;
 use super::likelihood::{Model, Sums};
-use crate::Result;
 use crate::numeric::{Symmetric, exponential, weighted_cross_product};
+use crate::{Result, Values};
 
 /// Rows worked on at once: their residuals stay in the nearer caches.
 const BLOCK: usize = 512;
@@ -186,7 +186,9 @@ impl<'m> ScoreResiduals<'m> {
                 let mut square = Symmetric::zero(p);
                 self.for_each(chunk, |block, columns| {
                     let ones = &ones[..block.len()];
-                    let product = weighted_cross_product(columns, &centre, 0..block.len(), ones);
+                    let values: Vec<Values<'_>> =
+                        columns.iter().map(|column| Values::Any(column)).collect();
+                    let product = weighted_cross_product(&values, &centre, 0..block.len(), ones);
                     square.add_scaled(&product, 1.0);
                 });
                 square

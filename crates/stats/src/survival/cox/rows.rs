@@ -1,7 +1,7 @@
 //! The rows of a regression on time: what every pass over the data reads.
 
 use crate::survival::check_time;
-use crate::{Error, Result, Summary};
+use crate::{Error, Numbers, Result, Summary};
 
 /// One row of a Cox model.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,7 +49,7 @@ pub struct Rows {
     pub(crate) time: Vec<f64>,
     pub(crate) event: Vec<bool>,
     /// By term.
-    pub(crate) covariates: Vec<Vec<f64>>,
+    pub(crate) covariates: Vec<Numbers>,
     /// Empty if no row has one; else −∞ where a row has none.
     pub(crate) start: Vec<f64>,
     /// Empty if all are in stratum 0.
@@ -105,7 +105,8 @@ impl Rows {
         if row.weight == 0.0 {
             return Ok(());
         }
-        self.covariates.resize(row.covariates.len(), Vec::new());
+        self.covariates
+            .resize(row.covariates.len(), Numbers::default());
         for (column, value) in self.covariates.iter_mut().zip(row.covariates) {
             column.push(*value);
         }
@@ -173,7 +174,7 @@ impl Rows {
         Self {
             time: those(&self.time, &rows),
             event: those(&self.event, &rows),
-            covariates: covariates.map(|column| those(column, &rows)).collect(),
+            covariates: covariates.map(|column| column.those(&rows)).collect(),
             start: those(&self.start, &rows),
             stratum: those(&self.stratum, &rows),
             weight: those(&self.weight, &rows),
@@ -229,7 +230,7 @@ impl Rows {
         self.time.extend(other.time);
         self.event.extend(other.event);
         for (mine, theirs) in self.covariates.iter_mut().zip(other.covariates) {
-            mine.extend(theirs);
+            mine.append(theirs);
         }
         Ok(())
     }
@@ -240,8 +241,9 @@ impl Rows {
             + self.start.capacity()
             + self.weight.capacity()
             + self.offset.capacity();
-        let covariates: usize = self.covariates.iter().map(Vec::capacity).sum();
-        8 * (floats + covariates + self.stratum.capacity() + self.cluster.capacity())
+        let covariates: usize = self.covariates.iter().map(Numbers::heap_bytes).sum();
+        8 * (floats + self.stratum.capacity() + self.cluster.capacity())
+            + covariates
             + self.event.capacity()
     }
 }

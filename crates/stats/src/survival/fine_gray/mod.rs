@@ -14,7 +14,7 @@ use super::HazardRatio;
 use super::cox::Rows;
 use super::hazard_ratio::{ratios, standard_errors};
 use super::newton::{Likelihood, Maximum, Newton};
-use crate::{Error, Result, Summary};
+use crate::{Error, Numbers, Result, Summary};
 
 /// The rows of a Fine-Gray model: those of a Cox model of the cause of interest, and which rows compete.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +52,7 @@ impl CompetingRows {
         time: Vec<f64>,
         status: &[u32],
         cause: u32,
-        covariates: Vec<Vec<f64>>,
+        covariates: Vec<Numbers>,
     ) -> Result<Self> {
         let rows = Rows::from_columns(super::cox::RowColumns {
             time,

@@ -9,7 +9,7 @@ use crate::numeric::{Symmetric, weighted_cross_product};
 use crate::survival::columns::Columns;
 use crate::survival::newton::{Evaluation, Likelihood};
 use crate::survival::{TimeFix, distinct_times};
-use crate::{Error, Result};
+use crate::{Error, Numbers, Result, Values};
 
 /// The rows placed among all distinct times.
 pub(super) struct Model<'a> {
@@ -98,7 +98,7 @@ impl<'a> Model<'a> {
     }
 
     fn x(&self, term: usize, row: usize) -> f64 {
-        self.rows.rows.covariates[term][row] - self.columns.centre[term]
+        self.rows.rows.covariates[term].get(row) - self.columns.centre[term]
     }
 
     /// exp(η).
@@ -337,6 +337,8 @@ impl Likelihood for Model<'_> {
                 0.0
             }
         });
+        let columns = self.rows.rows.covariates.iter().map(Numbers::values);
+        let columns: Vec<Values<'_>> = columns.collect();
         let parts: Vec<Symmetric> = self
             .chunks()
             .into_par_iter()
@@ -345,12 +347,7 @@ impl Likelihood for Model<'_> {
                     .clone()
                     .map(|row| risk[row] * self.exposed(&exposure, row))
                     .collect();
-                weighted_cross_product(
-                    &self.rows.rows.covariates,
-                    &self.columns.centre,
-                    chunk,
-                    &weights,
-                )
+                weighted_cross_product(&columns, &self.columns.centre, chunk, &weights)
             })
             .collect();
         for part in &parts {

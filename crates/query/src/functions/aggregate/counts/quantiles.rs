@@ -162,9 +162,9 @@ impl Statistic for QuantileExact {
             found.push(match summary {
                 None => None,
                 Some(mut rows) => {
-                    let values = rows.numbers.first_mut().map(std::mem::take);
+                    let values = rows.take_first_numbers();
                     let mut kept = Values::default();
-                    for value in values.into_iter().flatten() {
+                    for value in values.iter() {
                         kept.add(value).map_err(|error| refused(&error))?;
                     }
                     let quantiles = kept.quantiles(&options.probabilities, options.quantile_type);

@@ -127,12 +127,8 @@ impl Statistic for ConcordanceIndex {
                 continue;
             };
             // A row of weight 0 is no row: its risk goes with it.
-            let weights = options
-                .layout
-                .slot("weights")
-                .and_then(|slot| kept.numbers.get(slot.place))
-                .cloned()
-                .unwrap_or_default();
+            let weights = kept.numbers_of(options.layout.slot("weights"));
+            let weights = weights.unwrap_or_default().into_owned();
             let mut risk = kept.take_numbers(options.layout.slot("risk"));
             if !weights.is_empty() {
                 let mut weights = weights.iter();

@@ -136,13 +136,8 @@ impl Statistic for CoxResiduals {
                 continue;
             };
             let names = Ids::of(&kept, &options.cox.layout);
-            let time = options
-                .cox
-                .layout
-                .slot("time")
-                .and_then(|slot| kept.numbers.get(slot.place))
-                .cloned()
-                .unwrap_or_default();
+            let time = kept.numbers_of(options.cox.layout.slot("time"));
+            let time = time.unwrap_or_default().into_owned();
             let given = cox_rows(kept, &options.cox.layout)?;
             let cox = match Cox::fit(&given.rows, &options.cox.fit) {
                 Err(Error::NoEvents) => {

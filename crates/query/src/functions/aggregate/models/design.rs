@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use arrow::array::{Array, AsArray, StructArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
+use columna_stats::Numbers;
 use datafusion::common::Result;
 
 use crate::functions::aggregate::adapter::{
@@ -30,7 +31,7 @@ pub(in crate::functions::aggregate) struct Design {
     /// The name of each column.
     pub(super) names: Vec<String>,
     /// The values of each column; none for the members of sets.
-    pub(super) columns: Vec<Vec<f64>>,
+    pub(super) columns: Vec<Numbers>,
     /// The rows that have a member of a set, by its column.
     pub(super) members: BTreeMap<usize, Vec<u32>>,
     /// The term that each column belongs to.
@@ -45,7 +46,7 @@ impl Design {
             let place = design.terms.len();
             if slot.kind != Kind::Word {
                 design.names.push(name.clone());
-                design.columns.push(rows.take_numbers(Some(*slot)));
+                design.columns.push(rows.take_column(Some(*slot)));
                 design.term_of.push(place);
                 design.terms.push(Term::Number(name.clone()));
                 continue;
@@ -57,7 +58,7 @@ impl Design {
                 for (Label(member), rows) in rows_of_members(words) {
                     design.members.insert(design.columns.len(), rows);
                     design.names.push(format!("{name}{member}"));
-                    design.columns.push(Vec::new());
+                    design.columns.push(Numbers::default());
                     design.term_of.push(place);
                 }
                 design.terms.push(Term::Set(name.clone()));
@@ -66,12 +67,8 @@ impl Design {
             let (levels, codes) = words.sorted_by(|word| Label(word.to_owned()));
             for (at, level) in levels.iter().enumerate().skip(1) {
                 design.names.push(format!("{name}{level}"));
-                design.columns.push(
-                    codes
-                        .iter()
-                        .map(|code| f64::from(u8::from(*code as usize == at)))
-                        .collect(),
-                );
+                let column = codes.iter().map(|code| i16::from(*code as usize == at));
+                design.columns.push(column.collect::<Vec<_>>().into());
                 design.term_of.push(place);
             }
             design.terms.push(Term::Factor {

@@ -8,7 +8,8 @@ pub(crate) use propensity_score::PropensityScore;
 pub(crate) use regression::{LogisticRegression, PoissonRegression};
 pub(crate) use summary::{LogisticSummary, PoissonSummary};
 
-use columna_stats::models::{Frame, Options as FitOptions, Variance};
+use columna_stats::models::{Covariates, Frame, Options as FitOptions, Variance};
+use columna_stats::{Numbers, Values};
 use datafusion::common::Result;
 
 use super::design::Design;
@@ -71,11 +72,11 @@ impl Regression {
     }
 
     fn with_frame<T>(&self, use_frame: impl FnOnce(&Frame<'_>) -> T) -> T {
-        let covariates: Vec<&[f64]> = self.design.columns.iter().map(Vec::as_slice).collect();
+        let covariates: Vec<Values<'_>> = self.design.columns.iter().map(Numbers::values).collect();
         let given = |column: &'_ Vec<f64>| !column.is_empty();
         use_frame(&Frame {
             outcome: &self.outcome,
-            covariates: &covariates,
+            covariates: Covariates::Values(&covariates),
             weights: given(&self.weights).then_some(&self.weights),
             offset: given(&self.offset).then_some(&self.offset),
             clusters: (!self.clusters.is_empty()).then_some(&self.clusters),

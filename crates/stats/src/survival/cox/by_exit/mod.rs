@@ -16,7 +16,8 @@ use super::layout::Layout;
 use super::likelihood::{Model, Sums, taken};
 use super::robust::Steps;
 use super::rows::Rows;
-use crate::numeric::{BLOCK, CrossProduct, Symmetric, exponential, widest};
+use crate::Numbers;
+use crate::numeric::{BLOCK, Block, CrossProduct, Symmetric, exponential, widest};
 use crate::survival::columns::Columns;
 
 /// Cells begin at whole vectors: the places up to the next one are rows of weight 0.
@@ -33,7 +34,7 @@ pub(super) struct ByExit {
     begin: Vec<usize>,
     /// How many of them are rows.
     rows: Vec<usize>,
-    columns: Vec<Column>,
+    columns: Vec<Numbers>,
     centre: Vec<f64>,
     /// Empty if all are 1.
     weight: Vec<f64>,
@@ -41,12 +42,6 @@ pub(super) struct ByExit {
     offset: Vec<f64>,
     /// Ranges of cells with about as many rows each.
     chunks: Vec<Range<usize>>,
-}
-
-#[derive(Debug)]
-enum Column {
-    Whole(Vec<i16>),
-    Any(Vec<f64>),
 }
 
 /// Cells of a chunk with the risks of their rows and whatever is filled in for each.
@@ -57,8 +52,8 @@ struct Chunk<'a> {
 }
 
 impl ByExit {
-    /// `None` where the order is not worth it. Takes the whole-number columns, which it keeps in its own order.
-    pub(super) fn new(rows: &Rows, layout: &Layout, columns: &mut Columns) -> Option<Self> {
+    /// `None` where the order is not worth it.
+    pub(super) fn new(rows: &Rows, layout: &Layout, columns: &Columns) -> Option<Self> {
         let cells = 2 * layout.time.len();
         if !rows.start.is_empty() || rows.len() < MIN_ROWS * cells {
             return None;
@@ -85,13 +80,9 @@ impl ByExit {
                 next[cell] += 1;
             }
         }
-        let kept = columns.whole.par_iter_mut().zip(&rows.covariates);
-        let kept = kept.map(|(whole, any)| {
-            if whole.is_empty() {
-                Column::Any(ordered(any, &order))
-            } else {
-                Column::Whole(ordered(&std::mem::take(whole), &order))
-            }
+        let kept = rows.covariates.par_iter().map(|column| match column {
+            Numbers::Whole(column) => Numbers::Whole(ordered(column, &order)),
+            Numbers::Any(column) => Numbers::Any(ordered(column, &order)),
         });
         Some(Self {
             columns: kept.collect(),
@@ -107,6 +98,26 @@ impl ByExit {
     /// Places for rows.
     pub(super) fn len(&self) -> usize {
         self.begin.last().copied().unwrap_or(0)
+    }
+
+    /// Σ w·x over events.
+    pub(super) fn event_sum(&self) -> Vec<f64> {
+        let places = |cell: usize| self.begin[cell]..self.begin[cell] + self.rows[cell];
+        let sum = |(column, centre): (&Numbers, &f64)| {
+            let mut sum = 0.0;
+            for places in (1..self.rows.len()).step_by(2).map(places) {
+                let values = column.values().slice(places.clone());
+                match self.weight.get(places) {
+                    Some(weights) => {
+                        let weighted = values.iter().zip(weights);
+                        sum += weighted.map(|(x, w)| w * (x - centre)).sum::<f64>();
+                    }
+                    None => sum += values.iter().map(|x| x - centre).sum::<f64>(),
+                }
+            }
+            sum
+        };
+        self.columns.par_iter().zip(&self.centre).map(sum).collect()
     }
 
     /// Fills in r of each place, and for each cell the sums of r and r·x over its rows, `width` numbers.
@@ -213,21 +224,28 @@ impl ByExit {
         let Chunk { cells, risk, sums } = chunk;
         sums.fill(0.0);
         let origin = self.begin[cells.start];
-        let mut block = vec![[0.0; BLOCK]; beta.len()];
+        let mut block = vec![Block::ZERO; beta.len()];
+        // Without coefficients, as at the beginning, all are at the same risk.
+        let equal = self.offset.is_empty() && beta.iter().all(|beta| *beta == 0.0);
         let mut pieces = Pieces::new(self, &cells);
         for (at, risk) in risk.chunks_mut(BLOCK).enumerate() {
             let places = origin + at * BLOCK..origin + at * BLOCK + risk.len();
-            match self.offset.get(places.clone()) {
-                Some(offset) => risk.copy_from_slice(offset),
-                None => risk.fill(0.0),
-            }
-            for (term, (beta, column)) in beta.iter().zip(&mut block).enumerate() {
-                self.centred(term, places.clone(), column);
-                for (eta, x) in risk.iter_mut().zip(&*column) {
-                    *eta += beta * x;
+            if equal {
+                risk.fill(1.0);
+                for (term, column) in block.iter_mut().enumerate() {
+                    self.centred(term, places.clone(), column);
                 }
+            } else {
+                match self.offset.get(places.clone()) {
+                    Some(offset) => risk.copy_from_slice(offset),
+                    None => risk.fill(0.0),
+                }
+                for (term, (beta, column)) in beta.iter().zip(&mut block).enumerate() {
+                    let values = self.columns[term].values().slice(places.clone());
+                    values.centred_along(self.centre[term], *beta, &mut **column, risk);
+                }
+                exponential(risk);
             }
-            exponential(risk);
             if let Some(weights) = self.weight.get(places.clone()) {
                 for (r, weight) in risk.iter_mut().zip(weights) {
                     *r *= weight;
@@ -239,8 +257,14 @@ impl ByExit {
                 risk[rows..].fill(0.0);
                 let sums = &mut sums[(cell - cells.start) * width..][..width];
                 sums[0] += sum(risk);
-                for (sum, column) in sums[1..].iter_mut().zip(&block) {
-                    *sum += scalar_product(risk, &column[here.clone()]);
+                for (sums, columns) in sums[1..].chunks_mut(4).zip(block.chunks(4)) {
+                    match columns {
+                        [a, b, c, d] => add_products(risk, &here, [a, b, c, d], sums),
+                        [a, b, c] => add_products(risk, &here, [a, b, c], sums),
+                        [a, b] => add_products(risk, &here, [a, b], sums),
+                        [a] => add_products(risk, &here, [a], sums),
+                        _ => {}
+                    }
                 }
             }
         }
@@ -254,7 +278,7 @@ impl ByExit {
         exposure: &[f64],
         product: &mut CrossProduct,
     ) {
-        let mut weights = [0.0; BLOCK];
+        let mut weights = Block::ZERO;
         let mut pieces = Pieces::new(self, cells);
         let end = self.begin[cells.end];
         for begin in (self.begin[cells.start]..end).step_by(BLOCK) {
@@ -280,19 +304,8 @@ impl ByExit {
     /// x − centre of some places of a term.
     #[inline(always)]
     fn centred(&self, term: usize, places: Range<usize>, into: &mut [f64; BLOCK]) {
-        let centre = self.centre[term];
-        match &self.columns[term] {
-            Column::Whole(column) => {
-                for (into, x) in into.iter_mut().zip(&column[places]) {
-                    *into = f64::from(*x) - centre;
-                }
-            }
-            Column::Any(column) => {
-                for (into, x) in into.iter_mut().zip(&column[places]) {
-                    *into = x - centre;
-                }
-            }
-        }
+        let column = self.columns[term].values().slice(places);
+        column.centred(self.centre[term], into);
     }
 }
 
@@ -436,17 +449,28 @@ fn chunks(begin: &[usize]) -> Vec<Range<usize>> {
     chunks
 }
 
-/// Both are whole vectors, as cells are.
+/// Adds the scalar products of r with some rows of several columns, which share its loads. All are whole vectors, as cells
+/// are.
 #[inline(always)]
-fn scalar_product(a: &[f64], b: &[f64]) -> f64 {
-    let mut lanes = [0.0; LANES];
-    let (a, b) = (a.as_chunks::<LANES>().0, b.as_chunks::<LANES>().0);
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            lanes[lane] += a[lane] * b[lane];
+fn add_products<const N: usize>(
+    risk: &[f64],
+    rows: &Range<usize>,
+    columns: [&Block; N],
+    sums: &mut [f64],
+) {
+    let columns = columns.map(|column| column[rows.clone()].as_chunks::<LANES>().0);
+    let mut lanes = [[0.0; LANES]; N];
+    for (at, risk) in risk.as_chunks::<LANES>().0.iter().enumerate() {
+        for (lanes, column) in lanes.iter_mut().zip(columns) {
+            let x = &column[at];
+            for lane in 0..LANES {
+                lanes[lane] += risk[lane] * x[lane];
+            }
         }
     }
-    lanes.iter().sum()
+    for (sum, lanes) in sums.iter_mut().zip(lanes) {
+        *sum += together(lanes);
+    }
 }
 
 #[inline(always)]
@@ -457,5 +481,11 @@ fn sum(a: &[f64]) -> f64 {
             lanes[lane] += a[lane];
         }
     }
-    lanes.iter().sum()
+    together(lanes)
+}
+
+/// The sum of lanes, halves at a time.
+#[inline(always)]
+fn together([a, b, c, d, e, f, g, h]: [f64; LANES]) -> f64 {
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
 }

@@ -16,9 +16,9 @@ fn rows(n: u32, days: u32) -> Rows {
             .map(|row| row * 7919 % days > 2 && noise(row, 613) < 0.3)
             .collect(),
         covariates: vec![
-            column(&|row| (40.0 * noise(row, 211)).floor()),
-            column(&|row| noise(row, 401)),
-            column(&|row| f64::from(row % 3)),
+            column(&|row| (40.0 * noise(row, 211)).floor()).into(),
+            column(&|row| noise(row, 401)).into(),
+            column(&|row| f64::from(row % 3)).into(),
         ],
         stratum: (0..n).map(|row| u64::from(row % 2)).collect(),
         weight: column(&|row| 0.5 + noise(row, 97)),

@@ -21,8 +21,9 @@ use super::layout::Layout;
 use super::likelihood::Model;
 use super::robust::{ScoreResiduals, Steps};
 use super::{Fit, Options, Rows};
+use crate::models::Spread;
 use crate::numeric::{Sequence, Symmetric, put, whole};
-use crate::survival::columns::{Columns, Spread};
+use crate::survival::columns::Columns;
 use crate::survival::newton::{Maximum, Newton, Search};
 use crate::{Error, Result, Summary};
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::MAX_DAYS;
 use crate::models::Moment;
+use crate::models::Spread;
 use crate::numeric::{Sequence, whole};
-use crate::survival::columns::{Spread, is_indicator};
+use crate::survival::columns::is_indicator;
 use crate::survival::cox::Rows;
 use crate::survival::is_whole;
 use crate::{Error, Result, Summary};
@@ -62,12 +63,15 @@ impl Outline {
             }
         }
         let columns = rows.covariates.iter().map(|column| {
-            let parts = column.chunks(PART).enumerate().map(|(part, values)| {
-                let weights = rows.weight.get(part * PART..part * PART + values.len());
+            let parts = (0..column.len()).step_by(PART).map(|begin| {
+                let part = begin..(begin + PART).min(column.len());
+                let values = column.values().slice(part.clone());
+                let weights = rows.weight.get(part);
+                let spread = Spread::of(values, weights);
                 Column {
-                    spread: Spread::of_part(values, weights),
+                    spread,
                     indicator: is_indicator(values),
-                    plain: Moment::of(values, None),
+                    plain: weights.map_or(spread, |_| Spread::of(values, None)).moment,
                 }
             });
             parts.reduce(Column::merged).unwrap_or_default()

@@ -1,19 +1,24 @@
 //! Rows of regressions, kept by column: every fit reads them again, so that the summary is the rows themselves.
 //!
 //! Batches are appended at the speed of a copy. Words become codes, which are translated where summaries meet.
-//! A partial state is the columns one after another; [`Layout`] says which column is which.
+//! Columns of whole numbers are kept in 16 bits where those will do, and travel four to a word. A partial state is the
+//! columns one after another; [`Layout`] says which column is which.
 
 mod layout;
+mod numbers;
 mod sets;
 mod words;
 
-use arrow::array::{Array, Float64Array};
+use std::borrow::Cow;
+
+use arrow::array::Array;
 use arrow::datatypes::{DataType, Int64Type};
-use columna_stats::Summary;
+use columna_stats::{Numbers, Summary, Values};
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 
 pub(crate) use layout::{Kind, Layout, Slot};
 use layout::{kind, kind_of_term};
+use numbers::{BatchNumbers, packed, unpacked};
 pub(crate) use sets::members;
 use words::BatchWords;
 pub(crate) use words::Words;
@@ -25,7 +30,7 @@ use super::state::{State, StateBuilder};
 
 /// The columns of a batch, by kind.
 pub(crate) struct ModelBatch {
-    numbers: Vec<Float64Array>,
+    numbers: Vec<BatchNumbers>,
     codes: Vec<Vec<u64>>,
     words: Vec<BatchWords>,
     counted: Counted,
@@ -38,9 +43,9 @@ impl BatchRows for ModelBatch {
         for (parameter, array) in batch.given() {
             match kind(parameter.role, array.data_type()) {
                 Some(Kind::Number) if matches!(parameter.role, Role::Time | Role::Start) => {
-                    numbers.push(batch::days(array)?);
+                    numbers.push(BatchNumbers::of_days(array)?);
                 }
-                Some(Kind::Number) => numbers.push(batch::numbers(array)?),
+                Some(Kind::Number) => numbers.push(BatchNumbers::read(array)?),
                 Some(Kind::Word) => words.push(BatchWords::read(array)?),
                 Some(Kind::Code) => keys.push((parameter, array)),
                 None => {
@@ -51,13 +56,13 @@ impl BatchRows for ModelBatch {
                     for column in columns.flatten().1 {
                         match kind_of_term(column.data_type()) {
                             Kind::Word => words.push(BatchWords::read(&column)?),
-                            _ => numbers.push(batch::numbers(&column)?),
+                            _ => numbers.push(BatchNumbers::read(&column)?),
                         }
                     }
                 }
             }
         }
-        let nulls = (numbers.iter().map(|column| column.nulls()))
+        let nulls = (numbers.iter().map(BatchNumbers::nulls))
             .chain(words.iter().map(BatchWords::nulls))
             .chain(keys.iter().map(|(_, array)| array.nulls()));
         let counted = batch.counted(nulls);
@@ -110,7 +115,7 @@ impl ModelBatch {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ModelRows {
     rows: usize,
-    pub(crate) numbers: Vec<Vec<f64>>,
+    numbers: Vec<Numbers>,
     pub(crate) codes: Vec<Vec<u64>>,
     pub(crate) words: Vec<Words>,
 }
@@ -122,10 +127,34 @@ impl ModelRows {
     }
 
     /// Takes a column of numbers out, for a statistic that keeps it. An empty one if it was not given.
-    pub(crate) fn take_numbers(&mut self, slot: Option<Slot>) -> Vec<f64> {
+    pub(crate) fn take_column(&mut self, slot: Option<Slot>) -> Numbers {
         slot.and_then(|slot| self.numbers.get_mut(slot.place))
             .map(std::mem::take)
             .unwrap_or_default()
+    }
+
+    /// The same as floating-point numbers.
+    pub(crate) fn take_numbers(&mut self, slot: Option<Slot>) -> Vec<f64> {
+        self.take_column(slot).into()
+    }
+
+    /// The only column of numbers.
+    pub(crate) fn take_first_numbers(&mut self) -> Numbers {
+        self.numbers
+            .first_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    /// A column of numbers, if it was given.
+    pub(crate) fn numbers_of(&self, slot: Option<Slot>) -> Option<Cow<'_, [f64]>> {
+        let column = self.numbers.get(slot?.place)?;
+        Some(column.floats())
+    }
+
+    /// All columns of numbers.
+    pub(crate) fn all_numbers(&self) -> impl Iterator<Item = Cow<'_, [f64]>> {
+        self.numbers.iter().map(Numbers::floats)
     }
 
     /// A column of codes.
@@ -153,7 +182,7 @@ impl ModelRows {
         let words = levels.iter().map(|levels| Words::of_levels(levels));
         Self {
             rows: 0,
-            numbers: vec![Vec::new(); numbers],
+            numbers: vec![Numbers::default(); numbers],
             codes: vec![Vec::new(); codes],
             words: words.collect(),
         }
@@ -178,7 +207,7 @@ impl ModelRows {
             factor = factor.wrapping_mul(FACTOR);
         };
         for column in &self.numbers {
-            add(&mut column.iter().map(|number| number.to_bits()));
+            add(&mut column.iter().map(f64::to_bits));
         }
         for column in &self.codes {
             add(&mut column.iter().copied());
@@ -188,7 +217,7 @@ impl ModelRows {
 
     fn shape(&mut self, numbers: usize, codes: usize, words: usize) {
         if self.rows == 0 {
-            self.numbers.resize(numbers, Vec::new());
+            self.numbers.resize(numbers, Numbers::default());
             self.codes.resize(codes, Vec::new());
             self.words.resize(words, Words::default());
         }
@@ -222,7 +251,7 @@ impl Summary for ModelRows {
         }
         self.rows += other.rows;
         for (mine, theirs) in self.numbers.iter_mut().zip(other.numbers) {
-            mine.extend(theirs);
+            mine.append(theirs);
         }
         for (mine, theirs) in self.codes.iter_mut().zip(other.codes) {
             mine.extend(theirs);
@@ -262,8 +291,7 @@ impl RowSummary for ModelRows {
         self.shape_as(rows);
         self.rows += selected.len();
         for (column, values) in self.numbers.iter_mut().zip(&rows.numbers) {
-            let values = values.values();
-            column.extend(selected.iter().map(|row| values[*row]));
+            values.add_rows(selected, column);
         }
         for (column, values) in self.codes.iter_mut().zip(&rows.codes) {
             column.extend(selected.iter().map(|row| values[*row]));
@@ -281,7 +309,7 @@ impl RowSummary for ModelRows {
         self.shape_as(rows);
         self.rows += rows.counted.rows();
         for (column, values) in self.numbers.iter_mut().zip(&rows.numbers) {
-            column.extend_from_slice(values.values());
+            values.add_all(column);
         }
         for (column, values) in self.codes.iter_mut().zip(&rows.codes) {
             column.extend_from_slice(values);
@@ -293,12 +321,13 @@ impl RowSummary for ModelRows {
     }
 
     fn write_row(rows: &ModelBatch, row: usize, state: &mut StateBuilder) -> Result<()> {
-        let (codes, words) = (rows.codes.len(), rows.words.len());
-        let mut ints = Vec::with_capacity(4 + codes + 2 * words);
-        ints.extend([1, rows.numbers.len(), codes, words].map(|count| count as u64));
-        ints.resize(4 + words, 1);
+        let (numbers, codes, words) = (rows.numbers.len(), rows.codes.len(), rows.words.len());
+        let mut ints = Vec::with_capacity(4 + numbers + codes + 2 * words);
+        ints.extend([1, numbers, codes, words].map(|count| count as u64));
+        ints.resize(4 + numbers, 0);
+        ints.resize(4 + numbers + words, 1);
         ints.extend(rows.codes.iter().map(|column| column[row]));
-        ints.resize(4 + codes + 2 * words, 0);
+        ints.resize(4 + numbers + codes + 2 * words, 0);
         let floats: Vec<f64> = rows
             .numbers
             .iter()
@@ -309,8 +338,8 @@ impl RowSummary for ModelRows {
         Ok(())
     }
 
-    /// Numbers of rows and columns and of each word column's levels; codes; words' codes. Then the numbers, and
-    /// the levels.
+    /// Numbers of rows and columns, which columns of numbers are packed, and the number of each word column's levels;
+    /// codes; words' codes; packed columns. Then the other numbers, and the levels.
     fn write(&self, state: &mut StateBuilder) {
         let counts = [
             self.rows,
@@ -320,6 +349,11 @@ impl RowSummary for ModelRows {
         ];
         let head: Vec<u64> = counts
             .into_iter()
+            .chain(
+                self.numbers
+                    .iter()
+                    .map(|column| usize::from(column.whole().is_some())),
+            )
             .chain(self.words.iter().map(|words| words.levels().len()))
             .map(|count| count as u64)
             .collect();
@@ -328,12 +362,26 @@ impl RowSummary for ModelRows {
             .iter()
             .map(|words| words.codes().iter().map(|code| u64::from(*code)).collect())
             .collect();
+        let packed: Vec<Vec<u64>> = self
+            .numbers
+            .iter()
+            .filter_map(Numbers::whole)
+            .map(packed)
+            .collect();
         let ints: Vec<&[u64]> = std::iter::once(&head)
             .chain(&self.codes)
             .chain(&codes)
+            .chain(&packed)
             .map(Vec::as_slice)
             .collect();
-        let floats: Vec<&[f64]> = self.numbers.iter().map(Vec::as_slice).collect();
+        let floats = self
+            .numbers
+            .iter()
+            .filter_map(|column| match column.values() {
+                Values::Any(values) => Some(values),
+                Values::Whole(_) => None,
+            });
+        let floats: Vec<&[f64]> = floats.collect();
         let labels = self.words.iter().flat_map(|words| words.levels());
         state.append_parts(&ints, &floats, labels.map(String::as_str));
     }
@@ -343,12 +391,11 @@ impl RowSummary for ModelRows {
         let [rows, numbers, codes, words] = split(&mut ints, 4)? else {
             return Err(corrupt());
         };
-        let (rows, words) = (length(*rows)?, length(*words)?);
-        self.shape(length(*numbers)?, length(*codes)?, words);
+        let (rows, numbers, words) = (length(*rows)?, length(*numbers)?, length(*words)?);
+        self.shape(numbers, length(*codes)?, words);
+        // A state without rows may have no columns either.
+        let whole = split(&mut ints, numbers)?;
         let levels = split(&mut ints, words)?;
-        for column in &mut self.numbers {
-            column.extend_from_slice(split(&mut floats, rows)?);
-        }
         for column in &mut self.codes {
             column.extend_from_slice(split(&mut ints, rows)?);
         }
@@ -360,18 +407,26 @@ impl RowSummary for ModelRows {
                 .merge(labels.by_ref().take(length(*levels)?), codes)
                 .ok_or_else(corrupt)?;
         }
+        for (column, whole) in self.numbers.iter_mut().zip(whole) {
+            if *whole == 0 {
+                column.extend_from_slice(split(&mut floats, rows)?);
+            } else {
+                column.extend_from_whole(&unpacked(split(&mut ints, rows.div_ceil(4))?, rows));
+            }
+        }
         self.rows += rows;
         Ok(())
     }
 
     fn heap_bytes(&self) -> usize {
-        let numbers: usize = self.numbers.iter().map(Vec::capacity).sum();
+        let numbers: usize = self.numbers.iter().map(Numbers::heap_bytes).sum();
         let codes: usize = self.codes.iter().map(Vec::capacity).sum();
         let words: usize = self.words.iter().map(Words::heap_bytes).sum();
-        let columns = self.numbers.len() + self.codes.len();
-        8 * (numbers + codes)
+        8 * codes
+            + numbers
             + words
-            + columns * size_of::<Vec<f64>>()
+            + self.numbers.len() * size_of::<Numbers>()
+            + self.codes.len() * size_of::<Vec<u64>>()
             + self.words.len() * size_of::<Words>()
     }
 }

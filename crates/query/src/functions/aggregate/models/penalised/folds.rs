@@ -2,6 +2,8 @@
 //!
 //! None of the three depends on the order of the rows or on how they were partitioned.
 
+use std::borrow::Cow;
+
 use columna_stats::models::{deal_folds, fold_of_key};
 
 use super::{CLUSTER, FOLD, PenaltyOptions};
@@ -28,8 +30,10 @@ pub(super) fn folds(kept: &ModelRows, options: &PenaltyOptions, first: &[&[f64]]
             codes.into_iter().map(f64::from).collect()
         })
         .collect();
+    let numbers: Vec<Cow<'_, [f64]>> = kept.all_numbers().collect();
     let columns: Vec<&[f64]> = (first.iter().copied())
-        .chain(kept.numbers.iter().chain(&words).map(Vec::as_slice))
+        .chain(numbers.iter().map(AsRef::as_ref))
+        .chain(words.iter().map(Vec::as_slice))
         .collect();
     deal_folds(&columns, options.nfolds)
 }

@@ -37,10 +37,7 @@ impl Terms {
 /// The terms whose numbers are all the same.
 fn constant(kept: &ModelRows, layout: &Layout) -> Vec<String> {
     let numbers = layout.terms().iter().filter_map(|(name, slot)| {
-        let values = kept
-            .numbers
-            .get(slot.place)
-            .filter(|_| slot.kind == Kind::Number)?;
+        let values = kept.numbers_of(Some(*slot).filter(|slot| slot.kind == Kind::Number))?;
         values
             .iter()
             .all(|value| *value == values[0])
@@ -93,8 +90,8 @@ impl<const POISSON: bool> Penalised for Generalized<POISSON> {
     fn take(mut kept: ModelRows, options: &PenaltyOptions) -> Result<(Self, Terms)> {
         let layout = &options.layout;
         let outcome = layout.slot("outcome");
-        let dealt_by = outcome.and_then(|slot| kept.numbers.get(slot.place));
-        let dealt_by: Vec<&[f64]> = dealt_by.into_iter().map(Vec::as_slice).collect();
+        let dealt_by = kept.numbers_of(outcome);
+        let dealt_by: Vec<&[f64]> = dealt_by.iter().map(AsRef::as_ref).collect();
         let folds = folds(&kept, options, &dealt_by);
         let constant = constant(&kept, layout);
         let mut design = Design::take(&mut kept, layout);
@@ -102,7 +99,7 @@ impl<const POISSON: bool> Penalised for Generalized<POISSON> {
         let columns = design.columns.iter().enumerate();
         let covariates = columns.map(|(place, column)| match members.remove(&place) {
             Some(rows) => SparseColumn::indicator(rows),
-            None => SparseColumn::from_dense(column),
+            None => SparseColumn::from_dense(&column.floats()),
         });
         let columns = Self {
             covariates: covariates
@@ -138,13 +135,10 @@ impl Penalised for Cox {
         let layout = &options.layout;
         let codes = kept.codes_of(layout.slot("event")).iter();
         let event: Vec<f64> = codes.map(|code| f64::from(u8::from(*code > 0))).collect();
-        let number = |name: &str| {
-            layout
-                .slot(name)
-                .and_then(|slot| kept.numbers.get(slot.place))
-        };
+        let number = |name: &str| kept.numbers_of(layout.slot(name));
+        let time = number("time");
         let dealt_by: Vec<&[f64]> = std::iter::once(event.as_slice())
-            .chain(number("time").map(Vec::as_slice))
+            .chain(time.as_deref())
             .collect();
         let mut folds = folds(&kept, options, &dealt_by);
         if let Some(weights) = number("weights").filter(|_| !folds.is_empty()) {
