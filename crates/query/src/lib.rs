@@ -7,6 +7,7 @@ mod exists;
 pub mod functions;
 mod is_true;
 mod joins;
+mod looked_up;
 mod lookups_first;
 pub mod names;
 pub mod passes;

@@ -86,7 +86,7 @@ pub async fn session(mut options: SessionOptions) -> Result<SessionContext> {
         .with_config(config)
         .with_runtime_env(runtime.build_arc()?)
         .with_default_features()
-        .with_optimizer_rules(optimizer_rules())
+        .with_optimizer_rules(optimizer_rules(&vocabulary))
         .with_physical_optimizer_rules(crate::plan::rules())
         .build();
     let ctx = SessionContext::new_with_state(state);
@@ -138,14 +138,15 @@ async fn first_with_rows_of(store: &Store, snapshot: &Snapshot) -> String {
 /// What a process needs that plans or runs parts of other sessions' queries: Columna's functions, and no table.
 #[must_use]
 pub fn worker_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
+    let vocabulary = Vocabulary::default();
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_optimizer_rules(optimizer_rules())
+        .with_optimizer_rules(optimizer_rules(&vocabulary))
         .build();
     let ctx = SessionContext::new_with_state(state);
-    register(&ctx, &Vocabulary::default());
+    register(&ctx, &vocabulary);
     ctx.state()
 }
 

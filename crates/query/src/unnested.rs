@@ -18,8 +18,10 @@ use crate::add_days::AddDays;
 use crate::exists::SubqueriesOfColumns;
 use crate::functions::scalar::QuickDateParts;
 use crate::is_true::IsTrue;
+use crate::looked_up::LookedUp;
 use crate::lookups_first::LookupsFirst;
 use crate::percentiles::Percentiles;
+use crate::vocabulary::Vocabulary;
 use crate::widest::Widest;
 
 /// The rules that use what depends on what, but for the one that takes columns out of GROUP BY.
@@ -32,7 +34,7 @@ const USERS: [&str; 3] = [
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
 /// The engine's own rules, some of which are told less, and Columna's.
-pub(crate) fn optimizer_rules() -> Vec<Rule> {
+pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
     let told_less = |rule: Rule| -> Rule {
         if USERS.contains(&rule.name()) {
             Arc::new(ToldLess { rule })
@@ -60,6 +62,8 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
     before(&mut rules, "optimize_projections", Arc::new(Percentiles));
     // When filters are where they belong, and no projections between joins yet.
     before(&mut rules, "optimize_projections", Arc::new(LookupsFirst));
+    // When filters are in the scans, and no column is there that nobody needs.
+    rules.push(Arc::new(LookedUp::new(vocabulary)));
     // When every other rule has taken out what it can.
     rules.push(Arc::new(Widest));
     rules.push(Arc::new(QuickDateParts));

@@ -18,6 +18,9 @@ use futures::FutureExt;
 const HIERARCHY: &str = "concept_ancestor";
 /// The table of named concept sets.
 const SETS: &str = "concept_sets";
+/// Up to this many concepts stand in the plan as an IN list, which Parquet's statistics and bloom filters
+/// prune by. Longer lists would make plans slow to handle, and prune little.
+pub(crate) const MAX_IN_LIST: usize = 1000;
 /// Answers that are kept; a session rarely asks about more.
 const MAX_KEPT: usize = 256;
 
@@ -226,25 +229,43 @@ impl Vocabulary {
 
     fn read(&self, table: &'static str, query: String) -> Result<Vec<RecordBatch>> {
         let ctx = self.session()?.context()?;
-        let read = move || -> Result<Vec<RecordBatch>> {
+        self.apart(async move {
+            if ctx.table_provider(table).await.is_err() {
+                return plan_err!(
+                    "there is no table `{table}`, which the vocabulary functions read; ingest a \
+                     vocabulary, or create the table in this session"
+                );
+            }
+            ctx.sql(&query).await?.collect().await
+        })
+    }
+
+    /// A session of one thread for plans that are made already.
+    pub(crate) fn reader(&self) -> Result<SessionContext> {
+        let runtime = Arc::clone(&self.session()?.runtime);
+        let state = SessionStateBuilder::new()
+            .with_config(SessionConfig::new().with_target_partitions(1))
+            .with_runtime_env(runtime)
+            .build();
+        Ok(SessionContext::new_with_state(state))
+    }
+
+    /// Does on a thread of its own what cannot be waited for on this one.
+    pub(crate) fn apart<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let run = move || -> Result<T> {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            runtime.block_on(async {
-                if ctx.table_provider(table).await.is_err() {
-                    return plan_err!(
-                        "there is no table `{table}`, which the vocabulary functions read; ingest a \
-                         vocabulary, or create the table in this session"
-                    );
-                }
-                ctx.sql(&query).await?.collect().await
-            })
+            runtime.block_on(work)
         };
         let done = std::thread::Builder::new()
             .name("vocabulary".to_owned())
-            .spawn(read)?
+            .spawn(run)?
             .join();
-        done.map_err(|_| exec_datafusion_err!("reading `{table}` ended unexpectedly"))?
+        done.map_err(|_| exec_datafusion_err!("reading the vocabulary ended unexpectedly"))?
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use columna_privacy::Access;
@@ -166,6 +166,41 @@ fn rows(schema: &SchemaRef, people: i64, most: u64, seed: u64) -> Vec<RecordBatc
         .collect()
 }
 
+/// Kinds below others, some twice, some NULL.
+fn hierarchy(seed: u64) -> (TableSpec, RecordBatch) {
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("above", DataType::Int64, true),
+        Field::new("below", DataType::Int64, true),
+        Field::new("name", DataType::Utf8, true),
+    ]));
+    let twice = i64::try_from(seed % 3).unwrap();
+    let pairs = [
+        (Some(0), Some(0), "one"),
+        (Some(1), Some(1), "one"),
+        (Some(1), Some(2), "one"),
+        (Some(2), Some(0), "two"),
+        (Some(2), Some(twice), "two"),
+        (Some(2), Some(2), "two"),
+        (Some(3), Some(1), "three"),
+        (Some(3), None, "three"),
+        (Some(4), Some(77), "none"),
+        (None, Some(1), "one"),
+    ];
+    let above: Int64Array = pairs.iter().map(|pair| pair.0).collect();
+    let below: Int64Array = pairs.iter().map(|pair| pair.1).collect();
+    let names: StringArray = pairs.iter().map(|pair| Some(pair.2)).collect();
+    let columns: Vec<ArrayRef> = vec![Arc::new(above), Arc::new(below), Arc::new(names)];
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+    let spec = TableSpec {
+        name: "h".to_owned(),
+        schema,
+        person_key: None,
+        sort: vec![],
+        bloom: vec![],
+    };
+    (spec, batch)
+}
+
 pub(crate) struct Both {
     pub(crate) ours: Vec<SessionContext>,
     pub(crate) stock: SessionContext,
@@ -231,6 +266,14 @@ pub(crate) async fn both_as(
             }
         });
     }
+    let (spec, batch) = hierarchy(seed);
+    let table = MemTable::try_new(Arc::clone(&spec.schema), vec![vec![batch.clone()]]).unwrap();
+    stock.register_table("h", Arc::new(table)).unwrap();
+    tx.declare_table(spec).unwrap();
+    tokio::task::block_in_place(|| {
+        tx.append_run("h", None, &mut std::iter::once(Ok(batch)))
+            .unwrap();
+    });
     let operation = Operation::Ingest {
         read: 0,
         stored: 0,

@@ -11,6 +11,7 @@ mod behind_pseudonyms;
 mod by_person;
 mod fixture;
 mod hospital;
+mod looked_up;
 mod lung;
 mod passes;
 mod projections;

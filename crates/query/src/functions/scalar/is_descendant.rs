@@ -13,11 +13,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::functions::docs::VOCABULARY;
-use crate::vocabulary::Vocabulary;
-
-/// Up to this many concepts stand in the plan as an IN list, which Parquet's statistics and bloom filters
-/// prune by. Longer lists would make plans slow to handle, and prune little.
-const MAX_IN_LIST: usize = 1000;
+use crate::vocabulary::{MAX_IN_LIST, Vocabulary};
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
