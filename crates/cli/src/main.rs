@@ -8,6 +8,7 @@ mod plot;
 mod progress;
 mod settings;
 mod shell;
+mod signals;
 mod size;
 mod sql;
 
@@ -27,7 +28,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let settings = Settings::detect(cli.colour, cli.quiet);
     let keys = commands::keys::set(cli.keys.as_deref());
-    match keys.and_then(|()| run(cli.command, &settings)) {
+    let outcome = keys.and_then(|()| run(cli.command, &settings));
+    columna_query::remove_spilled();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error.print(&mut stderr(), settings.colour_err);

@@ -16,11 +16,9 @@ use ballista_core::serde::protobuf::{
     RuntimeStatsReport, ShuffleWritePartition, TaskColumnStats, WindowStateReport,
 };
 use ballista_executor::execution_engine::{ExecutionEngine, QueryStageExecutor};
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
 use tokio::sync::Notify;
@@ -158,7 +156,7 @@ impl<E: ExecutionEngine> ExecutionEngine for WatchedEngine<E> {
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
         let query = job_id.to_string();
-        let plan = yielding(columna_query::in_a_task(plan)?)?;
+        let plan = columna_query::breathing(columna_query::in_a_task(plan)?)?;
         let inner = self.inner.create_query_stage_exec(
             job_id,
             stage_id,
@@ -174,28 +172,6 @@ impl<E: ExecutionEngine> ExecutionEngine for WatchedEngine<E> {
             parts: Arc::clone(&self.parts),
         }))
     }
-}
-
-/// What makes many rows of one, and so could compute for minutes before it looks up.
-const MANY_OF_ONE: [&str; 5] = [
-    "CrossJoinExec",
-    "HashJoinExec",
-    "NestedLoopJoinExec",
-    "SortMergeJoinExec",
-    "UnnestExec",
-];
-
-/// The plan with a breath after every few batches, in which it can be ended: a task ends where it waits, and in memory
-/// nothing is waited for.
-fn yielding(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let plan = plan.transform_up(|node| {
-        Ok(if MANY_OF_ONE.contains(&node.name()) {
-            Transformed::yes(Arc::new(CooperativeExec::new(node)) as _)
-        } else {
-            Transformed::no(node)
-        })
-    })?;
-    Ok(plan.data)
 }
 
 #[derive(Debug)]

@@ -28,10 +28,21 @@ const NAMES: [(&str, &str); 6] = [
 ];
 
 /// Functions of so many arguments, and what they stand for.
-const FORMS: [(&str, usize, &str); 24] = [
+const FORMS: [(&str, usize, &str); 27] = [
     ("if", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("iff", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
+    ("len", 1, "length($1)"),
     ("mod", 2, "$1 % $2"),
+    (
+        "regexp_extract",
+        2,
+        "CASE WHEN $1 IS NOT NULL THEN coalesce(regexp_match($1, '(' || $2 || ')')[1], '') END",
+    ),
+    (
+        "regexp_extract",
+        3,
+        "CASE WHEN $1 IS NOT NULL THEN coalesce(regexp_match($1, '(' || $2 || ')')[$3 + 1], '') END",
+    ),
     ("monthname", 1, "to_char($1, '%B')"),
     ("dayname", 1, "to_char($1, '%A')"),
     ("year", 1, "date_part('year', $1)"),

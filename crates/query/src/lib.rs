@@ -23,6 +23,7 @@ mod widest;
 
 pub use error::{Error, Result};
 pub use functions::{FunctionDoc, FunctionKind, functions};
-pub use plan::in_a_task;
+pub use plan::{breathing, in_a_task};
 pub use session::{SessionOptions, session, worker_state};
+pub use spill::remove_spilled;
 pub use vocabulary::Vocabulary;

@@ -12,7 +12,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::functions::{aggregate, scalar, table};
@@ -91,6 +91,9 @@ pub async fn session(mut options: SessionOptions) -> Result<SessionContext> {
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &vocabulary);
+    ctx.state_ref()
+        .write()
+        .register_function_rewrite(Arc::new(scalar::LengthOfLists))?;
     for function in table::functions(&vocabulary) {
         ctx.register_udtf(function.name, function.function);
     }

@@ -80,10 +80,15 @@ pub(crate) fn run(command: StoreCommand) -> Result<(), CliError> {
 
 /// The column by which a table of the model is copied when none is named: the concept of its rows.
 pub(crate) fn concept_of(table: &str) -> Result<String, CliError> {
-    let concept = columna_model::table(table).and_then(|def| def.concept);
+    let known = columna_model::table(table);
+    let concept = known.and_then(|def| def.concept);
     concept.map(str::to_owned).ok_or_else(|| {
+        let what = match known {
+            Some(_) => "has no concept of its rows",
+            None => "is no table of the model",
+        };
         CliError::usage(format!(
-            "which column of `{table}` to order by is not known"
+            "`{table}` {what}: which column to order by is not known"
         ))
         .hint("name one: `columna store project TABLE --by COLUMN`, or `TABLE.COLUMN` on ingest")
     })

@@ -339,7 +339,7 @@ impl Session {
             self.say(&format!("every {seconds} s, Ctrl-C ends"));
             self.engine.runtime.block_on(async {
                 tokio::select! {
-                    _ = tokio::signal::ctrl_c() => Err(CliError::Interrupted),
+                    () = crate::signals::interrupted() => Err(CliError::Interrupted),
                     () = tokio::time::sleep(Duration::from_secs(seconds)) => Ok(()),
                 }
             })?;

@@ -172,7 +172,7 @@ impl Engine {
             Arc::clone(&plan),
         ));
         let stop = AbortOnDrop(task.abort_handle());
-        let interrupt = tokio::signal::ctrl_c();
+        let interrupt = crate::signals::interrupted();
         tokio::pin!(interrupt);
         let mut clock = tokio::time::interval(Duration::from_millis(100));
         let mut rows = None;
@@ -180,7 +180,7 @@ impl Engine {
         loop {
             tokio::select! {
                 biased;
-                _ = &mut interrupt => return Err(Stopped::Printer(CliError::Interrupted)),
+                () = &mut interrupt => return Err(Stopped::Printer(CliError::Interrupted)),
                 message = messages.recv() => match message {
                     Some(Message::Schema(schema)) => {
                         receiver.start(&schema)?;

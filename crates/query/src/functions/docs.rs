@@ -200,7 +200,8 @@ pub fn reference() -> String {
          `dayofyear`, `dayofweek`, `isodow`, `hour`, `minute`, `epoch`, `last_day`, `monthname`, `dayname`, `strftime`;\n\
          `date_diff('day', from, to)`, also `datediff`, of any part from `second` to `year`; `date_add` and `date_sub` of an\n\
          interval; `arg_max`, `arg_min`, `max_by`, `min_by`, `count_if`, `first`, `last`, `list`, `approx_count_distinct`;\n\
-         `regexp_matches`, `if`, `mod`, `//`, `SEMI JOIN` and `ANTI JOIN`. Two things are PostgreSQL's and not DuckDB's:\n\
+         `regexp_matches`, `regexp_extract`, `len`, `if`, `mod`, `//`, `SEMI JOIN` and `ANTI JOIN`; `length` of a list counts its\n\
+         elements. Two things are PostgreSQL's and not DuckDB's:\n\
          `7 / 2` is 3, and NULL comes first in descending order unless `NULLS LAST` is said.\n",
     );
     let mut section = "";

@@ -15,7 +15,9 @@
 //! | different persons are counted by the last one seen | a set of persons for each group |
 //! | what is planned twice runs once | once for each use of a CTE |
 //! | the side of a join that reads the smaller tables is kept | the side that the engine expects fewer rows of |
+//! | a join looks up now and then, and can be ended there | computing on after Ctrl-C |
 
+mod breaths;
 mod build_order;
 mod build_side;
 mod clusters;
@@ -40,6 +42,8 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 
+use breaths::Breathe;
+pub use breaths::breathing;
 use build_order::HideBuildOrder;
 use build_side::BuildSmallSide;
 use clusters::WindowsOverClusters;
@@ -85,6 +89,8 @@ pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
                 rules.push(Arc::new(CountByRuns));
                 rules.push(Arc::new(SortWithinSegments));
                 rules.push(Arc::new(WindowsOverSegments));
+                rules.push(Arc::new(Breathe));
+                // The last one: what it links is no longer found when a node below is made anew.
                 rules.push(Arc::new(LinkShared));
                 rules.push(rule);
             }

@@ -15,9 +15,9 @@ use datafusion::prelude::SessionContext;
 
 use super::args::{ClientArgs, ClusterCommand, ExecutorArgs, RoleArgs};
 use super::file::ClusterFile;
-use crate::commands::study::asked_to_stop;
 use crate::error::CliError;
 use crate::settings::Settings;
+use crate::signals::asked_to_stop;
 
 /// How often the executors of `columna cluster local` are looked at.
 const WATCH: Duration = Duration::from_millis(200);

@@ -20,6 +20,7 @@ use crate::commands::privacy::access::access;
 use crate::commands::privacy::args::AccessArgs;
 use crate::error::{CliError, Place, Position, Report};
 use crate::settings::Settings;
+use crate::signals::asked_to_stop;
 
 use args::{InitArgs, ReportArgs, RunArgs, StudyCommand, ValidateArgs};
 use progress::Steps;
@@ -320,26 +321,6 @@ async fn session(
         columna_cohort::sql::register(&ctx, &store, snapshot);
     }
     Ok(ctx)
-}
-
-/// Ctrl-C, or the system's request to end.
-pub(crate) async fn asked_to_stop() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    // Without a handler there is nothing to wait for.
-    if interrupt.await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 fn summary(record: &RunRecord, out: &Path) -> Result<(), CliError> {

@@ -8,10 +8,12 @@ mod dates;
 mod days_between;
 mod e_value;
 mod is_descendant;
+mod length;
 mod person_time;
 
 pub(crate) use concept_set::look_up as concepts_of;
 pub(crate) use date_part::{QuickDateParts, date_part};
+pub(crate) use length::LengthOfLists;
 
 use std::sync::Arc;
 
