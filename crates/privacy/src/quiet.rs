@@ -10,10 +10,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::Result;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::StreamExt;
@@ -40,14 +42,31 @@ impl QueryPlanner for QuietPlanner {
         session: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let planned = self.inner.create_physical_plan(plan, session).await;
-        Ok(Arc::new(QuietExec {
-            child: planned.map_err(|error| match error.find_root() {
-                // Planning looks at types and at no row: what there is no code for follows from the query.
-                DataFusionError::NotImplemented(_) => error,
-                _ => quiet(error),
-            })?,
-        }))
+        let child = planned.map_err(|error| match error.find_root() {
+            // Planning looks at types and at no row: what there is no code for follows from the query.
+            DataFusionError::NotImplemented(_) => error,
+            _ => quiet(error),
+        })?;
+        try_options(&child)?;
+        Ok(Arc::new(QuietExec { child }))
     }
+}
+
+/// Looks at the options of aggregates, which are read where the first row comes: a wrong one is the query's and no row's, so
+/// that the error may say which.
+fn try_options(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
+    plan.apply(|node| {
+        let aggregate = node.downcast_ref::<AggregateExec>();
+        for function in aggregate.map_or(&[][..], AggregateExec::aggr_expr) {
+            if let Err(error) = function.create_accumulator()
+                && let DataFusionError::Plan(_) = error.find_root()
+            {
+                return Err(error);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map(|_| ())
 }
 
 fn quiet(error: DataFusionError) -> DataFusionError {
@@ -114,9 +133,9 @@ impl ExecutionPlan for QuietExec {
         &self,
         _: &mut dyn FnMut(
             &Arc<dyn datafusion::physical_expr::PhysicalExpr>,
-        ) -> Result<datafusion::common::tree_node::TreeNodeRecursion>,
-    ) -> Result<datafusion::common::tree_node::TreeNodeRecursion> {
-        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+        ) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
     }
 
     fn with_new_children(

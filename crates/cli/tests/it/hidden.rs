@@ -78,6 +78,17 @@ fn a_result_that_fails_prints_nothing() {
     assert_eq!(rows.len().to_string(), count[0]);
 }
 
+/// Which is wrong follows from the query alone, so that an honest analyst may read it.
+#[test]
+fn an_option_that_is_wrong_is_named() {
+    let wrong = "SELECT gender_concept_id, kaplan_meier(year_of_birth, true, conf_type => 'logg') FROM person GROUP BY 1";
+    let refused = Desk::under(ANALYST)
+        .ask("counter", wrong)
+        .fails(1, "`conf_type`");
+    assert!(refused.err.contains("'log-log'"), "{}", refused.err);
+    assert!(!refused.err.contains("[failed]"), "{}", refused.err);
+}
+
 #[test]
 fn a_budget_can_be_frozen_before_its_first_question() {
     let desk = Desk::new();
