@@ -70,7 +70,7 @@ async fn what_passes_move_does_not_grow_with_the_rows() {
     let model = |from: &str| {
         format!(
             "SELECT logistic_regression(a.condition_occurrence_id % 3 = 0, \
-             named_struct('x', b.condition_occurrence_id * a.condition_occurrence_id * 31 % 10007)) FROM {from}"
+             named_struct('x', b.condition_occurrence_id * a.condition_occurrence_id * 31 % 10007 / 7.0)) FROM {from}"
         )
     };
     let few = "condition_occurrence a JOIN condition_occurrence b USING (condition_occurrence_id)";
