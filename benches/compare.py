@@ -216,10 +216,10 @@ def rounded(v):
 
 
 def value(v):
-    """Numbers as numbers, and times as their text; nothing is NULL."""
+    """Numbers as numbers, booleans as words, and times as their text; nothing is NULL."""
     if v is None or v == "":
         return None
-    text = str(v)
+    text = str(v).lower() if isinstance(v, bool) else str(v)
     try:
         return float(text)
     except ValueError:
