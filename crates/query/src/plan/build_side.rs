@@ -23,7 +23,7 @@ const TIMES_LARGER: usize = 8;
 /// Of the rows of a condition or a GROUP BY, one in so many is expected.
 const ONE_IN: usize = 10;
 
-/// Changes the sides of inner joins whose kept side is far larger than the other.
+/// Changes the sides of joins whose kept side is far larger than the other.
 #[derive(Debug)]
 pub(crate) struct BuildSmallSide;
 
@@ -44,7 +44,7 @@ impl PhysicalOptimizerRule for BuildSmallSide {
             let (Some(kept), Some(streamed)) = (rows(join.left()), rows(join.right())) else {
                 return Ok(Transformed::no(plan));
             };
-            if *join.join_type() != JoinType::Inner
+            if *join.join_type() == JoinType::Full
                 || join.null_aware
                 || kept / TIMES_LARGER <= streamed
             {
