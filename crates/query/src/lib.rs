@@ -4,6 +4,7 @@ mod add_days;
 mod dialect;
 mod error;
 mod exists;
+mod filtered_windows;
 pub mod functions;
 mod is_true;
 mod joins;

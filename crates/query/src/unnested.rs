@@ -16,6 +16,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use crate::add_days::AddDays;
 use crate::exists::SubqueriesOfColumns;
+use crate::filtered_windows::FilteredWindows;
 use crate::functions::scalar::QuickDateParts;
 use crate::is_true::IsTrue;
 use crate::looked_up::LookedUp;
@@ -52,6 +53,11 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
         &mut rules,
         "decorrelate_predicate_subquery",
         Arc::new(SubqueriesOfColumns),
+    );
+    before(
+        &mut rules,
+        "common_sub_expression_eliminate",
+        Arc::new(FilteredWindows),
     );
     // After the rules that know what is true, and before the one that makes columns of what is shared.
     before(

@@ -1,69 +1,241 @@
-//! Window frames that begin with their segment: where they end, row by row.
+//! Window frames: which of its segment's rows each row looks at.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::{WindowFrame, WindowFrameBound, WindowFrameUnits};
+use arrow::array::{
+    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, PrimitiveArray, UInt32Array,
+    downcast_primitive_array, new_empty_array,
+};
+use arrow::compute::kernels::numeric::{add, sub};
+use arrow::datatypes::Schema;
+use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::logical_expr::{WindowFrameBound, WindowFrameUnits};
+use datafusion::physical_expr::window::WindowExpr;
 
-/// Where a frame that begins with its segment ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FrameEnd {
-    /// This many rows after the current row, or before it where negative.
-    Rows(i64),
-    /// With the last row that is sorted equally.
-    Peers,
-    /// With the segment.
-    Segment,
+/// How a chunk divides into segments, and these into rows that are sorted equally.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) rows: usize,
+    pub(super) segments: Vec<Range<usize>>,
+    /// Empty unless some function asks for it.
+    pub(super) peers: Vec<Range<usize>>,
+    /// What the rows of a segment are sorted by; empty unless some function asks for it.
+    pub(super) order: Vec<ArrayRef>,
 }
 
-impl FrameEnd {
-    /// None for frames that begin elsewhere, or end by a distance in values.
-    pub(super) fn of(frame: &Arc<WindowFrame>) -> Option<Self> {
-        match &frame.start_bound {
-            WindowFrameBound::Preceding(bound) if bound.is_null() => {}
-            _ => return None,
-        }
-        match (&frame.end_bound, frame.units) {
-            (WindowFrameBound::Following(bound), _) if bound.is_null() => Some(Self::Segment),
-            (WindowFrameBound::CurrentRow, WindowFrameUnits::Rows) => Some(Self::Rows(0)),
-            (WindowFrameBound::CurrentRow, _) => Some(Self::Peers),
-            (WindowFrameBound::Preceding(rows), WindowFrameUnits::Rows) => {
-                distance(rows).map(|rows| Self::Rows(-rows))
+/// A frame between two edges, neither of which ever moves back from one row of a segment to the next.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Frame {
+    pub(super) start: Edge,
+    pub(super) end: Edge,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Edge {
+    /// The segment's.
+    Segment,
+    /// This many rows after the current row, or before it where negative.
+    Rows(i64),
+    /// The first or last row that is sorted equally.
+    Peers,
+    /// So far from the current row's value.
+    Value(Distance),
+}
+
+/// A distance in values of what the segment is sorted by.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Distance {
+    by: ScalarValue,
+    /// Towards rows that come later.
+    following: bool,
+    descending: bool,
+}
+
+/// The rows of each row's frame: as far as the end without it, and none where that is not behind the start.
+#[derive(Debug)]
+pub(super) struct Frames {
+    pub(super) starts: Vec<usize>,
+    pub(super) ends: Vec<usize>,
+}
+
+impl Frame {
+    /// None for frames of whole groups, and for distances that the values cannot be moved by.
+    pub(super) fn of(expr: &dyn WindowExpr, input: &Schema) -> Option<Self> {
+        let frame = expr.get_window_frame();
+        let edge = |bound: &WindowFrameBound| {
+            let (by, following) = match bound {
+                WindowFrameBound::CurrentRow if frame.units == WindowFrameUnits::Rows => {
+                    return Some(Edge::Rows(0));
+                }
+                WindowFrameBound::CurrentRow => return Some(Edge::Peers),
+                WindowFrameBound::Preceding(by) => (by, false),
+                WindowFrameBound::Following(by) => (by, true),
+            };
+            match frame.units {
+                _ if by.is_null() => Some(Edge::Segment),
+                WindowFrameUnits::Rows => {
+                    let rows = distance(by)?;
+                    Some(Edge::Rows(if following { rows } else { -rows }))
+                }
+                WindowFrameUnits::Range => {
+                    let [by_value] = expr.order_by() else {
+                        return None;
+                    };
+                    let distance = Distance {
+                        by: by.clone(),
+                        following,
+                        descending: by_value.options.descending,
+                    };
+                    let values = new_empty_array(&by_value.expr.data_type(input).ok()?);
+                    let moved = distance.from(&values).ok()?;
+                    let unsigned = values.data_type().is_unsigned_integer();
+                    (moved.data_type() == values.data_type() && !unsigned)
+                        .then_some(Edge::Value(distance))
+                }
+                WindowFrameUnits::Groups => None,
             }
-            (WindowFrameBound::Following(rows), WindowFrameUnits::Rows) => {
-                distance(rows).map(Self::Rows)
-            }
-            _ => None,
-        }
+        };
+        Some(Self {
+            start: edge(&frame.start_bound)?,
+            end: edge(&frame.end_bound)?,
+        })
     }
 
-    /// The last row of each row's frame; none where the frame is empty.
-    pub(super) fn last_rows(self, layout: &Layout) -> Vec<Option<u32>> {
-        let mut last = Vec::with_capacity(layout.rows);
+    pub(super) fn needs_peers(&self) -> bool {
+        [&self.start, &self.end]
+            .iter()
+            .any(|edge| matches!(edge, Edge::Peers | Edge::Value(_)))
+    }
+
+    pub(super) fn over(&self, layout: &Layout) -> Result<Frames> {
+        Ok(Frames {
+            starts: self.start.rows(layout, false)?,
+            ends: self.end.rows(layout, true)?,
+        })
+    }
+}
+
+impl Frames {
+    /// A row of each frame, which is asked for where the frame has any.
+    pub(super) fn pick(&self, row: impl Fn(Range<usize>) -> Option<usize>) -> UInt32Array {
+        let frames = self.starts.iter().zip(&self.ends);
+        frames
+            .map(|(start, end)| {
+                let frame = *start..*end;
+                (start < end).then(|| row(frame)).flatten().and_then(index)
+            })
+            .collect()
+    }
+}
+
+impl Edge {
+    /// The edge's place for each row: the frame's first row, or where it is the `end`, the row after the frame's last.
+    fn rows(&self, layout: &Layout, end: bool) -> Result<Vec<usize>> {
+        let of = |range: &Range<usize>| if end { range.end } else { range.start };
+        let mut rows = Vec::with_capacity(layout.rows);
         match self {
             Self::Segment => {
                 for segment in &layout.segments {
-                    last.extend(segment.clone().map(|_| index(segment.end - 1)));
+                    rows.extend(segment.clone().map(|_| of(segment)));
                 }
             }
             Self::Peers => {
                 for peers in &layout.peers {
-                    last.extend(peers.clone().map(|_| index(peers.end - 1)));
+                    rows.extend(peers.clone().map(|_| of(peers)));
                 }
             }
             Self::Rows(distance) => {
                 for segment in &layout.segments {
-                    last.extend(segment.clone().map(|row| {
-                        shifted(row, distance)
-                            .map(|end| end.min(segment.end - 1))
-                            .filter(|end| *end >= segment.start)
-                            .and_then(index)
+                    rows.extend(segment.clone().map(|row| {
+                        shifted(row + usize::from(end), *distance)
+                            .map_or(segment.start, |row| row.clamp(segment.start, segment.end))
                     }));
                 }
             }
+            Self::Value(distance) => {
+                let [values] = &layout.order[..] else {
+                    return exec_err!("a frame by value is sorted by one key");
+                };
+                let edges = distance.from_each(values)?;
+                downcast_primitive_array! {
+                    values => {
+                        let edges = edges.as_primitive();
+                        by_value(values, edges, distance, layout, end, &mut rows);
+                    }
+                    other => return exec_err!("no frame by distances in {other}")
+                }
+            }
         }
-        last
+        Ok(rows)
+    }
+}
+
+impl Distance {
+    fn from(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        let by = self.by.to_scalar()?;
+        Ok(if self.following == self.descending {
+            sub(values, &by)?
+        } else {
+            add(values, &by)?
+        })
+    }
+
+    /// The values moved; NULL where the type does not go so far.
+    fn from_each(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        if let Ok(moved) = self.from(values) {
+            return Ok(moved);
+        }
+        let each = (0..values.len()).map(|row| {
+            let moved = self.from(&values.slice(row, 1));
+            match moved {
+                Ok(moved) => ScalarValue::try_from_array(&moved, 0),
+                Err(_) => ScalarValue::try_from(values.data_type()),
+            }
+        });
+        ScalarValue::iter_to_array(each.collect::<Result<Vec<_>>>()?)
+    }
+}
+
+/// The place of an edge by value. Rows without a value have those without one for their frame.
+fn by_value<T: ArrowPrimitiveType>(
+    values: &PrimitiveArray<T>,
+    edges: &PrimitiveArray<T>,
+    distance: &Distance,
+    layout: &Layout,
+    end: bool,
+    rows: &mut Vec<usize>,
+) {
+    let before = |a: T::Native, b: T::Native| {
+        if distance.descending {
+            b.is_lt(a)
+        } else {
+            a.is_lt(b)
+        }
+    };
+    let mut peers = layout.peers.iter();
+    for segment in &layout.segments {
+        let valid = |row: &usize| values.is_valid(*row);
+        let first = segment.clone().find(valid).unwrap_or(segment.end);
+        let last = segment.clone().rfind(valid).map_or(first, |row| row + 1);
+        let mut at = first;
+        while rows.len() < segment.end {
+            let Some(alike) = peers.next() else { break };
+            let row = alike.start;
+            let edge = if values.is_null(row) {
+                if end { alike.end } else { row }
+            } else if edges.is_null(row) {
+                if distance.following { last } else { first }
+            } else {
+                let edge = edges.value(row);
+                while at < last
+                    && (before(values.value(at), edge) || (end && !before(edge, values.value(at))))
+                {
+                    at += 1;
+                }
+                at
+            };
+            rows.extend(alike.clone().map(|_| edge));
+        }
     }
 }
 
@@ -87,13 +259,4 @@ pub(super) fn shifted(row: usize, distance: i64) -> Option<usize> {
 
 pub(super) fn index(row: usize) -> Option<u32> {
     u32::try_from(row).ok()
-}
-
-/// How a chunk divides into segments, and these into rows that are sorted equally.
-#[derive(Debug)]
-pub(super) struct Layout {
-    pub(super) rows: usize,
-    pub(super) segments: Vec<Range<usize>>,
-    /// Empty unless some function asks for it.
-    pub(super) peers: Vec<Range<usize>>,
 }

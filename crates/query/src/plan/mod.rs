@@ -11,6 +11,7 @@
 //! | a join of rows that are sorted by its keys goes through both sides at once | a hash table of one side |
 //! | rows sorted by person are sorted further within each person | a sort of everything |
 //! | windows run over whole chunks of persons, column by column | one evaluation per person |
+//! | groups within a person are made chunk by chunk, where they are runs without a look-up | a hash table of all rows' groups |
 //! | rows that lie person by person behind a pseudonym are sorted within each person, for windows | a sort of everything |
 //! | different persons are counted by the last one seen | a set of persons for each group |
 //! | what is planned twice runs once | once for each use of a CTE |
@@ -26,6 +27,7 @@ mod frames;
 mod keys;
 mod matches;
 mod runs;
+mod segment_aggregate;
 mod segment_join;
 mod segment_sort;
 mod segment_window;
@@ -49,6 +51,7 @@ use build_side::BuildSmallSide;
 use clusters::WindowsOverClusters;
 use colocated_join::{Colocate, Expose, KeepDivided};
 use runs::CountByRuns;
+use segment_aggregate::AggregatesOverSegments;
 use segment_join::JoinSegments;
 use segment_sort::SortWithinSegments;
 use segment_window::WindowsOverSegments;
@@ -89,6 +92,7 @@ pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
                 rules.push(Arc::new(CountByRuns));
                 rules.push(Arc::new(SortWithinSegments));
                 rules.push(Arc::new(WindowsOverSegments));
+                rules.push(Arc::new(AggregatesOverSegments));
                 rules.push(Arc::new(Breathe));
                 // The last one: what it links is no longer found when a node below is made anew.
                 rules.push(Arc::new(LinkShared));

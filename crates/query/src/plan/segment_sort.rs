@@ -211,6 +211,7 @@ pub(super) fn sort_each(
         name,
         partition,
         key: keys[..prefix].iter().map(|k| Arc::clone(&k.expr)).collect(),
+        chunk_rows: segments::CHUNK_ROWS,
         schema: input.schema(),
         metrics,
         each: move |chunk: &RecordBatch| sorted(chunk, &keys, prefix),

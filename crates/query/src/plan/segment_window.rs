@@ -233,6 +233,7 @@ impl ExecutionPlan for SegmentWindowExec {
             name: "SegmentWindow",
             partition,
             key: by.clone(),
+            chunk_rows: segments::CHUNK_ROWS,
             schema: Arc::clone(&schema),
             metrics: BaselineMetrics::new(&self.metrics, partition),
             each: move |chunk: &RecordBatch| windows(chunk, &by, &order, &functions, &schema),
@@ -256,16 +257,18 @@ fn windows(
 ) -> Result<RecordBatch> {
     let mut keys = evaluate(by, chunk)?;
     let segments = partition(&keys)?.ranges();
-    let peers = if functions.iter().any(Function::needs_peers) {
-        keys.extend(evaluate(order, chunk)?);
-        partition(&keys)?.ranges()
+    let (order, peers) = if functions.iter().any(Function::needs_peers) {
+        let order = evaluate(order, chunk)?;
+        keys.extend(order.iter().cloned());
+        (order, partition(&keys)?.ranges())
     } else {
-        Vec::new()
+        (Vec::new(), Vec::new())
     };
     let layout = Layout {
         rows: chunk.num_rows(),
         segments,
         peers,
+        order,
     };
     let mut columns: Vec<ArrayRef> = chunk.columns().to_vec();
     for function in functions {

@@ -16,7 +16,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 
 /// Rows of a chunk: enough that work goes column by column, few enough that a chunk's columns stay in the cache.
-const CHUNK_ROWS: usize = 32 * 1024;
+pub(super) const CHUNK_ROWS: usize = 32 * 1024;
 
 /// The values of expressions, one array for each.
 pub(super) fn evaluate(
@@ -35,6 +35,8 @@ struct Pending {
     key: Vec<Arc<dyn PhysicalExpr>>,
     batches: Vec<RecordBatch>,
     rows: usize,
+    /// Of a chunk, at the least.
+    chunk_rows: usize,
     reservation: MemoryReservation,
 }
 
@@ -47,7 +49,7 @@ impl Pending {
         self.reservation.try_grow(batch.get_array_memory_size())?;
         self.rows += batch.num_rows();
         self.batches.push(batch);
-        if self.rows < CHUNK_ROWS {
+        if self.rows < self.chunk_rows {
             return Ok(None);
         }
         let Some(last) = self.batches.pop() else {
@@ -85,6 +87,8 @@ pub(super) struct Work<F> {
     pub(super) name: &'static str,
     pub(super) partition: usize,
     pub(super) key: Vec<Arc<dyn PhysicalExpr>>,
+    /// Rows of a chunk, at the least.
+    pub(super) chunk_rows: usize,
     pub(super) schema: SchemaRef,
     pub(super) metrics: BaselineMetrics,
     pub(super) each: F,
@@ -105,6 +109,7 @@ where
         key: work.key,
         batches: Vec::new(),
         rows: 0,
+        chunk_rows: work.chunk_rows,
         reservation: consumer.register(context.memory_pool()),
     };
     let batch_size = context.session_config().batch_size();

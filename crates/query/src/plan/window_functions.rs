@@ -11,11 +11,14 @@ use arrow::compute::{kernels::zip::zip, take};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, UInt64Type};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Literal;
-use datafusion::physical_expr::window::{PlainAggregateWindowExpr, StandardWindowExpr, WindowExpr};
+use datafusion::physical_expr::window::{
+    PlainAggregateWindowExpr, SlidingAggregateWindowExpr, StandardWindowExpr, WindowExpr,
+};
 use datafusion::physical_plan::windows::WindowUDFExpr;
 
-use super::frames::{FrameEnd, Layout, index, shifted};
+use super::frames::{Edge, Frame, Frames, Layout, index, shifted};
 
 /// A window function over segments.
 #[derive(Debug, Clone)]
@@ -28,10 +31,12 @@ pub(super) enum Function {
         of: Arc<dyn PhysicalExpr>,
         by: i64,
         default: ScalarValue,
+        pass_nulls: PassNulls,
     },
-    FirstValue(Arc<dyn PhysicalExpr>, FrameEnd),
-    LastValue(Arc<dyn PhysicalExpr>, FrameEnd),
-    Aggregate(Aggregate, Arc<dyn PhysicalExpr>, FrameEnd),
+    /// The frame's first value or its last; of those that are not NULL, where these are passed over.
+    FirstValue(Arc<dyn PhysicalExpr>, Frame, PassNulls),
+    LastValue(Arc<dyn PhysicalExpr>, Frame, PassNulls),
+    Aggregate(Aggregate, Arc<dyn PhysicalExpr>, Frame),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,30 +48,44 @@ pub(super) enum Aggregate {
     Avg,
 }
 
+type PassNulls = bool;
+
 impl Function {
     /// None for what only the engine's own operator can do.
     pub(super) fn of(expr: &Arc<dyn WindowExpr>, input: &Schema) -> Option<Self> {
-        if let Some(aggregate) = expr.as_any().downcast_ref::<PlainAggregateWindowExpr>() {
-            return Self::aggregate(aggregate, input);
+        let any = expr.as_any();
+        let call = any
+            .downcast_ref::<PlainAggregateWindowExpr>()
+            .map(PlainAggregateWindowExpr::get_aggregate_expr)
+            .or_else(|| {
+                any.downcast_ref::<SlidingAggregateWindowExpr>()
+                    .map(SlidingAggregateWindowExpr::get_aggregate_expr)
+            });
+        if let Some(call) = call {
+            return Self::aggregate(expr, call, input);
         }
-        let standard = expr.as_any().downcast_ref::<StandardWindowExpr>()?;
+        let standard = any.downcast_ref::<StandardWindowExpr>()?;
         let call = standard.get_standard_func_expr();
         let call = call.as_any().downcast_ref::<WindowUDFExpr>()?;
-        // The engine turns functions round to use an order that runs the other way, and says so here only.
+        // What the engine says here only: that it turned a function round to use an order that runs the other way.
         let flags = format!("{call:?}");
-        if flags.contains("is_reversed: true") || flags.contains("ignore_nulls: true") {
-            return None;
-        }
-        if !flags.contains("is_reversed: false") || !flags.contains("ignore_nulls: false") {
-            return None;
-        }
-        let end = FrameEnd::of(expr.get_window_frame());
+        let flag = |name: &str| match (
+            flags.contains(&format!("{name}: true")),
+            flags.contains(&format!("{name}: false")),
+        ) {
+            (true, false) => Some(true),
+            (false, true) => Some(false),
+            _ => None,
+        };
+        let (reversed, pass_nulls) = (flag("is_reversed")?, flag("ignore_nulls")?);
+        let frame = || Frame::of(expr.as_ref(), input);
         match call.fun().name() {
-            "row_number" => Some(Self::RowNumber),
-            "rank" => Some(Self::Rank),
-            "dense_rank" => Some(Self::DenseRank),
-            "first_value" => Some(Self::FirstValue(argument(call)?, end?)),
-            "last_value" => Some(Self::LastValue(argument(call)?, end?)),
+            // Another name stands for what is turned round.
+            "first_value" => Some(Self::FirstValue(argument(call)?, frame()?, pass_nulls)),
+            "last_value" => Some(Self::LastValue(argument(call)?, frame()?, pass_nulls)),
+            "row_number" if !reversed => Some(Self::RowNumber),
+            "rank" if !reversed => Some(Self::Rank),
+            "dense_rank" if !reversed => Some(Self::DenseRank),
             name @ ("lag" | "lead") => {
                 let of = argument(call)?;
                 let to = of.data_type(input).ok()?;
@@ -81,19 +100,27 @@ impl Function {
                     None => ScalarValue::try_from(&to).ok()?,
                     Some(default) => literal(default)?.cast_to(&to).ok()?,
                 };
-                let by = if name == "lag" {
+                let by = if (name == "lag") != reversed {
                     rows.checked_neg()?
                 } else {
                     rows
                 };
-                (!to.is_null()).then_some(Self::Shift { of, by, default })
+                (!to.is_null() && (by != 0 || !pass_nulls)).then_some(Self::Shift {
+                    of,
+                    by,
+                    default,
+                    pass_nulls,
+                })
             }
             _ => None,
         }
     }
 
-    fn aggregate(expr: &PlainAggregateWindowExpr, input: &Schema) -> Option<Self> {
-        let call = expr.get_aggregate_expr();
+    fn aggregate(
+        expr: &Arc<dyn WindowExpr>,
+        call: &AggregateFunctionExpr,
+        input: &Schema,
+    ) -> Option<Self> {
         let plain = !call.is_distinct() && !call.ignore_nulls() && call.order_bys().is_empty();
         if !plain || filtered(expr) {
             return None;
@@ -102,7 +129,7 @@ impl Function {
         let of: Arc<dyn PhysicalExpr> = of;
         let from = of.data_type(input).ok()?;
         let to = call.field().data_type().clone();
-        let end = FrameEnd::of(expr.get_window_frame())?;
+        let frame = Frame::of(expr.as_ref(), input)?;
         let numeric = matches!(from, DataType::Int64 | DataType::UInt64 | DataType::Float64);
         let what = match call.fun().name() {
             "count" if to == DataType::Int64 => Aggregate::Count,
@@ -112,7 +139,7 @@ impl Function {
             "max" if from.is_primitive() && from == to => Aggregate::Max,
             _ => return None,
         };
-        Some(Self::Aggregate(what, of, end))
+        Some(Self::Aggregate(what, of, frame))
     }
 
     /// Whether the function asks which rows are sorted equally.
@@ -120,9 +147,9 @@ impl Function {
         match self {
             Self::Rank | Self::DenseRank => true,
             Self::RowNumber | Self::Shift { .. } => false,
-            Self::FirstValue(_, end) | Self::LastValue(_, end) | Self::Aggregate(_, _, end) => {
-                *end == FrameEnd::Peers
-            }
+            Self::FirstValue(_, frame, _)
+            | Self::LastValue(_, frame, _)
+            | Self::Aggregate(_, _, frame) => frame.needs_peers(),
         }
     }
 
@@ -140,27 +167,48 @@ impl Function {
             }
             Self::Rank => Arc::new(ranks(layout, false)),
             Self::DenseRank => Arc::new(ranks(layout, true)),
-            Self::Shift { of, by, default } => shift(&column(of)?, *by, default, layout)?,
-            Self::LastValue(of, end) => take(
-                &column(of)?,
-                &UInt32Array::from(end.last_rows(layout)),
-                None,
-            )?,
-            Self::FirstValue(of, end) => {
-                let mut first = end.last_rows(layout);
-                for segment in &layout.segments {
-                    for row in &mut first[segment.clone()] {
-                        *row = row.and_then(|_| index(segment.start));
-                    }
-                }
-                take(&column(of)?, &UInt32Array::from(first), None)?
+            Self::Shift {
+                of,
+                by,
+                default,
+                pass_nulls,
+            } => {
+                let values = column(of)?;
+                let from = match values.nulls() {
+                    Some(nulls) if *pass_nulls => shifted_valid(nulls, *by, layout),
+                    _ => shifted_rows(*by, layout),
+                };
+                shift(&values, &from, default)?
             }
-            Self::Aggregate(what, of, end) => {
-                let running = running(*what, &column(of)?, layout)?;
-                if *end == FrameEnd::Rows(0) {
+            Self::FirstValue(of, frame, pass_nulls) => {
+                let (values, frames) = (column(of)?, frame.over(layout)?);
+                let valid = values.nulls().filter(|_| *pass_nulls).map(next_valid);
+                let first = frames.pick(|frame| match &valid {
+                    None => Some(frame.start),
+                    Some(next) => Some(next[frame.start]).filter(|at| frame.contains(at)),
+                });
+                take(&values, &first, None)?
+            }
+            Self::LastValue(of, frame, pass_nulls) => {
+                let (values, frames) = (column(of)?, frame.over(layout)?);
+                let valid = values.nulls().filter(|_| *pass_nulls).map(last_valid);
+                let last = frames.pick(|frame| match &valid {
+                    None => Some(frame.end - 1),
+                    Some(last) => last[frame.end - 1].filter(|at| frame.contains(at)),
+                });
+                take(&values, &last, None)?
+            }
+            Self::Aggregate(what, of, frame) => {
+                let values = column(of)?;
+                if frame.start != Edge::Segment {
+                    let frames = frame.over(layout)?;
+                    return folded(*what, &values, layout, Some(&frames));
+                }
+                let running = folded(*what, &values, layout, None)?;
+                if frame.end == Edge::Rows(0) {
                     return Ok(running);
                 }
-                let last = UInt32Array::from(end.last_rows(layout));
+                let last = frame.over(layout)?.pick(|frame| Some(frame.end - 1));
                 let taken = take(&running, &last, None)?;
                 // Nothing counts as 0, while the other aggregates of nothing are NULL.
                 match (what, last.nulls()) {
@@ -178,6 +226,32 @@ impl Function {
     }
 }
 
+/// The first row from each row on that has a value.
+fn next_valid(nulls: &NullBuffer) -> Vec<usize> {
+    let mut next = vec![nulls.len(); nulls.len()];
+    let mut at = nulls.len();
+    for row in (0..nulls.len()).rev() {
+        if nulls.is_valid(row) {
+            at = row;
+        }
+        next[row] = at;
+    }
+    next
+}
+
+/// The last row up to each row that has a value.
+fn last_valid(nulls: &NullBuffer) -> Vec<Option<usize>> {
+    let mut at = None;
+    (0..nulls.len())
+        .map(|row| {
+            if nulls.is_valid(row) {
+                at = Some(row);
+            }
+            at
+        })
+        .collect()
+}
+
 fn argument(call: &WindowUDFExpr) -> Option<Arc<dyn PhysicalExpr>> {
     call.args().first().map(Arc::clone)
 }
@@ -187,7 +261,7 @@ fn literal(expr: &Arc<dyn PhysicalExpr>) -> Option<ScalarValue> {
 }
 
 /// Whether an aggregate may have a FILTER clause, which the engine shows in no other way.
-fn filtered(expr: &PlainAggregateWindowExpr) -> bool {
+fn filtered(expr: &Arc<dyn WindowExpr>) -> bool {
     !format!("{expr:?}").ends_with("filter: None }")
 }
 
@@ -211,17 +285,45 @@ fn ranks(layout: &Layout, dense: bool) -> UInt64Array {
     UInt64Array::from(ranks)
 }
 
-fn shift(column: &ArrayRef, by: i64, default: &ScalarValue, layout: &Layout) -> Result<ArrayRef> {
-    let mut from = Vec::with_capacity(layout.rows);
-    for segment in &layout.segments {
-        from.extend(segment.clone().map(|row| {
-            shifted(row, by)
+/// Each row's row so many rows on, in its segment.
+fn shifted_rows(by: i64, layout: &Layout) -> UInt32Array {
+    let segments = layout.segments.iter();
+    segments
+        .flat_map(|segment| {
+            segment.clone().map(|row| {
+                shifted(row, by)
+                    .filter(|at| segment.contains(at))
+                    .and_then(index)
+            })
+        })
+        .collect()
+}
+
+/// Each row's row so many rows with a value on, in its segment.
+fn shifted_valid(nulls: &NullBuffer, by: i64, layout: &Layout) -> UInt32Array {
+    let valid: Vec<usize> = nulls.valid_indices().collect();
+    let mut passed = 0;
+    let segments = layout.segments.iter();
+    segments
+        .flat_map(|segment| segment.clone().map(move |row| (row, segment)))
+        .map(|(row, segment)| {
+            let before = passed;
+            passed += usize::from(nulls.is_valid(row));
+            let at = if by < 0 {
+                shifted(before, by)
+            } else {
+                shifted(passed, by - 1)
+            };
+            valid
+                .get(at?)
                 .filter(|at| segment.contains(at))
-                .and_then(index)
-        }));
-    }
-    let from = UInt32Array::from(from);
-    let taken = take(column, &from, None)?;
+                .and_then(|at| index(*at))
+        })
+        .collect()
+}
+
+fn shift(column: &ArrayRef, from: &UInt32Array, default: &ScalarValue) -> Result<ArrayRef> {
+    let taken = take(column, from, None)?;
     if default.is_null() || from.null_count() == 0 {
         return Ok(taken);
     }
@@ -229,20 +331,30 @@ fn shift(column: &ArrayRef, by: i64, default: &ScalarValue, layout: &Layout) -> 
     Ok(zip(&inside, &taken, &default.to_scalar()?)?)
 }
 
-/// The aggregate of each segment's rows up to and with each row.
-fn running(what: Aggregate, column: &ArrayRef, layout: &Layout) -> Result<ArrayRef> {
+/// The aggregate of each row's frame; without frames, of its segment's rows up to it and with it.
+fn folded(
+    what: Aggregate,
+    column: &ArrayRef,
+    layout: &Layout,
+    frames: Option<&Frames>,
+) -> Result<ArrayRef> {
+    let add = |a: f64, b: f64| a + b;
     Ok(match (what, column.data_type()) {
-        (Aggregate::Count, _) => Arc::new(Int64Array::from(counts(column.nulls(), layout))),
+        (Aggregate::Count, _) => Arc::new(Int64Array::from(counts(column.nulls(), layout, frames))),
         (Aggregate::Sum, DataType::Int64) => {
-            fold::<Int64Type>(column, layout, |a, b| a.add_wrapping(b))
+            let column = column.as_primitive::<Int64Type>();
+            fold(column, layout, frames, ArrowNativeTypeOp::add_wrapping)
         }
         (Aggregate::Sum, DataType::UInt64) => {
-            fold::<UInt64Type>(column, layout, |a, b| a.add_wrapping(b))
+            let column = column.as_primitive::<UInt64Type>();
+            fold(column, layout, frames, ArrowNativeTypeOp::add_wrapping)
         }
-        (Aggregate::Sum, DataType::Float64) => fold::<Float64Type>(column, layout, |a, b| a + b),
+        (Aggregate::Sum, DataType::Float64) => {
+            fold(column.as_primitive::<Float64Type>(), layout, frames, add)
+        }
         (Aggregate::Avg, DataType::Float64) => {
-            let sums = fold::<Float64Type>(column, layout, |a, b| a + b);
-            let counts = counts(column.nulls(), layout);
+            let sums = fold(column.as_primitive::<Float64Type>(), layout, frames, add);
+            let counts = counts(column.nulls(), layout, frames);
             let sums = sums.as_primitive::<Float64Type>();
             #[expect(clippy::cast_precision_loss, reason = "no person has 2^53 rows")]
             let means = sums
@@ -252,19 +364,32 @@ fn running(what: Aggregate, column: &ArrayRef, layout: &Layout) -> Result<ArrayR
             Arc::new(means.collect::<Float64Array>())
         }
         (Aggregate::Min | Aggregate::Max, _) => downcast_primitive_array! {
-            column => extreme(column, layout, what == Aggregate::Min),
-            other => return exec_err!("no running minimum or maximum of {other}")
+            column => extreme(column, layout, frames, what == Aggregate::Min),
+            other => return exec_err!("no minimum or maximum of {other} over a window")
         },
-        (_, other) => return exec_err!("no running aggregate of {other}"),
+        (_, other) => return exec_err!("no aggregate of {other} over a window"),
     })
 }
 
-fn counts(nulls: Option<&NullBuffer>, layout: &Layout) -> Vec<i64> {
-    let mut counts = Vec::with_capacity(layout.rows);
+fn counts(nulls: Option<&NullBuffer>, layout: &Layout, frames: Option<&Frames>) -> Vec<i64> {
+    let valid = |row| i64::from(nulls.is_none_or(|nulls| nulls.is_valid(row)));
+    let mut counts = Vec::with_capacity(layout.rows + 1);
+    if let Some(frames) = frames {
+        let mut count = 0;
+        counts.push(0);
+        counts.extend((0..layout.rows).map(|row| {
+            count += valid(row);
+            count
+        }));
+        let frames = frames.starts.iter().zip(&frames.ends);
+        return frames
+            .map(|(start, end)| (counts[*end] - counts[*start]).max(0))
+            .collect();
+    }
     for segment in &layout.segments {
         let mut count = 0;
         counts.extend(segment.clone().map(|row| {
-            count += i64::from(nulls.is_none_or(|nulls| nulls.is_valid(row)));
+            count += valid(row);
             count
         }));
     }
@@ -274,36 +399,64 @@ fn counts(nulls: Option<&NullBuffer>, layout: &Layout) -> Vec<i64> {
 fn extreme<T: ArrowPrimitiveType>(
     column: &PrimitiveArray<T>,
     layout: &Layout,
+    frames: Option<&Frames>,
     min: bool,
 ) -> ArrayRef {
-    fold_primitive(column, layout, |a, b| if b.is_lt(a) == min { b } else { a })
+    fold(column, layout, frames, |a, b| {
+        if b.is_lt(a) == min { b } else { a }
+    })
 }
 
+/// Folds the values that are not NULL; NULL where there are none.
 fn fold<T: ArrowPrimitiveType>(
-    column: &ArrayRef,
-    layout: &Layout,
-    f: impl Fn(T::Native, T::Native) -> T::Native,
-) -> ArrayRef {
-    fold_primitive(column.as_primitive::<T>(), layout, f)
-}
-
-/// Folds the values that are not null; null up to each segment's first such value.
-fn fold_primitive<T: ArrowPrimitiveType>(
     column: &PrimitiveArray<T>,
     layout: &Layout,
+    frames: Option<&Frames>,
     f: impl Fn(T::Native, T::Native) -> T::Native,
 ) -> ArrayRef {
+    let both = |a: Option<T::Native>, b: Option<T::Native>| match (a, b) {
+        (Some(a), Some(b)) => Some(f(a, b)),
+        (one, None) | (None, one) => one,
+    };
+    let value = |row| column.is_valid(row).then(|| column.value(row));
     let mut folded = Vec::with_capacity(layout.rows);
     let mut present = Vec::with_capacity(layout.rows);
+    let mut push = |state: Option<T::Native>| {
+        folded.push(state.unwrap_or_default());
+        present.push(state.is_some());
+    };
+    let mut backwards = vec![None; frames.map_or(0, |_| layout.rows)];
     for segment in &layout.segments {
-        let mut state = None;
-        for row in segment.clone() {
-            if column.is_valid(row) {
-                let value = column.value(row);
-                state = Some(state.map_or(value, |state| f(state, value)));
+        let Some(frames) = frames else {
+            let mut state = None;
+            for row in segment.clone() {
+                state = both(state, value(row));
+                push(state);
             }
-            folded.push(state.unwrap_or_default());
-            present.push(state.is_some());
+            continue;
+        };
+        // Rows before the middle are folded backwards from it, once each, and those after it as they come: nothing is
+        // ever taken out of a sum again, which would leave its rounding errors behind.
+        let (mut middle, mut reached, mut since) = (segment.start, segment.start, None);
+        for row in segment.clone() {
+            let (start, end) = (frames.starts[row], frames.ends[row]);
+            if start >= end {
+                push(None);
+                continue;
+            }
+            for row in reached..end {
+                since = both(since, value(row));
+            }
+            reached = reached.max(end);
+            if start >= middle {
+                let mut state = None;
+                for row in (start..reached).rev() {
+                    state = both(value(row), state);
+                    backwards[row] = state;
+                }
+                (middle, since) = (reached, None);
+            }
+            push(both(backwards[start], since));
         }
     }
     let nulls = NullBuffer::from(present);

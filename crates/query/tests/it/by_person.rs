@@ -19,7 +19,7 @@ use proptest::test_runner::TestRunner;
 use crate::fixture;
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-pub(crate) const QUESTIONS: [&str; 59] = [
+pub(crate) const QUESTIONS: [&str; 69] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -124,6 +124,28 @@ pub(crate) const QUESTIONS: [&str; 59] = [
      JOIN ((VALUES (0, 1), (0, 2), (1, 2)) v(k, x) JOIN a ON v.k = a.kind AND a.day > v.x) ON w.x = v.x",
     "SELECT b.id, v.x, sum(w.y) FROM a JOIN (VALUES (0, 1), (1, 2)) v(k, x) ON v.k = a.kind JOIN b ON b.person_id = a.person_id
      JOIN (VALUES (1, 7), (2, 9)) w(x, y) ON w.x = v.x GROUP BY b.id, v.x",
+    // Frames that begin behind their segment.
+    "SELECT id, count(*) OVER w, sum(value) OVER w, min(value) OVER w, max(day) OVER w, avg(kind) OVER w, sum(kind) OVER w, first_value(day) OVER w
+     FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day RANGE BETWEEN INTERVAL '3 days' PRECEDING AND CURRENT ROW)",
+    "SELECT id, count(value) OVER w, sum(value) OVER w, min(day) OVER w, avg(value) OVER w FROM a
+     WINDOW w AS (PARTITION BY person_id, kind ORDER BY day RANGE BETWEEN INTERVAL '1 month' PRECEDING AND INTERVAL '1 day' PRECEDING)",
+    "SELECT id, count(*) OVER w, max(value) OVER w, last_value(day) OVER w, first_value(day) OVER w FROM a
+     WINDOW w AS (PARTITION BY person_id ORDER BY day RANGE BETWEEN INTERVAL '1 day' FOLLOWING AND INTERVAL '4 days' FOLLOWING)",
+    "SELECT id, count(*) OVER w, sum(kind) OVER w, max(id) OVER w FROM a
+     WINDOW w AS (PARTITION BY person_id ORDER BY value RANGE BETWEEN 2 PRECEDING AND 1 FOLLOWING)",
+    "SELECT id, count(*) OVER w, sum(kind) OVER w, min(id) OVER w FROM a
+     WINDOW w AS (PARTITION BY person_id ORDER BY value DESC NULLS LAST RANGE BETWEEN 1 PRECEDING AND UNBOUNDED FOLLOWING)",
+    "SELECT id, count(*) OVER w, sum(kind) OVER w FROM a
+     WINDOW w AS (PARTITION BY person_id ORDER BY kind DESC RANGE BETWEEN 9223372036854775807 PRECEDING AND 1 PRECEDING)",
+    "SELECT id, count(value) OVER w, sum(value) OVER w, min(value) OVER w, max(value) OVER w, last_value(value) OVER w FROM a
+     WINDOW w AS (PARTITION BY person_id ORDER BY day, id ROWS BETWEEN 3 PRECEDING AND 1 PRECEDING)",
+    "SELECT id, count(*) OVER w, sum(value) OVER w, max(value) OVER w, first_value(value) OVER w FROM a
+     WINDOW w AS (PARTITION BY person_id ORDER BY day, id ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)",
+    "SELECT id, last_value(value) IGNORE NULLS OVER w, first_value(value) IGNORE NULLS OVER w,
+     lag(value, 2, -9.0) IGNORE NULLS OVER w, lead(value) IGNORE NULLS OVER w FROM a
+     WINDOW w AS (PARTITION BY person_id ORDER BY day, id ROWS BETWEEN 4 PRECEDING AND 2 FOLLOWING)",
+    "SELECT id, first_value(value) OVER (PARTITION BY person_id ORDER BY day DESC, id DESC), last_value(day) OVER (PARTITION BY person_id ORDER BY day DESC),
+     lead(value) OVER (PARTITION BY person_id ORDER BY day DESC, id DESC) FROM a",
 ];
 
 /// Rows of every person: many for some, none for others; nulls among the values, days that come twice.
@@ -416,7 +438,20 @@ async fn plans_neither_move_nor_sort_all_rows() {
         (34, &["SegmentJoinExec"]),
         (1, &["SegmentWindowExec"]),
         (6, &["SegmentWindowExec", "SegmentSortExec"]),
-        (19, &["SegmentWindowExec", "SegmentSortExec"]),
+        (9, &["SegmentWindowExec"]),
+        (17, &["SegmentAggregateExec"]),
+        (
+            19,
+            &[
+                "SegmentWindowExec",
+                "SegmentSortExec",
+                "SegmentAggregateExec",
+            ],
+        ),
+        (59, &["SegmentWindowExec"]),
+        (60, &["SegmentWindowExec", "SegmentSortExec"]),
+        (65, &["SegmentWindowExec"]),
+        (67, &["SegmentWindowExec"]),
     ] {
         let question = QUESTIONS[question];
         let explain = format!("EXPLAIN {question}");

@@ -1,0 +1,300 @@
+//! Groups that lie within a person: whole chunks of persons at a time, of which each is done with its groups.
+//!
+//! The engine looks every row's group up in a hash table, whatever it knows of the order. Groups of a chunk are most often
+//! runs of equal rows: by person alone they are always, and by what windows have numbered as well. Where they are not,
+//! they are looked up in a table that holds the chunk's groups alone.
+
+use std::cmp::Ordering;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array,
+    make_comparator,
+};
+use arrow::compute::{SortOptions, partition, prep_null_mask_filter, take_arrays};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::EmitTo;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::{OrderingRequirements, Partitioning, PhysicalExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::aggregates::group_values::new_group_values;
+use datafusion::physical_plan::aggregates::order::GroupOrdering;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties,
+    InputDistributionRequirements, InputOrderMode, PlanProperties, SendableRecordBatchStream,
+};
+
+use super::segments::{self, Work, evaluate};
+
+/// Rows of a chunk: most often those of one batch, which is not copied for it.
+const CHUNK_ROWS: usize = 4 * 1024;
+
+/// Puts aggregates by person over rows sorted by person on the operator that goes chunk by chunk.
+#[derive(Debug)]
+pub(crate) struct AggregatesOverSegments;
+
+impl PhysicalOptimizerRule for AggregatesOverSegments {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| {
+            Ok(match person(plan.as_ref()) {
+                Some(at) => Transformed::yes(Arc::new(SegmentAggregateExec::new(plan, at)) as _),
+                None => Transformed::no(plan),
+            })
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "AggregatesOverSegments"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// Which key tells the persons apart whose groups a node makes, all of them at once and in the order of its rows; none
+/// where it does something else. Where rows do not lie in ranges of it, a key's rows may be all there are, which no memory
+/// would hold.
+fn person(plan: &dyn ExecutionPlan) -> Option<usize> {
+    let aggregate = plan.downcast_ref::<AggregateExec>()?;
+    let groups = aggregate.group_expr();
+    let single = matches!(
+        aggregate.mode(),
+        AggregateMode::Single | AggregateMode::SinglePartitioned
+    );
+    let plain = groups.is_single()
+        && aggregate.limit_options().is_none()
+        && aggregate.dynamic_expressions_produced().is_empty();
+    let known = aggregate
+        .aggr_expr()
+        .iter()
+        .all(|call| call.order_bys().is_empty() && call.groups_accumulator_supported());
+    let input = aggregate.input();
+    let schema = input.schema();
+    let flat = |(expr, _): &(Arc<dyn PhysicalExpr>, String)| {
+        expr.data_type(&schema).is_ok_and(|key| !key.is_nested())
+    };
+    if !(single && plain && known && groups.expr().iter().all(flat)) {
+        return None;
+    }
+    let Partitioning::Range(ranges) = input.output_partitioning() else {
+        return None;
+    };
+    let same = input.equivalence_properties().eq_group();
+    let person = &ranges.ordering().first().expr;
+    let mut keys = groups.expr().iter();
+    let at = keys.position(|(expr, _)| same.exprs_equal(expr, person))?;
+    // Sorted by the person first: what else rows are sorted by may be the same in all persons.
+    let sorted = match aggregate.input_order_mode() {
+        InputOrderMode::Sorted => true,
+        InputOrderMode::PartiallySorted(sorted) => sorted.first() == Some(&at),
+        InputOrderMode::Linear => false,
+    };
+    sorted.then_some(at)
+}
+
+#[derive(Debug)]
+struct SegmentAggregateExec {
+    /// The aggregate that this one stands for: it knows the plan's properties.
+    aggregate: Arc<dyn ExecutionPlan>,
+    /// The key that tells persons apart.
+    person: usize,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl SegmentAggregateExec {
+    fn new(aggregate: Arc<dyn ExecutionPlan>, person: usize) -> Self {
+        Self {
+            aggregate,
+            person,
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
+}
+
+impl DisplayAs for SegmentAggregateExec {
+    fn fmt_as(&self, t: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SegmentAggregateExec: ")?;
+        self.aggregate.fmt_as(t, f)
+    }
+}
+
+impl ExecutionPlan for SegmentAggregateExec {
+    fn name(&self) -> &'static str {
+        "SegmentAggregateExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.aggregate.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.aggregate.children()
+    }
+
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        self.aggregate.required_input_ordering()
+    }
+
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        self.input_distribution_requirements().into_per_child()
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        self.aggregate.input_distribution_requirements()
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.aggregate.apply_expressions(f)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let aggregate = Arc::clone(&self.aggregate).replace_children(children, options)?;
+        Ok(Arc::new(Self::new(aggregate, self.person)))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        self.replace_children(children, options)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let Some(aggregate) = self.aggregate.downcast_ref::<AggregateExec>() else {
+            return self.aggregate.execute(partition, context);
+        };
+        let schema = self.schema();
+        let by = aggregate.group_expr().input_exprs();
+        let Some(person) = by.get(self.person).map(Arc::clone) else {
+            return self.aggregate.execute(partition, context);
+        };
+        let groups = Groups {
+            by,
+            person: self.person,
+            sorted: *aggregate.input_order_mode() == InputOrderMode::Sorted,
+            of_keys: aggregate
+                .group_expr()
+                .group_schema(&aggregate.input().schema())?,
+            calls: aggregate.aggr_expr().to_vec(),
+            filters: aggregate.filter_expr().to_vec(),
+            schema: Arc::clone(&schema),
+        };
+        let work = Work {
+            name: "SegmentAggregate",
+            partition,
+            key: vec![person],
+            chunk_rows: CHUNK_ROWS,
+            schema,
+            metrics: BaselineMetrics::new(&self.metrics, partition),
+            each: move |chunk: &RecordBatch| groups.of(chunk),
+        };
+        let input = aggregate.input().execute(partition, Arc::clone(&context))?;
+        Ok(segments::stream(input, work, &context))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+struct Groups {
+    by: Vec<Arc<dyn PhysicalExpr>>,
+    person: usize,
+    /// Whether rows are sorted by all keys.
+    sorted: bool,
+    of_keys: SchemaRef,
+    calls: Vec<Arc<AggregateFunctionExpr>>,
+    filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
+    schema: SchemaRef,
+}
+
+impl Groups {
+    /// The groups of a chunk that holds all rows of each.
+    fn of(&self, chunk: &RecordBatch) -> Result<RecordBatch> {
+        let keys = evaluate(&self.by, chunk)?;
+        let runs = partition(&keys)?.ranges();
+        let mut ids = Vec::with_capacity(chunk.num_rows());
+        let (mut columns, count) = if self.sorted || self.ascend(&keys, &runs)? {
+            for (id, run) in runs.iter().enumerate() {
+                ids.resize(run.end, id);
+            }
+            let first: Option<UInt32Array> = runs
+                .iter()
+                .map(|run| u32::try_from(run.start).ok().map(Some))
+                .collect();
+            let Some(first) = first else {
+                return datafusion::common::exec_err!("a person has too many rows");
+            };
+            (take_arrays(&keys, &first, None)?, runs.len())
+        } else {
+            let mut table = new_group_values(Arc::clone(&self.of_keys), &GroupOrdering::None)?;
+            table.intern(&keys, &mut ids)?;
+            let count = table.len();
+            (table.emit(EmitTo::All)?, count)
+        };
+        for (call, filter) in self.calls.iter().zip(&self.filters) {
+            let arguments = evaluate(&call.expressions(), chunk)?;
+            let filter = filter.as_ref().map(|filter| filtered(filter, chunk));
+            let mut accumulator = call.create_groups_accumulator()?;
+            accumulator.update_batch(&arguments, &ids, filter.transpose()?.as_ref(), count)?;
+            columns.push(accumulator.evaluate(EmitTo::All)?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        let schema = Arc::clone(&self.schema);
+        Ok(RecordBatch::try_new_with_options(
+            schema, columns, &options,
+        )?)
+    }
+
+    /// Whether each run's person and other keys come after those of the run before it: no two runs are one group then.
+    fn ascend(&self, keys: &[ArrayRef], runs: &[Range<usize>]) -> Result<bool> {
+        let person = keys.get(self.person).into_iter();
+        let compare = person
+            .chain(keys)
+            .map(|key| make_comparator(key, key, SortOptions::default()))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(runs.windows(2).all(|pair| match pair {
+            [a, b] => compare
+                .iter()
+                .map(|compare| compare(a.start, b.start))
+                .find(|order| order.is_ne())
+                .is_some_and(Ordering::is_lt),
+            _ => true,
+        }))
+    }
+}
+
+fn filtered(filter: &Arc<dyn PhysicalExpr>, chunk: &RecordBatch) -> Result<BooleanArray> {
+    let kept = filter.evaluate(chunk)?.into_array(chunk.num_rows())?;
+    let kept = kept.as_boolean();
+    Ok(match kept.null_count() {
+        0 => kept.clone(),
+        _ => prep_null_mask_filter(kept),
+    })
+}
