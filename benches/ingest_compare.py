@@ -75,7 +75,9 @@ def compare(arguments, source, scratch):
     bytes_read = sum(path.stat().st_size for path in tables.values())
     threads = str(arguments.threads)
     commands = {
-        "columna": lambda out: [arguments.columna, "--quiet", "ingest", source, "--store", out, "--threads", threads],
+        "columna": lambda out: [
+            arguments.columna, "--quiet", "ingest", source, "--store", out, "--threads", threads, "--projection", "none",
+        ],
         "duckdb": lambda out: [
             sys.executable, __file__, "--source", source, "--duckdb-into", out, "--threads", threads,
         ],

@@ -180,8 +180,8 @@ pub(crate) struct IngestArgs {
     /// Store no values of these columns: COLUMN or TABLE.COLUMN, with commas
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     pub(crate) drop_column: Vec<String>,
-    /// Store these tables once more in the order of a column, now and after every change: TABLE, by its concept, or
-    /// TABLE.COLUMN, with commas; queries for few concepts then read less
+    /// Store these tables once more in the order of a column, now and after every change, or `none`: TABLE, by its concept,
+    /// or TABLE.COLUMN, with commas; queries for few concepts then read less. Unless told, those that reach a million rows
     #[arg(long, value_name = "TABLE", value_delimiter = ',')]
     pub(crate) projection: Vec<String>,
     /// Store what a role of this policy sees, and nothing else: pseudonyms, shifted dates, no hidden columns

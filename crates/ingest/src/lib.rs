@@ -25,7 +25,7 @@ mod treat;
 pub use error::{Error, Result};
 pub use findings::{Finding, FindingKind};
 pub use ingest::ingest;
-pub use options::{Format, IngestOptions};
+pub use options::{Format, IngestOptions, Projections};
 pub use report::{IngestReport, SourceReport, TableReport};
 pub use screen::{IdentifierColumn, IdentifierKind};
 pub use treat::{TableTreatment, Treatment};

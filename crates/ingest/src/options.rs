@@ -38,13 +38,30 @@ pub struct IngestOptions {
     pub allow_identifiers: Vec<String>,
     /// Columns, as `TABLE.COLUMN` or `COLUMN`, whose values are not stored.
     pub drop_columns: Vec<String>,
-    /// Tables, as (table, column), whose rows are stored once more in the order of a column, such as their concept:
-    /// see [`columna_store::Transaction::project`].
-    pub projections: Vec<(String, String)>,
+    /// Which tables' rows are stored once more in the order of a column.
+    pub projections: Projections,
     /// What is done to tables before anything of them is written.
     pub treatment: Option<Arc<dyn crate::Treatment>>,
     /// Who is told of the advance.
     pub progress: Arc<dyn Progress>,
+}
+
+/// Which tables' rows are stored once more in the order of a column, such as their concept, beside those that the store
+/// has so already: see [`columna_store::Transaction::project`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Projections {
+    /// Those of the model that come to hold so many rows, by the concept of their rows. A table that held as many before
+    /// stays as it is.
+    Large(u64),
+    /// These, as (table, column).
+    Named(Vec<(String, String)>),
+}
+
+impl Default for Projections {
+    /// Of a million rows, a query for one concept reads the whole column in some 10 ms.
+    fn default() -> Self {
+        Self::Large(1_000_000)
+    }
 }
 
 /// Where the limit of memory is not given: four gigabytes, or half of a smaller machine.
@@ -67,7 +84,7 @@ impl Default for IngestOptions {
             vocabulary: None,
             allow_identifiers: Vec::new(),
             drop_columns: Vec::new(),
-            projections: Vec::new(),
+            projections: Projections::default(),
             treatment: None,
             progress: Arc::new(Silent),
         }

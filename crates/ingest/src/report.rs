@@ -60,6 +60,8 @@ pub struct TableReport {
     pub rejected: u64,
     /// Rows made beside those of the source.
     pub derived: u64,
+    /// The columns in whose order its rows are stored once more.
+    pub projections: Vec<String>,
     /// Columns that the model does not have.
     pub extra_columns: Vec<String>,
     /// Required columns that the source does not have.
@@ -138,6 +140,9 @@ impl IngestReport {
                 stored: counts.stored,
                 rejected: counts.rejected,
                 derived: counts.derived,
+                projections: snapshot
+                    .table(&target.spec.name)
+                    .map_or_else(Vec::new, |table| table.projections.clone()),
                 extra_columns: target.extra_columns.clone(),
                 missing_columns: target.missing_columns.clone(),
             });
@@ -210,6 +215,15 @@ impl fmt::Display for IngestReport {
             .count();
         if empty > 0 {
             writeln!(f, "and {empty} tables without rows")?;
+        }
+        let copied = self.tables.iter().filter(|t| !t.projections.is_empty());
+        let copied: Vec<&str> = copied.map(|table| table.name.as_str()).collect();
+        if !copied.is_empty() {
+            writeln!(
+                f,
+                "stored once more by concept: {} (`--projection none` does without)",
+                copied.join(", ")
+            )?;
         }
         if !self.sources.is_empty() {
             writeln!(f, "\nwhere the source's rows went")?;

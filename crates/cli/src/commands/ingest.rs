@@ -3,7 +3,7 @@
 use std::io::{Write, stdout};
 use std::path::Path;
 
-use columna_ingest::{Format, IngestOptions, IngestReport, ingest};
+use columna_ingest::{Format, IngestOptions, IngestReport, Projections, ingest};
 use columna_store::{Layout, Store};
 
 use crate::args::{EncryptArgs, IngestArgs, IngestFormatArg};
@@ -48,13 +48,18 @@ pub(crate) fn run(args: &IngestArgs, settings: &Settings) -> Result<(), CliError
     Ok(())
 }
 
-/// Tables and the columns to copy them by: as told, or their concept.
-fn projections(given: &[String]) -> Result<Vec<(String, String)>, CliError> {
-    let each = given.iter().map(|given| match given.split_once('.') {
+/// Tables and the columns to copy them by: as told, or their concept; the large ones unless told.
+fn projections(given: &[String]) -> Result<Projections, CliError> {
+    let named = match given {
+        [] => return Ok(Projections::default()),
+        [none] if none == "none" => &[],
+        named => named,
+    };
+    let each = named.iter().map(|given| match given.split_once('.') {
         Some((table, column)) => Ok((table.to_owned(), column.to_owned())),
         None => Ok((given.clone(), super::store::concept_of(given)?)),
     });
-    each.collect()
+    Ok(Projections::Named(each.collect::<Result<_, CliError>>()?))
 }
 
 /// Ingests a folder into a store, which is made where there is none, and takes the progress bar away

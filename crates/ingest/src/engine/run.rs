@@ -19,9 +19,9 @@ use super::pipeline::{Sink, read, silent};
 use super::quarantine::{self, Quarantine, REJECTS};
 use super::spill::SpillFolder;
 use super::stored::known_keys;
-use super::write::{self, Table};
+use super::write::{self, Table, Written};
 use crate::findings::{Finding, Findings};
-use crate::options::IngestOptions;
+use crate::options::{IngestOptions, Projections};
 use crate::reader::{Decoded, Reader};
 use crate::screen::Screen;
 use crate::{Error, Result};
@@ -101,12 +101,10 @@ impl Job<'_> {
         }
         transaction.declare_table(quarantine::spec())?;
         transaction.limit_memory((options.memory_limit / 4).min(COPYING_MEMORY));
-        for (table, column) in &options.projections {
-            let mut columns = transaction.projections(table).to_vec();
-            if !columns.contains(column) {
-                columns.push(column.clone());
+        if let Projections::Named(named) = &options.projections {
+            for (table, column) in named {
+                project(transaction, table, column)?;
             }
-            transaction.project(table, &columns)?;
         }
 
         let stage = Stage::new(reader, transaction, delivery, &people, &folder, options)?;
@@ -158,6 +156,9 @@ impl Job<'_> {
         }
         let written = write::write(tables, &people, transaction, pool, &options.progress)?;
         options.progress.finish();
+        if let Projections::Large(least) = options.projections {
+            project_large(transaction, reader, &written, least)?;
+        }
 
         let mut findings = rested.findings;
         for finding in reader.findings().into_iter().chain(identifiers) {
@@ -220,6 +221,37 @@ impl Job<'_> {
             spilled_bytes: folder.bytes(),
         })
     }
+}
+
+/// Has a table's rows once more in the order of a column.
+fn project(transaction: &mut Transaction, table: &str, column: &str) -> Result<()> {
+    let mut columns = transaction.projections(table).to_vec();
+    if !columns.iter().any(|c| c == column) {
+        columns.push(column.to_owned());
+    }
+    Ok(transaction.project(table, &columns)?)
+}
+
+/// Has tables that come to hold so many rows once more by the concept of their rows.
+fn project_large(
+    transaction: &mut Transaction,
+    reader: &dyn Reader,
+    written: &[Written],
+    least: u64,
+) -> Result<()> {
+    for (target, written) in reader.targets().iter().zip(written) {
+        let table = &target.spec.name;
+        let concept = columna_model::table(table).and_then(|def| def.concept);
+        let before = transaction.base().table(table).map_or(0, |t| t.rows);
+        let becomes = before < least && before + written.counts.rows >= least;
+        if let Some(concept) = concept
+            && becomes
+            && target.spec.is_bucketed()
+        {
+            project(transaction, table, concept)?;
+        }
+    }
+    Ok(())
 }
 
 /// Every row read is stored or rejected, and every row stored reached the store: else the engine is at fault.

@@ -1,6 +1,8 @@
 //! Several deliveries into one store: recognised, appended, replaced.
 
-use columna_ingest::{Error, FindingKind, IngestOptions, ingest};
+use columna_ingest::{Error, FindingKind, IngestOptions, Projections, ingest};
+
+use columna_store::{FileEntry, Snapshot};
 
 use crate::fixture::{Fixture, options, text};
 
@@ -55,6 +57,44 @@ async fn the_same_files_are_refused_and_replaced_when_meant() {
         ),
         (3, 1, 1)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_become_large_are_stored_once_more_by_concept() {
+    let fixture = first();
+    let from = |least| IngestOptions {
+        projections: Projections::Large(least),
+        ..options()
+    };
+    let report = fixture.ingest(&from(3)).await.unwrap();
+    assert!(!report.to_string().contains("once more"), "{report}");
+    let later = |person: i64, row: &str| {
+        Fixture::new()
+            .with_persons([person])
+            .with("condition_occurrence.csv", format!("{CONDITIONS}{row}"))
+    };
+    let store = fixture.store().await;
+    let more = later(4, "3,4,5,2020-01-01,0\n");
+    let report = ingest(&more.source(), &store, &from(3)).await.unwrap();
+    let by_concept = "stored once more by concept: condition_occurrence (";
+    assert!(report.to_string().contains(by_concept), "{report}");
+    let conditions = |snapshot: &Snapshot| snapshot.table("condition_occurrence").unwrap().clone();
+    let snapshot = store.snapshot(None).await.unwrap();
+    let copied = |file: &FileEntry| file.projection("condition_concept_id").is_some();
+    assert!(conditions(&snapshot).files.iter().all(copied));
+    // Persons have no concept of their own, however many they are.
+    assert!(snapshot.table("person").unwrap().projections.is_empty());
+
+    // Once given up, they stay so.
+    let drop = store.drop_projection("condition_occurrence", "condition_concept_id");
+    drop.await.unwrap();
+    let still_more = later(5, "4,5,6,2020-01-01,0\n");
+    ingest(&still_more.source(), &store, &from(3))
+        .await
+        .unwrap();
+    let snapshot = store.snapshot(None).await.unwrap();
+    assert_eq!(conditions(&snapshot).rows, 4);
+    assert!(conditions(&snapshot).projections.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
