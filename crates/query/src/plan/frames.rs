@@ -87,7 +87,7 @@ impl Frame {
                         descending: by_value.options.descending,
                     };
                     let values = new_empty_array(&by_value.expr.data_type(input).ok()?);
-                    let moved = distance.from(&values).ok()?;
+                    let moved = distance.moved(&values).ok()?;
                     let unsigned = values.data_type().is_unsigned_integer();
                     (moved.data_type() == values.data_type() && !unsigned)
                         .then_some(Edge::Value(distance))
@@ -156,7 +156,7 @@ impl Edge {
                 let [values] = &layout.order[..] else {
                     return exec_err!("a frame by value is sorted by one key");
                 };
-                let edges = distance.from_each(values)?;
+                let edges = distance.each_moved(values)?;
                 downcast_primitive_array! {
                     values => {
                         let edges = edges.as_primitive();
@@ -171,7 +171,7 @@ impl Edge {
 }
 
 impl Distance {
-    fn from(&self, values: &ArrayRef) -> Result<ArrayRef> {
+    fn moved(&self, values: &ArrayRef) -> Result<ArrayRef> {
         let by = self.by.to_scalar()?;
         Ok(if self.following == self.descending {
             sub(values, &by)?
@@ -181,12 +181,12 @@ impl Distance {
     }
 
     /// The values moved; NULL where the type does not go so far.
-    fn from_each(&self, values: &ArrayRef) -> Result<ArrayRef> {
-        if let Ok(moved) = self.from(values) {
+    fn each_moved(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        if let Ok(moved) = self.moved(values) {
             return Ok(moved);
         }
         let each = (0..values.len()).map(|row| {
-            let moved = self.from(&values.slice(row, 1));
+            let moved = self.moved(&values.slice(row, 1));
             match moved {
                 Ok(moved) => ScalarValue::try_from_array(&moved, 0),
                 Err(_) => ScalarValue::try_from(values.data_type()),
