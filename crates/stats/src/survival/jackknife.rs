@@ -15,13 +15,21 @@ pub(crate) struct Influence {
     pub(crate) event: f64,
 }
 
+impl Influence {
+    /// Whether nothing happens at this time.
+    fn is_zero(self) -> bool {
+        self.at_risk == 0.0 && self.event == 0.0
+    }
+}
+
 impl RiskTable {
     /// Σ w²u² at each time, where u sums a row's influences up to that time.
     ///
     /// A row that left before carries its total. One still at risk has A(t) − A(start), A the running sum of
     /// `at_risk`, so Σ w²(A(t) − A(start))² expands into three sums over those at risk. They run from the last time
     /// back: what leaves is added, never taken away, so that those who stay longest keep their digits beside far
-    /// larger weights that left before.
+    /// larger weights that left before. At a time without an event no influence changes, and the variance stays as it
+    /// is to the last digit: quantiles go by which limits are equal.
     pub(crate) fn jackknife(&self, steps: &[Influence]) -> Result<Vec<f64>> {
         let squares = self.squares.as_ref().ok_or(Error::CorruptState)?;
         let times = self.time.len();
@@ -70,9 +78,12 @@ impl RiskTable {
                 leave_later[power] += go[at][power];
             }
         }
-        let mut finished = 0.0;
+        let (mut finished, mut current) = (0.0, 0.0);
         let variance = (0..times).map(|at| {
             finished += done[at];
+            if steps[at].is_zero() {
+                return current;
+            }
             let staying = staying[at];
             let a = cumulative[at + 1];
             // A(t) can be infinite once S is 0; nobody at risk then contributes.
@@ -82,7 +93,8 @@ impl RiskTable {
             } else {
                 (staying[0] * a * a - 2.0 * staying[1] * a + staying[2]).max(0.0)
             };
-            finished + at_risk
+            current = finished + at_risk;
+            current
         });
         Ok(variance.collect())
     }

@@ -351,6 +351,39 @@ mod tests {
     }
 
     #[test]
+    fn limits_stand_still_where_only_censored_rows_leave() {
+        let rows = [
+            (59.0, 0, 0.71),
+            (18.0, 1, 1.12),
+            (51.0, 0, 1.53),
+            (19.0, 1, 1.94),
+            (24.0, 1, 2.35),
+            (5.0, 0, 2.76),
+            (14.0, 0, 0.3),
+            (28.0, 1, 0.71),
+            (3.0, 1, 1.12),
+            (17.0, 0, 1.53),
+            (30.0, 0, 1.94),
+            (60.0, 1, 2.35),
+            (8.0, 1, 2.76),
+            (48.0, 0, 0.3),
+        ];
+        let mut summary = EventTimes::new();
+        for (time, event, weight) in rows {
+            summary.add_weighted(None, time, event, weight).unwrap();
+        }
+        let curve = curve(&summary, &Options::default()).unwrap();
+        for pair in curve.rows.windows(2).filter(|pair| pair[1].n_event == 0.0) {
+            assert_eq!(pair[0].std_err, pair[1].std_err);
+        }
+        // R 4.2.2, survival 3.5-3: quantile(survfit(Surv(time, event) ~ 1, weights = weight), c(.25, .5))
+        let quantiles = curve.quantiles(&[0.25, 0.5]).unwrap();
+        let found = [0, 1].map(|at: usize| (quantiles[at].time, quantiles[at].lower));
+        assert_eq!(found, [(18.0, 8.0), (24.0, 18.0)]);
+        assert!(quantiles.iter().all(|quantile| quantile.upper.is_nan()));
+    }
+
+    #[test]
     fn whole_weights_are_frequencies() {
         let (mut weighted, mut repeated) = (EventTimes::new(), EventTimes::new());
         for (time, event, weight) in [(3.0, 1, 2_u32), (5.0, 0, 1), (7.0, 1, 3), (9.0, 0, 2)] {
