@@ -255,7 +255,7 @@ fn null_deviance(
         return Ok(0.0);
     }
     Ok(summarize(frame.rows(), |rows| {
-        Totals::of(&frame, &at, &at, Variance::Model, rows)
+        Totals::of(&frame, &at, Variance::Model, rows)
     })?
     .deviance)
 }

@@ -4,14 +4,15 @@
 //! moments = merge of Moments::of(part)            centres, scales
 //! while newton.point() is Some(point)
 //!     newton.advance(merge of Step::of(part, point))
-//! totals  = merge of Totals::of(part, newton.last_point(), newton.point_before())
+//! totals  = merge of Totals::of(part, newton.last_point())
 //! ```
 //!
 //! Iterations and starting values are those of R's `glm.fit`, with a convergence criterion that needs no further
 //! pass: the decrease of the deviance that a step predicts, λ² = score' information⁻¹ score, at most `tolerance`
 //! times the deviance. Near the maximum λ² is the decrease that R compares after the fact. A step that lowers the
-//! likelihood is halved. Terms are scaled to unit spread, and a term that the terms before it explain to 1e-12 of
-//! its variance is dropped.
+//! likelihood is halved. The information is that of where the last step was taken; unless that step was negligible,
+//! one pass more takes it at the estimate. Terms are scaled to unit spread, and a term that the terms before it
+//! explain to 1e-12 of its variance is dropped.
 
 use super::moments::Moments;
 use super::step::{Point, Step};
@@ -21,6 +22,8 @@ use crate::{Error, Result};
 
 const COLLINEAR: f64 = 1e-12;
 const SINGULAR: f64 = 1e-15;
+/// λ² in units of the deviance below which a step changes no digit of the information that counts.
+const NEGLIGIBLE: f64 = 1e-26;
 const MAX_HALVINGS: usize = 40;
 
 /// A fit under way.
@@ -32,7 +35,7 @@ pub struct Newton {
     pub(super) kept: Vec<bool>,
     pub(super) iterations: usize,
     pub(super) converged: bool,
-    /// At the last accepted coefficients but one, as R has it.
+    /// At the coefficients; of a fit that did not converge, where its last step was taken.
     pub(super) covariance: Symmetric,
     /// The last step taken.
     pub(super) direction: Vec<f64>,
@@ -113,18 +116,6 @@ impl Newton {
         &self.at
     }
 
-    /// Where the last step was taken: R's weights and covariance are from there.
-    pub fn point_before(&self) -> Point {
-        let before = self
-            .last
-            .as_ref()
-            .map(|(coefficients, _)| coefficients.clone());
-        Point {
-            coefficients: before.or_else(|| self.at.coefficients.clone()),
-            ..self.at.clone()
-        }
-    }
-
     /// Moves to the next coefficients.
     ///
     /// # Errors
@@ -141,6 +132,12 @@ impl Newton {
             self.start(step, information);
             return Ok(());
         };
+        if self.converged {
+            let (factor, _) = self.solve(information, &step.score, SINGULAR);
+            self.covariance = self.expand(&factor);
+            self.finished = true;
+            return Ok(());
+        }
         if let Some((last, log_likelihood)) = &self.last {
             let worse = step.log_likelihood < log_likelihood - 1e-9 * (log_likelihood.abs() + 1.0);
             if worse || !step.log_likelihood.is_finite() {
@@ -168,7 +165,11 @@ impl Newton {
         self.iterations += 1;
         let deviance = 2.0 * (self.saturated - step.log_likelihood).abs();
         self.converged = decrease <= self.tolerance * (deviance + 0.1);
-        self.finished = self.converged || self.iterations >= self.max_iterations;
+        self.finished = if self.converged {
+            decrease <= NEGLIGIBLE * (deviance + 0.1)
+        } else {
+            self.iterations >= self.max_iterations
+        };
         self.at.coefficients = Some(
             coefficients
                 .iter()

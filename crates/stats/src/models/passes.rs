@@ -29,16 +29,9 @@ pub struct Question(Ask);
 enum Ask {
     Moments(Family),
     Step(Point),
-    Totals {
-        at: Point,
-        before: Point,
-        variance: Variance,
-    },
+    Totals { at: Point, variance: Variance },
     Reach(Point),
-    Directions {
-        direction: Point,
-        largest: f64,
-    },
+    Directions { direction: Point, largest: f64 },
 }
 
 /// What some rows say to a question.
@@ -68,11 +61,7 @@ impl Question {
         Ok(Answer(match &self.0 {
             Ask::Moments(family) => Told::Moments(Moments::of(frame, *family, rows)?),
             Ask::Step(point) => Told::Step(Step::of(frame, point, rows)),
-            Ask::Totals {
-                at,
-                before,
-                variance,
-            } => Told::Totals(Totals::of(frame, at, before, *variance, rows)?),
+            Ask::Totals { at, variance } => Told::Totals(Totals::of(frame, at, *variance, rows)?),
             Ask::Reach(direction) => Told::Reach(Reach::of(frame, direction, rows)),
             Ask::Directions { direction, largest } => {
                 Told::Directions(Directions::of(frame, direction, *largest, rows))
@@ -89,11 +78,7 @@ impl Question {
                 numbers.push(1.0);
                 put_point(&mut numbers, point);
             }
-            Ask::Totals {
-                at,
-                before,
-                variance,
-            } => {
+            Ask::Totals { at, variance } => {
                 numbers.push(2.0);
                 numbers.push(match variance {
                     Variance::Model => 0.0,
@@ -101,7 +86,6 @@ impl Question {
                     Variance::Clustered { .. } => return None,
                 });
                 put_point(&mut numbers, at);
-                put_point(&mut numbers, before);
             }
             Ask::Reach(direction) => {
                 numbers.push(3.0);
@@ -134,7 +118,6 @@ impl Question {
                 Ask::Totals {
                     variance,
                     at: point(family, &mut numbers)?,
-                    before: point(family, &mut numbers)?,
                 }
             }
             3 => Ask::Reach(point(family, &mut numbers)?),
@@ -417,7 +400,6 @@ impl Fitting {
                 Some(point) => Ask::Step(point.clone()),
                 None => Ask::Totals {
                     at: newton.last_point().clone(),
-                    before: newton.point_before(),
                     variance: self.options.variance,
                 },
             })

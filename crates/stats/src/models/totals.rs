@@ -1,7 +1,6 @@
 //! What a finished fit takes from the rows: deviance, log-likelihood, and the middle of the sandwich variance.
 //!
 //! With r = w (y − μ): HC0 has Σ r² x x', clusters have Σ_c s_c s_c' with s_c = Σ_{rows of c} r x.
-//! Like sandwich on R's `glm`, r = (working residual at the end) · (weight of the last iteration).
 //! Source: White (1980); Liang and Zeger (1986); R's `sandwich::sandwich` and `sandwich::vcovCL`.
 
 use std::ops::Range;
@@ -27,7 +26,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Over some rows of a frame; `before` is where the last step was taken.
+    /// Over some rows of a frame.
     ///
     /// # Errors
     ///
@@ -35,7 +34,6 @@ impl Totals {
     pub fn of(
         frame: &Frame<'_>,
         at: &Point,
-        before: &Point,
         variance: Variance,
         rows: Range<usize>,
     ) -> Result<Self> {
@@ -72,9 +70,6 @@ impl Totals {
                 at.family
                     .working(eta, outcome, weights, Working { residual, weight });
             totals.add_rows(at.family, eta, outcome, weights, log_likelihood);
-            if variance != Variance::Model {
-                before.reweight(frame, block.clone(), eta, weight, residual);
-            }
             if let Some(product) = &mut product {
                 for (weight, residual) in weight.iter_mut().zip(&*residual) {
                     *weight = residual * residual;
@@ -121,27 +116,6 @@ impl Totals {
             if w > 0.0 {
                 self.deviance += w * family.deviance(*y, *eta);
                 self.log_likelihood += family.constant(*y, w);
-            }
-        }
-    }
-}
-
-impl Point {
-    /// Residuals whose weights are those at this point instead of `weight`.
-    fn reweight(
-        &self,
-        frame: &Frame<'_>,
-        rows: Range<usize>,
-        eta: &mut [f64],
-        weight: &[f64],
-        residual: &mut [f64],
-    ) {
-        self.linear_predictor(frame, rows.clone(), eta);
-        for (at, row) in rows.enumerate() {
-            let w = frame.weights.map_or(1.0, |weights| weights[row]);
-            let before = w * self.family.variance(self.family.mean(eta[at]));
-            if weight[at] > 0.0 && before.is_finite() {
-                residual[at] *= before / weight[at];
             }
         }
     }

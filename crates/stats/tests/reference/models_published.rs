@@ -1,6 +1,7 @@
 //! Logistic and Poisson regression of small published data.
 //!
-//! Expected values: R 4.2.2, `glm(…, control = glm.control(epsilon = 1e-14))`, sandwich 3.0-2.
+//! Expected values: R 4.2.2, `glm(…, control = glm.control(epsilon = 1e-14))`, sandwich 3.0-2; where that stops with weights of
+//! the step before, variances are worked out at the estimate, as `solve(t(X) %*% (X * V))`.
 
 #![expect(clippy::excessive_precision, reason = "the digits are R's")]
 
@@ -136,12 +137,20 @@ fn cars_with_manual_transmission() {
     );
     close(
         &errors(&fit),
-        &[7.443558060205274, 3.068675113054696, 0.017734153650769347],
+        &[
+            7.44355842798216116,
+            3.06867527539076956,
+            0.01773415433194751,
+        ],
         1e-9,
     );
     close(
         &robust(&fit),
-        &[8.242918073091301, 2.7674874840031207, 0.008321247743930985],
+        &[
+            8.24291825662846556,
+            2.76748758129136885,
+            0.0083212482516862047,
+        ],
         1e-9,
     );
     let expected = [
@@ -161,9 +170,9 @@ fn cars_with_manual_transmission() {
     close(
         &p,
         &[
-            0.011258198716613689,
-            0.008433812599707023,
-            0.04091464645902994,
+            0.0112582027407677580,
+            0.0084338160612948982,
+            0.0409146542103897212,
         ],
         1e-8,
     );
@@ -175,14 +184,22 @@ fn clusters_of_cars() {
     let adjusted = cars(Variance::Clustered { adjusted: true });
     close(
         &robust(&adjusted),
-        &[7.925759924486446, 2.2382115420385178, 0.009320207768036026],
+        &[
+            7.92575999429294864,
+            2.23821158174249613,
+            0.0093202082852015099,
+        ],
         1e-9,
     );
     assert_eq!(adjusted.clusters, Some(3));
     let plain = cars(Variance::Clustered { adjusted: false });
     close(
         &robust(&plain),
-        &[6.471355879597279, 1.8274920714674063, 0.007609917776138093],
+        &[
+            6.47135593659394637,
+            1.82749210388558558,
+            0.0076099181984012974,
+        ],
         1e-9,
     );
 }
@@ -388,4 +405,49 @@ fn hospitals_share_steps_only() {
     }
     let slopes = &newton.last_point().coefficients.as_ref().unwrap()[1..];
     close(slopes, &[-8.083475182444628, 0.036255596082216547], 1e-9);
+}
+
+/// Applications to Berkeley by sex and department (Bickel et al. 1975; R's `UCBAdmissions`): the standard errors are those
+/// at the estimate, not those of the step before.
+#[test]
+fn standard_errors_belong_to_the_estimate() {
+    const ADMITTED_AND_NOT: [[f64; 4]; 6] = [
+        [512.0, 313.0, 89.0, 19.0],
+        [353.0, 207.0, 17.0, 8.0],
+        [120.0, 205.0, 202.0, 391.0],
+        [138.0, 279.0, 131.0, 244.0],
+        [53.0, 138.0, 94.0, 299.0],
+        [22.0, 351.0, 24.0, 317.0],
+    ];
+    let mut columns = vec![Vec::new(); 6];
+    let (mut outcome, mut weights) = (Vec::new(), Vec::new());
+    for (department, counts) in ADMITTED_AND_NOT.iter().enumerate() {
+        for (cell, count) in counts.iter().enumerate() {
+            outcome.push(f64::from(u8::from(cell % 2 == 0)));
+            weights.push(*count);
+            columns[0].push(f64::from(u8::from(cell < 2)));
+            for (other, column) in columns[1..].iter_mut().enumerate() {
+                column.push(f64::from(u8::from(department == other + 1)));
+            }
+        }
+    }
+    let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+    let frame = Frame {
+        weights: Some(&weights),
+        ..Frame::new(&outcome, &columns)
+    };
+    let fit = logistic_regression::fit(&frame, &Options::default()).unwrap();
+    // R: f <- glm(Admit == "Admitted" ~ relevel(Gender, "Female") + Dept, binomial, as.data.frame(UCBAdmissions),
+    // weights = Freq, control = glm.control(1e-15)), and with X <- model.matrix(f) and p <- fitted(f) the errors
+    // sqrt(diag(solve(t(X) %*% (X * (Freq * p * (1 - p))))))
+    let expected = [
+        0.09911269681181344,
+        0.08084646653236978,
+        0.10983889832202952,
+        0.10663288591147352,
+        0.10582342365677620,
+        0.12611349600526273,
+        0.16998180861357776,
+    ];
+    close(&errors(&fit), &expected, 1e-12);
 }
