@@ -179,7 +179,7 @@ impl RiskTable {
         }
     }
 
-    /// Σ w² of the rows that left at a time with a status; rows, where weights are frequencies.
+    /// Σ w² of the rows that left at a time with a status; their number, where they have no weights.
     fn square(&self, status: usize, at: usize) -> f64 {
         match (&self.squares, status.checked_sub(1)) {
             (Some(squares), _) => squares.whole[status][at],
@@ -189,7 +189,8 @@ impl RiskTable {
     }
 }
 
-/// Σ w²u² of each state at each time.
+/// Σ w²u² of each state at each time, whole weights too: `survfit` takes them as frequencies in a curve of one event
+/// only.
 ///
 /// All rows at risk share one derivative per state, carried forward by the same recursion as the estimate. A
 /// row that leaves keeps a + b·I_k(t) for the rest of the curve, so three sums stand for all that have left.
@@ -274,7 +275,7 @@ fn jackknife(table: &RiskTable, states: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
 
 /// The variance of `cmprsk::cuminc` for each cause; none for the event-free state.
 fn delta(table: &RiskTable, states: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
-    if table.squares.is_some() {
+    if table.fractional {
         return Err(Error::FractionalWeights);
     }
     let mut variance = vec![vec![f64::NAN; table.time.len()]];
@@ -372,6 +373,59 @@ mod tests {
                 (found - expected).abs() <= 1e-9 * expected,
                 "{found}, expected {expected}"
             );
+        }
+    }
+
+    #[test]
+    fn whole_weights_have_the_errors_of_weights() {
+        let rows = [
+            (1.0, 1, 2.0),
+            (2.0, 2, 1.0),
+            (3.0, 0, 3.0),
+            (4.0, 1, 1.0),
+            (4.0, 2, 4.0),
+            (5.0, 0, 2.0),
+            (6.0, 2, 1.0),
+            (7.0, 1, 5.0),
+            (8.0, 0, 1.0),
+            (9.0, 1, 2.0),
+        ];
+        let mut summary = EventTimes::new();
+        for (time, cause, weight) in rows {
+            summary.add_weighted(None, time, cause, weight).unwrap();
+        }
+        // R 4.2.2, survival 3.5-3: survfit(Surv(time, factor(cause)) ~ 1, weights = weight)$std.err
+        let first = [
+            0.08881894735621768,
+            0.08881894735621768,
+            0.08881894735621768,
+            0.10484625213675103,
+            0.10484625213675103,
+            0.10484625213675103,
+            0.22117549178845353,
+            0.22117549178845353,
+            0.19185487766781312,
+        ];
+        let second = [
+            0.0,
+            0.04647612346777683,
+            0.04647612346777683,
+            0.18525165176354896,
+            0.18525165176354896,
+            0.19185487766781312,
+            0.19185487766781312,
+            0.19185487766781312,
+            0.19185487766781312,
+        ];
+        let found = curves(&summary, &Options::default()).unwrap();
+        for (rows, expected) in found.causes.iter().zip([first, second]) {
+            for (row, expected) in rows.iter().zip(expected) {
+                let found = row.std_err;
+                assert!(
+                    (found - expected).abs() < 1e-14,
+                    "{found}, expected {expected}"
+                );
+            }
         }
     }
 

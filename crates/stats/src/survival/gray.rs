@@ -84,7 +84,7 @@ impl Stratum<'_> {
     /// The groups' scores and their covariance.
     fn compare(&self) -> Result<(Vec<f64>, Symmetric)> {
         let groups = self.tables.len();
-        if self.tables.iter().any(|table| table.squares.is_some()) {
+        if self.tables.iter().any(|table| table.fractional) {
             return Err(Error::FractionalWeights);
         }
         if self.tables.iter().any(|table| table.has_entries) {

@@ -92,11 +92,12 @@ pub fn curve_of(table: &RiskTable, options: &Options) -> Result<Curve> {
     let z = two_sided_z(options.conf_level)?;
     let events = table.single_event()?;
     let survival = survival(table)?;
-    let variance = match &table.squares {
-        None => greenwood(table)?,
-        Some(_) => table.jackknife(&log_survival_influence(table)?)?,
+    let robust = table.fractional;
+    let variance = if robust {
+        table.jackknife(&log_survival_influence(table)?)?
+    } else {
+        greenwood(table)?
     };
-    let robust = table.squares.is_some();
     let rows = (0..table.time.len()).map(|at| {
         let s = survival[at];
         // The jackknife has no log scale at S = 0: R reports a standard error of 0 there.

@@ -121,7 +121,7 @@ impl Sums {
             .iter()
             .map(RiskTable::single_event)
             .collect::<Result<Vec<_>>>()?;
-        if tables.iter().any(|table| table.squares.is_some()) {
+        if tables.iter().any(|table| table.fractional) {
             return Err(Error::FractionalWeights);
         }
         for (index, table) in indices.iter().zip(tables) {

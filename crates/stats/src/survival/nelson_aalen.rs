@@ -79,15 +79,14 @@ pub fn cumulative_hazard_of(table: &RiskTable, options: &Options) -> Result<Vec<
     let steps: Vec<Step> = (0..table.time.len())
         .map(|at| step(table, at, options.ties))
         .collect();
-    let variance = match &table.squares {
-        None => steps
-            .iter()
-            .scan(0.0, |sum, step| {
-                *sum += step.variance;
-                Some(*sum)
-            })
-            .collect(),
-        Some(_) => table.jackknife(&steps.iter().map(|step| step.influence).collect::<Vec<_>>())?,
+    let variance = if table.fractional {
+        table.jackknife(&steps.iter().map(|step| step.influence).collect::<Vec<_>>())?
+    } else {
+        let sums = steps.iter().scan(0.0, |sum, step| {
+            *sum += step.variance;
+            Some(*sum)
+        });
+        sums.collect()
     };
     let mut hazard = 0.0;
     let rows = steps.iter().enumerate().map(|(at, step)| {

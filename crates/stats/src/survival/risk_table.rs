@@ -23,7 +23,9 @@ pub struct RiskTable {
     /// By cause: `events[0]` has status 1.
     pub(crate) events: Vec<Vec<f64>>,
     pub(crate) events_rows: Vec<Vec<u64>>,
-    /// Squared weights, where weights are not frequencies.
+    /// Whether some weight is not a whole number: the weights are then not frequencies.
+    pub(crate) fractional: bool,
+    /// Squared weights, where rows have weights.
     pub(crate) squares: Option<Squares>,
 }
 
@@ -152,11 +154,8 @@ impl RiskTable {
             }
         }
         table.count_at_risk(contents, fix);
-        if let Some(weights) = contents
-            .weights
-            .as_ref()
-            .filter(|weights| weights.fractional)
-        {
+        if let Some(weights) = &contents.weights {
+            table.fractional = weights.fractional;
             table.squares = Some(table.squares_by_entry(squares, &weights.intervals, fix)?);
         }
         table.check_intervals(contents, fix)?;

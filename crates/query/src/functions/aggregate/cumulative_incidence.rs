@@ -28,7 +28,11 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("cause", "0 for censored, 1, 2, … for the event that happened")
     .with_argument("conf_type", "As for `kaplan_meier`")
     .with_argument("conf_level", "The level of the interval, 0.95 by default")
-    .with_argument("weights", "Case weights")
+    .with_argument(
+        "weights",
+        "Case weights; intervals are robust, of whole numbers too, as R's `survfit` gives them for competing events; with \
+         `variance => 'delta'` they are frequencies, and whole numbers",
+    )
     .with_argument("start", "The start of the time at risk, for delayed entry; needs `variance => 'delta'`")
     .with_argument("variance", "'jackknife' (R's `survfit`) or 'delta' (`cmprsk::cuminc`)")
     .with_sql_example(
