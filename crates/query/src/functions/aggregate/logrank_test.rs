@@ -30,9 +30,11 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("strata", "Within which groups are compared")
     .with_argument(
         "weighting",
-        "'log-rank', 'gehan', 'tarone-ware', 'peto', 'peto-modified' or 'fleming-harrington'",
+        "What a time counts, with d events among n at risk in all groups: 'log-rank' (1), 'gehan' (n), 'tarone-ware' (√n), \
+         'peto' (S̃(t), the product of 1 − d/(n + 1) up to t), 'peto-modified' (S̃(t)·n/(n + 1)) or 'fleming-harrington' \
+         (S(t−)^rho·(1 − S(t−))^gamma, S by Kaplan-Meier)",
     )
-    .with_argument("rho", "Fleming-Harrington's weight of early differences, R's `rho`; 0 by default")
+    .with_argument("rho", "Fleming-Harrington's weight of early differences, 0 by default; `rho => 1` is what R's `survdiff(rho = 1)` calls Peto's")
     .with_argument("gamma", "Fleming-Harrington's weight of late differences; 0 by default")
     .with_argument("start", "The start of the time at risk, for delayed entry")
     .with_sql_example(
