@@ -174,7 +174,8 @@ impl TwoByTwo {
         Ok(self.risk_ratio(conf_level)?.map(|ratio| 1.0 - 1.0 / ratio))
     }
 
-    /// The odds ratio with the score interval of Miettinen and Nurminen (1985).
+    /// The odds ratio with the score interval, as epiR has it: that of Miettinen and Nurminen (1985) without their factor
+    /// N/(N − 1) of the variance.
     ///
     /// # Errors
     /// See [`TwoByTwo::odds_ratio`].
@@ -227,12 +228,26 @@ impl TwoByTwo {
         })
     }
 
-    /// The risk difference with the score interval of Mee (1984).
+    /// The risk difference with the score interval of Mee (1984), as epiR has it.
     ///
     /// # Errors
     /// See [`TwoByTwo::odds_ratio`].
     pub fn risk_difference_score(&self, conf_level: f64) -> Result<Estimate> {
-        let z = two_sided_z(conf_level)?;
+        self.risk_difference_within(two_sided_z(conf_level)?)
+    }
+
+    /// The risk difference with the score interval of Miettinen and Nurminen (1985): Mee's with a variance N/(N − 1)
+    /// times as large, N the number of persons.
+    ///
+    /// # Errors
+    /// See [`TwoByTwo::odds_ratio`].
+    pub fn risk_difference_miettinen_nurminen(&self, conf_level: f64) -> Result<Estimate> {
+        let n: f64 = self.cells().iter().sum();
+        self.risk_difference_within(two_sided_z(conf_level)? * (n / (n - 1.0)).sqrt())
+    }
+
+    /// The risk difference and the differences whose score statistic is within `z`.
+    fn risk_difference_within(&self, z: f64) -> Result<Estimate> {
         if self.lacks_a_group() {
             return Ok(UNDEFINED);
         }

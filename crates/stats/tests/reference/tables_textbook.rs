@@ -230,6 +230,7 @@ fn one_group_alone_has_no_interval() {
             table.risk_difference(0.95),
             table.risk_difference_yates(0.95),
             table.risk_difference_score(0.95),
+            table.risk_difference_miettinen_nurminen(0.95),
             table.risk_ratio_score(0.95),
             table.odds_ratio_score(0.95),
         ] {
@@ -238,6 +239,20 @@ fn one_group_alone_has_no_interval() {
             assert!(found.lower.is_nan() && found.upper.is_nan(), "{found:?}");
         }
     }
+}
+
+/// Infections of the kidney data in R's survival by sex: `sum(sex == 2 & status == 1)` and so on. Limits by `uniroot` of the
+/// score statistic in R 4.2, its risks by `uniroot` of the restricted score.
+#[test]
+fn score_limits_of_a_risk_difference() {
+    let near = |found: f64, wanted: f64| (found - wanted).abs() < 1e-12;
+    let kidney = table([40, 16, 18, 2]);
+    let mee = kidney.risk_difference_score(0.95).unwrap();
+    assert!(near(mee.lower, -0.343_116_027_083_14));
+    assert!(near(mee.upper, 0.037_798_143_438_25));
+    let corrected = kidney.risk_difference_miettinen_nurminen(0.95).unwrap();
+    assert!(near(corrected.lower, -0.344_101_245_511_80));
+    assert!(near(corrected.upper, 0.039_563_586_832_58));
 }
 
 /// Limits of tables with cells of 0, by direct maximisation of the restricted likelihood in R 4.2.

@@ -39,6 +39,7 @@ fn table(cells: [f64; 4]) -> TwoByTwo {
 pub(crate) enum Method {
     Wald,
     Score,
+    MiettinenNurminen,
     Exact,
     MidP,
     Yates,
@@ -175,7 +176,8 @@ static DIFFERENCE: LazyLock<Documentation> = LazyLock::new(|| {
     ratio(
         "The difference of risks, exposed less unexposed: a struct of `estimate`, `lower` and `upper`.",
         "risk_difference",
-        "'wald', 'yates' (R's `prop.test`) or 'score' (Miettinen and Nurminen's)",
+        "'wald', 'yates' (R's `prop.test`), 'score' (Mee's, as epiR) or 'miettinen-nurminen' (the score interval with a \
+         variance N/(N - 1) times as large, N the number of persons)",
         &format!(
             "> SELECT round(risk_difference(exposed, outcome)['estimate'], 4) AS risk_difference\n  {EXAMPLE}\n+-----------------+\n| risk_difference |\n+-----------------+\n| 0.2667          |\n+-----------------+"
         ),
@@ -271,7 +273,7 @@ statistic!(
             Method::Score => table.odds_ratio_score(level),
             Method::Exact => exact::fisher(&table, level).map(|exact| exact.conditional),
             Method::MidP => exact::fisher(&table, level).map(|exact| exact.mid_p),
-            Method::Wald | Method::Yates => table.odds_ratio(level),
+            _ => table.odds_ratio(level),
         };
         estimate(found.map_err(|error| refused(&error))?)
     }
@@ -302,13 +304,17 @@ statistic!(
     &[
         ("wald", Method::Wald),
         ("yates", Method::Yates),
-        ("score", Method::Score)
+        ("score", Method::Score),
+        ("miettinen-nurminen", Method::MiettinenNurminen)
     ],
     DIFFERENCE,
     |strata, options| {
         let table = table(strata.total());
         let found = match options.method {
             Method::Score => table.risk_difference_score(options.conf_level),
+            Method::MiettinenNurminen => {
+                table.risk_difference_miettinen_nurminen(options.conf_level)
+            }
             Method::Yates => table.risk_difference_yates(options.conf_level),
             _ => table.risk_difference(options.conf_level),
         };
