@@ -52,6 +52,13 @@ pub enum Error {
     /// A hospital stay that ends before it begins.
     #[error("a discharge is before its admission; correct such stays or leave them out")]
     InvalidStay,
+    /// A diagnosis that is no ICD-10 code and no condition's name.
+    #[error(
+        "a diagnosis is neither an ICD-10 code nor the name of a condition of this index; join OMOP concepts to their \
+         ICD-10 codes (`concept_code` of `condition_source_concept_id`), or name their conditions by `is_descendant`, and leave \
+         other rows out"
+    )]
+    UnknownDiagnosis,
     /// The standard population of a stratum is given with different sizes.
     #[error("the standard population of a stratum is not the same in all its rows")]
     UnequalStandard,

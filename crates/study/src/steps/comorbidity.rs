@@ -78,8 +78,8 @@ async fn by_code(
             continue;
         };
         any = true;
-        coded |= looks_like_icd10(&code);
-        present[*row].add(&ELIXHAUSER, &code);
+        // Source codes may be of any vocabulary: those of others are passed over.
+        coded |= present[*row].add(&ELIXHAUSER, &code).is_ok() && looks_like_icd10(&code);
     }
     // Zeros for everybody would look like healthy persons.
     if any && !coded {

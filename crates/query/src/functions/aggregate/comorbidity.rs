@@ -11,7 +11,7 @@ use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Documentation;
 
 use super::adapter::{
-    ModelBatch, Options, Parameter, Role, RowSummary, State, StateBuilder, Statistic,
+    ModelBatch, Options, Parameter, Role, RowSummary, State, StateBuilder, Statistic, refused,
 };
 use crate::functions::docs::DESCRIPTION;
 
@@ -21,7 +21,9 @@ static CHARLSON_DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
         "Charlson's comorbidity index of one person, from ICD-10 codes by Quan's lists (2005), with the weights of 1987 or \
          Quan's of 2011; a milder form of a condition does not count beside its more severe one. Group by person. A \
          diagnosis may also be the name of a condition, such as 'dementia', for codes that you map yourself, for \
-         example by `is_descendant`. NULL without a diagnosis.",
+         example by `is_descendant`. OMOP concepts are neither: join `condition_source_concept_id` to `concept` for its \
+         `concept_code`, or map them to names. What is no ICD-10 code by its shape and no name is an error. NULL without a \
+         diagnosis.",
         "charlson_index(diagnosis[, weighting => 'charlson'])",
     )
     .with_argument("diagnosis", "An ICD-10 code, with or without its point, or a condition's name")
@@ -45,7 +47,8 @@ static ELIXHAUSER_DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         DESCRIPTION,
         "Elixhauser's comorbidity score of one person, from ICD-10 codes by Quan's lists (2005), with van Walraven's \
-         weights (2009) or as the number of conditions. Group by person. NULL without a diagnosis.",
+         weights (2009) or as the number of conditions. Group by person. Diagnoses are those of `charlson_index`. NULL without \
+         one.",
         "elixhauser_index(diagnosis[, weighting => 'van-walraven'])",
     )
     .with_argument("diagnosis", "An ICD-10 code, with or without its point, or a condition's name")
@@ -109,8 +112,8 @@ impl<I: Which> RowSummary for Present<I> {
 
     fn add_row(&mut self, rows: &ModelBatch, row: usize) -> Result<()> {
         let diagnosis = rows.word(0, row).unwrap_or_default();
-        self.conditions.add(I::index(), diagnosis);
-        Ok(())
+        let added = self.conditions.add(I::index(), diagnosis);
+        added.map_err(|error| refused(&error))
     }
 
     fn write(&self, state: &mut StateBuilder) {

@@ -4,8 +4,9 @@
 //! it, weights, and which condition stands back behind a more severe one. What is kept of a person is a set of
 //! conditions, one bit each; sets merge by union, exactly.
 //!
-//! A code belongs to a condition if it begins with one of its codes: I21.4 and I214 to I21. Case, the point and spaces do
-//! not matter. Codes of other conditions, and codes of none, are ignored.
+//! A code belongs to a condition if it begins with one of its codes: I21.4 and I214 to I21. Case, the point, spaces and
+//! what follows a dagger or another mark do not matter. An ICD-10 code is a letter, a digit, and a letter or digit; those
+//! of no condition are ignored. What is neither a code nor the name of a condition is refused: it would look like health.
 
 mod charlson;
 mod elixhauser;
@@ -16,7 +17,7 @@ use std::sync::LazyLock;
 pub use charlson::CHARLSON;
 pub use elixhauser::ELIXHAUSER;
 
-use crate::Summary;
+use crate::{Error, Result, Summary};
 
 /// A condition of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,55 +79,47 @@ impl Conditions {
     }
 
     /// Takes in a diagnosis: an ICD-10 code, or the name of a condition of the index.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownDiagnosis`] if it is neither; the set stays as it was.
     #[inline]
-    pub fn add(&mut self, index: &Index, diagnosis: &str) {
+    pub fn add(&mut self, index: &Index, diagnosis: &str) -> Result<()> {
+        let bits = index.of_diagnosis(diagnosis);
+        self.bits |= bits.ok_or(Error::UnknownDiagnosis)?;
         self.seen = true;
-        self.bits |= index.of_diagnosis(diagnosis);
+        Ok(())
     }
 }
 
-/// Letters and digits of a code, in capitals: the first four of them, and how many there are.
-fn normalised(code: &str) -> Option<([u8; 4], usize)> {
+/// The first letters and digits of an ICD-10 code, in capitals, at most four; `None` if it does not begin as one.
+fn normalised(code: &str) -> Option<[u8; 4]> {
     let (mut first, mut length) = ([0; 4], 0);
-    for byte in code.bytes() {
-        match byte {
-            b'.' | b' ' => {}
-            _ if byte.is_ascii_alphanumeric() => {
-                if let Some(place) = first.get_mut(length) {
-                    *place = byte.to_ascii_uppercase();
-                }
-                length += 1;
-            }
-            _ => return None,
+    for byte in code.bytes().filter(|byte| !matches!(byte, b'.' | b' ')) {
+        match first.get_mut(length) {
+            Some(place) if byte.is_ascii_alphanumeric() => *place = byte.to_ascii_uppercase(),
+            _ => break,
         }
+        length += 1;
     }
-    Some((first, length))
+    let begins = first[0].is_ascii_alphabetic() && first[1].is_ascii_digit();
+    (begins && length >= 3).then_some(first)
 }
 
 impl Index {
-    fn of_diagnosis(&self, diagnosis: &str) -> u64 {
-        // No code has a small second character, and no name a digit there.
-        if diagnosis
-            .as_bytes()
-            .get(1)
-            .is_some_and(u8::is_ascii_lowercase)
-        {
-            return self.of_name(diagnosis);
-        }
-        let Some((code, length)) = normalised(diagnosis) else {
-            return 0;
+    /// The conditions of a code, or the one of a name; `None` if it is neither.
+    fn of_diagnosis(&self, diagnosis: &str) -> Option<u64> {
+        let Some(code) = normalised(diagnosis) else {
+            return self.of_name(diagnosis.trim());
         };
         let of = |key: [u8; 4]| self.codes.get(&key).copied().unwrap_or(0);
-        match length {
-            0..3 => 0,
-            3 => of(code),
-            _ => of([code[0], code[1], code[2], 0]) | of(code),
-        }
+        Some(of([code[0], code[1], code[2], 0]) | of(code))
     }
 
-    fn of_name(&self, name: &str) -> u64 {
-        let place = self.conditions.iter().position(|known| known.name == name);
-        place.map_or(0, |place| 1 << place)
+    fn of_name(&self, name: &str) -> Option<u64> {
+        let mut names = self.conditions.iter().map(|known| known.name);
+        let place = names.position(|known| known.eq_ignore_ascii_case(name))?;
+        Some(1 << place)
     }
 
     /// The conditions that count, in order: those present without those that stand back behind a more severe one.
@@ -137,10 +130,10 @@ impl Index {
             .enumerate()
             .map(move |(place, condition)| {
                 let here = present.bits >> place & 1 == 1;
-                let behind = condition
-                    .unless
-                    .iter()
-                    .any(|name| present.bits & self.of_name(name) != 0);
+                let behind = condition.unless.iter().any(|name| {
+                    self.of_name(name)
+                        .is_some_and(|bit| present.bits & bit != 0)
+                });
                 (condition, here && !behind)
             });
         severe
@@ -184,12 +177,13 @@ fn table(conditions: &[Condition]) -> HashMap<[u8; 4], u64> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
     fn of(index: &Index, codes: &[&str]) -> Conditions {
         let mut conditions = Conditions::default();
         for code in codes {
-            conditions.add(index, code);
+            conditions.add(index, code).unwrap();
         }
         conditions
     }
@@ -213,7 +207,7 @@ mod tests {
                     }
                 }
                 for name in condition.unless {
-                    assert_ne!(index.of_name(name), 0, "{name}");
+                    assert!(index.of_name(name).is_some(), "{name}");
                 }
             }
         }
@@ -226,18 +220,46 @@ mod tests {
 
     #[test]
     fn a_code_is_known_however_it_is_written() {
-        for code in ["I21", "I214", "I21.4", "i21.4", "I21.4 ", "I21.09X"] {
+        for code in [
+            "I21", "I214", "I21.4", "i21.4", " I21.4 ", "I21.09X", "I21-4", "I21†", "I21.4*",
+        ] {
             assert_eq!(
                 names(&CHARLSON, &[code]),
                 ["myocardial infarction"],
                 "{code}"
             );
         }
-        for code in ["", "I2", "I20", "I251", "Z00.0", "21.4", "§", "I21-4"] {
+        for code in ["I20", "I251", "Z00.0", "C7A.1"] {
             assert_eq!(names(&CHARLSON, &[code]), [""; 0], "{code}");
         }
         assert_eq!(names(&CHARLSON, &["I25.2"]), ["myocardial infarction"]);
-        assert_eq!(names(&CHARLSON, &["renal disease"]), ["renal disease"]);
+        for name in ["renal disease", "Renal disease", "RENAL DISEASE "] {
+            assert_eq!(names(&CHARLSON, &[name]), ["renal disease"], "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_diagnosis_is_refused() {
+        for word in [
+            "",
+            " ",
+            "I2",
+            "21.4",
+            "§",
+            "xyz",
+            "4329847",
+            "250.00",
+            "5A11",
+            "depression",
+        ] {
+            let mut conditions = of(&CHARLSON, &["I50"]);
+            let before = conditions;
+            let refused = conditions.add(&CHARLSON, word);
+            assert_eq!(refused, Err(Error::UnknownDiagnosis), "{word}");
+            assert_eq!(conditions, before);
+        }
+        // A condition of the other index.
+        assert_eq!(names(&ELIXHAUSER, &["depression"]), ["depression"]);
     }
 
     #[test]
@@ -278,7 +300,7 @@ mod tests {
     fn sets_merge_by_union() {
         let mut left = of(&CHARLSON, &["I21"]);
         assert!(Conditions::default().is_empty() && !left.is_empty());
-        left.merge(of(&CHARLSON, &["G30.1", "nonsense"]));
+        left.merge(of(&CHARLSON, &["G30.1", "Z00.0"]));
         assert_eq!(left, of(&CHARLSON, &["G30", "I22.0"]));
         let mut nothing = Conditions::default();
         nothing.merge(left);
