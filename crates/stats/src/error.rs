@@ -9,6 +9,11 @@ pub enum Error {
     /// A time is NaN or infinite.
     #[error("a time is not a finite number; leave the row out or give it a time")]
     NonFiniteTime,
+    /// An event at time 0 where its logarithm is asked for.
+    #[error(
+        "an event is at time 0, whose logarithm is not finite; use another `transform`, or times that begin at 1"
+    )]
+    LogarithmOfZero,
     /// A time or a start is before time zero.
     #[error("a time is negative; times count from each person's own time zero")]
     NegativeTime,

@@ -383,9 +383,17 @@ impl Fitting {
                 }));
             }
             (Ask::Directions { .. }, Told::Directions(found), Some((moments, newton))) => {
+                let complete = found.complete(moments.rows);
                 self.separation = found.separates().then(|| Separation {
-                    complete: found.complete(moments.rows),
-                    terms: moving(&newton.original(&newton.direction), &newton.scale),
+                    complete,
+                    // Where no row is left that says anything, other directions separate as well.
+                    terms: if complete {
+                        (0..newton.kept.len())
+                            .filter(|term| newton.kept[*term])
+                            .collect()
+                    } else {
+                        moving(&newton.original(&newton.direction), &newton.scale)
+                    },
                 });
             }
             _ => return Err(Error::UnequalTerms),

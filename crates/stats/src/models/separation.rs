@@ -17,7 +17,8 @@ use crate::Summary;
 pub struct Separation {
     /// Every outcome is predicted perfectly; otherwise only some are.
     pub complete: bool,
-    /// The terms whose coefficients go to infinity, counted with the intercept.
+    /// The terms without an estimate, counted with the intercept: those whose coefficients go to infinity, and all if the
+    /// separation is complete.
     pub terms: Vec<usize>,
 }
 

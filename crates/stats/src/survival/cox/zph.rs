@@ -39,7 +39,7 @@ impl Cox<'_> {
     /// # Errors
     ///
     /// [`Error::UnequalTerms`] if `term_of` has another length than the model has columns, and
-    /// [`Error::NonFiniteTime`] for the logarithm of an event at time 0.
+    /// [`Error::LogarithmOfZero`] for the logarithm of an event at time 0.
     pub fn zph(&self, transform: TimeTransform, term_of: &[usize]) -> Result<Zph> {
         let (model, p) = (&self.model, self.model.terms());
         if term_of.len() != p {
@@ -152,7 +152,7 @@ impl Cox<'_> {
             }
         };
         if !g.iter().all(|g| g.is_finite()) {
-            return Err(Error::NonFiniteTime);
+            return Err(Error::LogarithmOfZero);
         }
         let deaths: f64 = layout.deaths.iter().map(|deaths| f64::from(*deaths)).sum();
         let mean = g
@@ -163,5 +163,29 @@ impl Cox<'_> {
             / deaths;
         g.iter_mut().for_each(|g| *g -= mean);
         Ok(g)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::super::{Options, Row, Rows};
+    use super::*;
+
+    #[test]
+    fn the_logarithm_of_an_event_at_time_0_is_refused() {
+        let mut rows = Rows::new();
+        for (time, event, x) in [
+            (0.0, true, 1.0),
+            (1.0, true, 3.0),
+            (2.0, true, 2.0),
+            (3.0, false, 1.0),
+        ] {
+            rows.push(&Row::new(time, event, &[x])).unwrap();
+        }
+        let cox = Cox::fit(&rows, &Options::default()).unwrap();
+        let refused = cox.zph(TimeTransform::Log, &[0]).unwrap_err();
+        assert_eq!(refused, Error::LogarithmOfZero);
+        assert!(cox.zph(TimeTransform::KaplanMeier, &[0]).is_ok());
     }
 }

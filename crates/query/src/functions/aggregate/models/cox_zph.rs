@@ -32,7 +32,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("weights", "Case weights")
     .with_argument("cluster", "Rows of one cluster are not independent")
     .with_argument("ties", "'efron' or 'breslow'")
-    .with_argument("transform", "The function of time: 'km', 'rank', 'identity' or 'log'")
+    .with_argument("transform", "The function of time: 'km', 'rank', 'identity' or 'log', which takes no event at time 0")
     .with_sql_example(
         "> SELECT t.term AS term, round(t.chisq, 4) AS chisq, t.df AS df FROM (
     SELECT unnest(cox_zph(time, event, named_struct('x', x))) AS t
