@@ -35,6 +35,8 @@ pub(crate) struct Report {
     pub(crate) causes: Vec<String>,
     /// What to do about it.
     pub(crate) hint: Option<String>,
+    /// The message has words of the text that could not be read: `found: heart`.
+    pub(crate) quotes: bool,
 }
 
 /// A position in a script, with the line itself.
@@ -96,6 +98,28 @@ impl Report {
         self
     }
 
+    /// Marks a message with words of a text that could not be read.
+    pub(crate) fn quotes(mut self) -> Self {
+        self.quotes = true;
+        self
+    }
+
+    /// Without what it quotes of a file: whoever may not open the file learns at which place it is wrong, and no more.
+    fn of_file(mut self) -> Self {
+        if let Some(place) = &mut self.place {
+            place.source.clear();
+        }
+        if std::mem::take(&mut self.quotes) {
+            self.message = "syntax error".to_owned();
+            self.causes.clear();
+            self.hint = Some(
+                "what a file says is not shown under a policy; give it on standard input, as in `columna sql ... < FILE`"
+                    .to_owned(),
+            );
+        }
+        self
+    }
+
     /// Adds where in a script.
     pub(crate) fn at(mut self, place: Place) -> Self {
         self.place = Some(place);
@@ -140,6 +164,14 @@ impl CliError {
     /// The command failed, in these words: exit code 1.
     pub(crate) fn report(report: Report) -> Self {
         Self::Failed(Box::new(report))
+    }
+
+    /// The same about a file of which nothing may be quoted.
+    pub(crate) fn of_file(self) -> Self {
+        match self {
+            Self::Failed(report) => Self::report(report.of_file()),
+            other => other,
+        }
     }
 
     /// The command line is wrong: exit code 2.
@@ -216,6 +248,9 @@ fn print_report(report: &Report, out: &mut dyn Write, colour: bool) -> io::Resul
                 place.name(place.statement)
             )?;
         }
+        if place.source.is_empty() {
+            return print_hint(report, out, (cyan, off));
+        }
         let source = place.source.replace('\t', " ");
         writeln!(out, "{pad} {blue}|{off}")?;
         writeln!(out, "{blue}{number} |{off} {source}")?;
@@ -227,8 +262,12 @@ fn print_report(report: &Report, out: &mut dyn Write, colour: bool) -> io::Resul
             "^".repeat(place.width.max(1))
         )?;
     }
+    print_hint(report, out, (cyan, off))
+}
+
+fn print_hint(report: &Report, out: &mut dyn Write, (colour, off): (&str, &str)) -> io::Result<()> {
     if let Some(hint) = &report.hint {
-        writeln!(out, "{cyan}hint:{off} {hint}")?;
+        writeln!(out, "{colour}hint:{off} {hint}")?;
     }
     Ok(())
 }

@@ -256,7 +256,7 @@ impl Gate {
     pub fn admit(&self, statement: &str, plan: &LogicalPlan) -> EngineResult<()> {
         let admitted = match self.in_force() {
             Ok(()) if self.restricts() => allowed(plan),
-            in_force => in_force,
+            in_force => in_force.map_err(DataFusionError::from),
         };
         match admitted {
             Ok(()) => {
@@ -273,7 +273,7 @@ impl Gate {
     }
 
     /// A session lasts as long as its policy: who took a right away must not wait for open sessions to end.
-    fn in_force(&self) -> EngineResult<()> {
+    fn in_force(&self) -> Result<(), Refusal> {
         if self.policy.is_in_force() {
             return Ok(());
         }
@@ -281,8 +281,7 @@ impl Gate {
             "policy",
             "the policy was changed, moved or removed since this session began",
             "begin a new session, which is under the policy as it is now",
-        )
-        .into())
+        ))
     }
 
     /// Puts on record that a statement could not be planned.
@@ -292,6 +291,35 @@ impl Gate {
     pub fn reject(&self, statement: &str, error: &DataFusionError) -> EngineResult<()> {
         let code = Refusal::within(error).map_or("plan", |refusal| refusal.code);
         Ok(self.record(Event::Refused(code.to_owned()), statement)?)
+    }
+
+    /// Puts on record that a command of the shell, `command`, was refused, and gives the refusal back.
+    ///
+    /// # Errors
+    /// The refusal, or the audit log can't be written.
+    pub fn turn_away(&self, command: &str, refusal: Refusal) -> Result<()> {
+        self.record(Event::Refused(refusal.code.to_owned()), command)?;
+        Err(refusal.into())
+    }
+
+    /// Puts on record that a statement or command of the shell made no sense.
+    ///
+    /// # Errors
+    /// When the audit log can't be written.
+    pub fn not_understood(&self, what: &str) -> Result<()> {
+        self.record(Event::Refused("plan".to_owned()), what)
+    }
+
+    /// Puts on record that a command of the shell, `command`, is answered: before it is.
+    ///
+    /// # Errors
+    /// When the session is no longer under its policy, or the audit log can't be written.
+    pub fn answers(&self, command: &str) -> Result<()> {
+        if let Err(refusal) = self.in_force() {
+            return self.turn_away(command, refusal);
+        }
+        self.record(Event::Asked, command)?;
+        self.record(Event::Answered, "")
     }
 
     /// Puts on record how a statement that was let in ended.

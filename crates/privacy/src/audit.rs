@@ -118,6 +118,11 @@ impl AuditLog {
         self.path.with_extension("head")
     }
 
+    /// What says that there was a log, wherever its lines and its head are now.
+    fn begun_path(&self) -> PathBuf {
+        self.path.with_extension("begun")
+    }
+
     fn failed(&self, error: &std::io::Error) -> Error {
         Error::Audit {
             message: format!(
@@ -170,10 +175,16 @@ impl AuditLog {
         head_file.read_to_string(&mut text).map_err(failed)?;
         let end = log.seek(SeekFrom::End(0)).map_err(failed)?;
         let head: Head = if text.is_empty() {
-            Head {
+            if end > 0 || self.begun_path().exists() {
+                return Err(self.damaged("its head is gone"));
+            }
+            let head = Head {
                 hash: START.to_owned(),
                 ..Head::default()
-            }
+            };
+            // From here on lines without a head are lines that lost it.
+            self.keep(&head, &mut head_file)?;
+            head
         } else {
             serde_json::from_str(&text).map_err(|_| self.damaged("its head cannot be read"))?
         };
@@ -203,12 +214,22 @@ impl AuditLog {
             hash,
             bytes: before + line.len() as u64,
         };
-        let text =
-            serde_json::to_string(&head).map_err(|error| self.damaged(&error.to_string()))?;
-        head_file.set_len(0).map_err(failed)?;
-        head_file.seek(SeekFrom::Start(0)).map_err(failed)?;
-        head_file.write_all(text.as_bytes()).map_err(failed)?;
-        head_file.sync_data().map_err(failed)
+        self.keep(&head, &mut head_file)?;
+        if !self.begun_path().exists() {
+            let begun = private(&self.begun_path()).map_err(failed)?;
+            begun.sync_all().map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a head over the one before, which is no longer: a process that dies meanwhile leaves one of them.
+    fn keep(&self, head: &Head, file: &mut File) -> Result<()> {
+        let failed = |error: std::io::Error| self.failed(&error);
+        let text = serde_json::to_string(head).map_err(|error| self.damaged(&error.to_string()))?;
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        file.write_all(text.as_bytes()).map_err(failed)?;
+        file.set_len(text.len() as u64).map_err(failed)?;
+        file.sync_data().map_err(failed)
     }
 
     /// A process that died between the line and the head leaves lines beyond it; fewer than it knows were cut off.
@@ -299,7 +320,7 @@ impl AuditLog {
         };
         let missing = |what: &str| Some((found.entries + 1, what.to_owned()));
         found.problem = match head {
-            None if found.entries == 0 => None,
+            None if found.entries == 0 && !self.begun_path().exists() => None,
             None => missing("the head file is missing or cannot be read"),
             Some(head) if head.number > found.entries => missing("lines are missing at the end"),
             Some(head) if head.bytes == bytes && head.hash != found.hash => {
@@ -398,6 +419,34 @@ mod tests {
         log.append(&subject(), Event::Asked, "SELECT ?").unwrap();
         let found = log.verify().unwrap();
         assert_eq!((found.entries, found.problem), (4, None));
+    }
+
+    /// Lines that are cut off together with the head would otherwise begin a chain of their own with the next statement.
+    #[test]
+    fn a_log_without_its_head_is_not_begun_anew() {
+        for (cut, name) in [(3, "cut"), (0, "emptied"), (5, "whole")] {
+            for head_is_empty in [false, true] {
+                let (_folder, log) = log(5);
+                let kept = lines(&log)[..cut].join("\n") + if cut > 0 { "\n" } else { "" };
+                std::fs::write(&log.path, kept).unwrap();
+                std::fs::remove_file(log.head_path()).unwrap();
+                if head_is_empty {
+                    std::fs::write(log.head_path(), "").unwrap();
+                }
+                for _ in 0..2 {
+                    let refused = log.append(&subject(), Event::Asked, "SELECT ?");
+                    let refused = refused.unwrap_err().to_string();
+                    assert!(refused.contains("its head is gone"), "{name}: {refused}");
+                    assert!(log.verify().unwrap().problem.is_some(), "{name}");
+                }
+            }
+        }
+        // Neither is one of which nothing is left.
+        let (_folder, log) = log(5);
+        std::fs::remove_file(&log.path).unwrap();
+        std::fs::remove_file(log.head_path()).unwrap();
+        assert!(log.verify().unwrap().problem.is_some());
+        assert!(log.append(&subject(), Event::Asked, "SELECT ?").is_err());
     }
 
     #[test]

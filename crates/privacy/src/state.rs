@@ -127,6 +127,27 @@ impl State {
         }
     }
 
+    /// Whether a role that reads may have a file written: a new one, outside of the store and of what is kept beside it.
+    #[must_use]
+    pub fn lets_write(&self, store: &str, file: &Path) -> bool {
+        if file.symlink_metadata().is_ok() {
+            return false;
+        }
+        let folder = match file.parent() {
+            Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+            Some(folder) => folder,
+            None => return false,
+        };
+        // A folder that is not there takes no file.
+        let Ok(folder) = fs::canonicalize(folder) else {
+            return true;
+        };
+        let own = local(store).map(|path| [PathBuf::from(path), beside(path)]);
+        let kept = own.into_iter().flatten().chain([self.folder.clone()]);
+        kept.filter_map(|kept| fs::canonicalize(kept).ok())
+            .all(|kept| !folder.starts_with(kept))
+    }
+
     /// Makes the folder, for its owner alone.
     pub(crate) fn create(&self) -> std::io::Result<()> {
         if self.folder.is_dir() {

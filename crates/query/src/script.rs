@@ -291,7 +291,7 @@ impl Visitor for Wrong {
             | TableFactor::Derived {
                 sample: Some(_), ..
             } => ControlFlow::Break(
-                "TABLESAMPLE is not supported; sample whole persons by a condition, such as `WHERE person_id % 10 = 0`",
+                "TABLESAMPLE is not supported; sample whole persons by a condition on their number, where the role sees it, such as `WHERE person_id % 10 = 0`",
             ),
             _ => ControlFlow::Continue(()),
         }

@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use columna_privacy::Access;
 use columna_privacy::guard::persons_together;
+use columna_privacy::policy::RoleKind;
+use columna_privacy::{Access, Gate, Refusal};
 use columna_store::scan::SnapshotTable;
 use columna_store::{Snapshot, Store};
 use datafusion::catalog::TableProvider;
@@ -113,7 +114,11 @@ pub async fn session(mut options: SessionOptions) -> Result<SessionContext> {
     Ok(match access {
         Some((access, snapshot)) => {
             let rows = match &options.store {
-                Some(store) => first_with_rows_of(store, snapshot).await,
+                Some(store) => {
+                    let rows = first_with_rows_of(store, snapshot).await;
+                    only_the_newest(access, &ctx, store, (snapshot, &rows)).await?;
+                    rows
+                }
                 None => snapshot.hash().to_owned(),
             };
             access.protect(ctx, snapshot, &rows, aggregate::disclosures())?
@@ -138,6 +143,33 @@ async fn first_with_rows_of(store: &Store, snapshot: &Snapshot) -> String {
     first.hash().to_owned()
 }
 
+/// Refuses rows that the store no longer has to a role of numbers about groups: whoever could choose among snapshots would
+/// subtract what was added, or erased, between two of them.
+async fn only_the_newest(
+    access: &Access,
+    ctx: &SessionContext,
+    store: &Store,
+    (asked, rows): (&Snapshot, &str),
+) -> Result<()> {
+    if access.kind()? != RoleKind::Aggregate {
+        return Ok(());
+    }
+    let newest = store.snapshot(None).await?;
+    if newest.version() == asked.version() || first_with_rows_of(store, &newest).await == rows {
+        return Ok(());
+    }
+    let refusal = Refusal::new(
+        "snapshot",
+        "this role asks about the newest rows of the store, and these are older",
+        "leave `--snapshot` out",
+    );
+    match ctx.state().config().get_extension::<Gate>() {
+        Some(gate) => gate.turn_away("", refusal)?,
+        None => return Err(columna_privacy::Error::from(refusal).into()),
+    }
+    Ok(())
+}
+
 /// What a process needs that plans or runs parts of other sessions' queries: Columna's functions, and no table.
 #[must_use]
 pub fn worker_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
@@ -158,6 +190,10 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
         ctx.register_udf(Arc::unwrap_or_clone(function));
     }
     ctx.register_udf(Arc::unwrap_or_clone(scalar::date_part()));
+    let gate = ctx.state_ref().read().config().get_extension::<Gate>();
+    for function in scalar::bounded(gate.is_some_and(|gate| gate.restricts())) {
+        ctx.register_udf(function);
+    }
     for function in aggregate::functions() {
         ctx.register_udaf(Arc::unwrap_or_clone(function));
     }

@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::prelude::SessionContext;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, said};
 use crate::frame;
 use crate::problem::{Problem, Spot, nearest};
 use crate::spec::{ConceptSet, CovariateSource, Domain, Kind, Source, Study};
@@ -112,9 +112,8 @@ impl Checker<'_> {
         {
             Ok(plan) => Some(plan.schema().as_arrow().clone()),
             Err(error) => {
-                let text = error.strip_backtrace();
-                let text = text.lines().next().unwrap_or_default().to_owned();
-                self.note(at, path, text, None);
+                let (text, hint) = said(&error, self.ctx);
+                self.note(at, path, text, hint);
                 None
             }
         }

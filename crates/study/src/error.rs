@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use columna_privacy::{Gate, Refusal};
+use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
+
 use crate::problem::Problem;
 
 /// Why a study could not be read, run or reported.
@@ -56,7 +60,7 @@ pub enum Error {
     Session(#[from] columna_query::Error),
     /// The engine refused a statement or failed in it.
     #[error(transparent)]
-    Engine(#[from] datafusion::error::DataFusionError),
+    Engine(#[from] DataFusionError),
     /// Arrow refused a batch.
     #[error(transparent)]
     Arrow(#[from] arrow::error::ArrowError),
@@ -72,6 +76,24 @@ pub enum Error {
     /// The report could not be written.
     #[error("engine fault: {0}")]
     Template(#[from] askama::Error),
+}
+
+/// What is wrong with a statement in one line, and what to do instead. A role that does not see everything is not told the
+/// words of a text that is no SQL: it may have named a file that it cannot open.
+pub(crate) fn said(error: &DataFusionError, ctx: &SessionContext) -> (String, Option<String>) {
+    if let Some(refusal) = Refusal::within(error) {
+        let message = format!("{} [{}]", refusal.message, refusal.code);
+        return (message, Some(refusal.hint.clone()));
+    }
+    let gate = ctx.state_ref().read().config().get_extension::<Gate>();
+    if matches!(error.find_root(), DataFusionError::SQL(..))
+        && gate.is_some_and(|gate| gate.restricts())
+    {
+        let hint = "`columna sql ... < FILE` says where it is wrong";
+        return ("this is no SQL".to_owned(), Some(hint.to_owned()));
+    }
+    let text = error.strip_backtrace();
+    (text.lines().next().unwrap_or_default().to_owned(), None)
 }
 
 fn mistakes(number: usize) -> String {

@@ -7,7 +7,7 @@ use columna_query::SessionOptions;
 use columna_store::Snapshot;
 
 use crate::args::SqlArgs;
-use crate::commands::privacy::access::{access, is_restricted};
+use crate::commands::privacy::access::{access, is_restricted, may_write, no_session};
 use crate::error::CliError;
 use crate::settings::{Settings, state_folder};
 use crate::shell::history::History;
@@ -28,7 +28,15 @@ pub(crate) fn run(args: &SqlArgs, settings: &Settings) -> Result<(), CliError> {
     };
     let mut session = open(args, store.as_deref(), settings)?;
     let outcome = match &scripts {
-        Some(scripts) => run_scripts(&mut session, scripts),
+        Some(scripts) => {
+            let ran = run_scripts(&mut session, scripts);
+            // Who passes a file's name on need not be who may open it.
+            if session.engine.is_restricted() && is_file(args) {
+                ran.map_err(CliError::of_file)
+            } else {
+                ran
+            }
+        }
         None => prompt(&mut session, args, store.as_deref()),
     };
     session.close();
@@ -66,6 +74,12 @@ fn scripts(args: &SqlArgs, settings: &Settings) -> Result<Option<Vec<(String, St
     }
 }
 
+/// Whether the script is a file that is opened here.
+fn is_file(args: &SqlArgs) -> bool {
+    let named = args.file.as_ref().filter(|_| args.commands.is_empty());
+    named.is_some_and(|path| path.as_os_str() != "-")
+}
+
 fn open(args: &SqlArgs, store: Option<&str>, settings: &Settings) -> Result<Session, CliError> {
     let runtime = super::runtime(args.threads)?;
     let (context, snapshot) = runtime.block_on(async {
@@ -94,7 +108,7 @@ fn open(args: &SqlArgs, store: Option<&str>, settings: &Settings) -> Result<Sess
         } else {
             columna_query::session(options)
                 .await
-                .map_err(|error| CliError::engine(&error))?
+                .map_err(|error| no_session(&error))?
         };
         // It reads the store past every guard, so that only a session that sees everything has it.
         if let (Some(store), Some(snapshot)) = (&store_of_cohorts, &snapshot)
@@ -112,8 +126,12 @@ fn open(args: &SqlArgs, store: Option<&str>, settings: &Settings) -> Result<Sess
         Ok::<_, CliError>((context, snapshot))
     })?;
     let whole = is_restricted(&context);
+    let engine = Engine { runtime, context };
+    if let (Some(file), Some(store)) = (&args.output, store) {
+        may_write(&engine, &args.access, store, file)?;
+    }
     Ok(Session {
-        engine: Engine { runtime, context },
+        engine,
         settings: settings.clone(),
         snapshot,
         format: args.format,

@@ -1,6 +1,6 @@
 //! Where results go: standard output, a pager, or a file that appears only when it is whole.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Seek, Stdout, Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -70,7 +70,13 @@ impl Sink {
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let partial = path.with_file_name(format!(".{name}.{}.partial", std::process::id()));
-        let file = File::create(&partial).map_err(failed)?;
+        // A process of this number may have died; what else is there is not written through.
+        let _ = fs::remove_file(&partial);
+        let file = private()
+            .write(true)
+            .create_new(true)
+            .open(&partial)
+            .map_err(failed)?;
         Ok(Self::File(WholeFile {
             out: BufWriter::with_capacity(1 << 16, file),
             partial,
@@ -81,7 +87,7 @@ impl Sink {
 
     /// A file that holds results already, and gets one more.
     pub(crate) fn append(path: &Path) -> Result<Self, CliError> {
-        let file = File::options().append(true).create(true).open(path);
+        let file = private().append(true).create(true).open(path);
         Ok(Self::Device(BufWriter::new(file.map_err(|error| {
             CliError::io("write", path.display(), &error)
         })?)))
@@ -113,6 +119,17 @@ impl Sink {
             Self::File(file) => file.commit(),
         }
     }
+}
+
+/// Results may be rows of persons: a file of them is its owner's alone.
+fn private() -> OpenOptions {
+    let mut options = File::options();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options
 }
 
 /// A sink that a printer and its owner share: the printer writes, the owner ends it.
@@ -341,6 +358,12 @@ mod tests {
         sink.commit().expect("moved");
         assert_eq!(fs::read(&path).expect("there"), b"whole");
         assert_eq!(names(), 1);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = fs::metadata(&path).expect("there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
     }
 
     #[test]

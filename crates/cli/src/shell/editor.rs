@@ -22,7 +22,8 @@ use super::keywords::is_keyword;
 /// Helps rustyline with SQL.
 pub(crate) struct SqlHelper {
     names: SessionNames,
-    files: FilenameCompleter,
+    /// None where the session is under a policy: which files there are is not for everybody.
+    files: Option<FilenameCompleter>,
     colour: bool,
 }
 
@@ -36,7 +37,7 @@ impl std::fmt::Debug for SqlHelper {
 
 impl SqlHelper {
     /// A helper for a session.
-    pub(crate) fn new(context: SessionContext, runtime: Handle, colour: bool) -> Self {
+    pub(crate) fn new(context: SessionContext, runtime: Handle, files: bool, colour: bool) -> Self {
         let names = SessionNames {
             context,
             runtime,
@@ -44,7 +45,7 @@ impl SqlHelper {
         };
         Self {
             names,
-            files: FilenameCompleter::new(),
+            files: files.then(FilenameCompleter::new),
             colour,
         }
     }
@@ -103,7 +104,10 @@ impl Completer for SqlHelper {
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
         match complete(line, pos, &self.names) {
-            Offer::Files => self.files.complete_path(line, pos),
+            Offer::Files => match &self.files {
+                Some(files) => files.complete_path(line, pos),
+                None => Ok((pos, Vec::new())),
+            },
             Offer::Names { start, names } => Ok((
                 start,
                 names

@@ -28,6 +28,7 @@ pub(crate) fn run(session: &mut Session, history: &History) -> Result<(), CliErr
     editor.set_helper(Some(SqlHelper::new(
         session.engine.context.clone(),
         session.engine.runtime.handle().clone(),
+        !session.engine.is_restricted(),
         session.settings.colour_err,
     )));
     let coloured = if session.settings.colour_err {

@@ -7,5 +7,6 @@ pub(crate) mod editor;
 pub(crate) mod history;
 pub(crate) mod interactive;
 pub(crate) mod keywords;
+mod policed;
 pub(crate) mod results;
 pub(crate) mod session;

@@ -11,6 +11,7 @@ use columna_query::script::Parameters;
 use columna_store::Snapshot;
 
 use crate::args::Format;
+use crate::commands::privacy::access::refused;
 use crate::error::{CliError, Report};
 use crate::output::sink::Sink;
 use crate::settings::{Settings, pager};
@@ -22,6 +23,7 @@ use crate::sql::script::{Item, ItemKind, Script};
 
 use super::backslash::{Backslash, help, parse};
 use super::describe;
+use super::policed;
 use super::results::{ResultPrinter, Target};
 
 /// Files that include files that include files: beyond this it is a circle.
@@ -67,7 +69,8 @@ impl Session {
             match item.kind {
                 ItemKind::Statement => self.run_statement(script, &item, Mode::Run, true)?,
                 ItemKind::Command => {
-                    if self.run_command(script, &item)? == Flow::Quit {
+                    let command = self.admitted(script, &item)?;
+                    if self.run_command(script, &item, command)? == Flow::Quit {
                         return Ok(Flow::Quit);
                     }
                 }
@@ -121,7 +124,7 @@ impl Session {
         paging: bool,
     ) -> Result<(), CliError> {
         self.last = Some(item.text.to_owned());
-        let paging = paging && self.interactive;
+        let paging = paging && self.pages();
         let mut printer = ResultPrinter::new(&mut self.target, self.format, &self.settings, paging);
         let ran = self.engine.run(
             &self.settings,
@@ -163,10 +166,38 @@ impl Session {
         let _ = writeln!(std::io::stderr(), "{message}");
     }
 
-    fn run_command(&mut self, script: &Script<'_>, item: &Item<'_>) -> Result<Flow, CliError> {
+    /// A command, where it is one and the session's policy lets it in.
+    fn admitted(&self, script: &Script<'_>, item: &Item<'_>) -> Result<Backslash, CliError> {
+        let gate = self.engine.gate();
         let command = parse(item.text).map_err(|message| {
-            CliError::report(Report::new(message).at(script.place(item, None, 1)))
+            let wrong = Report::new(message).at(script.place(item, None, 1));
+            let recorded = gate
+                .as_ref()
+                .map_or(Ok(()), |gate| gate.not_understood("\\"));
+            match recorded {
+                Ok(()) => CliError::report(wrong.quotes()),
+                Err(error) => refused(&error),
+            }
         })?;
+        if let Some(gate) = gate {
+            let tables = || catalogue::tables(&self.engine.context);
+            policed::admit(&gate, &command, tables).map_err(|error| refused(&error))?;
+        }
+        Ok(command)
+    }
+
+    /// A result that is longer than the screen goes to a pager: a person is there, who may have one. Under a policy nobody does:
+    /// pagers open files and start programs, as the account that the engine runs under.
+    fn pages(&self) -> bool {
+        self.interactive && !self.engine.is_restricted()
+    }
+
+    fn run_command(
+        &mut self,
+        script: &Script<'_>,
+        item: &Item<'_>,
+        command: Backslash,
+    ) -> Result<Flow, CliError> {
         match command {
             Backslash::Quit => return Ok(Flow::Quit),
             Backslash::Help => self.print_text(&help())?,
@@ -240,12 +271,8 @@ impl Session {
     }
 
     fn print_batch(&mut self, batch: &RecordBatch) -> Result<(), CliError> {
-        let mut printer = ResultPrinter::new(
-            &mut self.target,
-            self.format,
-            &self.settings,
-            self.interactive,
-        );
+        let paging = self.pages();
+        let mut printer = ResultPrinter::new(&mut self.target, self.format, &self.settings, paging);
         printer.start(&batch.schema())?;
         printer.batch(batch)?;
         printer.finish()
@@ -253,7 +280,7 @@ impl Session {
 
     /// Prints a text that is no table, through the pager where it is long.
     fn print_text(&self, text: &str) -> Result<(), CliError> {
-        let pager = (self.interactive && self.settings.stdout_terminal)
+        let pager = (self.pages() && self.settings.stdout_terminal)
             .then(pager)
             .flatten();
         let mut sink = match pager {

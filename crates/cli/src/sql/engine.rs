@@ -16,6 +16,7 @@ use futures::StreamExt;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{Sender, channel};
 
+use crate::commands::privacy::access::refused;
 use crate::error::{CliError, Report};
 use crate::settings::Settings;
 
@@ -103,10 +104,14 @@ impl Engine {
             let hint = format!(
                 "give one with `--param {name}=VALUE`, or `\\set {name} VALUE` in the shell"
             );
+            if let Some(gate) = self.gate() {
+                gate.not_understood("").map_err(|error| refused(&error))?;
+            }
             return Err(CliError::report(
                 Report::new(format!("`${name}` has no value"))
                     .at(place)
-                    .hint(hint),
+                    .hint(hint)
+                    .quotes(),
             ));
         }
         let query = Query {
@@ -147,7 +152,12 @@ impl Engine {
 
     /// A DataFusion error in our words, at its place in the script.
     fn failed(&self, error: &DataFusionError, script: &Script<'_>, item: &Item<'_>) -> CliError {
-        let explained = explain(error, item.text, &catalogue::tables(&self.context));
+        let explained = explain(
+            error,
+            item.text,
+            &catalogue::tables(&self.context),
+            self.is_restricted(),
+        );
         let (at, width) = explained
             .at
             .map_or((None, 1), |(at, width)| (Some(at), width));

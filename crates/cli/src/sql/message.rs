@@ -19,8 +19,13 @@ pub(crate) struct Explained {
     pub(crate) at: Option<(Position, usize)>,
 }
 
-/// Explains an error of the statement `sql`; `tables` are the names that exist.
-pub(crate) fn explain(error: &DataFusionError, sql: &str, tables: &[String]) -> Explained {
+/// Explains an error of the statement `sql`; `tables` are the names that exist. Who is restricted makes no tables of files.
+pub(crate) fn explain(
+    error: &DataFusionError,
+    sql: &str,
+    tables: &[String],
+    restricted: bool,
+) -> Explained {
     if let Some(refusal) = Refusal::within(error) {
         let message = format!("{} [{}]", refusal.message, refusal.code);
         return Explained {
@@ -44,7 +49,11 @@ pub(crate) fn explain(error: &DataFusionError, sql: &str, tables: &[String]) -> 
             };
             (at.line > 0).then_some((at, width))
         });
-    let (report, name) = words(root, sql, tables);
+    let (mut report, name) = words(root, sql, tables);
+    let external = |hint: &String| hint.contains("CREATE EXTERNAL TABLE");
+    if restricted && report.hint.as_ref().is_some_and(external) {
+        report.hint = Some("this role reads the tables that `\\d` lists".to_owned());
+    }
     let (message, in_message) = split_position(&report.message);
     let at = span
         .or(in_message.map(|at| (at, 1)))
@@ -113,7 +122,8 @@ fn syntax(error: &ParserError) -> Report {
     match error {
         ParserError::ParserError(message) | ParserError::TokenizerError(message) => Report::new(
             format!("syntax error: {}", lower_first(&first_line(message))),
-        ),
+        )
+        .quotes(),
         ParserError::RecursionLimitExceeded => Report::new("this statement is nested too deeply")
             .hint("split it with common table expressions"),
     }

@@ -20,6 +20,7 @@ mod interrupts;
 mod kill;
 mod ledgers;
 mod policies;
+mod reach;
 mod recomputed;
 mod releases;
 mod roles;

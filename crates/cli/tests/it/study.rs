@@ -316,6 +316,10 @@ fn a_role_with_pseudonyms_and_shifted_dates_counts_the_same_events() {
     let path = |name: &str| folder.path().join(name);
     let (policy, keys, spec) = (path("policy.toml"), path("keys"), path("study.yaml"));
     let start = columna(&["privacy", "policy", "init", "--store", &store()]).ok();
+    let hidden = "observation_period_end_date = \"absent\"";
+    assert!(start.contains(hidden), "{start}");
+    // A study needs what the start of a policy hides.
+    let start = start.replace(hidden, "observation_period_end_date = \"shift_date\"");
     fs::write(&policy, &start).expect("written");
     let key = columna(&["privacy", "key", "new", "study"]).ok();
     fs::write(&keys, &key).expect("written");
@@ -350,7 +354,7 @@ fn a_role_with_pseudonyms_and_shifted_dates_counts_the_same_events() {
     let ran = run(&spec, &out, &role);
     assert!(!ran.err.contains("unchanged"), "{}", ran.err);
     ran.ok();
-    // The start of a policy hides month and day of birth, and rules nothing else that a study reads.
+    // What else the start of a policy hides, month and day of birth, is nothing that this study reads.
     assert_eq!(json(&out.join("findings/incidence.json")), all);
     assert_ne!(persons(&out), raw);
     assert_eq!(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::{Findings, Problem};
 use super::view::{Table, View, identifier_class};
-use super::{Policy, Role, RoleKind, Rule, TablePattern, listed, nearest};
+use super::{ColumnRule, Policy, Role, RoleKind, Rule, TablePattern, listed, nearest};
 use crate::pseudonym::Mask;
 use crate::{Error, Principal, guard};
 
@@ -103,7 +103,7 @@ impl Policy {
                 };
                 if let Some(reason) = Mask::mismatch(treatment, field.data_type()) {
                     wrong(reason);
-                } else if *treatment == super::ColumnRule::ShiftDate && table.person_key.is_none() {
+                } else if *treatment == ColumnRule::ShiftDate && table.person_key.is_none() {
                     wrong("dates are shifted by person, and this table has none");
                 }
             }
@@ -175,6 +175,7 @@ impl Policy {
                     );
                 }
                 warn_of_filter(role, &view, tables, &mut said, findings);
+                warn_of_ends(role, &view, &mut said, findings);
                 self.warn(role, purpose, *project, tables, &mut said, unspoken);
             }
         }
@@ -282,6 +283,35 @@ fn warn_of_filter(
             open.join(", ")
         ),
     );
+}
+
+/// Days that most persons share: shifted, they tell by how much a person's days were shifted.
+pub(super) const ENDS: [(&str, &str); 2] = [
+    ("observation_period", "observation_period_end_date"),
+    ("payer_plan_period", "payer_plan_period_end_date"),
+];
+
+fn warn_of_ends(
+    role: &Role,
+    view: &View,
+    said: &mut BTreeSet<String>,
+    findings: &mut Findings<'_>,
+) {
+    for (table, column) in ENDS {
+        let shifted = view.tables.get(table).is_some_and(|table| {
+            let mut columns = table.columns.iter();
+            columns.any(|seen| seen.name == column && seen.rule == ColumnRule::ShiftDate)
+        });
+        if shifted && said.insert(format!("end {column}")) {
+            findings.warning(
+                &role.span,
+                format!(
+                    "the role `{}` sees `{table}.{column}` shifted: for most persons it is the last day of the data, and tells by how many days all of their dates were moved; `{column} = \"absent\"` hides it, and studies need it",
+                    role.name
+                ),
+            );
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::check::ENDS;
 use super::view::{Table, identifier_class};
 
 /// The named starting points, and what each is about.
@@ -48,6 +49,9 @@ pub fn start(profile: &str, tables: &[Table], today: &str) -> Option<String> {
         "korea" => KOREA_RULES,
         _ => OPENSAFELY_RULES,
     });
+    if profile == "korea" {
+        text.push_str(&ends(tables));
+    }
     text.push_str(&zip(tables, profile));
     text.push_str(&unknown(tables));
     Some(text)
@@ -174,6 +178,30 @@ tables = ["@vocabulary"]
 classes = { direct = "raw", key = "raw", code = "raw", value = "raw", date = "raw", free_text = "raw", quasi = "raw" }
 "#;
 
+/// Ends of periods, which are not shown where dates are shifted.
+fn ends(tables: &[Table]) -> String {
+    let mut text = String::new();
+    for (table, column) in ENDS {
+        if !tables.iter().any(|known| known.name == table) {
+            continue;
+        }
+        if text.is_empty() {
+            text.push_str(
+                "\n# For most persons a period ends on the last day of the data, which is known: shifted, it would tell by how many days\n\
+                 # all of their dates were moved. Studies need the end of observation: leave its rule out for a role that runs\n\
+                 # them, and that may be trusted with more than it is shown.\n",
+            );
+        } else {
+            text.push('\n');
+        }
+        let _ = write!(
+            text,
+            "[[rules]]\nname = \"no end of {table}\"\nroles = [\"researcher\"]\ntables = [\"{table}\"]\ncolumns = {{ {column} = \"absent\" }}\n"
+        );
+    }
+    text
+}
+
 /// Places, where the store has them: postal codes are cut, streets never show.
 fn zip(tables: &[Table], profile: &str) -> String {
     let Some(location) = tables.iter().find(|table| table.name == "location") else {
@@ -277,5 +305,27 @@ mod tests {
             }
         }
         assert!(start("other", &tables, "2026-12-31").is_none());
+    }
+
+    /// Most persons are observed up to the last day of the data: whoever knows it would know by how much days were shifted.
+    #[test]
+    fn no_start_shows_the_shift_by_the_last_day_of_the_data() {
+        let tables = omop();
+        let told = |text: &str| -> Vec<String> {
+            let problems = Policy::parse("p.toml", text).unwrap().check(&tables);
+            let all = problems.iter().map(ToString::to_string);
+            all.filter(|said| said.contains("the last day of the data"))
+                .collect()
+        };
+        for (profile, _) in START_PROFILES {
+            let text = start(profile, &tables, "2026-12-31").unwrap();
+            assert_eq!(told(&text), [""; 0], "{profile}");
+            let shown = text.replace(
+                "period_end_date = \"absent\"",
+                "period_end_date = \"shift_date\"",
+            );
+            let ends = if profile == "korea" { ENDS.len() } else { 0 };
+            assert_eq!(told(&shown).len(), ends, "{profile}");
+        }
     }
 }

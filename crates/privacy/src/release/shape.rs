@@ -15,6 +15,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{
     Aggregate, Expr, Filter, LogicalPlan, Projection, Sort, Subquery, SubqueryAlias, TableScan,
+    Union,
 };
 
 use super::condition::{expression_looks_out, is_link, looking_out};
@@ -216,7 +217,14 @@ impl Shaper<'_> {
             .into_iter()
             .map(|expr| self.free(expr, outer))
             .collect::<Result<Vec<_>>>()?;
-        Ok((plan.with_new_exprs(exprs, inputs)?, kind))
+        let plan = match plan {
+            // Which columns may be NULL follows from what is released, not from what was asked for.
+            LogicalPlan::Union(_) => {
+                LogicalPlan::Union(Union::try_new(inputs.into_iter().map(Arc::new).collect())?)
+            }
+            plan => plan.with_new_exprs(exprs, inputs)?,
+        };
+        Ok((plan, kind))
     }
 
     /// An expression over released numbers: only its subqueries are looked at. Within a subquery of persons' rows it may

@@ -174,3 +174,37 @@ async fn memory_holds_no_hidden_rows() {
         "{fitted} fitted, {refused} did not"
     );
 }
+
+/// Texts that an expression makes are nobody's memory: none of these may take as much as it says.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_text_grows_beyond_all_memory() {
+    let them = Neighbours::of(ROWS_OF_A).await;
+    for sql in [
+        "SELECT repeat(dx, 200000000) FROM emr",
+        "SELECT repeat('x', 200000000)",
+        "SELECT repeat(dx, pid * 1000000) FROM emr",
+        "SELECT lpad(dx, 2147483647, 'x') FROM emr",
+        "SELECT length(rpad(dx, CAST(pid AS BIGINT) * 100000000)) FROM emr",
+        "SELECT replace(repeat(dx, 1000), left(dx, 1), repeat(sex, 4000)) FROM emr",
+        "SELECT count(*) FROM emr WHERE lpad('a', 2147483647) = dx",
+    ] {
+        let said = them.ask(sql).await.unwrap_err();
+        assert!(said.contains("no text of more than"), "{sql}: {said}");
+    }
+    for (sql, first) in [
+        ("SELECT length(repeat('ab', 2000))", "4000"),
+        ("SELECT lpad('7', 3, '0')", "007"),
+        ("SELECT repeat('ab', -1) || rpad('x', 3, '-')", "x--"),
+        ("SELECT replace('abcabc', 'bc', 'x')", "axax"),
+        (
+            "SELECT count(*) FROM emr WHERE lpad(sex, 4096) IS NULL OR repeat(sex, NULL) IS NOT NULL",
+            "0",
+        ),
+        (
+            "SELECT length(replace(repeat(lpad('', 4096, 'a b'), 2), ' ', '--'))",
+            "10922",
+        ),
+    ] {
+        assert_eq!(them.ask(sql).await.unwrap(), [first], "{sql}");
+    }
+}

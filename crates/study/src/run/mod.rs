@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 pub use record::{Output, RunRecord, Status, StepRecord, StepStatus, StoreRecord};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, said};
 use crate::frame::write_bytes;
 use crate::spec::Study;
 use plan::{Step, plan};
@@ -298,6 +298,10 @@ async fn execute(
                 lost[at] = true;
                 let message = match &error {
                     Error::Step { message, .. } => message.clone(),
+                    Error::Engine(error) => match said(error, &shared.ctx) {
+                        (message, Some(hint)) => format!("{message}; {hint}"),
+                        (message, None) => message,
+                    },
                     other => other.to_string(),
                 };
                 notify(Event::Failed {

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use columna_privacy::pseudonym::ProjectKeys;
-use columna_privacy::{Access, Gate, Policy, Principal, State};
+use columna_privacy::{Access, Gate, Policy, Principal, Refusal, State};
 use datafusion::prelude::SessionContext;
 
 use super::args::AccessArgs;
 use crate::error::CliError;
+use crate::sql::engine::Engine;
 
 /// The access that options ask for; none where neither they nor the store speak of a policy.
 pub(crate) fn access(args: &AccessArgs, store: Option<&str>) -> Result<Option<Access>, CliError> {
@@ -109,6 +110,30 @@ pub(crate) fn is_restricted(context: &SessionContext) -> bool {
     gate.is_some_and(|gate| gate.restricts())
 }
 
+/// Refuses to write the results of a restricted session to a file that is there already, or that lies in the store or among
+/// its private records: it would be written as the account that owns them.
+pub(crate) fn may_write(
+    engine: &Engine,
+    args: &AccessArgs,
+    store: &str,
+    file: &Path,
+) -> Result<(), CliError> {
+    let Some(gate) = engine.gate().filter(|gate| gate.restricts()) else {
+        return Ok(());
+    };
+    let state = State::of(store, args.state.as_deref());
+    if state.is_ok_and(|state| state.lets_write(store, file)) {
+        return Ok(());
+    }
+    let refusal = Refusal::new(
+        "file",
+        "this role writes its results to a new file, outside of the store and its private records",
+        "choose another name, or redirect the output, as in `columna sql ... > FILE`",
+    );
+    gate.turn_away("--output ?", refusal)
+        .map_err(|error| refused(&error))
+}
+
 /// Reads a policy; what is wrong in it is said line by line.
 pub(crate) fn load(file: &Path) -> Result<Policy, CliError> {
     Policy::load(file).map_err(|error| CliError::failed(error.to_string()))
@@ -122,6 +147,14 @@ pub(crate) fn refused(error: &columna_privacy::Error) -> CliError {
                 .hint(refusal.hint.clone())
         }
         other => CliError::failed(other.to_string()),
+    }
+}
+
+/// Why there is no session: a refusal with what to do instead.
+pub(crate) fn no_session(error: &columna_query::Error) -> CliError {
+    match error {
+        columna_query::Error::Privacy(error @ columna_privacy::Error::Refused(_)) => refused(error),
+        other => CliError::engine(other),
     }
 }
 

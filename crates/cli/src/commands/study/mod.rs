@@ -7,8 +7,8 @@ use std::fs;
 use std::io::{Write, stderr, stdout};
 use std::path::Path;
 
-use columna_privacy::Access;
 use columna_privacy::policy::RoleKind;
+use columna_privacy::{Access, Refusal};
 use columna_query::SessionOptions;
 use columna_store::Snapshot;
 use columna_study::{Error, Problem, RunOptions, RunRecord, Source, Study};
@@ -16,7 +16,7 @@ use columna_study::{Error, Problem, RunOptions, RunRecord, Source, Study};
 use datafusion::prelude::SessionContext;
 
 use crate::commands::cluster::args::ClientArgs;
-use crate::commands::privacy::access::access;
+use crate::commands::privacy::access::{access, no_session, refused};
 use crate::commands::privacy::args::AccessArgs;
 use crate::error::{CliError, Place, Position, Report};
 use crate::settings::Settings;
@@ -67,6 +67,34 @@ pub(crate) fn load(path: &Path, settings: &Settings, json: bool) -> Result<Study
     Study::load(path).map_err(|error| told(&error, settings, json))
 }
 
+/// The same for whoever asks under a policy: it may name a file that it cannot open, of which nothing is quoted.
+fn load_for(
+    access: Option<&Access>,
+    path: &Path,
+    settings: &Settings,
+    json: bool,
+) -> Result<Study, CliError> {
+    let sees_all = |access: &Access| access.kind().is_ok_and(|kind| kind == RoleKind::Steward);
+    if access.is_none_or(sees_all) {
+        return load(path, settings, json);
+    }
+    Study::load(path).map_err(|error| match &error {
+        Error::Specification { path, problems, .. } => {
+            let places = problems.iter().map(|problem| {
+                let Problem { at, .. } = problem;
+                format!("{}:{}", at.line, at.column)
+            });
+            CliError::usage(format!(
+                "`{}` is no study that can be run; look at line and column {}",
+                path.display(),
+                places.collect::<Vec<_>>().join(", ")
+            ))
+            .hint("`columna study validate FILE`, without a store, says what is wrong to whoever may open the file")
+        }
+        other => CliError::engine(other),
+    })
+}
+
 /// What a study's error is for a user of the command line.
 fn told(error: &Error, settings: &Settings, json: bool) -> CliError {
     let Error::Specification {
@@ -75,7 +103,14 @@ fn told(error: &Error, settings: &Settings, json: bool) -> CliError {
         problems,
     } = error
     else {
-        return CliError::engine(error);
+        let refusal = match error {
+            Error::Engine(error) => Refusal::within(error),
+            _ => None,
+        };
+        return match refusal {
+            Some(refusal) => refused(&refusal.clone().into()),
+            None => CliError::engine(error),
+        };
     };
     if json {
         // Standard output may be gone; the exit code says it all the same.
@@ -143,9 +178,12 @@ fn print_json(value: &serde_json::Value) -> Result<(), CliError> {
 }
 
 fn validate(args: &ValidateArgs, settings: &Settings) -> Result<(), CliError> {
-    let study = load(&args.specification, settings, args.json)?;
+    let access = match &args.store {
+        Some(url) => access_to_rows(&args.access, url)?,
+        None => None,
+    };
+    let study = load_for(access.as_ref(), &args.specification, settings, args.json)?;
     if let Some(url) = &args.store {
-        let access = access_to_rows(&args.access, url)?;
         let runtime = super::runtime(None)?;
         runtime.block_on(async {
             let store = super::open(url).await?;
@@ -223,8 +261,8 @@ fn access_to_rows(args: &AccessArgs, store: &str) -> Result<Option<Access>, CliE
 }
 
 fn perform(args: &RunArgs, settings: &Settings) -> Result<RunRecord, CliError> {
-    let study = load(&args.specification, settings, false)?;
     let access = access_to_rows(&args.access, &args.store)?;
+    let study = load_for(access.as_ref(), &args.specification, settings, false)?;
     let unfinished = if args.resume {
         columna_study::unfinished(&args.out).map_err(|error| CliError::engine(&error))?
     } else {
@@ -315,7 +353,7 @@ async fn session(
     } else {
         columna_query::session(options)
             .await
-            .map_err(|error| CliError::engine(&error))?
+            .map_err(|error| no_session(&error))?
     };
     if let Some(store) = store {
         columna_cohort::sql::register(&ctx, &store, snapshot);

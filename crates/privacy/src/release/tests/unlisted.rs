@@ -482,3 +482,16 @@ async fn rows_repeated_by_the_query_weigh_nothing() {
         assert!(!desk.ask(sql).await.is_empty(), "{sql}");
     }
 }
+
+#[tokio::test]
+async fn released_numbers_that_stand_below_each_other_go_on() {
+    let desk = Desk::new("cms");
+    let both = "SELECT count(*) AS n FROM emr UNION ALL SELECT count(*) FROM emr";
+    for (sql, shown) in [
+        (format!("SELECT max(n) FROM ({both})"), "400"),
+        (format!("SELECT n FROM ({both}) WHERE n > 0 LIMIT 1"), "400"),
+        (format!("SELECT sum(n) FROM ({both}) AS t"), "800"),
+    ] {
+        assert_eq!(desk.ask(&sql).await, [shown], "{sql}");
+    }
+}

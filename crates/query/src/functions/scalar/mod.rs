@@ -2,6 +2,7 @@
 
 mod age_at;
 mod age_band;
+mod bounded;
 mod concept_set;
 mod date_part;
 mod dates;
@@ -11,6 +12,7 @@ mod is_descendant;
 mod length;
 mod person_time;
 
+pub(crate) use bounded::bounded;
 pub(crate) use concept_set::look_up as concepts_of;
 pub(crate) use date_part::{QuickDateParts, date_part};
 pub(crate) use length::LengthOfLists;
