@@ -6,6 +6,7 @@ use super::Error;
 use super::bounds::{Audit, Number};
 use super::cube::{Dims, equations};
 use super::matching::Match;
+use super::persons::Contribution;
 use super::releases::{Cell, Outcome, Table, Work};
 
 impl Work<'_> {
@@ -151,22 +152,60 @@ impl Work<'_> {
 fn rows_key(table: &mut Table, treatments: &str) -> String {
     let level = |cell: &Cell| cell.dims.keys().cloned().collect::<Vec<_>>();
     let first = table.cells.first().map(level);
-    let mut all: Vec<(i64, u64)> = Vec::new();
+    let mut cells: Vec<&[Contribution]> = Vec::new();
     for cell in &mut table.cells {
         if Some(level(cell)) == first {
-            let theirs = cell.persons.contributions().iter();
-            all.extend(theirs.map(|entry| (entry.person, entry.rows)));
+            cells.push(cell.persons.contributions());
         }
     }
-    all.sort_unstable();
     let mut hasher = blake3::Hasher::new();
     hasher.update(treatments.as_bytes());
-    for same in all.chunk_by(|a, b| a.0 == b.0) {
-        let rows: u64 = same.iter().map(|entry| entry.1).sum();
-        hasher.update(&same[0].0.to_le_bytes());
+    for (person, rows) in rows_of_each(&cells) {
+        hasher.update(&person.to_le_bytes());
         hasher.update(&rows.to_le_bytes());
     }
     hasher.finalize().to_hex().to_string()
+}
+
+/// The rows of each person over all cells, by person.
+fn rows_of_each(cells: &[&[Contribution]]) -> Vec<(i64, u64)> {
+    let all = || cells.iter().copied().flatten();
+    let ends = || {
+        cells
+            .iter()
+            .filter_map(|cell| cell.first().zip(cell.last()))
+    };
+    let first = ends().map(|(first, _)| first.person).min();
+    let last = ends().map(|(_, last)| last.person).max();
+    let span = first
+        .zip(last)
+        .and_then(|(first, last)| last.checked_sub(first));
+    let span = span.and_then(|span| usize::try_from(span).ok());
+    if let (Some(first), Some(span)) = (first, span)
+        && span < 4 * all().count()
+    {
+        // Numbers that lie close together are places in a list.
+        let mut rows = vec![0_u64; span + 1];
+        for entry in all() {
+            if let Ok(at) = usize::try_from(entry.person - first) {
+                rows[at] += entry.rows;
+            }
+        }
+        let persons = rows.into_iter().enumerate().filter(|(_, rows)| *rows > 0);
+        return persons
+            .map(|(at, rows)| (first.wrapping_add_unsigned(at as u64), rows))
+            .collect();
+    }
+    let mut rows: Vec<(i64, u64)> = all().map(|entry| (entry.person, entry.rows)).collect();
+    rows.sort_unstable();
+    rows.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            kept.1 += next.1;
+        }
+        same
+    });
+    rows
 }
 
 /// Margins become the sums of the numbers shown, where their cells share no person.
@@ -203,5 +242,35 @@ pub(super) fn add_up(table: &mut Table, outcomes: &mut [Outcome]) {
             );
         }
         outcomes[equation.margin] = Outcome::Shown(margin);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_summed_up_by_person_however_far_their_numbers_lie() {
+        let cell = |persons: &[(i64, u64)]| -> Vec<Contribution> {
+            let all = persons.iter().map(|(person, rows)| Contribution {
+                person: *person,
+                rows: *rows,
+                sum: 0.0,
+                squares: 0.0,
+            });
+            all.collect()
+        };
+        let near = [cell(&[(-1, 2), (3, 1)]), cell(&[]), cell(&[(2, 5), (3, 4)])];
+        let near: Vec<&[Contribution]> = near.iter().map(Vec::as_slice).collect();
+        assert_eq!(rows_of_each(&near), [(-1, 2), (2, 5), (3, 5)]);
+        let far = [
+            cell(&[(i64::MIN, 1), (0, 7)]),
+            cell(&[(0, 1), (i64::MAX, 2)]),
+        ];
+        let far: Vec<&[Contribution]> = far.iter().map(Vec::as_slice).collect();
+        assert_eq!(rows_of_each(&far), [(i64::MIN, 1), (0, 8), (i64::MAX, 2)]);
+        let last = cell(&[(i64::MAX, 1)]);
+        assert_eq!(rows_of_each(&[&last]), [(i64::MAX, 1)]);
+        assert!(rows_of_each(&[]).is_empty());
     }
 }

@@ -24,11 +24,65 @@ pub struct Contribution {
 }
 
 /// The contributions of persons, in the order in which their rows came until they are asked for.
+///
+/// Rows that are only counted mostly come by person: they are kept as they cross threads, in a few bytes for each person. What
+/// is measured is kept as it is shown.
 #[derive(Debug, Clone, Default)]
 pub struct Persons {
+    counts: Counts,
     entries: Vec<Contribution>,
     /// So many entries are sorted and of distinct persons.
     merged: usize,
+}
+
+/// Counted rows of persons, each as the step from the person before and the number of its rows.
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    bytes: Vec<u8>,
+    before: i64,
+    /// The last person, who may have more rows.
+    last: Option<(i64, u64)>,
+    /// Somebody came after a person with a higher number, and may be there twice.
+    mixed: bool,
+    /// So many bytes held each person once.
+    merged: usize,
+}
+
+impl Counts {
+    fn add(&mut self, person: i64, rows: u64) {
+        match &mut self.last {
+            Some((last, more)) if *last == person => *more += rows,
+            last => {
+                let before = last.replace((person, rows));
+                if let Some((before, rows)) = before {
+                    self.mixed |= person < before;
+                    self.write(before, rows);
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, person: i64, rows: u64) {
+        if self.bytes.is_empty() {
+            self.bytes.push(COUNTS);
+        }
+        write(&mut self.bytes, unsigned(person.wrapping_sub(self.before)));
+        write(&mut self.bytes, rows);
+        self.before = person;
+    }
+
+    /// All of them as bytes; nothing is left.
+    fn take(&mut self) -> Vec<u8> {
+        if let Some((person, rows)) = self.last.take() {
+            self.write(person, rows);
+        }
+        std::mem::take(self).bytes
+    }
+
+    /// Whether many entries are of persons who are there already.
+    fn pile_up(&self) -> bool {
+        self.mixed && self.bytes.len() > 4096 && self.bytes.len() > 4 * self.merged
+    }
 }
 
 impl Persons {
@@ -43,6 +97,14 @@ impl Persons {
     }
 
     fn add(&mut self, new: Contribution) {
+        if self.entries.is_empty() && !is_measured(&new) {
+            self.counts.add(new.person, new.rows);
+            if self.counts.pile_up() {
+                self.fold();
+            }
+            return;
+        }
+        self.unfold();
         // Rows mostly come by person.
         if let Some(last) = self.entries.last_mut()
             && last.person == new.person
@@ -57,6 +119,45 @@ impl Persons {
         if self.entries.len() > 1024 && self.entries.len() > 4 * self.merged {
             self.merge();
         }
+    }
+
+    /// What was counted, as entries.
+    fn unfold(&mut self) {
+        if self.counts.last.is_none() {
+            return;
+        }
+        let bytes = self.counts.take();
+        self.read_counts(bytes.get(1..).unwrap_or_default());
+    }
+
+    fn read_counts(&mut self, mut rest: &[u8]) {
+        // Two numbers each, whose last bytes are below 128.
+        let ends = rest.iter().filter(|byte| **byte < 128).count();
+        self.entries.reserve_exact(ends / 2);
+        let mut person = 0_i64;
+        while !rest.is_empty() {
+            let step = number(&mut rest);
+            let rows = number(&mut rest);
+            person = person.wrapping_add(signed(step));
+            self.entries.push(Contribution {
+                person,
+                rows,
+                sum: 0.0,
+                squares: 0.0,
+            });
+        }
+    }
+
+    /// What was counted, with each person once.
+    fn fold(&mut self) {
+        self.unfold();
+        self.merge();
+        let entries = std::mem::take(&mut self.entries);
+        self.merged = 0;
+        for entry in &entries {
+            self.counts.add(entry.person, entry.rows);
+        }
+        self.counts.merged = self.counts.bytes.len();
     }
 
     fn merge(&mut self) {
@@ -84,6 +185,7 @@ impl Persons {
 
     /// All contributions, by person.
     pub fn contributions(&mut self) -> &[Contribution] {
+        self.unfold();
         self.merge();
         &self.entries
     }
@@ -91,18 +193,11 @@ impl Persons {
     /// Takes in those of another part of the data.
     pub fn extend(&mut self, bytes: &[u8]) {
         match bytes.split_first() {
-            Some((&COUNTS, mut rest)) => {
-                let mut person = 0_i64;
-                while !rest.is_empty() {
-                    let step = number(&mut rest);
-                    let rows = number(&mut rest);
-                    person = person.wrapping_add(signed(step));
-                    self.add(Contribution {
-                        person,
-                        rows,
-                        sum: 0.0,
-                        squares: 0.0,
-                    });
+            Some((&COUNTS, rest)) => {
+                let mut theirs = Self::default();
+                theirs.read_counts(rest);
+                for entry in theirs.entries {
+                    self.add(entry);
                 }
             }
             Some((_, rest)) => {
@@ -116,21 +211,21 @@ impl Persons {
 
     /// As bytes, for another thread or machine. Where nothing is measured, persons in order take a few bytes each.
     pub fn bytes(&mut self) -> Vec<u8> {
-        self.merge();
-        let measured = self
-            .entries
-            .iter()
-            .any(|entry| entry.sum != 0.0 || entry.squares != 0.0);
-        if !measured {
-            let mut bytes = Vec::with_capacity(1 + self.entries.len() * 4);
-            bytes.push(COUNTS);
-            let mut before = 0_i64;
-            for entry in &self.entries {
-                write(&mut bytes, unsigned(entry.person.wrapping_sub(before)));
-                write(&mut bytes, entry.rows);
-                before = entry.person;
+        if self.entries.is_empty() && !self.counts.mixed {
+            let mut bytes = self.counts.clone().take();
+            if bytes.is_empty() {
+                bytes.push(COUNTS);
             }
             return bytes;
+        }
+        self.unfold();
+        self.merge();
+        if !self.entries.iter().any(is_measured) {
+            let mut counts = Counts::default();
+            for entry in &self.entries {
+                counts.add(entry.person, entry.rows);
+            }
+            return counts.take();
         }
         let mut bytes = Vec::with_capacity(1 + self.entries.len() * ENTRY);
         bytes.push(MEASURED);
@@ -147,7 +242,10 @@ impl Persons {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut persons = Self::default();
-        persons.extend(bytes);
+        match bytes.split_first() {
+            Some((&COUNTS, rest)) => persons.read_counts(rest),
+            _ => persons.extend(bytes),
+        }
         persons.merge();
         persons
     }
@@ -155,8 +253,12 @@ impl Persons {
     /// Bytes held.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.entries.capacity() * size_of::<Contribution>()
+        self.counts.bytes.capacity() + self.entries.capacity() * size_of::<Contribution>()
     }
+}
+
+fn is_measured(entry: &Contribution) -> bool {
+    entry.sum != 0.0 || entry.squares != 0.0
 }
 
 /// Seven bits a byte, the lowest first.
@@ -324,6 +426,45 @@ mod tests {
         }
         assert!(persons.size() < 1_000_000);
         assert_eq!(persons.contributions().len(), 1000);
+    }
+
+    #[test]
+    fn counted_rows_are_few_bytes_in_any_order() {
+        let mut persons = Persons::default();
+        for row in 0..100_000_i64 {
+            persons.push(row * 7919 % 1000, 0.0);
+        }
+        assert!(persons.size() < 50_000);
+        let mut again = persons.clone();
+        // What is measured later is of the same persons.
+        again.push(3, 0.5);
+        let bytes = persons.bytes();
+        assert_eq!(bytes, persons.bytes());
+        let all = persons.contributions();
+        assert_eq!(all.len(), 1000);
+        assert!(all.iter().all(|entry| entry.rows == 100));
+        let all = again.contributions();
+        assert_eq!(all.len(), 1000);
+        assert_eq!((all[3].rows, all[3].sum), (101, 0.5));
+        // Parts in any order, one of which has some of the persons again.
+        let part = |persons: &[i64]| {
+            let rows: Vec<(i64, f64)> = persons.iter().map(|person| (*person, 0.0)).collect();
+            of(&rows).bytes()
+        };
+        let mut joined = Persons::from_bytes(&part(&[7, 8]));
+        joined.extend(&part(&[1, 2, 2]));
+        let mut counted = Persons::default();
+        for bytes in [part(&[7, 8]), part(&[1, 2, 2]), part(&[2, 9])] {
+            counted.extend(&bytes);
+        }
+        let rows = |persons: &mut Persons| -> Vec<(i64, u64)> {
+            let all = persons.contributions().iter();
+            all.map(|entry| (entry.person, entry.rows)).collect()
+        };
+        assert_eq!(rows(&mut joined), [(1, 1), (2, 2), (7, 1), (8, 1)]);
+        let expected = [(1, 1), (2, 3), (7, 1), (8, 1), (9, 1)];
+        assert_eq!(rows(&mut Persons::from_bytes(&counted.bytes())), expected);
+        assert_eq!(rows(&mut counted), expected);
     }
 
     #[test]

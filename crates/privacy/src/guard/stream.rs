@@ -115,7 +115,18 @@ impl GuardStream {
                 DataFusionError::Internal("a guard's scan lacks a column".to_owned())
             })
         };
-        let person = self.plan.person.map(column).transpose()?;
+        // Once for all dates of a row. A principal has one project, whose keys all masks share.
+        let masks = || {
+            self.plan
+                .outputs
+                .iter()
+                .filter_map(|output| output.mask.as_ref())
+        };
+        let moves = masks().find(|mask| mask.needs_person());
+        let offsets = match (moves, self.plan.person) {
+            (Some(mask), Some(person)) => mask.offsets(column(person)?)?,
+            _ => None,
+        };
         let columns = self
             .plan
             .outputs
@@ -124,7 +135,7 @@ impl GuardStream {
                 let values = column(output.source)?;
                 match &output.mask {
                     None => Ok(Arc::clone(values)),
-                    Some(mask) => mask.apply(values, person),
+                    Some(mask) => mask.apply_with(values, offsets.as_ref()),
                 }
             })
             .collect::<Result<Vec<ArrayRef>>>()?;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringViewBuilder};
-use arrow::compute::cast;
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, StringViewBuilder};
+use arrow::compute::{binary, cast};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimeUnit};
 use columna_model::Day;
 use datafusion::common::{Result, exec_err};
@@ -155,11 +155,31 @@ impl Mask {
         }
     }
 
+    /// The days by which the dates of each row's person are moved, where this mask moves dates.
+    ///
+    /// # Errors
+    /// When the persons are no numbers.
+    pub fn offsets(&self, persons: &ArrayRef) -> Result<Option<Int32Array>> {
+        match self {
+            Self::Shift { keys, .. } => offsets(persons, keys).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// The values as they are shown; `persons` are those of the same rows, for masks that need them.
     ///
     /// # Errors
     /// When the type is none that the mask is for, which a policy's check finds.
     pub fn apply(&self, values: &ArrayRef, persons: Option<&ArrayRef>) -> Result<ArrayRef> {
+        let offsets = persons.map(|persons| self.offsets(persons)).transpose()?;
+        self.apply_with(values, offsets.flatten().as_ref())
+    }
+
+    /// The values as they are shown; `offsets` are those of the same rows, for masks that need the person.
+    ///
+    /// # Errors
+    /// When the type is none that the mask is for, which a policy's check finds.
+    pub fn apply_with(&self, values: &ArrayRef, offsets: Option<&Int32Array>) -> Result<ArrayRef> {
         let data_type = values.data_type().clone();
         let shown: ArrayRef = match self {
             Self::Pseudonym { keys, domain } if data_type == DataType::Int64 => {
@@ -179,7 +199,7 @@ impl Mask {
             Self::Pseudonym { keys, domain } => {
                 map_texts(values, |text| keys.pseudonym_of_text(domain, text))?
             }
-            Self::Shift { keys, floor } => shift(values, persons, keys, *floor)?,
+            Self::Shift { floor, .. } => shift(values, offsets, *floor)?,
             Self::Generalize { unit, floor } => map_days(values, true, |day| {
                 let cut = cut(day, *unit);
                 floor.map_or(cut, |floor| cut.max(floor))
@@ -301,23 +321,13 @@ fn move_micros(micros: i64, cut_time: bool, f: impl Fn(Day) -> Day) -> i64 {
         .saturating_add(time)
 }
 
-fn shift(
-    values: &ArrayRef,
-    persons: Option<&ArrayRef>,
-    keys: &ProjectKeys,
-    floor: Option<Day>,
-) -> Result<ArrayRef> {
-    let Some(persons) = persons else {
-        return exec_err!("dates are shifted by person, and these rows have none");
-    };
+fn offsets(persons: &ArrayRef, keys: &ProjectKeys) -> Result<Int32Array> {
     let persons = cast(persons, &DataType::Int64)?;
     let persons = persons.as_primitive::<Int64Type>();
-    let mut last: Option<(i64, i32)> = None;
-    let mut offset = |row: usize| {
-        if persons.is_null(row) {
-            return None;
-        }
-        let person = persons.value(row);
+    let mut last = None;
+    // Rows lie in order of their persons: one hash for each.
+    let days = persons.iter().map(|person| {
+        let person = person?;
         match last {
             Some((known, days)) if known == person => Some(days),
             _ => {
@@ -326,6 +336,13 @@ fn shift(
                 Some(days)
             }
         }
+    });
+    Ok(days.collect())
+}
+
+fn shift(values: &ArrayRef, offsets: Option<&Int32Array>, floor: Option<Day>) -> Result<ArrayRef> {
+    let Some(offsets) = offsets else {
+        return exec_err!("dates are shifted by person, and these rows have none");
     };
     let moved = |day: Day, days: i32| {
         let moved = Day(day.0.saturating_add(days));
@@ -334,11 +351,10 @@ fn shift(
     match values.data_type() {
         DataType::Date32 => {
             let days = values.as_primitive::<Date32Type>();
-            let shown = days.iter().enumerate().map(|(row, day)| {
-                let offset = offset(row)?;
-                Some(moved(Day(day?), offset).0)
-            });
-            Ok(Arc::new(shown.collect::<arrow::array::Date32Array>()))
+            let shown = binary::<_, _, _, Date32Type>(days, offsets, |day, offset| {
+                moved(Day(day), offset).0
+            })?;
+            Ok(Arc::new(shown))
         }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             let micros = cast(values, &DataType::Int64)?;
@@ -346,9 +362,9 @@ fn shift(
                 micros
                     .as_primitive::<Int64Type>()
                     .iter()
-                    .enumerate()
-                    .map(|(row, micros)| {
-                        let (micros, offset) = (micros?, offset(row)?);
+                    .zip(offsets)
+                    .map(|(micros, offset)| {
+                        let (micros, offset) = (micros?, offset?);
                         let below = floor.is_some_and(|floor| {
                             micros.div_euclid(MICROS_PER_DAY) + i64::from(offset)
                                 < i64::from(floor.0)
