@@ -266,6 +266,25 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// Σ (x − centre).
+    #[inline(always)]
+    pub(crate) fn sum_less(self, centre: f64) -> f64 {
+        match self {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "sums and counts stay below 2^53"
+            )]
+            Self::Whole(values) => {
+                // What 32 bits hold, then all of it: the sum is exact.
+                let parts = values.chunks(PART);
+                let parts = parts.map(|part| part.iter().map(|x| i32::from(*x)).sum::<i32>());
+                let sum: i64 = parts.map(i64::from).sum();
+                sum as f64 - centre * values.len() as f64
+            }
+            Self::Any(values) => values.iter().map(|x| x - centre).sum(),
+        }
+    }
+
     /// Adds the slope times x − centre to the linear predictor.
     #[inline(always)]
     pub(crate) fn add_along(self, centre: f64, slope: f64, eta: &mut [f64]) {

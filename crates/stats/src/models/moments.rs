@@ -48,21 +48,11 @@ impl Moment {
         if values.is_empty() {
             return Self::default();
         }
-        let (mut sums, mut squares) = ([0.0; 2 * LANES], [0.0; 2 * LANES]);
-        let (chunks, rest) = values.as_chunks::<{ 2 * LANES }>();
-        for chunk in chunks {
-            for lane in 0..2 * LANES {
-                let x = f64::from(chunk[lane]);
-                sums[lane] += x;
-                squares[lane] += x * x;
-            }
-        }
-        for (lane, x) in rest.iter().enumerate() {
-            let x = f64::from(*x);
-            sums[lane] += x;
-            squares[lane] += x * x;
-        }
-        let (sum, squares): (f64, f64) = (sums.iter().sum(), squares.iter().sum());
+        let wide = |x: &i16| i32::from(*x);
+        let sum: i32 = values.iter().map(wide).sum();
+        let squares = values.iter().map(|x| i64::from(wide(x) * wide(x)));
+        #[expect(clippy::cast_precision_loss, reason = "below 2^42")]
+        let (sum, squares) = (f64::from(sum), squares.sum::<i64>() as f64);
         let weight = count(values.len());
         Self {
             weight,

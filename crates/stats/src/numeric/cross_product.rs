@@ -1,6 +1,6 @@
 //! X'WX of centred columns: where a regression spends its time.
 
-use std::ops::{Deref, DerefMut, Range};
+use std::ops::{AddAssign, Deref, DerefMut, Mul, Range};
 
 use super::Symmetric;
 use super::widest::widest;
@@ -14,43 +14,57 @@ const LANES: usize = 8;
 /// loads.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
-pub(crate) struct Block([f64; BLOCK]);
+pub(crate) struct Block<T = f64>([T; BLOCK]);
 
-impl Block {
-    pub(crate) const ZERO: Self = Self([0.0; BLOCK]);
+impl<T: Real> Block<T> {
+    pub(crate) const ZERO: Self = Self([T::ZERO; BLOCK]);
 }
 
-impl Deref for Block {
-    type Target = [f64; BLOCK];
+impl<T> Deref for Block<T> {
+    type Target = [T; BLOCK];
 
     #[inline(always)]
-    fn deref(&self) -> &[f64; BLOCK] {
+    fn deref(&self) -> &[T; BLOCK] {
         &self.0
     }
 }
 
-impl DerefMut for Block {
+impl<T> DerefMut for Block<T> {
     #[inline(always)]
-    fn deref_mut(&mut self) -> &mut [f64; BLOCK] {
+    fn deref_mut(&mut self) -> &mut [T; BLOCK] {
         &mut self.0
     }
 }
 
 /// The sums of two columns by two columns, which share their loads.
-type Tile = [[f64; LANES]; 4];
+pub(crate) type Tile = [[f64; LANES]; 4];
 /// Two columns of a block.
-type Pair = [Block; 2];
+pub(crate) type Pair<T> = [Block<T>; 2];
+
+/// What products are made of: `f32` takes half as long and leaves six digits, which is enough for all but the last step of
+/// a fit.
+pub(crate) trait Real: Copy + Mul<Output = Self> {
+    const ZERO: Self;
+
+    fn of(x: f64) -> Self;
+
+    /// Fills in x − centre of as many rows as there are.
+    fn centred(values: Values<'_>, centre: f64, into: &mut [Self]);
+
+    /// Adds the scalar products of two columns with two columns, by lanes, so that the compiler may use vectors.
+    fn accumulate(tile: &mut Tile, a: &Pair<Self>, b: &Pair<Self>);
+}
 
 /// Σ over rows of w·(x − c)(x − c)', the lower triangle only, a block of rows at a time.
 #[derive(Debug)]
-pub(crate) struct CrossProduct {
+pub(crate) struct CrossProduct<T = f64> {
     terms: usize,
     sums: Vec<Tile>,
     /// With an odd number of columns the last stays 0.
-    centred: Vec<Pair>,
+    centred: Vec<Pair<T>>,
 }
 
-impl CrossProduct {
+impl<T: Real> CrossProduct<T> {
     pub(crate) fn new(terms: usize) -> Self {
         let pairs = terms.div_ceil(2);
         Self {
@@ -62,27 +76,27 @@ impl CrossProduct {
 
     /// The columns of a block of rows, to be filled in, less their centres, before [`Self::add`].
     #[inline(always)]
-    pub(crate) fn block(&mut self) -> &mut [Block] {
+    pub(crate) fn block(&mut self) -> &mut [Block<T>] {
         self.centred.as_flattened_mut()
     }
 
     /// Adds as many rows of the block as there are weights. To be called inside [`widest`].
     #[inline(always)]
-    pub(crate) fn add(&mut self, weights: &[f64]) {
+    pub(crate) fn add(&mut self, weights: &[T]) {
         for column in self.block() {
             // A short last block: the rest counts for nothing.
-            column[weights.len().min(BLOCK)..].fill(0.0);
+            column[weights.len().min(BLOCK)..].fill(T::ZERO);
         }
         let mut weighted = [Block::ZERO; 2];
         let mut tiles = self.sums.iter_mut();
         for row in 0..self.centred.len() {
             for (weighted, centred) in weighted.iter_mut().zip(&self.centred[row]) {
                 for ((out, x), w) in weighted.iter_mut().zip(&**centred).zip(weights) {
-                    *out = x * w;
+                    *out = *x * *w;
                 }
             }
             for (column, tile) in self.centred[..=row].iter().zip(&mut tiles) {
-                accumulate(tile, &weighted, column);
+                T::accumulate(tile, &weighted, column);
             }
         }
     }
@@ -107,7 +121,7 @@ pub(crate) fn weighted_cross_product(
     rows: Range<usize>,
     weights: &[f64],
 ) -> Symmetric {
-    let mut product = CrossProduct::new(columns.len());
+    let mut product = CrossProduct::<f64>::new(columns.len());
     widest!({
         for (begin, weights) in rows.clone().step_by(BLOCK).zip(weights.chunks(BLOCK)) {
             let rows = begin..begin + weights.len();
@@ -120,21 +134,86 @@ pub(crate) fn weighted_cross_product(
     product.finish()
 }
 
-/// Adds the scalar products of two columns with two columns, by lanes, so that the compiler may use vectors.
-#[inline(always)]
-fn accumulate(tile: &mut Tile, a: &Pair, b: &Pair) {
-    let mut sums = *tile;
-    let [a0, a1] = a.each_ref().map(|column| column.as_chunks::<LANES>().0);
-    let [b0, b1] = b.each_ref().map(|column| column.as_chunks::<LANES>().0);
-    for ((a0, a1), (b0, b1)) in a0.iter().zip(a1).zip(b0.iter().zip(b1)) {
-        for lane in 0..LANES {
-            sums[0][lane] += a0[lane] * b0[lane];
-            sums[1][lane] += a0[lane] * b1[lane];
-            sums[2][lane] += a1[lane] * b0[lane];
-            sums[3][lane] += a1[lane] * b1[lane];
+impl Real for f64 {
+    const ZERO: Self = 0.0;
+
+    #[inline(always)]
+    fn of(x: f64) -> Self {
+        x
+    }
+
+    #[inline(always)]
+    fn centred(values: Values<'_>, centre: f64, into: &mut [Self]) {
+        values.centred(centre, into);
+    }
+
+    #[inline(always)]
+    fn accumulate(tile: &mut Tile, a: &Pair<Self>, b: &Pair<Self>) {
+        *tile = products(*tile, a, b);
+    }
+}
+
+impl Real for f32 {
+    const ZERO: Self = 0.0;
+
+    #[expect(clippy::cast_possible_truncation, reason = "six digits are enough")]
+    #[inline(always)]
+    fn of(x: f64) -> Self {
+        x as Self
+    }
+
+    #[inline(always)]
+    fn centred(values: Values<'_>, centre: f64, into: &mut [Self]) {
+        match values {
+            Values::Whole(values) => {
+                let centre = Self::of(centre);
+                for (into, x) in into.iter_mut().zip(values) {
+                    *into = Self::from(*x) - centre;
+                }
+            }
+            Values::Any(values) => {
+                for (into, x) in into.iter_mut().zip(values) {
+                    *into = Self::of(x - centre);
+                }
+            }
         }
     }
-    *tile = sums;
+
+    /// A block at a time, so that few small numbers are added to a large one.
+    #[inline(always)]
+    fn accumulate(tile: &mut Tile, a: &Pair<Self>, b: &Pair<Self>) {
+        let sums = products([[0.0; 2 * LANES]; 4], a, b);
+        for (tile, sums) in tile.iter_mut().zip(sums) {
+            for lane in 0..LANES {
+                tile[lane] += f64::from(sums[lane] + sums[lane + LANES]);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn products<T: Real + AddAssign, const N: usize>(
+    [mut s, mut t, mut u, mut v]: [[T; N]; 4],
+    a: &Pair<T>,
+    b: &Pair<T>,
+) -> [[T; N]; 4] {
+    let [a0, a1] = a.each_ref().map(|column| column.as_chunks::<N>().0);
+    let [b0, b1] = b.each_ref().map(|column| column.as_chunks::<N>().0);
+    for ((a0, a1), (b0, b1)) in a0.iter().zip(a1).zip(b0.iter().zip(b1)) {
+        // Loops as short as this one are what the compiler keeps in registers.
+        add_product(&mut s, a0, b0);
+        add_product(&mut t, a0, b1);
+        add_product(&mut u, a1, b0);
+        add_product(&mut v, a1, b1);
+    }
+    [s, t, u, v]
+}
+
+#[inline(always)]
+fn add_product<T: Real + AddAssign, const N: usize>(sums: &mut [T; N], a: &[T; N], b: &[T; N]) {
+    for lane in 0..N {
+        sums[lane] += a[lane] * b[lane];
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod widest;
 
 use statrs::distribution::{ChiSquared, ContinuousCDF, Normal};
 
-pub(crate) use self::cross_product::{BLOCK, Block, CrossProduct, weighted_cross_product};
+pub(crate) use self::cross_product::{BLOCK, Block, CrossProduct, Real, weighted_cross_product};
 pub(crate) use self::exponential::exponential;
 pub(crate) use self::sequence::{Sequence, put, whole};
 pub(crate) use self::symmetric::{Factor, Symmetric};

@@ -195,6 +195,13 @@ impl Factor {
         self.kept().into_iter().filter(|kept| *kept).count()
     }
 
+    /// The least pivot of these columns: what is left of one that is nearly a combination of those before it.
+    pub(crate) fn least_pivot(&self, columns: &[bool]) -> f64 {
+        let columns = (0..self.size).filter(|at| columns[*at]);
+        let pivots = columns.map(|at| self.values[at * self.size + at]);
+        pivots.fold(f64::INFINITY, f64::min)
+    }
+
     /// Solves M x = b, with 0 at redundant columns.
     pub(crate) fn solve(&self, b: &[f64]) -> Vec<f64> {
         let (n, l) = (self.size, &self.values);

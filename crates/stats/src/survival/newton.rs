@@ -10,6 +10,13 @@ use crate::{Error, Result};
 /// What Newton's method maximises.
 pub(crate) trait Likelihood {
     fn evaluate(&self, beta: &[f64]) -> Evaluation;
+
+    /// The same, perhaps with six digits of the information only, unless `exactly` asks for all at this log likelihood; and
+    /// whether all are right.
+    fn approach(&self, beta: &[f64], exactly: impl Fn(f64) -> bool) -> (Evaluation, bool) {
+        let _ = exactly;
+        (self.evaluate(beta), true)
+    }
 }
 
 /// What is known at one value of the coefficients.
@@ -31,6 +38,8 @@ pub(crate) const REDUNDANT: f64 = 1.818_989_403_545_856_5e-12;
 /// A step whose square, in spreads of the terms within risk sets, is below this is the last: it leaves coefficients that are
 /// exact, and would change their variance by 1e-10 of itself.
 const LAST_STEP: f64 = 1e-20;
+/// With less than this left of a term beside the others, six digits of the information are not enough for a step.
+const APART: f64 = 1e-3;
 /// A next step of this many units of the linear predictor, at the end, is a coefficient without bound.
 const UNBOUNDED_STEP: f64 = 0.01;
 
@@ -157,13 +166,31 @@ impl Newton {
         max_iterations: usize,
     ) -> Result<Maximum> {
         let mut search = self.search();
+        let kept = self.null_factor.kept();
+        let apart = |factor: &Factor| factor.least_pivot(&kept) >= APART;
+        let steady = apart(&self.null_factor);
         while search.iterations < max_iterations {
-            let new = likelihood.evaluate(&search.next);
+            let exactly =
+                |log_likelihood| !steady || self.is_still(&search.at, log_likelihood, tolerance);
+            let (mut new, exact) = likelihood.approach(&search.next, exactly);
+            if !exact && !apart(&self.factor(&new)) {
+                new = likelihood.evaluate(&search.next);
+            }
             if let Some(maximum) = self.advance(&mut search, new, tolerance) {
                 return Ok(maximum);
             }
         }
         Err(Error::NoConvergence)
+    }
+
+    /// Whether a step to this log likelihood changed it by no more than `tolerance`.
+    fn is_still(&self, at: &Evaluation, log_likelihood: f64, tolerance: f64) -> bool {
+        // Equal, and then perhaps both 0: nothing moves without terms or with one row at risk.
+        let unmoved = log_likelihood == at.log_likelihood;
+        let change = (1.0 - at.log_likelihood / log_likelihood).abs();
+        // Where each event is certain in the end, log likelihoods of nearly 0 never stop changing by a fraction.
+        let certain = log_likelihood.abs() <= tolerance * self.null.log_likelihood.abs();
+        unmoved || certain || change <= tolerance
     }
 
     /// R's iteration, and one step more: when a step changes the likelihood by no more than `tolerance`, the
@@ -177,13 +204,7 @@ impl Newton {
         tolerance: f64,
     ) -> Option<Maximum> {
         search.iterations += 1;
-        let at = &search.at;
-        // Equal, and then perhaps both 0: nothing moves without terms or with one row at risk.
-        let unmoved = new.log_likelihood == at.log_likelihood;
-        let change = (1.0 - at.log_likelihood / new.log_likelihood).abs();
-        // Where each event is certain in the end, log likelihoods of nearly 0 never stop changing by a fraction.
-        let certain = new.log_likelihood.abs() <= tolerance * self.null.log_likelihood.abs();
-        let small = !search.halved && (unmoved || certain || change <= tolerance);
+        let small = !search.halved && self.is_still(&search.at, new.log_likelihood, tolerance);
         let found = |search: &Search, at: Evaluation| {
             Some(Maximum {
                 beta: search.next.clone(),

@@ -77,9 +77,7 @@ pub(super) fn fit<'a>(rows: &'a Rows, options: &Options) -> Result<Cox<'a>> {
     let null = model.evaluate(&vec![0.0; model.terms()]);
     let newton = Newton::new(null, &model.columns, events);
     let maximum = newton.maximise(&model, options.tolerance, options.max_iterations)?;
-    let robust = options
-        .robust
-        .unwrap_or(!rows.cluster.is_empty() || rows.fractional_weights());
+    let robust = options.robust.unwrap_or_else(|| rows.ask_for_robust());
     let square = |beta: &[f64]| {
         robust
             .then(|| ScoreResiduals::squares(&model, beta))

@@ -25,6 +25,8 @@ pub(crate) struct Layout {
     /// `first` is empty if no row starts late.
     first: Vec<u32>,
     pub(crate) last: Vec<u32>,
+    /// Rows that leave after an event time and before the next, without and with the event, by turns; empty if not known.
+    pub(crate) leaving: Vec<usize>,
     /// The row's stratum as an index into `strata`; empty if there is one.
     pub(crate) stratum: Vec<u32>,
     /// Rows are read in chunks of this many, whatever the number of threads.
@@ -48,6 +50,9 @@ impl Layout {
         let (strata, stratum) = codes(&rows.stratum)?;
         let stratum_of = |row: usize| stratum.get(row).map_or(0, |stratum| *stratum as usize);
         let longest = longest_whole(rows);
+        if let (Some(longest), [], [_]) = (longest, rows.start.as_slice(), strata.as_slice()) {
+            return Ok(Self::of_days(rows, longest, strata));
+        }
         let fix = match longest {
             Some(_) => TimeFix::default(),
             None => TimeFix::of_times(
@@ -69,6 +74,7 @@ impl Layout {
             death_weight: Vec::new(),
             first: Vec::with_capacity(rows.start.len()),
             last: Vec::with_capacity(n),
+            leaving: Vec::new(),
             stratum: Vec::new(),
             chunk: 0,
         };
@@ -84,6 +90,45 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Of rows that leave on whole days, in one stratum, and are at risk from the beginning.
+    fn of_days(rows: &Rows, longest: f64, strata: Vec<u64>) -> Self {
+        let mut leaving = vec![[0_u32; 2]; day(longest) + 1];
+        for (time, event) in rows.time.iter().zip(&rows.event) {
+            leaving[day(*time)][usize::from(*event)] += 1;
+        }
+        let (mut times, mut deaths, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut until, mut place) = (Vec::with_capacity(leaving.len()), 0_u32);
+        for (today, [without, with]) in (0_u32..).zip(leaving) {
+            if with > 0 {
+                times.push(f64::from(today));
+                deaths.push(with);
+                counts.push([0, with as usize]);
+                place += 1;
+            }
+            if let Some([count, _]) = counts.last_mut() {
+                *count += without as usize;
+            }
+            until.push(place);
+        }
+        let mut layout = Self {
+            strata,
+            ranges: std::iter::once(0..times.len()).collect(),
+            death_weight: deaths.iter().copied().map(f64::from).collect(),
+            time: times,
+            deaths,
+            first: Vec::new(),
+            last: rows.time.iter().map(|time| until[day(*time)]).collect(),
+            leaving: counts.concat(),
+            stratum: Vec::new(),
+            chunk: 0,
+        };
+        if !rows.weight.is_empty() {
+            layout.count_deaths(rows);
+        }
+        layout.chunk = layout.chunk_size(rows.len());
+        layout
+    }
+
     /// The event times of a model whose rows lie elsewhere, by stratum: strata are numbered from 0.
     pub(super) fn of_events(ranges: Vec<Range<usize>>, time: Vec<f64>) -> Self {
         Self {
@@ -94,6 +139,7 @@ impl Layout {
             death_weight: Vec::new(),
             first: Vec::new(),
             last: Vec::new(),
+            leaving: Vec::new(),
             stratum: Vec::new(),
             chunk: 0,
         }

@@ -18,9 +18,15 @@ use super::Ties;
 use super::by_exit::{ByExit, exposure_by_cell};
 use super::layout::Layout;
 use super::rows::Rows;
-use crate::numeric::{BLOCK, CrossProduct, Symmetric, exponential, widest};
+use crate::numeric::{BLOCK, CrossProduct, Real, Symmetric, exponential, widest};
 use crate::survival::columns::Columns;
 use crate::survival::newton::{Evaluation, Likelihood};
+
+/// From here on the information is rounded where that does no harm.
+const MANY_ROWS: usize = 65_536;
+
+/// As many shares of a risk set, none below one in 2^32, whose product is no subnormal number.
+const SHARES: u32 = 16;
 
 /// The sums at each event time.
 #[derive(Debug, Default)]
@@ -62,20 +68,31 @@ impl Sums {
             let count = layout.deaths[at];
             let mean_weight = layout.death_weight[at] / f64::from(count);
             let [mut h, mut g, mut a, mut b, mut c] = [0.0; 5];
+            // Σ log z = d·log S0 + Σ log(z/S0), of which a few fit into one product: logarithms and divisions take longest.
+            let (each, at_events) = (1.0 / f64::from(count), d[0] / s[0]);
+            let mut log_shares = 0.0;
+            let mut shares = 1.0;
             for j in 0..count {
                 let f = match ties {
-                    Ties::Efron => f64::from(j) / f64::from(count),
+                    Ties::Efron => f64::from(j) * each,
                     Ties::Breslow => 0.0,
                 };
-                let z = s[0] - f * d[0];
-                sums.log_denominator += mean_weight * z.ln();
-                let step = mean_weight / z;
+                let over_z = 1.0 / (s[0] - f * d[0]);
+                let step = mean_weight * over_z;
+                let square = step * over_z;
                 h += step;
                 g += step * (1.0 - f);
-                a += step / z;
-                b += f * step / z;
-                c += f * f * step / z;
+                a += square;
+                b += f * square;
+                c += f * f * square;
+                shares *= 1.0 - f * at_events;
+                if j % SHARES == SHARES - 1 {
+                    log_shares += f64::ln(shares);
+                    shares = 1.0;
+                }
             }
+            sums.log_denominator +=
+                mean_weight * (f64::from(count) * s[0].ln() + (log_shares + shares.ln()));
             sums.h.push(h);
             sums.g.push(g);
             sums.a.push(a);
@@ -459,17 +476,28 @@ pub(crate) struct FirstOrder {
 impl Likelihood for Model<'_> {
     /// Likelihood, score and information at `beta`.
     fn evaluate(&self, beta: &[f64]) -> Evaluation {
-        let FirstOrder {
-            risk,
-            sums,
-            log_likelihood,
-            score,
-        } = self.first_order(beta);
-        let information = self.ordered_information(&risk, &sums);
-        give_back(&self.spare.risk, risk);
+        self.second_order::<f64>(self.first_order(beta))
+    }
+
+    fn approach(&self, beta: &[f64], exactly: impl Fn(f64) -> bool) -> (Evaluation, bool) {
+        let first = self.first_order(beta);
+        // The others are quick, or read row by row.
+        let ordered = self.by_exit.as_ref();
+        let large = ordered.is_some_and(|by_exit| by_exit.len() >= MANY_ROWS);
+        if large && !exactly(first.log_likelihood) {
+            return (self.second_order::<f32>(first), false);
+        }
+        (self.second_order::<f64>(first), true)
+    }
+}
+
+impl Model<'_> {
+    fn second_order<T: Real>(&self, first: FirstOrder) -> Evaluation {
+        let information = self.ordered_information::<T>(&first.risk, &first.sums);
+        give_back(&self.spare.risk, first.risk);
         Evaluation {
-            log_likelihood,
-            score,
+            log_likelihood: first.log_likelihood,
+            score: first.score,
             information,
         }
     }

@@ -140,6 +140,12 @@ impl Rows {
         self.covariates.len()
     }
 
+    /// Whether the variance is robust unless it is said otherwise, as in R: with clusters, and with weights that are not whole
+    /// numbers.
+    pub(crate) fn ask_for_robust(&self) -> bool {
+        !self.cluster.is_empty() || self.fractional_weights()
+    }
+
     /// Whether some weight is not a whole number.
     pub(crate) fn fractional_weights(&self) -> bool {
         self.weight.iter().any(|weight| weight.fract() != 0.0)

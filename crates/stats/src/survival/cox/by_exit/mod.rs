@@ -17,7 +17,7 @@ use super::likelihood::{Model, Sums, taken};
 use super::robust::Steps;
 use super::rows::Rows;
 use crate::Numbers;
-use crate::numeric::{BLOCK, Block, CrossProduct, Symmetric, exponential, widest};
+use crate::numeric::{BLOCK, Block, CrossProduct, Real, Symmetric, exponential, widest};
 use crate::survival::columns::Columns;
 
 /// Cells begin at whole vectors: the places up to the next one are rows of weight 0.
@@ -63,9 +63,12 @@ impl ByExit {
             let last = layout.last[row] as usize;
             (last > layout.begin(row)).then(|| 2 * (last - 1) + usize::from(rows.event[row]))
         };
-        let mut count = vec![0; cells];
-        for cell in (0..rows.len()).filter_map(cell) {
-            count[cell] += 1;
+        let mut count = layout.leaving.clone();
+        if count.is_empty() {
+            count.resize(cells, 0);
+            for cell in (0..rows.len()).filter_map(cell) {
+                count[cell] += 1;
+            }
         }
         let mut begin = vec![0; cells + 1];
         for (at, count) in count.iter().enumerate() {
@@ -112,7 +115,7 @@ impl ByExit {
                         let weighted = values.iter().zip(weights);
                         sum += weighted.map(|(x, w)| w * (x - centre)).sum::<f64>();
                     }
-                    None => sum += values.iter().map(|x| x - centre).sum::<f64>(),
+                    None => sum += values.sum_less(*centre),
                 }
             }
             sum
@@ -127,12 +130,12 @@ impl ByExit {
     }
 
     /// A part of Σ r·H·xx' for each chunk, H being a number for each cell.
-    pub(super) fn products(&self, risk: &[f64], exposure: &[f64]) -> Vec<CrossProduct> {
+    pub(super) fn products<T: Real>(&self, risk: &[f64], exposure: &[f64]) -> Vec<Symmetric> {
         let chunks = self.chunks.par_iter();
         let product = |cells: &Range<usize>| {
-            let mut product = CrossProduct::new(self.columns.len());
+            let mut product = CrossProduct::<T>::new(self.columns.len());
             widest!(self.add_products(cells, risk, exposure, &mut product));
-            product
+            product.finish()
         };
         chunks.map(product).collect()
     }
@@ -169,7 +172,7 @@ impl ByExit {
         for begin in (self.begin[cells.start]..end).step_by(BLOCK) {
             let places = begin..(begin + BLOCK).min(end);
             for (term, column) in product.block().iter_mut().take(p).enumerate() {
-                self.centred(term, places.clone(), column);
+                self.centred(term, places.clone(), &mut **column);
             }
             while let Some((cell, rows, piece)) = pieces.next(&places) {
                 let here = piece.start - begin..piece.end - begin;
@@ -228,12 +231,16 @@ impl ByExit {
         // Without coefficients, as at the beginning, all are at the same risk.
         let equal = self.offset.is_empty() && beta.iter().all(|beta| *beta == 0.0);
         let mut pieces = Pieces::new(self, &cells);
+        if equal && self.weight.is_empty() && self.columns.iter().all(|c| c.whole().is_some()) {
+            self.add_up_whole(&cells, risk, sums, width);
+            return;
+        }
         for (at, risk) in risk.chunks_mut(BLOCK).enumerate() {
             let places = origin + at * BLOCK..origin + at * BLOCK + risk.len();
             if equal {
                 risk.fill(1.0);
                 for (term, column) in block.iter_mut().enumerate() {
-                    self.centred(term, places.clone(), column);
+                    self.centred(term, places.clone(), &mut **column);
                 }
             } else {
                 match self.offset.get(places.clone()) {
@@ -270,15 +277,33 @@ impl ByExit {
         }
     }
 
+    /// [`Self::add_up`] of whole numbers where all are at the same risk: sums of them, and how many there are.
     #[inline(always)]
-    fn add_products(
+    fn add_up_whole(&self, cells: &Range<usize>, risk: &mut [f64], sums: &mut [f64], width: usize) {
+        let origin = self.begin[cells.start];
+        for (cell, sums) in cells.clone().zip(sums.chunks_exact_mut(width)) {
+            let rows = self.begin[cell]..self.begin[cell] + self.rows[cell];
+            let risk = &mut risk[rows.start - origin..self.begin[cell + 1] - origin];
+            let (here, nobody) = risk.split_at_mut(rows.len());
+            here.fill(1.0);
+            nobody.fill(0.0);
+            sums[0] = sum(risk);
+            let terms = self.columns.iter().zip(&self.centre);
+            for (sum, (column, centre)) in sums[1..].iter_mut().zip(terms) {
+                *sum = column.values().slice(rows.clone()).sum_less(*centre);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_products<T: Real>(
         &self,
         cells: &Range<usize>,
         risk: &[f64],
         exposure: &[f64],
-        product: &mut CrossProduct,
+        product: &mut CrossProduct<T>,
     ) {
-        let mut weights = Block::ZERO;
+        let mut weights = Block::<T>::ZERO;
         let mut pieces = Pieces::new(self, cells);
         let end = self.begin[cells.end];
         for begin in (self.begin[cells.start]..end).step_by(BLOCK) {
@@ -286,7 +311,7 @@ impl ByExit {
             while let Some((cell, _, piece)) = pieces.next(&places) {
                 let weights = &mut weights[piece.start - begin..piece.end - begin];
                 for (weight, r) in weights.iter_mut().zip(&risk[piece]) {
-                    *weight = r * exposure[cell];
+                    *weight = T::of(r * exposure[cell]);
                 }
             }
             for (term, column) in product
@@ -295,7 +320,7 @@ impl ByExit {
                 .take(self.columns.len())
                 .enumerate()
             {
-                self.centred(term, places.clone(), column);
+                self.centred(term, places.clone(), &mut **column);
             }
             product.add(&weights[..places.len()]);
         }
@@ -303,9 +328,9 @@ impl ByExit {
 
     /// x − centre of some places of a term.
     #[inline(always)]
-    fn centred(&self, term: usize, places: Range<usize>, into: &mut [f64; BLOCK]) {
+    fn centred<T: Real>(&self, term: usize, places: Range<usize>, into: &mut [T]) {
         let column = self.columns[term].values().slice(places);
-        column.centred(self.centre[term], into);
+        T::centred(column, self.centre[term], into);
     }
 }
 
@@ -322,15 +347,15 @@ impl Model<'_> {
         (risk, self.sums_of(cells))
     }
 
-    /// [`Model::information`] from [`Self::ordered_sums`].
-    pub(super) fn ordered_information(&self, risk: &[f64], sums: &Sums) -> Symmetric {
+    /// [`Model::information`] from [`Self::ordered_sums`], to all digits or as many as `T` has.
+    pub(super) fn ordered_information<T: Real>(&self, risk: &[f64], sums: &Sums) -> Symmetric {
         let Some(by_exit) = &self.by_exit else {
             return self.information(risk, sums, None);
         };
         let exposure = exposure_by_cell(&self.layout, &sums.h, &sums.g);
         let mut information = Symmetric::zero(self.terms());
-        for part in by_exit.products(risk, &exposure) {
-            information.add_scaled(&part.finish(), 1.0);
+        for part in by_exit.products::<T>(risk, &exposure) {
+            information.add_scaled(&part, 1.0);
         }
         sums.take_means(&mut information, |_| 1.0);
         information.mirror();

@@ -4,7 +4,7 @@
 use super::*;
 use crate::survival::cox::robust::ScoreResiduals;
 use crate::survival::cox::{RowColumns, Ties};
-use crate::survival::newton::{Evaluation, Likelihood};
+use crate::survival::newton::{Evaluation, Likelihood, Newton};
 
 /// Rows with strata, weights, offsets, whole and other covariates, some leaving before any event.
 fn rows(n: u32, days: u32) -> Rows {
@@ -58,6 +58,37 @@ fn the_order_of_the_rows_does_not_matter() {
     }
 }
 
+/// One stratum of whole numbers without weights, years among them: what is summed up as whole numbers where there are no
+/// coefficients.
+#[test]
+fn nor_without_coefficients() {
+    for (n, days) in [(600, 5), (5_000, 40), (70_001, 300)] {
+        let mut rows = rows(n, days);
+        for column in [&mut rows.weight, &mut rows.offset] {
+            column.clear();
+        }
+        rows.stratum.clear();
+        rows.covariates[1] = (0..n)
+            .map(|row| f64::from(2_000 + row * 7 % 24))
+            .collect::<Vec<f64>>()
+            .into();
+        let mut model = Model::new(&rows, Layout::new(&rows).unwrap(), Ties::Efron);
+        assert!(model.by_exit.is_some() && !model.layout.leaving.is_empty());
+        let ordered = model.evaluate(&[0.0; 3]);
+        model.by_exit = None;
+        let by_row = model.evaluate(&[0.0; 3]);
+        let close = |a: f64, b: f64| assert!((a - b).abs() <= 1e-10 * (1.0 + b.abs()), "{a} {b}");
+        close(ordered.log_likelihood, by_row.log_likelihood);
+        for term in 0..3 {
+            close(ordered.score[term], by_row.score[term]);
+            for other in 0..3 {
+                let [a, b] = [&ordered, &by_row].map(|at| at.information.get(term, other));
+                close(a, b);
+            }
+        }
+    }
+}
+
 #[test]
 fn nor_for_the_residuals() {
     for (n, days) in [(600, 5), (5_000, 40), (70_001, 300)] {
@@ -71,6 +102,32 @@ fn nor_for_the_residuals() {
                 let (a, b) = (ordered.get(term, other), by_row.get(term, other));
                 assert!((a - b).abs() <= 1e-11 * (1.0 + b.abs()), "{a} {b}");
             }
+        }
+    }
+}
+
+/// Steps with six digits of the information end where steps with all of them do.
+#[test]
+fn rounded_information_changes_no_result() {
+    struct Exact<'a>(&'a Model<'a>);
+    impl Likelihood for Exact<'_> {
+        fn evaluate(&self, beta: &[f64]) -> Evaluation {
+            self.0.evaluate(beta)
+        }
+    }
+    let rows = rows(90_001, 300);
+    let model = Model::new(&rows, Layout::new(&rows).unwrap(), Ties::Efron);
+    assert!(!model.approach(&[0.03, -0.7, 0.2], |_| false).1);
+    let newton = Newton::new(model.evaluate(&[0.0; 3]), &model.columns, 1.0);
+    let exact = newton.maximise(&Exact(&model), 1e-9, 20).unwrap();
+    let rounded = newton.maximise(&model, 1e-9, 20).unwrap();
+    assert_eq!(exact.iterations, rounded.iterations);
+    for term in 0..3 {
+        let close = |a: f64, b: f64| assert!((a - b).abs() <= 1e-12 * b.abs(), "{a} {b}");
+        close(rounded.beta[term], exact.beta[term]);
+        for other in 0..3 {
+            let [a, b] = [&rounded, &exact].map(|fit| fit.at.information.get(term, other));
+            close(a, b);
         }
     }
 }
