@@ -65,17 +65,13 @@ impl Store {
             tx.limit_memory(memory);
         }
         let base = tx.base().clone();
-        let mut columns = tx.projections(table).to_vec();
-        if !columns.iter().any(|c| c == column) {
-            columns.push(column.to_owned());
-        }
-        tx.project(table, &columns)?;
+        tx.project_by(table, column)?;
         let version = base.table(table);
         let lacking = version.map_or(0, |t| {
             let lacks = t.files.iter().filter(|f| f.projection(column).is_none());
             lacks.count()
         });
-        let declared = version.is_some_and(|t| t.projections == columns);
+        let declared = version.is_some_and(|t| t.projections == tx.projections(table));
         let mut after = base.clone();
         if lacking > 0 || !declared {
             let operation = Operation::Project {

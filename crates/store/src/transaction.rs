@@ -270,6 +270,18 @@ impl Transaction {
         Ok(())
     }
 
+    /// The same for one column more.
+    ///
+    /// # Errors
+    /// See [`Self::project`].
+    pub fn project_by(&mut self, table: &str, column: &str) -> Result<()> {
+        let mut columns = self.projections(table).to_vec();
+        if !columns.iter().any(|c| c == column) {
+            columns.push(column.to_owned());
+        }
+        self.project(table, &columns)
+    }
+
     /// The columns by which a table's files are to have copies.
     #[must_use]
     pub fn projections(&self, table: &str) -> &[String] {

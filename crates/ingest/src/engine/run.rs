@@ -103,7 +103,7 @@ impl Job<'_> {
         transaction.limit_memory((options.memory_limit / 4).min(COPYING_MEMORY));
         if let Projections::Named(named) = &options.projections {
             for (table, column) in named {
-                project(transaction, table, column)?;
+                transaction.project_by(table, column)?;
             }
         }
 
@@ -223,15 +223,6 @@ impl Job<'_> {
     }
 }
 
-/// Has a table's rows once more in the order of a column.
-fn project(transaction: &mut Transaction, table: &str, column: &str) -> Result<()> {
-    let mut columns = transaction.projections(table).to_vec();
-    if !columns.iter().any(|c| c == column) {
-        columns.push(column.to_owned());
-    }
-    Ok(transaction.project(table, &columns)?)
-}
-
 /// Has tables that come to hold so many rows once more by the concept of their rows.
 fn project_large(
     transaction: &mut Transaction,
@@ -248,7 +239,7 @@ fn project_large(
             && becomes
             && target.spec.is_bucketed()
         {
-            project(transaction, table, concept)?;
+            transaction.project_by(table, concept)?;
         }
     }
     Ok(())
