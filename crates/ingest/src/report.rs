@@ -216,14 +216,10 @@ impl fmt::Display for IngestReport {
         if empty > 0 {
             writeln!(f, "and {empty} tables without rows")?;
         }
-        let copied = self.tables.iter().filter(|t| !t.projections.is_empty());
-        let copied: Vec<&str> = copied.map(|table| table.name.as_str()).collect();
-        if !copied.is_empty() {
-            writeln!(
-                f,
-                "stored once more by concept: {} (`--projection none` does without)",
-                copied.join(", ")
-            )?;
+        for table in &self.tables {
+            for column in &table.projections {
+                writeln!(f, "{} is stored once more by {column}", table.name)?;
+            }
         }
         if !self.sources.is_empty() {
             writeln!(f, "\nwhere the source's rows went")?;

@@ -76,7 +76,7 @@ async fn tables_that_become_large_are_stored_once_more_by_concept() {
     let store = fixture.store().await;
     let more = later(4, "3,4,5,2020-01-01,0\n");
     let report = ingest(&more.source(), &store, &from(3)).await.unwrap();
-    let by_concept = "stored once more by concept: condition_occurrence (";
+    let by_concept = "condition_occurrence is stored once more by condition_concept_id\n";
     assert!(report.to_string().contains(by_concept), "{report}");
     let conditions = |snapshot: &Snapshot| snapshot.table("condition_occurrence").unwrap().clone();
     let snapshot = store.snapshot(None).await.unwrap();
