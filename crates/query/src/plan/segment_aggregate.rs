@@ -9,8 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array,
-    make_comparator,
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, make_comparator,
 };
 use arrow::compute::{SortOptions, partition, prep_null_mask_filter, take_arrays};
 use arrow::datatypes::SchemaRef;
@@ -265,11 +264,7 @@ impl Groups {
             accumulator.update_batch(&arguments, &ids, filter.transpose()?.as_ref(), count)?;
             columns.push(accumulator.evaluate(EmitTo::All)?);
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(count));
-        let schema = Arc::clone(&self.schema);
-        Ok(RecordBatch::try_new_with_options(
-            schema, columns, &options,
-        )?)
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
 
     /// Whether each run's person and other keys come after those of the run before it: no two runs are one group then.
