@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::desk::Desk;
-use crate::support::{command, ran, store, text};
+use crate::support::{columna, command, copy, ran, store, text};
 
 const ANALYST: &str = r#"
 version = 1
@@ -165,6 +165,35 @@ fn whatever_is_asked_is_on_record() {
             ("plan", "\\"),
         ]
     );
+}
+
+/// Who may choose among snapshots learns all about a person who was erased between two of them.
+#[test]
+fn numbers_about_groups_are_those_of_the_newest_rows() {
+    let desk = Desk::new();
+    let copied = desk.folder.path().join("store");
+    copy(Path::new(&store()), &copied);
+    let copied = text(&copied);
+    let ask = |more: &[&str]| {
+        let mut asking = command();
+        asking.args(["sql", "--store", &copied, "--policy", &text(&desk.policy())]);
+        asking.args([
+            "--state",
+            &desk.state(),
+            "--role",
+            "counter",
+            "--principal",
+            "ana",
+        ]);
+        asking.args(["--purpose", "research", "-c", "SELECT count(*) FROM person"]);
+        ran(asking.args(more))
+    };
+    ask(&["--snapshot", "1"]).ok();
+    columna(&["store", "erase", "--store", &copied, "--person", "1"]).ok();
+    let refused = ask(&["--snapshot", "1"]).fails(1, "[snapshot]");
+    assert_eq!(refused.out, "");
+    assert!(on_record(&desk).contains(&("snapshot".to_owned(), String::new())));
+    ask(&[]).ok();
 }
 
 /// Pagers start programs and open files. Here a long result is shown at a prompt, on a terminal that `script` makes.

@@ -499,6 +499,24 @@ async fn what_is_looked_up_in_is_joined_first() {
     }
 }
 
+/// The engine expects as many rows of the condition as there are, and keeps the other table where that has fewer.
+#[tokio::test(flavor = "multi_thread")]
+async fn semi_joins_keep_the_side_with_a_condition() {
+    let both = both(30, 9, 1, 5).await;
+    for (of, within) in [("a", "b"), ("b", "a")] {
+        let question = format!(
+            "SELECT count(*) FROM {of} WHERE EXISTS (SELECT 1 FROM {within} WHERE {within}.id = {of}.id AND {within}.kind >= 0)"
+        );
+        let plan = format!(
+            "{:?}",
+            sorted(&both.ours[1], &format!("EXPLAIN {question}")).await
+        );
+        assert!(plan.contains("RightSemi"), "{plan}");
+        let found = sorted(&both.ours[1], &question).await;
+        assert_eq!(found, sorted(&both.stock, &question).await);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn eras_are_the_islands_of_gaps_and_islands() {
     let both = both(60, 25, 7, 5).await;
