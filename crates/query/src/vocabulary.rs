@@ -103,25 +103,8 @@ impl Vocabulary {
         if let Some(known) = self.kept(table.as_ref(), |kept| kept.descendants.get(&key).cloned()) {
             return Ok(known);
         }
-        let list = key
-            .iter()
-            .map(i64::to_string)
-            .collect::<Vec<_>>()
-            .join(", ");
-        let rows = self.read(
-            HIERARCHY,
-            format!(
-                "SELECT descendant_concept_id FROM {HIERARCHY} WHERE ancestor_concept_id IN ({list})"
-            ),
-        )?;
-        let mut concepts: BTreeSet<i64> = key.iter().copied().collect();
-        for batch in &rows {
-            concepts.extend(
-                column(batch, "descendant_concept_id")?
-                    .into_iter()
-                    .flatten(),
-            );
-        }
+        let pairs = self.pairs(&key)?;
+        let concepts: BTreeSet<i64> = pairs.into_iter().map(|(_, below)| below).collect();
         let concepts: Concepts = concepts.into_iter().collect();
         self.kept(table.as_ref(), |kept| {
             if kept.descendants.len() >= MAX_KEPT {
@@ -131,6 +114,26 @@ impl Vocabulary {
             Some(())
         });
         Ok(concepts)
+    }
+
+    /// Ancestors, each with itself and every concept below it, sorted.
+    pub(crate) fn pairs(&self, ancestors: &[i64]) -> Result<BTreeSet<(i64, i64)>> {
+        let list: Vec<String> = ancestors.iter().map(i64::to_string).collect();
+        let rows = self.read(
+            HIERARCHY,
+            format!(
+                "SELECT ancestor_concept_id, descendant_concept_id FROM {HIERARCHY} \
+                 WHERE ancestor_concept_id IN ({})",
+                list.join(", ")
+            ),
+        )?;
+        let mut pairs: BTreeSet<(i64, i64)> = ancestors.iter().map(|one| (*one, *one)).collect();
+        for batch in &rows {
+            let above = column(batch, "ancestor_concept_id")?.into_iter();
+            let below = column(batch, "descendant_concept_id")?;
+            pairs.extend(above.zip(below).filter_map(|(a, b)| a.zip(b)));
+        }
+        Ok(pairs)
     }
 
     /// The whole hierarchy, for ancestors that differ from row to row.

@@ -68,6 +68,19 @@ fn an_analyst_of_groups_can_work() {
          FROM first f JOIN visit_occurrence v ON v.person_id = f.person_id AND v.visit_start_date >= f.day",
     );
     assert_eq!(cohort.len(), 1);
+    // Conditions of Charlson's index, by a table function that reads the vocabulary.
+    let conditions = desk.rows(
+        "counter",
+        "SELECT k.condition AS condition, count(DISTINCT o.person_id) AS persons
+         FROM condition_occurrence o JOIN comorbidity_concepts('charlson') k ON k.concept_id = o.condition_concept_id
+         GROUP BY condition",
+    );
+    assert!(
+        conditions
+            .iter()
+            .any(|row| row.starts_with("diabetes without")),
+        "{conditions:?}"
+    );
     assert!(!desk.rows("counter", "SHOW TABLES").is_empty());
 }
 

@@ -206,6 +206,34 @@ fn counts_are_the_truth_and_bytes_the_same_again() {
 }
 
 #[test]
+fn charlson_of_a_study_is_that_of_sql() {
+    const COVARIATES: &str = "
+  sparse: false
+  named:
+    by_index: { index: charlson, window: [any, 0] }
+    by_sql:
+      sql: >-
+        SELECT p.person_id, coalesce(charlson_index(k.condition), 0) AS value
+        FROM population p LEFT JOIN condition_occurrence c
+        ON c.person_id = p.person_id AND c.condition_start_date <= p.index_date
+        LEFT JOIN comorbidity_concepts('charlson') k ON k.concept_id = c.condition_concept_id
+        GROUP BY p.person_id";
+    let folder = folder();
+    let (spec, out) = (folder.path().join("s.yaml"), folder.path().join("out"));
+    let with_covariates = SPEC.replace("{ sparse: false }", COVARIATES);
+    fs::write(&spec, with_covariates).expect("written");
+    run(&spec, &out, &[]).ok();
+    let found = json(&out.join("findings/table_one.json"));
+    let rows = found["found"]["rows"].as_array().expect("rows");
+    let of = |name: &str| {
+        let row = rows.iter().find(|row| row["name"] == name);
+        row.expect("the covariate")["before"][0].clone()
+    };
+    assert!(of("by_index")["mean"].as_f64() > Some(0.1), "{rows:?}");
+    assert_eq!(of("by_index"), of("by_sql"));
+}
+
+#[test]
 fn a_failed_step_spares_the_others() {
     let folder = folder();
     let (spec, out) = (folder.path().join("s.yaml"), folder.path().join("out"));

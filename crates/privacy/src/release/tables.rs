@@ -44,11 +44,12 @@ impl Sources for Tables {
         match scan.table_name.schema() {
             // It lists the session's own tables and columns, all of which the principal sees.
             Some("information_schema") => Some(TableRole::Public(None)),
-            // The one table function: it reads the vocabulary that the principal sees.
-            _ if scan.table_name.table() == "concept_set()" => {
-                Some(TableRole::Public(Some("concept_id".to_owned())))
-            }
-            _ => self.roles.get(scan.table_name.table()).cloned(),
+            _ => match scan.table_name.table() {
+                // Table functions that read the vocabulary, as far as the principal sees it.
+                "concept_set()" => Some(TableRole::Public(Some("concept_id".to_owned()))),
+                "comorbidity_concepts()" => Some(TableRole::Public(None)),
+                table => self.roles.get(table).cloned(),
+            },
         }
     }
 

@@ -20,10 +20,10 @@ static CHARLSON_DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
         DESCRIPTION,
         "Charlson's comorbidity index of one person, from ICD-10 codes by Quan's lists (2005), with the weights of 1987 or \
          Quan's of 2011; a milder form of a condition does not count beside its more severe one. Group by person. A \
-         diagnosis may also be the name of a condition, such as 'dementia', for codes that you map yourself, for \
-         example by `is_descendant`. OMOP concepts are neither: join `condition_source_concept_id` to `concept` for its \
-         `concept_code`, or map them to names. What is no ICD-10 code by its shape and no name is an error. NULL without a \
-         diagnosis.",
+         diagnosis may also be the name of a condition, such as 'dementia', for codes that you map yourself. OMOP \
+         concepts are neither: join `condition_concept_id` to `comorbidity_concepts`, which has the names, or \
+         `condition_source_concept_id` to `concept` for its `concept_code`. What is no ICD-10 code by its shape and no name \
+         is an error. NULL without a diagnosis.",
         "charlson_index(diagnosis[, weighting => 'charlson'])",
     )
     .with_argument("diagnosis", "An ICD-10 code, with or without its point, or a condition's name")

@@ -1,5 +1,6 @@
 //! Table functions: rows, in a FROM clause.
 
+mod comorbidity_concepts;
 mod concept_set;
 mod eras;
 
@@ -9,6 +10,7 @@ use datafusion::catalog::TableFunctionImpl;
 use datafusion::logical_expr::Documentation;
 
 use crate::vocabulary::Vocabulary;
+use comorbidity_concepts::ComorbidityConcepts;
 use eras::{ConditionEra, DrugEra, ErasOf};
 
 /// A table function with its name and documentation, which DataFusion does not keep for it.
@@ -26,6 +28,11 @@ pub struct NamedTableFunction {
 #[must_use]
 pub fn functions(vocabulary: &Vocabulary) -> Vec<NamedTableFunction> {
     vec![
+        NamedTableFunction {
+            name: ComorbidityConcepts::NAME,
+            documentation: ComorbidityConcepts::documentation(),
+            function: Arc::new(ComorbidityConcepts::new(vocabulary)),
+        },
         NamedTableFunction {
             name: "concept_set",
             documentation: concept_set::documentation(),
