@@ -1,6 +1,8 @@
 //! The session factory, the SQL functions and the catalogue over a snapshot.
 
 mod add_days;
+mod at_once;
+mod cox_together;
 mod dialect;
 mod error;
 mod exists;

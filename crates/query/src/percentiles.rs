@@ -3,17 +3,17 @@
 //! Quartiles are three functions of the same values. Here one function keeps the values and answers all three.
 
 use std::any::Any;
-use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::functions_nested::expr_fn::array_element;
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Projection, lit};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, lit};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
+use crate::at_once::replaced;
 use crate::functions::aggregate::percentile::Percentile;
 
 /// Asks for several percentiles of one column at once.
@@ -77,37 +77,12 @@ fn together(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     if all.is_empty() {
         return Ok(None);
     }
-    let kept = aggregate.aggr_expr.iter().zip(&parts);
-    let kept = kept.filter(|(_, part)| part.is_none());
-    let mut functions: Vec<Expr> = kept.map(|(function, _)| function.clone()).collect();
-    let groups = aggregate.schema.fields().len() - aggregate.aggr_expr.len();
-    let first = groups + functions.len();
-    functions.extend(
-        all.into_iter()
-            .map(|(of, probabilities)| at_once(of, &probabilities)),
-    );
-    let input = Arc::clone(&aggregate.input);
-    let changed = Aggregate::try_new(input, aggregate.group_expr.clone(), functions)?;
-    let columns = changed.schema.columns();
-    let mut next = groups;
-    let mut outputs: Vec<Expr> = columns[..groups]
-        .iter()
-        .cloned()
-        .map(Expr::Column)
-        .collect();
-    for (part, (relation, field)) in parts.iter().zip(aggregate.schema.iter().skip(groups)) {
-        outputs.push(if let Some((at, place)) = part {
-            let list = Expr::Column(columns[first + at].clone());
-            let place = lit(i64::try_from(*place).unwrap_or(i64::MAX));
-            array_element(list, place).alias_qualified(relation.cloned(), field.name())
-        } else {
-            next += 1;
-            Expr::Column(columns[next - 1].clone())
-        });
-    }
-    let changed = Arc::new(LogicalPlan::Aggregate(changed));
-    let projection = Projection::try_new(outputs, changed)?;
-    Ok(Some(LogicalPlan::Projection(projection)))
+    let functions = all
+        .into_iter()
+        .map(|(of, probabilities)| at_once(of, &probabilities));
+    let place = |place: &usize| lit(i64::try_from(*place).unwrap_or(i64::MAX));
+    let part = |list: Expr, at: &usize| array_element(list, place(at));
+    replaced(aggregate, functions.collect(), &parts, part).map(Some)
 }
 
 /// One of our percentiles with a literal for its probability.

@@ -200,6 +200,7 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
     for function in aggregate::replaced().chain(aggregate::answering()) {
         ctx.register_udaf(function);
     }
+    ctx.register_udaf(Arc::unwrap_or_clone(aggregate::cox_together()));
 }
 
 fn config(options: &SessionOptions) -> SessionConfig {

@@ -15,6 +15,7 @@ use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use crate::add_days::AddDays;
+use crate::cox_together::CoxTogether;
 use crate::exists::SubqueriesOfColumns;
 use crate::filtered_windows::FilteredWindows;
 use crate::functions::scalar::QuickDateParts;
@@ -66,6 +67,7 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
         Arc::new(IsTrue),
     );
     before(&mut rules, "optimize_projections", Arc::new(Percentiles));
+    before(&mut rules, "optimize_projections", Arc::new(CoxTogether));
     // When filters are where they belong, and no projections between joins yet.
     before(&mut rules, "optimize_projections", Arc::new(LookupsFirst));
     // When filters are in the scans, and no column is there that nobody needs.

@@ -13,7 +13,7 @@ mod length_of_stay;
 mod logrank_test;
 mod match_nearest;
 mod median_survival;
-mod models;
+pub(crate) mod models;
 mod nelson_aalen;
 pub(crate) mod percentile;
 mod readmission;
@@ -24,7 +24,7 @@ mod survival_quantile;
 mod table_one;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use adapter::Registered;
 use adapter::passes;
@@ -37,6 +37,7 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use gray_test::failcode;
 use kaplan_meier::conf_level;
+use models::cox_together::CoxTogether;
 
 /// The statistics, a line each.
 const STATISTICS: &[Registered] = &[
@@ -141,6 +142,13 @@ pub fn functions() -> Vec<Arc<AggregateUDF>> {
         .iter()
         .map(|statistic| Arc::new((statistic.udaf)()))
         .collect()
+}
+
+/// The aggregate that stands for several functions of one Cox model, which nobody calls by name.
+pub(crate) fn cox_together() -> Arc<AggregateUDF> {
+    static FUNCTION: LazyLock<Arc<AggregateUDF>> =
+        LazyLock::new(|| Arc::new((Registered::of::<CoxTogether>().udaf)()));
+    Arc::clone(&FUNCTION)
 }
 
 /// The engine's aggregates that ours stand in the place of, under their names.

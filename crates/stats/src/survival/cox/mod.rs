@@ -105,6 +105,14 @@ impl<'a> Cox<'a> {
         fit::fit(rows, options)
     }
 
+    /// The same fit with the inverse information for its variance, for what is predicted from it.
+    #[must_use]
+    pub fn with_naive_variance(mut self) -> Self {
+        self.fit.variance.clone_from(&self.fit.naive_variance);
+        self.fit.robust = false;
+        self
+    }
+
     /// Coefficients, variances and tests.
     #[must_use]
     pub fn result(&self) -> &Fit {

@@ -142,7 +142,8 @@ impl Rows {
 
     /// Whether the variance is robust unless it is said otherwise, as in R: with clusters, and with weights that are not whole
     /// numbers.
-    pub(crate) fn ask_for_robust(&self) -> bool {
+    #[must_use]
+    pub fn ask_for_robust(&self) -> bool {
         !self.cluster.is_empty() || self.fractional_weights()
     }
 

@@ -69,6 +69,11 @@ pub(crate) struct Parameter {
 }
 
 impl Parameter {
+    /// Whether the argument is an option, not a column.
+    pub(crate) fn is_option(&self) -> bool {
+        self.role.is_option()
+    }
+
     pub(crate) const fn required(name: &'static str, role: Role) -> Self {
         Self {
             name,

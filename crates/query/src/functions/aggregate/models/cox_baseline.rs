@@ -4,13 +4,12 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, StringArray, StructArray};
 use arrow::datatypes::DataType;
-use columna_stats::Error;
 use columna_stats::survival::ConfType;
 use columna_stats::survival::cox::Cox;
 use datafusion::common::Result;
 use datafusion::logical_expr::Documentation;
 
-use super::survival_rows::{CLUSTER, CoxOptions, START, STRATA, TIES, WEIGHTS, cox_rows};
+use super::survival_rows::{CLUSTER, CoxOptions, CoxRows, START, STRATA, TIES, WEIGHTS, with_fit};
 use crate::functions::aggregate::adapter::output::{list_of, lists, numbers, struct_of};
 use crate::functions::aggregate::adapter::{
     ModelRows, Options, Parameter, Role, Statistic, refused,
@@ -56,7 +55,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
 
 #[derive(Debug)]
 pub(crate) struct CurveOptions {
-    cox: CoxOptions,
+    pub(super) cox: CoxOptions,
     at: Option<StructArray>,
     conf_type: ConfType,
 }
@@ -125,57 +124,75 @@ impl Statistic for CoxBaseline {
         options: &CurveOptions,
         output: &DataType,
     ) -> Result<ArrayRef> {
-        let mut strata: Vec<Option<String>> = Vec::new();
-        let mut columns: [Vec<f64>; 6] = std::array::from_fn(|_| Vec::new());
-        let mut lengths = Vec::with_capacity(summaries.len());
+        let mut curves = Curves::default();
         for summary in summaries {
-            let Some(kept) = summary else {
-                lengths.push(None);
-                continue;
-            };
-            let given = cox_rows(kept, &options.cox.layout)?;
-            let cox = match Cox::fit(&given.rows, &options.cox.fit) {
-                Err(Error::NoEvents) => {
-                    lengths.push(None);
-                    continue;
-                }
-                fitted => fitted.map_err(|error| refused(&error))?,
-            };
-            let person = match &options.at {
-                Some(at) => given.design.of_person(at)?,
-                None => cox.result().means.clone(),
-            };
-            let mut curves = cox
-                .predict(&person, options.conf_type, options.cox.conf_level)
-                .map_err(|error| refused(&error))?;
-            let name = |code: u64| {
-                let named = usize::try_from(code)
-                    .ok()
-                    .and_then(|at| given.strata.get(at));
-                named.cloned().filter(|_| options.cox.has_strata)
-            };
-            curves.sort_by_key(|(code, _)| name(*code));
-            let before = strata.len();
-            for (code, rows) in curves {
-                for row in rows {
-                    strata.push(name(code));
-                    let values = [
-                        row.time,
-                        row.cumulative_hazard,
-                        row.survival,
-                        row.std_err,
-                        row.lower,
-                        row.upper,
-                    ];
-                    for (column, value) in columns.iter_mut().zip(values) {
-                        column.push(value);
-                    }
+            with_fit(summary, &options.cox, |fitted| match fitted {
+                Some((given, cox)) => curves.push(given, &cox, options),
+                None => curves.push_null(),
+            })?;
+        }
+        curves.finish(output)
+    }
+}
+
+/// The curves of fits, a list of rows for each.
+#[derive(Default)]
+pub(super) struct Curves {
+    strata: Vec<Option<String>>,
+    columns: [Vec<f64>; 6],
+    lengths: Vec<Option<usize>>,
+}
+
+impl Curves {
+    pub(super) fn push(
+        &mut self,
+        given: &CoxRows,
+        cox: &Cox<'_>,
+        options: &CurveOptions,
+    ) -> Result<()> {
+        let person = match &options.at {
+            Some(at) => given.design.of_person(at)?,
+            None => cox.result().means.clone(),
+        };
+        let mut curves = cox
+            .predict(&person, options.conf_type, options.cox.conf_level)
+            .map_err(|error| refused(&error))?;
+        let name = |code: u64| {
+            let named = usize::try_from(code)
+                .ok()
+                .and_then(|at| given.strata.get(at));
+            named.cloned().filter(|_| options.cox.has_strata)
+        };
+        curves.sort_by_key(|(code, _)| name(*code));
+        let before = self.strata.len();
+        for (code, rows) in curves {
+            for row in rows {
+                self.strata.push(name(code));
+                let values = [
+                    row.time,
+                    row.cumulative_hazard,
+                    row.survival,
+                    row.std_err,
+                    row.lower,
+                    row.upper,
+                ];
+                for (column, value) in self.columns.iter_mut().zip(values) {
+                    column.push(value);
                 }
             }
-            lengths.push(Some(strata.len() - before));
         }
-        let mut fields: Vec<ArrayRef> = vec![Arc::new(StringArray::from(strata))];
-        fields.extend(columns.into_iter().map(numbers));
-        lists(output, &lengths, &fields)
+        self.lengths.push(Some(self.strata.len() - before));
+        Ok(())
+    }
+
+    pub(super) fn push_null(&mut self) -> Result<()> {
+        self.lengths.push(None);
+        Ok(())
+    }
+
+    pub(super) fn finish(self, output: &DataType) -> Result<ArrayRef> {
+        let mut fields: Vec<ArrayRef> = vec![Arc::new(StringArray::from(self.strata))];
+        fields.extend(self.columns.into_iter().map(numbers));
+        lists(output, &self.lengths, &fields)
     }
 }

@@ -5,13 +5,13 @@ use std::sync::LazyLock;
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use columna_privacy::release::Declared;
+use columna_stats::Result as Fitted;
+use columna_stats::survival::cox::Fit;
 use columna_stats::survival::cox::passes::{Answer, Fitting, Question};
-use columna_stats::survival::cox::{Cox, Fit};
-use columna_stats::{Error, Result as Fitted};
 use datafusion::common::Result;
 use datafusion::logical_expr::Documentation;
 
-use super::survival_rows::{CLUSTER, CoxOptions, START, STRATA, TIES, WEIGHTS, cox_rows};
+use super::survival_rows::{CLUSTER, CoxOptions, START, STRATA, TIES, WEIGHTS, cox_rows, with_fit};
 use super::term_table::table_type;
 use super::{Design, Terms};
 use crate::functions::aggregate::adapter::passes::ByPasses;
@@ -95,7 +95,7 @@ impl Statistic for CoxPh {
     }
 
     fn output(_arguments: &[DataType]) -> DataType {
-        table_type(&NUMBERS)
+        terms_type()
     }
 
     fn options(given: &Options) -> Result<CoxOptions> {
@@ -121,26 +121,30 @@ impl Statistic for CoxPh {
     ) -> Result<ArrayRef> {
         let mut table = Terms::new();
         for summary in summaries {
-            let Some(kept) = summary else {
-                table.null();
-                continue;
-            };
-            let given = cox_rows(kept, &options.layout)?;
-            let cox = match Cox::fit(&given.rows, &options.fit) {
-                Err(Error::NoEvents) => {
+            with_fit(summary, options, |fitted| match fitted {
+                Some((given, cox)) => terms(&given.design, cox.result(), options, &mut table),
+                None => {
                     table.null();
-                    continue;
+                    Ok(())
                 }
-                fitted => fitted.map_err(|error| refused(&error))?,
-            };
-            terms(&given.design, cox.result(), options, &mut table)?;
+            })?;
         }
         table.finish(output)
     }
 }
 
+/// The type of the table.
+pub(super) fn terms_type() -> DataType {
+    table_type(&NUMBERS)
+}
+
 /// The table of a fit.
-fn terms(design: &Design, fit: &Fit, options: &CoxOptions, table: &mut Terms) -> Result<()> {
+pub(super) fn terms(
+    design: &Design,
+    fit: &Fit,
+    options: &CoxOptions,
+    table: &mut Terms,
+) -> Result<()> {
     let ratios = fit
         .hazard_ratios(options.conf_level)
         .map_err(|error| refused(&error))?;

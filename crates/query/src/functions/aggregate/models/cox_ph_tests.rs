@@ -4,14 +4,13 @@ use std::sync::LazyLock;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
-use columna_stats::Error;
 use columna_stats::survival::concordance::{self, concordance};
-use columna_stats::survival::cox::Cox;
+use columna_stats::survival::cox::{Cox, Rows};
 use datafusion::common::Result;
 use datafusion::logical_expr::Documentation;
 
 use super::cox_ph::CoxPh;
-use super::survival_rows::{CoxOptions, cox_rows};
+use super::survival_rows::{CoxOptions, with_fit};
 use crate::functions::aggregate::adapter::output::{Table, struct_of};
 use crate::functions::aggregate::adapter::{ModelRows, Options, Parameter, Statistic, refused};
 use crate::functions::docs::SURVIVAL;
@@ -104,40 +103,56 @@ impl Statistic for CoxPhTests {
         options: &CoxOptions,
         output: &DataType,
     ) -> Result<ArrayRef> {
-        let mut table = Table::new();
-        let mut present = Vec::with_capacity(summaries.len());
+        let mut table = Tests::new();
         for summary in summaries {
-            let row = match summary {
-                None => None,
-                Some(kept) => tests(kept, options)?,
-            };
-            present.push(row.is_some());
-            match row {
-                Some(row) => table.push(row),
+            with_fit(summary, options, |fitted| match fitted {
+                Some((given, cox)) => table.push(&given.rows, &cox),
                 None => table.push_null(),
-            }
+            })?;
         }
-        table.into_structs(output, present)
+        table.finish(output)
+    }
+}
+
+/// The tests of fits, a row each.
+pub(super) struct Tests {
+    table: Table<16>,
+    present: Vec<bool>,
+}
+
+impl Tests {
+    pub(super) fn new() -> Self {
+        Self {
+            table: Table::new(),
+            present: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, rows: &Rows, cox: &Cox<'_>) -> Result<()> {
+        self.present.push(true);
+        self.table.push(tests(rows, cox)?);
+        Ok(())
+    }
+
+    pub(super) fn push_null(&mut self) -> Result<()> {
+        self.present.push(false);
+        self.table.push_null();
+        Ok(())
+    }
+
+    pub(super) fn finish(self, output: &DataType) -> Result<ArrayRef> {
+        self.table.into_structs(output, self.present)
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of rows stay below 2^53")]
-fn tests(kept: ModelRows, options: &CoxOptions) -> Result<Option<[f64; 16]>> {
-    let given = cox_rows(kept, &options.layout)?;
-    let failed = |error: Error| refused(&error);
-    let cox = match Cox::fit(&given.rows, &options.fit) {
-        Err(Error::NoEvents) => return Ok(None),
-        fitted => fitted.map_err(failed)?,
-    };
+fn tests(rows: &Rows, cox: &Cox<'_>) -> Result<[f64; 16]> {
     let fit = cox.result();
-    let c = concordance(
-        &given.rows,
-        &cox.linear_predictors(),
-        &concordance::Options::default(),
-    )
-    .map_err(failed)?;
+    let risk = cox.linear_predictors();
+    let c = concordance(rows, &risk, &concordance::Options::default());
+    let c = c.map_err(|error| refused(&error))?;
     let robust = fit.robust_score_test;
-    Ok(Some([
+    Ok([
         fit.n as f64,
         fit.n_events as f64,
         fit.likelihood_ratio_test.df as f64,
@@ -154,5 +169,5 @@ fn tests(kept: ModelRows, options: &CoxOptions) -> Result<Option<[f64; 16]>> {
         c.concordance,
         c.std_err,
         fit.iterations as f64,
-    ]))
+    ])
 }

@@ -8,6 +8,7 @@ mod cox_baseline;
 mod cox_ph;
 mod cox_ph_tests;
 mod cox_residuals;
+pub(crate) mod cox_together;
 mod cox_zph;
 mod design;
 mod fine_gray;

@@ -1,6 +1,7 @@
 //! The rows of models of time to event, from the columns of a call.
 
-use columna_stats::survival::cox::{self, RowColumns, Rows, Ties};
+use columna_stats::Error;
+use columna_stats::survival::cox::{self, Cox, RowColumns, Rows, Ties};
 use datafusion::common::{Result, plan_err};
 
 use super::design::Design;
@@ -56,6 +57,23 @@ pub(super) struct CoxRows {
     pub(super) design: Design,
     pub(super) rows: Rows,
     pub(super) strata: Vec<String>,
+}
+
+/// Gives the fit of a group's rows, none where there are no rows or no events, to `take`.
+pub(super) fn with_fit<T>(
+    kept: Option<ModelRows>,
+    options: &CoxOptions,
+    take: impl FnOnce(Option<(&CoxRows, Cox<'_>)>) -> Result<T>,
+) -> Result<T> {
+    let Some(kept) = kept else {
+        return take(None);
+    };
+    let given = cox_rows(kept, &options.layout)?;
+    match Cox::fit(&given.rows, &options.fit) {
+        Ok(cox) => take(Some((&given, cox))),
+        Err(Error::NoEvents) => take(None),
+        Err(error) => Err(refused(&error)),
+    }
 }
 
 /// The rows of a Cox model.
