@@ -13,19 +13,37 @@ use crate::functions::aggregate::adapter::{
 
 /// What a row adds to its stratum.
 pub(crate) trait Cell: Debug + Clone + Copy + Default + Send + Sync + 'static {
+    /// Whether a row stands for nobody, and its stratum is not there because of it.
+    fn is_nobody(_rows: &ModelBatch, _row: usize) -> bool {
+        false
+    }
+
     /// Adds a row.
     fn add(rows: &ModelBatch, row: usize, sums: &mut [f64; 4]) -> Result<()>;
 }
 
-/// A yes and a no: counts of (yes, yes), (yes, no), (no, yes), (no, no).
+/// The most persons that a table may have: counts beyond it are not exact.
+const MOST: f64 = 9_007_199_254_740_992.0;
+
+/// A yes and a no, and for how many persons the row stands: counts of (yes, yes), (yes, no), (no, yes), (no, no).
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct TwoFlags;
 
 impl Cell for TwoFlags {
+    fn is_nobody(rows: &ModelBatch, row: usize) -> bool {
+        rows.number(0, row) == Some(0.0)
+    }
+
     fn add(rows: &ModelBatch, row: usize, sums: &mut [f64; 4]) -> Result<()> {
         let is = |place| rows.code(place, row) == Some(1);
         let at = usize::from(!is(0)) * 2 + usize::from(!is(1));
-        sums[at] += 1.0;
+        let persons = rows.number(0, row).unwrap_or(1.0);
+        if !(persons >= 0.0 && persons.fract() == 0.0) {
+            return refuse!(
+                "`weights` are counts of persons: whole numbers, none of them negative"
+            );
+        }
+        sums[at] += persons;
         Ok(())
     }
 }
@@ -81,6 +99,14 @@ impl<C: Cell> Cells<C> {
         total
     }
 
+    /// Whether all that was counted is exact.
+    pub(crate) fn exact(&self) -> Result<()> {
+        if self.total().iter().sum::<f64>() > MOST {
+            return refuse!("there are more than 2^53 persons in a table, too many to count");
+        }
+        Ok(())
+    }
+
     /// Whether every stratum has one standard population.
     pub(crate) fn check(&self) -> Result<()> {
         if self.differ {
@@ -126,6 +152,9 @@ impl<C: Cell> RowSummary for Cells<C> {
     type Rows = ModelBatch;
 
     fn add_row(&mut self, rows: &ModelBatch, row: usize) -> Result<()> {
+        if C::is_nobody(rows, row) {
+            return Ok(());
+        }
         let label = Label(rows.word(0, row).unwrap_or_default().to_owned());
         C::add(rows, row, self.strata.entry(label).or_default())
     }

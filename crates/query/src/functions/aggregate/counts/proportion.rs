@@ -10,6 +10,7 @@ use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Documentation;
 
 use super::cells::{Cells, TwoFlags};
+use super::tables::{ABOUT_WEIGHTS, WEIGHTS};
 use crate::functions::aggregate::adapter::output::{Table, struct_of};
 use crate::functions::aggregate::adapter::{Options, Parameter, Role, Statistic, refused};
 use crate::functions::aggregate::conf_level;
@@ -19,11 +20,12 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         TABLES,
         "The share of rows with an event: a struct of `events`, `n`, `estimate`, `lower` and `upper`.",
-        "proportion(event[, method => 'wilson'][, conf_level => 0.95])",
+        "proportion(event[, method => 'wilson'][, conf_level => 0.95][, weights => n])",
     )
     .with_argument("event", "Whether it happened: a boolean, or 0 and 1")
     .with_argument("method", "'wilson' (R's `prop.test` without correction), 'wilson-corrected' (R's default) or 'clopper-pearson' (R's `binom.test`)")
     .with_argument("conf_level", "The level of the interval, 0.95 by default")
+    .with_argument("weights", ABOUT_WEIGHTS)
     .with_sql_example(
         "> SELECT round(p['estimate'], 4) AS share, round(p['lower'], 4) AS lower, round(p['upper'], 4) AS upper
   FROM (SELECT proportion(x < 3) AS p FROM (SELECT unnest(range(0, 10)) AS x));
@@ -61,6 +63,7 @@ impl Statistic for ProportionInterval {
         Parameter::required("event", Role::Flag),
         Parameter::optional("method", Role::Word),
         Parameter::optional("conf_level", Role::Number),
+        WEIGHTS,
     ];
 
     const DISCLOSURE: Option<Declared> = Some(Declared::Recomputed(Source::Conditions(1)));
@@ -95,7 +98,7 @@ impl Statistic for ProportionInterval {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "sums of ones below 2^53"
+        reason = "counts below 2^53"
     )]
     fn evaluate(
         summaries: &[Option<&Cells<TwoFlags>>],
@@ -109,6 +112,7 @@ impl Statistic for ProportionInterval {
                 continue;
             };
             // There is one flag: whoever has it is counted with the second missing.
+            cells.exact()?;
             let total = cells.total();
             let (events, trials) = (total[0] + total[1], total.iter().sum::<f64>());
             let share = Proportion {

@@ -12,18 +12,24 @@ use datafusion::logical_expr::Documentation;
 
 use super::cells::{Cells, TwoFlags};
 use crate::functions::aggregate::adapter::output::{Table, struct_of};
-use crate::functions::aggregate::adapter::{Options, Parameter, Role, Statistic, refused};
+use crate::functions::aggregate::adapter::{Options, Parameter, Role, Statistic, refuse, refused};
 use crate::functions::aggregate::conf_level;
 use crate::functions::docs::TABLES;
 
 const METHOD: Parameter = Parameter::optional("method", Role::Word);
 const CONF_LEVEL: Parameter = Parameter::optional("conf_level", Role::Number);
+pub(super) const WEIGHTS: Parameter = Parameter::optional("weights", Role::Weights);
+/// What [`WEIGHTS`] says.
+pub(super) const ABOUT_WEIGHTS: &str =
+    "For how many persons a row stands, such as R's `Freq`: a whole number, 1 by default";
+/// Exact results go through all tables with the same margins, which take 8 bytes each.
+const MOST_TABLES: u64 = 1 << 26;
 
 fn table(cells: [f64; 4]) -> TwoByTwo {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "sums of ones below 2^53"
+        reason = "counts below 2^53"
     )]
     let count = |number: f64| number as u64;
     TwoByTwo {
@@ -32,6 +38,23 @@ fn table(cells: [f64; 4]) -> TwoByTwo {
         unexposed_events: count(cells[2]),
         unexposed_others: count(cells[3]),
     }
+}
+
+fn fisher(table: &TwoByTwo, conf_level: f64) -> Result<exact::Exact> {
+    let exposed = table.exposed_events + table.exposed_others;
+    let events = table.exposed_events + table.unexposed_events;
+    let margins = [
+        exposed,
+        events,
+        table.total() - exposed,
+        table.total() - events,
+    ];
+    if margins.into_iter().min() > Some(MOST_TABLES) {
+        return refuse!(
+            "exact results are for tables with a margin of at most 67 million persons; use another method"
+        );
+    }
+    exact::fisher(table, conf_level).map_err(|error| refused(&error))
 }
 
 /// How an interval is made.
@@ -108,6 +131,7 @@ macro_rules! statistic {
                         rows.push_null();
                         continue;
                     };
+                    $strata.exact()?;
                     rows.push($row);
                 }
                 rows.into_structs(output, summaries.iter().map(Option::is_some).collect())
@@ -125,6 +149,7 @@ const EXPOSED: &[Parameter] = &[
     Parameter::required("outcome", Role::Flag),
     METHOD,
     CONF_LEVEL,
+    WEIGHTS,
 ];
 const ESTIMATE: [&str; 3] = ["estimate", "lower", "upper"];
 
@@ -134,7 +159,9 @@ fn ratio(about: &str, name: &str, methods: &str, example: &str) -> Documentation
     Documentation::builder(
         TABLES,
         about,
-        format!("{name}(exposed, outcome[, method => 'wald'][, conf_level => 0.95])"),
+        format!(
+            "{name}(exposed, outcome[, method => 'wald'][, conf_level => 0.95][, weights => n])"
+        ),
     )
     .with_argument(
         "exposed",
@@ -146,6 +173,7 @@ fn ratio(about: &str, name: &str, methods: &str, example: &str) -> Documentation
     )
     .with_argument("method", methods)
     .with_argument("conf_level", "The level of the interval, 0.95 by default")
+    .with_argument("weights", ABOUT_WEIGHTS)
     .with_sql_example(example)
     .build()
 }
@@ -188,11 +216,12 @@ static FISHER: LazyLock<Documentation> = LazyLock::new(|| {
         TABLES,
         "Fisher's exact test of persons by exposure and outcome, as R's `fisher.test`: a struct of `estimate` (the \
          conditional odds ratio), `lower`, `upper`, the two-sided `p_value`, and `p_greater` and `p_less`.",
-        "fisher_exact(exposed, outcome[, conf_level => 0.95])",
+        "fisher_exact(exposed, outcome[, conf_level => 0.95][, weights => n])",
     )
     .with_argument("exposed", "Whether the person was exposed")
     .with_argument("outcome", "Whether the person had the outcome")
     .with_argument("conf_level", "The level of the interval, 0.95 by default")
+    .with_argument("weights", ABOUT_WEIGHTS)
     .with_sql_example(format!("> SELECT round(fisher_exact(exposed, outcome)['p_value'], 4) AS p_value\n  {EXAMPLE}\n+---------+\n| p_value |\n+---------+\n| 0.0215  |\n+---------+"))
     .build()
 });
@@ -201,10 +230,11 @@ static CHI: LazyLock<Documentation> = LazyLock::new(|| {
         TABLES,
         "Pearson's chi-squared test of persons by exposure and outcome: a struct of `chisq` and `p_value` without, and \
          `chisq_corrected` and `p_value_corrected` with Yates' correction (R's default).",
-        "chi_squared_test(exposed, outcome)",
+        "chi_squared_test(exposed, outcome[, weights => n])",
     )
     .with_argument("exposed", "Whether the person was exposed")
     .with_argument("outcome", "Whether the person had the outcome")
+    .with_argument("weights", ABOUT_WEIGHTS)
     .with_sql_example(format!("> SELECT round(chi_squared_test(exposed, outcome)['chisq'], 4) AS chisq\n  {EXAMPLE}\n+--------+\n| chisq  |\n+--------+\n| 5.6566 |\n+--------+"))
     .build()
 });
@@ -213,10 +243,11 @@ static PAIRED: LazyLock<Documentation> = LazyLock::new(|| {
         TABLES,
         "McNemar's test of paired yes and no, as R's `mcnemar.test`: a struct of `chisq` and `p_value` without, \
          `chisq_corrected` and `p_value_corrected` with continuity correction, and `p_value_exact`.",
-        "mcnemar_test(first, second)",
+        "mcnemar_test(first, second[, weights => n])",
     )
     .with_argument("first", "The first of the pair: a boolean, or 0 and 1")
     .with_argument("second", "The second")
+    .with_argument("weights", "For how many pairs a row stands: a whole number, 1 by default")
     .with_sql_example(
         "> SELECT mcnemar_test(a, b)['chisq'] AS chisq
   FROM (VALUES (1, 0), (1, 0), (1, 0), (0, 1), (1, 1), (0, 0)) AS d(a, b);
@@ -235,12 +266,13 @@ static POOLED: LazyLock<Documentation> = LazyLock::new(|| {
          `risk_ratio` and `risk_difference`, each with `_lower` and `_upper`, the test `chisq` and `p_value` without and \
          `chisq_corrected` and `p_value_corrected` with continuity correction, and the tests that the odds ratio is the \
          same in all strata, `breslow_day_chisq` and `breslow_day_p` (with Tarone's correction) and `woolf_p`.",
-        "mantel_haenszel(exposed, outcome, strata[, conf_level => 0.95])",
+        "mantel_haenszel(exposed, outcome, strata[, conf_level => 0.95][, weights => n])",
     )
     .with_argument("exposed", "Whether the person was exposed")
     .with_argument("outcome", "Whether the person had the outcome")
     .with_argument("strata", "Within which persons are compared")
     .with_argument("conf_level", "The level of the intervals, 0.95 by default")
+    .with_argument("weights", ABOUT_WEIGHTS)
     .with_sql_example(
         "> SELECT round(mantel_haenszel(e, o, s)['odds_ratio'], 4) AS odds_ratio
   FROM (VALUES (1, 1, 'a'), (1, 0, 'a'), (0, 1, 'a'), (0, 0, 'a'), (1, 1, 'b'), (1, 1, 'b'), (1, 0, 'b'), (0, 1, 'b'), (0, 0, 'b'), (0, 0, 'b')) AS d(e, o, s);
@@ -271,8 +303,8 @@ statistic!(
         let level = options.conf_level;
         let found = match options.method {
             Method::Score => table.odds_ratio_score(level),
-            Method::Exact => exact::fisher(&table, level).map(|exact| exact.conditional),
-            Method::MidP => exact::fisher(&table, level).map(|exact| exact.mid_p),
+            Method::Exact => Ok(fisher(&table, level)?.conditional),
+            Method::MidP => Ok(fisher(&table, level)?.mid_p),
             _ => table.odds_ratio(level),
         };
         estimate(found.map_err(|error| refused(&error))?)
@@ -329,6 +361,7 @@ statistic!(
         Parameter::required("exposed", Role::Flag),
         Parameter::required("outcome", Role::Flag),
         CONF_LEVEL,
+        WEIGHTS,
     ],
     [
         "estimate",
@@ -341,8 +374,7 @@ statistic!(
     &[],
     FISHER,
     |strata, options| {
-        let found = exact::fisher(&table(strata.total()), options.conf_level)
-            .map_err(|error| refused(&error))?;
+        let found = fisher(&table(strata.total()), options.conf_level)?;
         let [value, lower, upper] = estimate(found.conditional);
         [
             value,
@@ -361,6 +393,7 @@ statistic!(
     &[
         Parameter::required("exposed", Role::Flag),
         Parameter::required("outcome", Role::Flag),
+        WEIGHTS,
     ],
     ["chisq", "p_value", "chisq_corrected", "p_value_corrected"],
     &[],
@@ -383,6 +416,7 @@ statistic!(
     &[
         Parameter::required("first", Role::Flag),
         Parameter::required("second", Role::Flag),
+        WEIGHTS,
     ],
     [
         "chisq",
@@ -414,6 +448,7 @@ statistic!(
         Parameter::required("outcome", Role::Flag),
         Parameter::required("strata", Role::Strata),
         CONF_LEVEL,
+        WEIGHTS,
     ],
     [
         "odds_ratio",
