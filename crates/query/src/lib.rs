@@ -3,6 +3,7 @@
 mod add_days;
 mod at_once;
 mod cox_together;
+mod csv_nulls;
 mod dialect;
 mod error;
 mod exists;

@@ -16,6 +16,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use crate::csv_nulls::CsvTables;
 use crate::functions::{aggregate, scalar, table};
 use crate::spill::SpillFolder;
 use crate::unnested::optimizer_rules;
@@ -89,6 +90,7 @@ pub async fn session(mut options: SessionOptions) -> Result<SessionContext> {
         .with_default_features()
         .with_optimizer_rules(optimizer_rules(&vocabulary))
         .with_physical_optimizer_rules(crate::plan::rules())
+        .with_table_factory("CSV".to_owned(), Arc::new(CsvTables::default()))
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &vocabulary);

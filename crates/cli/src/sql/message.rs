@@ -1,5 +1,6 @@
 //! DataFusion's errors in our words: what, where in the script, what to do, and no cell's value.
 
+use arrow::error::ArrowError;
 use columna_privacy::Refusal;
 use datafusion::common::SchemaError;
 use datafusion::common::utils::datafusion_strsim::levenshtein;
@@ -94,7 +95,14 @@ fn words(error: &DataFusionError, sql: &str, tables: &[String]) -> (Report, Opti
             )
         }
         DataFusionError::ArrowError(error, _) => {
-            (Report::new(redact(&error.to_string(), sql)), None)
+            let mut report = Report::new(redact(&error.to_string(), sql));
+            if matches!(error.as_ref(), ArrowError::ParseError(_)) {
+                report = report.hint(
+                    "a CSV file's word for what is missing is NULL with `OPTIONS ('format.null_regex' '^NA$')`; for a column \
+                     of more than numbers give the columns' types: `CREATE EXTERNAL TABLE t (id BIGINT, dose TEXT) STORED AS …`",
+                );
+            }
+            (report, None)
         }
         DataFusionError::Execution(message) => {
             (Report::new(redact(&first_line(message), sql)), None)

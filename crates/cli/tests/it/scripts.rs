@@ -70,6 +70,40 @@ fn values_in_the_data_do_not_appear_in_errors() {
     );
 }
 
+/// As R's `write.csv(d)` writes them.
+const FROM_R: &str = "\"\",\"Solar.R\",\"day\",\"ok\",\"country\",\"note\"
+\"1\",190,2020-01-01,TRUE,\"NA\",\"\"
+\"2\",NA,NA,NA,\"DE\",NA
+\"3\",7.5,2020-01-03,FALSE,\"FR\",\"x\"
+";
+
+#[test]
+fn the_na_of_r_is_null() {
+    let folder = folder();
+    let path = folder.path().join("r.csv");
+    std::fs::write(&path, FROM_R).expect("written");
+    let ask = |columns: &str, options: &str| {
+        let script = format!(
+            "CREATE EXTERNAL TABLE t{columns} STORED AS CSV LOCATION '{}'{options};
+             SELECT sum(\"Solar.R\") AS sum, count(\"Solar.R\") AS n, max(day) - min(day) AS days, count(*) FILTER (WHERE ok) AS ok,
+             count(country) AS countries, count(note) AS notes FROM t;",
+            path.display()
+        );
+        columna(&["sql", "--format", "csv", "-c", &script])
+    };
+    let header = "sum,n,days,ok,countries,notes\n";
+    // Columns of numbers, days and booleans have it; words stay what they are.
+    let guessed = ask("", "").ok();
+    assert_eq!(guessed, format!("{header}197.5,2,2,1,3,2\n"));
+    let told = ask("", " OPTIONS ('format.null_regex' '^NA$')").ok();
+    assert_eq!(told, format!("{header}197.5,2,2,1,2,1\n"));
+    let columns = "(i BIGINT, \"Solar.R\" DOUBLE, day DATE, ok BOOLEAN, country TEXT, note TEXT)";
+    let declared = ask(columns, " OPTIONS (null_regex 'NA|FR')").ok();
+    assert_eq!(declared, format!("{header}197.5,2,2,1,1,1\n"));
+    ask(columns, "").fails(1, "OPTIONS ('format.null_regex' '^NA$')");
+    ask("", " OPTIONS ('format.null_regex' '(')").fails(1, "is no regular expression");
+}
+
 #[test]
 fn parameters_are_values_and_never_sql() {
     let statement = "SELECT $n + 1 AS n, $s AS s, $d < DATE '2020-06-01' AS d, $c AS c";

@@ -1,0 +1,131 @@
+//! CSV files with a word for what is missing, such as R's `NA`.
+//!
+//! The engine guesses types by `format.null_regex` and then does not read by it. Here the columns that may hold such a word
+//! are read as text, and a view over them makes it NULL and gives them their types. Where nothing is said, `NA` is NULL
+//! in columns that are else of numbers, days or booleans: they would be text, and a factor of a model, without a word.
+
+use std::sync::Arc;
+
+use arrow::array::StringArray;
+use arrow::compute::regexp_is_match_scalar;
+use arrow::datatypes::{DataType, FieldRef, Schema};
+use async_trait::async_trait;
+use datafusion::catalog::view::ViewTable;
+use datafusion::catalog::{Session, TableProvider, TableProviderFactory};
+use datafusion::common::{Column, Result, ScalarValue, ToDFSchema, plan_datafusion_err};
+use datafusion::datasource::provider::DefaultTableFactory;
+use datafusion::datasource::provider_as_source;
+use datafusion::functions::regex::expr_fn::regexp_like;
+use datafusion::logical_expr::{CreateExternalTable, Expr, LogicalPlanBuilder, cast, lit, when};
+
+/// The option that says which words are NULL.
+const NULL_REGEX: &str = "format.null_regex";
+/// What R writes.
+const NA: &str = "^NA$";
+
+/// Makes tables of CSV files.
+#[derive(Debug, Default)]
+pub(crate) struct CsvTables {
+    tables: DefaultTableFactory,
+}
+
+#[async_trait]
+impl TableProviderFactory for CsvTables {
+    async fn create(
+        &self,
+        state: &dyn Session,
+        asked: &CreateExternalTable,
+    ) -> Result<Arc<dyn TableProvider>> {
+        let word = asked.options.get(NULL_REGEX).map(String::as_str);
+        if let Some(word) = word {
+            // The engine takes any for granted.
+            regexp_is_match_scalar(&StringArray::from(vec![""]), word, None).map_err(|_| {
+                plan_datafusion_err!("`{NULL_REGEX}` is no regular expression, such as '^NA$'")
+            })?;
+        }
+        let table = self.tables.create(state, asked).await?;
+        let plain = table.schema();
+        let may_hold = |field: &FieldRef| word.is_some() || is_text(field.data_type());
+        let declared = !asked.schema.fields().is_empty();
+        if asked.unbounded || word.is_none() && declared || !plain.fields().iter().any(may_hold) {
+            return Ok(table);
+        }
+        let word = word.unwrap_or(NA).to_owned();
+        // What is empty is NULL whatever the word.
+        let mut typed = asked.clone();
+        let both = format!("^$|(?:{word})");
+        typed.options.insert(NULL_REGEX.to_owned(), both);
+        let typed = self.tables.create(state, &typed).await?.schema();
+        let held = |(field, typed): (&FieldRef, &FieldRef)| {
+            let given = asked.options.contains_key(NULL_REGEX);
+            let to = typed.data_type();
+            let partition = matches!(to, DataType::Dictionary(..));
+            let guessed = is_text(field.data_type()) && !is_text(to) && !to.is_null();
+            !partition && (given || guessed)
+        };
+        let held: Vec<bool> = plain
+            .fields()
+            .iter()
+            .zip(typed.fields())
+            .map(held)
+            .collect();
+        if !held.contains(&true) {
+            return Ok(table);
+        }
+        let fields = typed.fields().iter().zip(&held).map(|(field, held)| {
+            let text = *held && !is_text(field.data_type());
+            let kind = if text {
+                DataType::Utf8
+            } else {
+                field.data_type().clone()
+            };
+            field
+                .as_ref()
+                .clone()
+                .with_data_type(kind)
+                .with_nullable(true)
+        });
+        let read = Schema::new(fields.collect::<Vec<_>>());
+        let partitions = typed.fields().iter();
+        let partitions = partitions.filter(|f| matches!(f.data_type(), DataType::Dictionary(..)));
+        let mut texts = asked.clone();
+        texts.table_partition_cols = partitions.map(|field| field.name().clone()).collect();
+        texts.schema = Arc::new(read.clone().to_dfschema()?);
+        texts.options.remove(NULL_REGEX);
+        // Numbers in order are not so as texts.
+        texts.order_exprs.clear();
+        let texts = self.tables.create(state, &texts).await?;
+        let columns = read.fields().iter().zip(typed.fields()).zip(held);
+        let columns = columns.map(|((read, typed), held)| {
+            let column = Expr::Column(Column::new(Some(asked.name.clone()), read.name()));
+            let value = match held {
+                true => known(column, &word, read.data_type(), typed.data_type())?,
+                false => column,
+            };
+            Ok(value.alias(typed.name()))
+        });
+        let plan = LogicalPlanBuilder::scan(asked.name.clone(), provider_as_source(texts), None)?
+            .project(columns.collect::<Result<Vec<_>>>()?)?
+            .build()?;
+        Ok(Arc::new(ViewTable::new(plan, asked.definition.clone())))
+    }
+}
+
+/// A column of texts as values of a type, NULL where it is the word.
+fn known(column: Expr, word: &str, read: &DataType, typed: &DataType) -> Result<Expr> {
+    let missing = regexp_like(column.clone(), lit(word), None);
+    let null = lit(ScalarValue::try_from(read)?);
+    let value = when(missing, null).otherwise(column)?;
+    Ok(if read == typed {
+        value
+    } else {
+        cast(value, typed.clone())
+    })
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
+}
