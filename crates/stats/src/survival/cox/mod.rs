@@ -65,7 +65,7 @@ impl Default for Options {
             ties: Ties::Efron,
             robust: None,
             tolerance: 1e-9,
-            max_iterations: 40,
+            max_iterations: 200,
         }
     }
 }
