@@ -66,11 +66,17 @@ impl Cox<'_> {
         residuals.collect()
     }
 
-    /// Approximate change of the coefficients when a row is left out: one value per term for each row.
+    /// Score residuals: a row's own contribution to the score, not multiplied by its weight, one value per term for each row.
+    #[must_use]
+    pub fn score_residuals(&self) -> Vec<Vec<f64>> {
+        ScoreResiduals::new(&self.model, &self.beta).by_row()
+    }
+
+    /// Approximate change of the coefficients when one of a row's weight is left out: one value per term for each row.
     #[must_use]
     pub fn dfbeta(&self) -> Vec<Vec<f64>> {
         let p = self.model.terms();
-        let residuals = ScoreResiduals::new(&self.model, &self.beta).by_row();
+        let residuals = self.score_residuals();
         let variance = &self.fit.naive_variance;
         let of_row = |u: Vec<f64>| {
             (0..p)

@@ -4,16 +4,12 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::DataType;
-use columna_stats::Error;
-use columna_stats::survival::cox::Cox;
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Documentation;
 
-use super::survival_rows::{CoxOptions, START, STRATA, TIES, cox_rows};
+use super::survival_rows::{CoxOptions, START, STRATA, TIES, WEIGHTS, with_fit};
 use crate::functions::aggregate::adapter::output::{list_of, lists, numbers, struct_of};
-use crate::functions::aggregate::adapter::{
-    Ids, ModelRows, Options, Parameter, Role, Statistic, refused,
-};
+use crate::functions::aggregate::adapter::{Ids, ModelRows, Options, Parameter, Role, Statistic};
 use crate::functions::docs::SURVIVAL;
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
@@ -21,17 +17,20 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
         SURVIVAL,
         "Residuals of Cox's model, as R's `residuals(coxph)`: a list of `id`, `time`, `term` and `residual`. With \
          `type => 'martingale'` (the default) or 'deviance' there is one for each row, and `term` is NULL; with \
-         'schoenfeld' there is one for each event and term. NULL where no row has the event.",
-        "cox_residuals(time, event, covariates, id[, type => 'martingale'][, strata => s][, start => t0][, ties => 'efron'])",
+         'schoenfeld' there is one for each event and term, with 'score' and 'dfbeta' one for each row and term. 'dfbeta' is \
+         about how much a coefficient changes by the row, with all of its weight; the others are not multiplied by weights. \
+         NULL where no row has the event.",
+        "cox_residuals(time, event, covariates, id[, type => 'martingale'][, strata => s][, start => t0][, ties => 'efron'][, weights => w])",
     )
     .with_argument("time", "Days to the event or to censoring")
     .with_argument("event", "Whether the event happened: a boolean, or 0 and 1")
     .with_argument("covariates", "The terms, as in `cox_ph`")
     .with_argument("id", "What names the row, such as `person_id`")
-    .with_argument("type", "'martingale', 'deviance' or 'schoenfeld'")
+    .with_argument("type", "'martingale', 'deviance', 'schoenfeld', 'score' or 'dfbeta'")
     .with_argument("strata", "Each stratum has a baseline hazard of its own")
     .with_argument("start", "The left end of (start, time]")
     .with_argument("ties", "'efron' or 'breslow'")
+    .with_argument("weights", "Case weights")
     .with_sql_example(
         "> SELECT t.id AS id, round(t.residual, 4) AS residual FROM (
     SELECT unnest(cox_residuals(time, event, named_struct('x', x), id)) AS t
@@ -53,6 +52,8 @@ enum Residual {
     Martingale,
     Deviance,
     Schoenfeld,
+    Score,
+    Dfbeta,
 }
 
 #[derive(Debug)]
@@ -78,6 +79,7 @@ impl Statistic for CoxResiduals {
         STRATA,
         START,
         TIES,
+        WEIGHTS,
     ];
 
     fn documentation() -> &'static Documentation {
@@ -99,8 +101,12 @@ impl Statistic for CoxResiduals {
             None | Some("martingale") => Residual::Martingale,
             Some("deviance") => Residual::Deviance,
             Some("schoenfeld") => Residual::Schoenfeld,
+            Some("score") => Residual::Score,
+            Some("dfbeta") => Residual::Dfbeta,
             Some(_) => {
-                return plan_err!("`type` can be 'martingale', 'deviance' or 'schoenfeld'");
+                return plan_err!(
+                    "`type` can be 'martingale', 'deviance', 'schoenfeld', 'score' or 'dfbeta'"
+                );
             }
         };
         Ok(ResidualOptions {
@@ -126,49 +132,67 @@ impl Statistic for CoxResiduals {
         options: &ResidualOptions,
         output: &DataType,
     ) -> Result<ArrayRef> {
-        let mut ids = Ids::none(&options.cox.layout);
+        let layout = &options.cox.layout;
+        let mut ids = Ids::none(layout);
         let mut terms = Vec::new();
         let (mut times, mut residuals) = (Vec::new(), Vec::new());
         let mut lengths = Vec::with_capacity(summaries.len());
         for summary in summaries {
-            let Some(kept) = summary else {
-                lengths.push(None);
-                continue;
+            let names = summary.as_ref().map(|kept| Ids::of(kept, layout));
+            let numbers = |name| {
+                let kept = summary.as_ref()?;
+                Some(kept.numbers_of(layout.slot(name))?.into_owned())
             };
-            let names = Ids::of(&kept, &options.cox.layout);
-            let time = kept.numbers_of(options.cox.layout.slot("time"));
-            let time = time.unwrap_or_default().into_owned();
-            let given = cox_rows(kept, &options.cox.layout)?;
-            let cox = match Cox::fit(&given.rows, &options.cox.fit) {
-                Err(Error::NoEvents) => {
-                    lengths.push(None);
-                    continue;
-                }
-                fitted => fitted.map_err(|error| refused(&error))?,
-            };
+            let time: Vec<f64> = numbers("time").unwrap_or_default();
+            let weight: Vec<f64> = numbers("weights").unwrap_or_default();
             let before = ids.len();
-            if options.residual == Residual::Schoenfeld {
-                for (row, at, values) in cox.schoenfeld_residuals() {
+            let there = with_fit(summary, &options.cox, |fitted| {
+                let (Some((given, cox)), Some(names)) = (fitted, names) else {
+                    return Ok(false);
+                };
+                let mut push = |row: usize, at: f64, term: Option<&String>, residual: f64| {
+                    ids.push(&names, row);
+                    terms.push(term.cloned());
+                    times.push(at);
+                    residuals.push(residual);
+                };
+                let mut by_term = |row: usize, at: f64, values: Vec<f64>, weight: f64| {
                     for (term, value) in given.design.names.iter().zip(values) {
-                        ids.push(&names, row);
-                        terms.push(Some(term.clone()));
-                        times.push(at);
-                        residuals.push(value);
+                        push(row, at, Some(term), weight * value);
+                    }
+                };
+                match options.residual {
+                    Residual::Schoenfeld => {
+                        for (row, at, values) in cox.schoenfeld_residuals() {
+                            by_term(row, at, values, 1.0);
+                        }
+                    }
+                    Residual::Score => {
+                        for (row, values) in cox.score_residuals().into_iter().enumerate() {
+                            by_term(row, time[row], values, 1.0);
+                        }
+                    }
+                    Residual::Dfbeta => {
+                        for (row, values) in cox.dfbeta().into_iter().enumerate() {
+                            let weight = weight.get(row).copied().unwrap_or(1.0);
+                            by_term(row, time[row], values, weight);
+                        }
+                    }
+                    Residual::Martingale | Residual::Deviance => {
+                        let events = given.rows.events();
+                        for (row, martingale) in cox.martingale_residuals().into_iter().enumerate()
+                        {
+                            let residual = match options.residual {
+                                Residual::Deviance => deviance(martingale, events[row]),
+                                _ => martingale,
+                            };
+                            push(row, time[row], None, residual);
+                        }
                     }
                 }
-            } else {
-                let events = given.rows.events();
-                for (row, martingale) in cox.martingale_residuals().into_iter().enumerate() {
-                    ids.push(&names, row);
-                    terms.push(None);
-                    times.push(time[row]);
-                    residuals.push(match options.residual {
-                        Residual::Deviance => deviance(martingale, events[row]),
-                        _ => martingale,
-                    });
-                }
-            }
-            lengths.push(Some(ids.len() - before));
+                Ok(true)
+            })?;
+            lengths.push(there.then(|| ids.len() - before));
         }
         let columns: Vec<ArrayRef> = vec![
             ids.into_array(),
