@@ -181,6 +181,7 @@ pub fn worker_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionS
         .with_runtime_env(runtime)
         .with_default_features()
         .with_optimizer_rules(optimizer_rules(&vocabulary))
+        .with_physical_optimizer_rules(crate::plan::engine_rules().collect())
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &vocabulary);

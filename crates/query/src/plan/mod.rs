@@ -1,6 +1,6 @@
 //! What the engine's own planner does not know: rows lie patient by patient, in time order.
 //!
-//! And one thing that it takes to be so and is not: see [`build_order`].
+//! And two things that it takes to be so and are not: see [`build_order`] and [`told_apart`].
 //!
 //! Changes, each by what a plan declares of itself (partitioning and order), whatever made it: a scan, a
 //! view, a CTE, or a guard that passes its input's properties on.
@@ -34,6 +34,7 @@ mod segment_window;
 mod segments;
 mod shared;
 mod sorted_input;
+mod told_apart;
 mod window_functions;
 
 use std::sync::Arc;
@@ -56,12 +57,24 @@ use segment_join::JoinSegments;
 use segment_sort::SortWithinSegments;
 use segment_window::WindowsOverSegments;
 use shared::{LinkShared, MarkShared};
+use told_apart::ToldApart;
+
+type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+
+/// The engine's physical rules, without what they do wrong in any plan.
+pub(crate) fn engine_rules() -> impl Iterator<Item = Rule> {
+    let rules = PhysicalOptimizer::new().rules.into_iter();
+    rules.map(|rule| match rule.name() {
+        "FilterPushdown" | "FilterPushdown(Post)" => Arc::new(ToldApart { rule }) as Rule,
+        _ => rule,
+    })
+}
 
 /// The engine's physical rules with Columna's among them, each where its neighbours need it.
-pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = Vec::new();
+pub(crate) fn rules() -> Vec<Rule> {
+    let mut rules: Vec<Rule> = Vec::new();
     let mut distributed = false;
-    for rule in PhysicalOptimizer::new().rules {
+    for rule in engine_rules() {
         match rule.name() {
             "EnsureRequirements" => {
                 rules.push(Arc::new(KeepDivided));

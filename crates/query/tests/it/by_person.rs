@@ -517,6 +517,45 @@ async fn semi_joins_keep_the_side_with_a_condition() {
     }
 }
 
+/// Both sides have columns of the same names, and the engine exchanges sides by how many rows it expects of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_after_a_join_are_of_their_own_side() {
+    let both = both(400, 9, 3, 100).await;
+    let few = "o.kind = 2 AND o.value = 3";
+    for (many, one) in [("a", "b"), ("b", "a")] {
+        let firsts = format!(
+            "(SELECT person_id, min(day) AS day FROM {many} WHERE kind = 1 GROUP BY person_id) AS m"
+        );
+        for (from, on, condition) in [
+            (firsts.as_str(), "person_id", "o.person_id IS NULL"),
+            (
+                firsts.as_str(),
+                "person_id",
+                "o.day IS NULL OR m.day < o.day",
+            ),
+            (many, "id", "o.id IS NULL"),
+            (many, "id", "m.kind = 1 OR o.kind = 2"),
+            (many, "person_id", "m.kind = 1 OR o.kind = 2"),
+        ] {
+            let m = if from == many { "m" } else { "" };
+            for (join, on_also) in [
+                ("LEFT", few),
+                ("LEFT", "o.kind = 2"),
+                ("INNER", few),
+                ("INNER", "true"),
+            ] {
+                let question = format!(
+                    "SELECT count(*) FROM {from} {m} {join} JOIN {one} o ON o.{on} = m.{on} AND {on_also} WHERE {condition}"
+                );
+                let expected = sorted(&both.stock, &question).await;
+                for ours in &both.ours {
+                    assert_eq!(sorted(ours, &question).await, expected, "{question}");
+                }
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn eras_are_the_islands_of_gaps_and_islands() {
     let both = both(60, 25, 7, 5).await;
