@@ -1,13 +1,15 @@
 //! Windows partitioned by person over sorted rows: whole chunks of persons at a time.
 
+use std::iter;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::partition;
 use arrow::datatypes::SchemaRef;
 use columna_privacy::guard::StoredOrder;
-use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, plan_datafusion_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::window::WindowExpr;
@@ -36,7 +38,11 @@ impl PhysicalOptimizerRule for WindowsOverSegments {
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|plan| {
-            Ok(match functions(plan.as_ref()) {
+            let functions = match functions(plan.as_ref()) {
+                Some(functions) => Some(functions),
+                None => leads_over_nulls(plan.as_ref())?,
+            };
+            Ok(match functions {
                 Some(functions) => {
                     Transformed::yes(Arc::new(SegmentWindowExec::new(plan, functions, None)) as _)
                 }
@@ -67,20 +73,47 @@ fn window_expressions(plan: &dyn ExecutionPlan) -> Option<&[Arc<dyn WindowExpr>]
 }
 
 fn functions(plan: &dyn ExecutionPlan) -> Option<Vec<Function>> {
+    let first = window_expressions(plan)?.first()?;
+    // Without PARTITION BY, the table is one segment: nothing for memory.
+    (!first.partition_by().is_empty()).then(|| known(plan))?
+}
+
+/// The functions of a window with a `lead` that the engine gets wrong: by more than one of the rows that are not NULL, of which it
+/// counts some twice. They are worth the memory of a whole table.
+fn leads_over_nulls(plan: &dyn ExecutionPlan) -> Result<Option<Vec<Function>>> {
+    let exprs = plan
+        .downcast_ref::<BoundedWindowAggExec>()
+        .map(BoundedWindowAggExec::window_expr)
+        .or_else(|| {
+            plan.downcast_ref::<WindowAggExec>()
+                .map(WindowAggExec::window_expr)
+        });
+    let (Some(exprs), [input]) = (exprs, &plan.children()[..]) else {
+        return Ok(None);
+    };
+    let input = input.schema();
+    let mut functions = exprs.iter().filter_map(|expr| Function::of(expr, &input));
+    if !functions.any(|function| function.leads_over_nulls()) {
+        return Ok(None);
+    }
+    known(plan).map(Some).ok_or_else(|| {
+        plan_datafusion_err!(
+            "lead of more than one row with IGNORE NULLS is not supported beside other windows such as these: ask for it in a \
+             subquery of its own"
+        )
+    })
+}
+
+/// All functions of a window, if this operator can do them.
+fn known(plan: &dyn ExecutionPlan) -> Option<Vec<Function>> {
     let exprs = window_expressions(plan)?;
     let first = exprs.first()?;
     let alike = exprs.iter().all(|expr| {
         expr.partition_by() == first.partition_by() && expr.order_by() == first.order_by()
     });
-    // Without PARTITION BY, the table is one segment: nothing for memory.
-    if first.partition_by().is_empty() || !alike {
-        return None;
-    }
     let input = plan.children().first()?.schema();
-    exprs
-        .iter()
-        .map(|expr| Function::of(expr, &input))
-        .collect()
+    let functions = exprs.iter().map(|expr| Function::of(expr, &input));
+    alike.then(|| functions.collect())?
 }
 
 #[derive(Debug)]
@@ -247,6 +280,14 @@ impl ExecutionPlan for SegmentWindowExec {
     }
 }
 
+/// The rows of each key; all of them without one.
+fn ranges(keys: &[ArrayRef], chunk: &RecordBatch) -> Result<Vec<Range<usize>>> {
+    match keys {
+        [] => Ok(iter::once(0..chunk.num_rows()).collect()),
+        keys => Ok(partition(keys)?.ranges()),
+    }
+}
+
 /// A chunk of whole segments with the functions' values beside it.
 fn windows(
     chunk: &RecordBatch,
@@ -256,11 +297,11 @@ fn windows(
     schema: &SchemaRef,
 ) -> Result<RecordBatch> {
     let mut keys = evaluate(by, chunk)?;
-    let segments = partition(&keys)?.ranges();
+    let segments = ranges(&keys, chunk)?;
     let (order, peers) = if functions.iter().any(Function::needs_peers) {
         let order = evaluate(order, chunk)?;
         keys.extend(order.iter().cloned());
-        (order, partition(&keys)?.ranges())
+        (order, ranges(&keys, chunk)?)
     } else {
         (Vec::new(), Vec::new())
     };

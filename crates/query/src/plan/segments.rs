@@ -1,4 +1,5 @@
-//! Cuts a stream that is sorted by a key into chunks that hold whole segments: all rows of each key in them.
+//! Cuts a stream that is sorted by a key into chunks that hold whole segments: all rows of each key in them. Without a key,
+//! the stream is one.
 
 use std::mem;
 use std::sync::Arc;
@@ -49,7 +50,7 @@ impl Pending {
         self.reservation.try_grow(batch.get_array_memory_size())?;
         self.rows += batch.num_rows();
         self.batches.push(batch);
-        if self.rows < self.chunk_rows {
+        if self.rows < self.chunk_rows || self.key.is_empty() {
             return Ok(None);
         }
         let Some(last) = self.batches.pop() else {

@@ -153,6 +153,18 @@ impl Function {
         }
     }
 
+    /// Whether it looks ahead by more than one of the rows that are not NULL.
+    pub(super) fn leads_over_nulls(&self) -> bool {
+        matches!(
+            self,
+            Self::Shift {
+                by: 2..,
+                pass_nulls: true,
+                ..
+            }
+        )
+    }
+
     /// The function's value in each row of a chunk.
     pub(super) fn evaluate(&self, chunk: &RecordBatch, layout: &Layout) -> Result<ArrayRef> {
         let column =
