@@ -245,11 +245,11 @@ columns = { pid = "pseudonym", dx = "raw", seen = "shift_date", name = "absent" 
         let pids = table.column(&rows, "pid").unwrap();
         let pids = pids.as_primitive::<Int64Type>();
         let keys = ProjectKeys::from_key(&[7; 32], 365, false).unwrap();
-        assert_eq!(pids.value(0), keys.pseudonym_of_number("person", 1));
+        assert_eq!(pids.value(0), keys.pseudonyms_of_numbers("person", &[1])[0]);
         assert!(pids.value(0) == pids.value(1) && pids.value(1) != pids.value(2));
         let days = table.column(&rows, "seen").unwrap();
         let days = days.as_primitive::<Date32Type>();
-        assert_eq!(days.value(0) - 100, keys.shift_of(1));
+        assert_eq!(days.value(0) - 100, keys.shifts_of(&[1])[0]);
         assert_eq!(days.value(1) - days.value(0), 30);
         assert!(table.column(&rows, "name").is_err());
     }

@@ -183,18 +183,9 @@ impl Mask {
         let data_type = values.data_type().clone();
         let shown: ArrayRef = match self {
             Self::Pseudonym { keys, domain } if data_type == DataType::Int64 => {
-                let mut last = None;
-                map_numbers(values, |number| {
-                    // Rows lie in order of their persons: one hash for each.
-                    match last {
-                        Some((known, pseudonym)) if known == number => pseudonym,
-                        _ => {
-                            let pseudonym = keys.pseudonym_of_number(domain, number);
-                            last = Some((number, pseudonym));
-                            pseudonym
-                        }
-                    }
-                })
+                let numbers = values.as_primitive::<Int64Type>();
+                let shown = keys.pseudonyms_of_numbers(domain, numbers.values());
+                Arc::new(Int64Array::new(shown.into(), numbers.nulls().cloned()))
             }
             Self::Pseudonym { keys, domain } => {
                 map_texts(values, |text| keys.pseudonym_of_text(domain, text))?
@@ -257,12 +248,12 @@ pub(crate) fn cut(day: Day, unit: DateUnit) -> Day {
     Day::from_civil(year, month, 1).unwrap_or(day)
 }
 
-fn map_numbers(values: &ArrayRef, mut f: impl FnMut(i64) -> i64) -> ArrayRef {
+fn map_numbers(values: &ArrayRef, f: impl Fn(i64) -> i64) -> ArrayRef {
     let numbers = values.as_primitive::<Int64Type>();
     Arc::new(
         numbers
             .iter()
-            .map(|number| number.map(&mut f))
+            .map(|number| number.map(&f))
             .collect::<Int64Array>(),
     )
 }
@@ -324,20 +315,8 @@ fn move_micros(micros: i64, cut_time: bool, f: impl Fn(Day) -> Day) -> i64 {
 fn offsets(persons: &ArrayRef, keys: &ProjectKeys) -> Result<Int32Array> {
     let persons = cast(persons, &DataType::Int64)?;
     let persons = persons.as_primitive::<Int64Type>();
-    let mut last = None;
-    // Rows lie in order of their persons: one hash for each.
-    let days = persons.iter().map(|person| {
-        let person = person?;
-        match last {
-            Some((known, days)) if known == person => Some(days),
-            _ => {
-                let days = keys.shift_of(person);
-                last = Some((person, days));
-                Some(days)
-            }
-        }
-    });
-    Ok(days.collect())
+    let days = keys.shifts_of(persons.values());
+    Ok(Int32Array::new(days.into(), persons.nulls().cloned()))
 }
 
 fn shift(values: &ArrayRef, offsets: Option<&Int32Array>, floor: Option<Day>) -> Result<ArrayRef> {

@@ -3,6 +3,7 @@
 //! The key of a project is never in the store, never printed and wiped from memory when it is no longer needed.
 //! Principals cannot call the keyed functions: whoever can ask for the pseudonym of a known number can find a person.
 
+mod cipher;
 mod hmac;
 mod ingest;
 mod keys;

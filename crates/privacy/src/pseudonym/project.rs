@@ -1,5 +1,6 @@
 //! A project's keys in use: pseudonyms of identifiers, and the days by which a person's dates are moved.
 
+use super::cipher::Cipher;
 use super::hmac::Keyed;
 use super::keys::Keys;
 use crate::Result;
@@ -8,8 +9,9 @@ use crate::policy::Project;
 /// What a project's key is used for. Uses have keys of their own: no answer of one tells of another.
 #[derive(Debug, Clone)]
 pub struct ProjectKeys {
-    pseudonyms: Keyed,
-    dates: Keyed,
+    texts: Keyed,
+    numbers: Keyed,
+    dates: Cipher,
     shift_days: u32,
     keep_weekday: bool,
     mark: String,
@@ -35,11 +37,12 @@ impl ProjectKeys {
     pub fn from_key(key: &[u8], shift_days: u32, keep_weekday: bool) -> Result<Self> {
         let key = Keyed::new(key)?;
         Ok(Self {
-            pseudonyms: key.derive("columna pseudonyms 1")?,
-            dates: key.derive("columna dates 1")?,
+            texts: key.derive("columna pseudonyms 1")?,
+            numbers: key.derive("columna numbers 2")?,
+            dates: Cipher::new(key.hash(&[b"columna dates 2"])),
             shift_days,
             keep_weekday,
-            mark: hexadecimal(&key.derive("columna mark 1")?.hash(&[])[..8]),
+            mark: hexadecimal(&key.derive("columna mark 2")?.hash(&[])[..8]),
         })
     }
 
@@ -49,43 +52,36 @@ impl ProjectKeys {
         &self.mark
     }
 
-    /// The pseudonym of a number: 63 bits, so that it is a number too and never negative. Among ten million
+    /// The pseudonyms of numbers: 63 bits, so that each is a number too and never negative. Among ten million
     /// persons, two share one with a chance of 1 in 180,000.
     #[must_use]
-    pub fn pseudonym_of_number(&self, domain: &str, number: i64) -> i64 {
-        let hash = self.tag(domain, b"n", &number.to_be_bytes());
-        let mut first = [0u8; 8];
-        first.copy_from_slice(&hash[..8]);
-        i64::from_be_bytes(first) & i64::MAX
+    pub fn pseudonyms_of_numbers(&self, domain: &str, numbers: &[i64]) -> Vec<i64> {
+        let cipher = Cipher::new(self.numbers.hash(&[domain.as_bytes()]));
+        cipher.draw(numbers, |drawn| drawn.cast_signed() & i64::MAX)
     }
 
     /// The pseudonym of a text: 32 hexadecimal digits.
     #[must_use]
     pub fn pseudonym_of_text(&self, domain: &str, text: &str) -> String {
-        hexadecimal(&self.tag(domain, b"t", text.as_bytes())[..16])
-    }
-
-    /// The length keeps domain and value apart, whatever bytes they have.
-    fn tag(&self, domain: &str, kind: &[u8], value: &[u8]) -> [u8; 32] {
+        // The length keeps domain and value apart, whatever bytes they have.
         let length = (domain.len() as u64).to_be_bytes();
-        self.pseudonyms
-            .hash(&[&length, domain.as_bytes(), kind, value])
+        let parts: [&[u8]; 4] = [&length, domain.as_bytes(), b"t", text.as_bytes()];
+        hexadecimal(&self.texts.hash(&parts)[..16])
     }
 
-    /// The days by which all dates of a person are moved: never 0, at most the project's limit both ways.
+    /// The days by which all dates of each person are moved: never 0, at most the project's limit both ways.
     #[must_use]
-    pub fn shift_of(&self, person: i64) -> i32 {
-        let hash = self.dates.hash(&[&person.to_be_bytes()]);
-        let mut first = [0u8; 8];
-        first.copy_from_slice(&hash[..8]);
-        let step: u32 = if self.keep_weekday { 7 } else { 1 };
-        let steps = u64::from((self.shift_days / step).max(1));
-        // 2^64 is so much more than the number of steps that none is noticeably more likely.
-        let drawn = u64::from_be_bytes(first) % (2 * steps);
-        let steps = i64::try_from(steps).unwrap_or(1);
-        let drawn = i64::try_from(drawn).unwrap_or(0) - steps;
-        let nonzero = if drawn >= 0 { drawn + 1 } else { drawn };
-        i32::try_from(nonzero * i64::from(step)).unwrap_or(1)
+    pub fn shifts_of(&self, persons: &[i64]) -> Vec<i32> {
+        let step: i32 = if self.keep_weekday { 7 } else { 1 };
+        let steps = i32::try_from(self.shift_days).unwrap_or(i32::MAX / 2) / step;
+        let steps = steps.max(1);
+        self.dates.draw(persons, |drawn| {
+            // One of twice the steps, each as likely but for one part in 2^32.
+            let drawn = (u128::from(drawn) * u128::from(2 * steps.unsigned_abs())) >> 64;
+            let drawn = i32::try_from(drawn).unwrap_or(0) - steps;
+            let nonzero = if drawn >= 0 { drawn + 1 } else { drawn };
+            nonzero * step
+        })
     }
 
     /// The most that a date is moved.
@@ -115,10 +111,10 @@ mod tests {
     #[test]
     fn attack_45_pseudonyms_of_two_projects_cannot_be_joined() {
         let (one, two) = (keys(1, 365, false), keys(2, 365, false));
+        let numbers: Vec<i64> = (0..2000).collect();
         let of = |keys: &ProjectKeys| -> std::collections::HashSet<i64> {
-            (0..2000)
-                .map(|p| keys.pseudonym_of_number("person", p))
-                .collect()
+            let pseudonyms = keys.pseudonyms_of_numbers("person", &numbers);
+            pseudonyms.into_iter().collect()
         };
         let (first, second) = (of(&one), of(&two));
         assert_eq!(first.len(), 2000);
@@ -127,8 +123,8 @@ mod tests {
         // The sibling: within a project a person has one pseudonym wherever it is named.
         assert_eq!(first, of(&keys(1, 365, false)));
         assert_ne!(
-            one.pseudonym_of_number("person", 7),
-            one.pseudonym_of_number("visit_occurrence", 7)
+            one.pseudonyms_of_numbers("person", &[7]),
+            one.pseudonyms_of_numbers("visit_occurrence", &[7])
         );
         assert_ne!(
             one.pseudonym_of_text("a", "bc"),
@@ -165,11 +161,9 @@ mod tests {
     #[test]
     fn shifts_are_constant_bounded_and_spread() {
         let keys = keys(3, 30, false);
-        let shifts: Vec<i32> = (0..6000).map(|p| keys.shift_of(p)).collect();
-        assert_eq!(
-            shifts,
-            (0..6000).map(|p| keys.shift_of(p)).collect::<Vec<_>>()
-        );
+        let persons: Vec<i64> = (0..6000).collect();
+        let shifts = keys.shifts_of(&persons);
+        assert_eq!(shifts, keys.shifts_of(&persons));
         assert!(shifts.iter().all(|s| *s != 0 && (-30..=30).contains(s)));
         let distinct: std::collections::HashSet<i32> = shifts.iter().copied().collect();
         assert_eq!(distinct.len(), 60);
@@ -181,6 +175,7 @@ mod tests {
     #[test]
     fn weekdays_are_kept_on_request() {
         let keys = keys(3, 30, true);
-        assert!((0..500).all(|p| keys.shift_of(p) % 7 == 0 && keys.shift_of(p) != 0));
+        let shifts = keys.shifts_of(&(0..500).collect::<Vec<_>>());
+        assert!(shifts.iter().all(|shift| shift % 7 == 0 && *shift != 0));
     }
 }
