@@ -14,6 +14,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::csv_nulls::CsvTables;
@@ -94,9 +95,17 @@ pub async fn session(mut options: SessionOptions) -> Result<SessionContext> {
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &vocabulary);
+    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 3] = [
+        Arc::new(scalar::LengthOfLists),
+        Arc::new(scalar::ComparedIntervals),
+        Arc::new(scalar::CastsOutOfOrder),
+    ];
+    for rewrite in rewrites {
+        ctx.state_ref().write().register_function_rewrite(rewrite)?;
+    }
     ctx.state_ref()
         .write()
-        .register_function_rewrite(Arc::new(scalar::LengthOfLists))?;
+        .register_expr_planner(Arc::new(scalar::MultipliedIntervals))?;
     for function in table::functions(&vocabulary) {
         ctx.register_udtf(function.name, function.function);
     }
@@ -193,6 +202,14 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
         ctx.register_udf(Arc::unwrap_or_clone(function));
     }
     ctx.register_udf(Arc::unwrap_or_clone(scalar::date_part()));
+    for internal in [
+        crate::plan::unknown(),
+        scalar::interval_length(),
+        scalar::interval_times(),
+        scalar::out_of_order(),
+    ] {
+        ctx.register_udf(internal);
+    }
     let gate = ctx.state_ref().read().config().get_extension::<Gate>();
     for function in scalar::bounded(gate.is_some_and(|gate| gate.restricts())) {
         ctx.register_udf(function);

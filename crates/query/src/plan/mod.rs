@@ -1,6 +1,6 @@
 //! What the engine's own planner does not know: rows lie patient by patient, in time order.
 //!
-//! And two things that it takes to be so and are not: see [`build_order`] and [`told_apart`].
+//! And three things that it takes to be so and are not: see [`build_order`], [`null_supplied`] and [`told_apart`].
 //!
 //! Changes, each by what a plan declares of itself (partitioning and order), whatever made it: a scan, a
 //! view, a CTE, or a guard that passes its input's properties on.
@@ -26,6 +26,7 @@ mod colocated_join;
 mod frames;
 mod keys;
 mod matches;
+mod null_supplied;
 mod runs;
 mod segment_aggregate;
 mod segment_join;
@@ -51,6 +52,8 @@ use build_order::HideBuildOrder;
 use build_side::BuildSmallSide;
 use clusters::WindowsOverClusters;
 use colocated_join::{Colocate, Expose, KeepDivided};
+use null_supplied::HideNullSupplied;
+pub(crate) use null_supplied::unknown;
 use runs::CountByRuns;
 use segment_aggregate::AggregatesOverSegments;
 use segment_join::JoinSegments;
@@ -64,9 +67,10 @@ type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 /// The engine's physical rules, without what they do wrong in any plan.
 pub(crate) fn engine_rules() -> impl Iterator<Item = Rule> {
     let rules = PhysicalOptimizer::new().rules.into_iter();
-    rules.map(|rule| match rule.name() {
-        "FilterPushdown" | "FilterPushdown(Post)" => Arc::new(ToldApart { rule }) as Rule,
-        _ => rule,
+    rules.flat_map(|rule| match rule.name() {
+        "FilterPushdown" | "FilterPushdown(Post)" => vec![Arc::new(ToldApart { rule }) as Rule],
+        "EnsureRequirements" => vec![Arc::new(HideNullSupplied) as Rule, rule],
+        _ => vec![rule],
     })
 }
 

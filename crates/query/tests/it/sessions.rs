@@ -241,3 +241,32 @@ columns = { pid = "raw", age = "raw" }
     let log = hospital.audit();
     assert_eq!(log.matches("{\"refused\":\"policy\"}").count(), 2, "{log}");
 }
+
+/// By the least and the greatest time of a row group, none of them would be after ten in the evening.
+#[tokio::test]
+async fn times_of_day_are_looked_for_in_all_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.parquet");
+    let file = file.to_str().unwrap();
+    let ctx = columna_query::session(SessionOptions::default())
+        .await
+        .unwrap();
+    for statement in [
+        format!(
+            "COPY (SELECT TIMESTAMP '2020-01-01 08:00:00' + value * INTERVAL '1 hour' AS t, value - 24 AS n
+             FROM generate_series(0, 48)) TO '{file}'"
+        ),
+        format!("CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION '{file}'"),
+    ] {
+        ctx.sql(&statement).await.unwrap().collect().await.unwrap();
+    }
+    for (condition, expected) in [
+        ("t::TIME > TIME '22:00:00'", "2"),
+        ("try_cast(t AS TIME) < TIME '02:00:00'", "4"),
+        ("n::BOOLEAN", "48"),
+        ("NOT n::BOOLEAN", "1"),
+    ] {
+        let query = format!("SELECT count(*) FROM t WHERE {condition}");
+        assert_eq!(rows(&ctx, &query).await, [[expected]], "{condition}");
+    }
+}

@@ -8,14 +8,20 @@ mod date_part;
 mod dates;
 mod days_between;
 mod e_value;
+mod intervals;
 mod is_descendant;
 mod length;
+mod out_of_order;
 mod person_time;
 
 pub(crate) use bounded::bounded;
 pub(crate) use concept_set::look_up as concepts_of;
 pub(crate) use date_part::{QuickDateParts, date_part};
+pub(crate) use intervals::{
+    ComparedIntervals, MultipliedIntervals, interval_length, interval_times,
+};
 pub(crate) use length::LengthOfLists;
+pub(crate) use out_of_order::{CastsOutOfOrder, out_of_order};
 
 use std::sync::Arc;
 

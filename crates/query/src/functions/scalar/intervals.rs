@@ -1,0 +1,231 @@
+//! Intervals by how long they are, and so many times as long.
+//!
+//! The engine compares months before days and days before nanoseconds, so that no difference of two times, which is
+//! nanoseconds, is more than `INTERVAL '1 day'`. PostgreSQL and DuckDB compare lengths, with months of 30 days and days of 24 hours.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::AsArray;
+use arrow::compute::{cast as cast_array, try_binary};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    IntervalUnit,
+};
+use arrow::error::ArrowError;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result, exec_err};
+use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
+use datafusion::logical_expr::{
+    Between, BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+const MONTH_DAY_NANO: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+const NANOSECONDS_PER_DAY: i128 = 86_400_000_000_000;
+const DAYS_PER_MONTH: i128 = 30;
+
+/// Compares lengths where intervals are compared.
+#[derive(Debug)]
+pub(crate) struct ComparedIntervals;
+
+impl FunctionRewrite for ComparedIntervals {
+    fn name(&self) -> &'static str {
+        "compared_intervals"
+    }
+
+    fn rewrite(
+        &self,
+        expr: Expr,
+        schema: &DFSchema,
+        _: &ConfigOptions,
+    ) -> Result<Transformed<Expr>> {
+        let compared: Vec<&Expr> = match &expr {
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op:
+                    Operator::Eq
+                    | Operator::NotEq
+                    | Operator::Lt
+                    | Operator::LtEq
+                    | Operator::Gt
+                    | Operator::GtEq
+                    | Operator::IsDistinctFrom
+                    | Operator::IsNotDistinctFrom,
+                right,
+            }) => vec![left, right],
+            Expr::Between(Between {
+                expr, low, high, ..
+            }) => vec![expr, low, high],
+            Expr::InList(InList { expr, list, .. }) => {
+                [expr.as_ref()].into_iter().chain(list).collect()
+            }
+            _ => return Ok(Transformed::no(expr)),
+        };
+        let mut any = false;
+        for part in compared {
+            match part.get_type(schema)? {
+                DataType::Interval(_) => any = true,
+                DataType::Duration(_) | DataType::Null => {}
+                _ => return Ok(Transformed::no(expr)),
+            }
+        }
+        if !any {
+            return Ok(Transformed::no(expr));
+        }
+        let boxed = |expr: Box<Expr>| Box::new(length(*expr));
+        Ok(Transformed::yes(match expr {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                Expr::BinaryExpr(BinaryExpr::new(boxed(left), op, boxed(right)))
+            }
+            Expr::Between(between) => Expr::Between(Between {
+                expr: boxed(between.expr),
+                negated: between.negated,
+                low: boxed(between.low),
+                high: boxed(between.high),
+            }),
+            Expr::InList(list) => Expr::InList(InList {
+                expr: boxed(list.expr),
+                list: list.list.into_iter().map(length).collect(),
+                negated: list.negated,
+            }),
+            other => other,
+        }))
+    }
+}
+
+const NAME: &str = "interval_length";
+
+static LENGTH: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+    Arc::new(ScalarUDF::new_from_impl(Length {
+        signature: Signature::any(1, Volatility::Immutable),
+    }))
+});
+
+fn length(interval: Expr) -> Expr {
+    LENGTH.call(vec![interval])
+}
+
+/// The nanoseconds of an interval.
+pub(crate) fn interval_length() -> ScalarUDF {
+    LENGTH.as_ref().clone()
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Length {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Length {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Decimal128(38, 0))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let [interval] = arrays.as_slice() else {
+            return exec_err!("{NAME} takes one argument");
+        };
+        let interval = cast_array(interval, &MONTH_DAY_NANO)?;
+        let lengths = interval
+            .as_primitive::<IntervalMonthDayNanoType>()
+            .unary::<_, Decimal128Type>(|interval| {
+                let days = i128::from(interval.months) * DAYS_PER_MONTH + i128::from(interval.days);
+                days * NANOSECONDS_PER_DAY + i128::from(interval.nanoseconds)
+            })
+            .with_precision_and_scale(38, 0)?;
+        Ok(ColumnarValue::Array(Arc::new(lengths)))
+    }
+}
+
+/// `day + n * INTERVAL '1 month'`, which the engine multiplies literals by only.
+#[derive(Debug)]
+pub(crate) struct MultipliedIntervals;
+
+impl ExprPlanner for MultipliedIntervals {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        if expr.op != BinaryOperator::Multiply {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let (left, right) = (expr.left.get_type(schema)?, expr.right.get_type(schema)?);
+        let args = match (&left, &right) {
+            (number, DataType::Interval(_)) if number.is_integer() => [expr.left, expr.right],
+            (DataType::Interval(_), number) if number.is_integer() => [expr.right, expr.left],
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        Ok(PlannerResult::Planned(TIMES.call(args.to_vec())))
+    }
+}
+
+const TIMES_NAME: &str = "interval_times";
+
+static TIMES: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+    Arc::new(ScalarUDF::new_from_impl(Times {
+        signature: Signature::any(2, Volatility::Immutable),
+    }))
+});
+
+/// An interval so many times.
+pub(crate) fn interval_times() -> ScalarUDF {
+    TIMES.as_ref().clone()
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Times {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Times {
+    fn name(&self) -> &'static str {
+        TIMES_NAME
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(MONTH_DAY_NANO)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let [numbers, intervals] = arrays.as_slice() else {
+            return exec_err!("{TIMES_NAME} takes two arguments");
+        };
+        let numbers = cast_array(numbers, &DataType::Int64)?;
+        let intervals = cast_array(intervals, &MONTH_DAY_NANO)?;
+        let times = try_binary::<_, _, _, IntervalMonthDayNanoType>(
+            numbers.as_primitive::<Int64Type>(),
+            intervals.as_primitive::<IntervalMonthDayNanoType>(),
+            |number, interval| {
+                let short = |part: i32| i32::try_from(number.checked_mul(part.into())?).ok();
+                short(interval.months)
+                    .zip(short(interval.days))
+                    .zip(interval.nanoseconds.checked_mul(number))
+                    .map(|((months, days), nanoseconds)| {
+                        IntervalMonthDayNano::new(months, days, nanoseconds)
+                    })
+                    .ok_or_else(|| {
+                        ArrowError::ArithmeticOverflow("an interval is too long".to_owned())
+                    })
+            },
+        )?;
+        Ok(ColumnarValue::Array(Arc::new(times)))
+    }
+}
