@@ -4,11 +4,12 @@
 //! are read as text, and a view over them makes it NULL and gives them their types. Where nothing is said, `NA` is NULL
 //! in columns that are else of numbers, days or booleans: they would be text, and a factor of a model, without a word.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::StringArray;
 use arrow::compute::regexp_is_match_scalar;
-use arrow::datatypes::{DataType, FieldRef, Schema};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{Session, TableProvider, TableProviderFactory};
@@ -16,7 +17,11 @@ use datafusion::common::{Column, Result, ScalarValue, ToDFSchema, plan_datafusio
 use datafusion::datasource::provider::DefaultTableFactory;
 use datafusion::datasource::provider_as_source;
 use datafusion::functions::regex::expr_fn::regexp_like;
-use datafusion::logical_expr::{CreateExternalTable, Expr, LogicalPlanBuilder, cast, lit, when};
+use datafusion::logical_expr::{
+    CreateExternalTable, Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown,
+    TableType, cast, lit, when,
+};
+use datafusion::physical_plan::ExecutionPlan;
 
 /// The option that says which words are NULL.
 const NULL_REGEX: &str = "format.null_regex";
@@ -107,7 +112,50 @@ impl TableProviderFactory for CsvTables {
         let plan = LogicalPlanBuilder::scan(asked.name.clone(), provider_as_source(texts), None)?
             .project(columns.collect::<Result<Vec<_>>>()?)?
             .build()?;
-        Ok(Arc::new(ViewTable::new(plan, asked.definition.clone())))
+        let view = ViewTable::new(plan, asked.definition.clone());
+        Ok(Arc::new(CsvTable { view }))
+    }
+}
+
+/// A view that is a table to whoever drops it.
+#[derive(Debug)]
+struct CsvTable {
+    view: ViewTable,
+}
+
+#[async_trait]
+impl TableProvider for CsvTable {
+    fn schema(&self) -> SchemaRef {
+        self.view.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn get_table_definition(&self) -> Option<&str> {
+        self.view.get_table_definition()
+    }
+
+    fn get_logical_plan(&self) -> Option<Cow<'_, LogicalPlan>> {
+        self.view.get_logical_plan()
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        self.view.supports_filters_pushdown(filters)
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.view.scan(state, projection, filters, limit).await
     }
 }
 

@@ -102,6 +102,14 @@ fn the_na_of_r_is_null() {
     assert_eq!(declared, format!("{header}197.5,2,2,1,1,1\n"));
     ask(columns, "").fails(1, "OPTIONS ('format.null_regex' '^NA$')");
     ask("", " OPTIONS ('format.null_regex' '(')").fails(1, "is no regular expression");
+    // It is a table like others.
+    let create = format!(
+        "EXTERNAL TABLE t STORED AS CSV LOCATION '{}'",
+        path.display()
+    );
+    let script =
+        format!("CREATE {create}; CREATE OR REPLACE {create}; DROP TABLE t; CREATE {create}");
+    columna(&["sql", "-c", &script]).ok();
 }
 
 #[test]
