@@ -23,8 +23,23 @@ pub enum Error {
         /// What is expected there.
         hint: String,
     },
+    /// A folder of the source holds tables of its own.
+    #[error(
+        "{folder} is a folder of tables ({found}), and a folder within the source is one table: give {path}, \
+         or move its files one level up"
+    )]
+    Deeper {
+        /// The folder, relative to the source.
+        folder: String,
+        /// What it holds, relative to the source.
+        found: String,
+        /// The folder's path.
+        path: String,
+    },
     /// A table is given in more than one way.
-    #[error("table `{table}` is given twice, as {first} and as {second}: keep one of them")]
+    #[error(
+        "table `{table}` is given twice, as {first} and as {second}: keep one of them, or put parts into a folder `{table}`"
+    )]
     TableTwice {
         /// The table.
         table: String,

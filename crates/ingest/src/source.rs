@@ -1,9 +1,15 @@
 //! The tables of a source folder: which files there are, and what they are written in.
+//!
+//! A table is one file, or several that are parts of it: the files of a folder of the table's name, and of folders in it
+//! that are named by a value or a number (`visit_occurrence/year=2019/0.parquet`), or files whose names are that of a table
+//! of the model with a number (`visit_occurrence_1.csv`, `visit_occurrence-00004-of-00009.csv`).
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use columna_model::{CdmVersion, tables};
 
 use crate::{Error, Result};
 
@@ -40,6 +46,25 @@ pub(crate) struct SourceTable {
     pub(crate) files: Vec<SourceFile>,
 }
 
+/// Tables by name, with the place of the first of their files.
+type Tables = BTreeMap<String, (SourceTable, Place)>;
+
+/// Where files of a table are. Those of one folder, and those with numbers, are its parts; anything else is a second copy.
+#[derive(Clone)]
+enum Place {
+    File(String),
+    Numbered(String),
+    Folder(String),
+}
+
+impl Place {
+    fn shown(&self) -> String {
+        match self {
+            Self::File(name) | Self::Numbered(name) | Self::Folder(name) => name.clone(),
+        }
+    }
+}
+
 /// A source folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
@@ -71,21 +96,23 @@ impl Source {
             tables: Vec::new(),
             ignored: Vec::new(),
         };
-        let mut tables = BTreeMap::new();
+        let mut tables = Tables::new();
         if found.is_file() {
-            source.add_file(
-                &mut tables,
-                path,
-                Path::new(path.file_name().unwrap_or(OsStr::new("source"))),
-                None,
-            )?;
+            let relative = Path::new(path.file_name().unwrap_or(OsStr::new("source")));
+            source.add_file(&mut tables, path, relative, None)?;
         } else {
             for entry in sorted_entries(path)? {
                 let relative = PathBuf::from(entry.file_name().unwrap_or_default());
-                if entry.is_dir() {
-                    source.add_folder(&mut tables, &entry, &relative)?;
-                } else {
+                if !entry.is_dir() {
                     source.add_file(&mut tables, &entry, &relative, None)?;
+                } else if let Some(folder) = table_name(&relative) {
+                    refuse_deeper(&entry, &relative, &folder)?;
+                    let shown = relative.display().to_string();
+                    let (table, place) = match numbered(&folder) {
+                        Some(table) => (table.to_owned(), Place::Numbered(shown)),
+                        None => (folder, Place::Folder(shown)),
+                    };
+                    source.add_folder(&mut tables, &entry, &relative, (&table, &place))?;
                 }
             }
         }
@@ -104,21 +131,22 @@ impl Source {
         self.tables.iter().find(|table| table.name == name)
     }
 
+    /// Adds the files of a table's folder, and of those in it that are parts of it by their names.
     fn add_folder(
         &mut self,
-        tables: &mut BTreeMap<String, (SourceTable, String)>,
+        tables: &mut Tables,
         folder: &Path,
         relative: &Path,
+        of: (&str, &Place),
     ) -> Result<()> {
-        let Some(name) = table_name(relative) else {
-            return Ok(());
-        };
         for entry in sorted_entries(folder)? {
             let relative = relative.join(entry.file_name().unwrap_or_default());
-            if entry.is_dir() {
-                self.ignored.push(format!("{}/", relative.display()));
+            if !entry.is_dir() {
+                self.add_file(tables, &entry, &relative, Some(of))?;
+            } else if table_name(&relative).is_some_and(|name| is_value(&name)) {
+                self.add_folder(tables, &entry, &relative, of)?;
             } else {
-                self.add_file(tables, &entry, &relative, Some(&name))?;
+                self.ignored.push(format!("{}/", relative.display()));
             }
         }
         Ok(())
@@ -126,10 +154,10 @@ impl Source {
 
     fn add_file(
         &mut self,
-        tables: &mut BTreeMap<String, (SourceTable, String)>,
+        tables: &mut Tables,
         path: &Path,
         relative: &Path,
-        folder: Option<&str>,
+        of: Option<(&str, &Place)>,
     ) -> Result<()> {
         let Some((stem, encoding)) = kind_of(relative) else {
             if !is_hidden(relative) {
@@ -146,36 +174,94 @@ impl Source {
             encoding,
             bytes,
         };
-        let name = folder.map_or(stem, str::to_owned);
-        // The folder of a table's parts counts as one place; anything else is a second copy.
-        let place = folder.map_or_else(
-            || file.name.clone(),
-            |_| relative.parent().unwrap_or(relative).display().to_string(),
-        );
-        match tables.get_mut(&name) {
-            None => {
-                tables.insert(
-                    name.clone(),
-                    (
-                        SourceTable {
-                            name,
-                            files: vec![file],
-                        },
-                        place,
-                    ),
-                );
+        let (name, place) = match of {
+            Some((table, place)) => (table.to_owned(), place.clone()),
+            None => match numbered(&stem) {
+                Some(table) => (table.to_owned(), Place::Numbered(file.name.clone())),
+                None => (stem.clone(), Place::File(file.name.clone())),
+            },
+        };
+        let Some((table, first)) = tables.get_mut(&name) else {
+            let files = vec![file];
+            tables.insert(name.clone(), (SourceTable { name, files }, place));
+            return Ok(());
+        };
+        let part = match (&*first, &place) {
+            (Place::Folder(first), Place::Folder(second)) => first == second,
+            (Place::Numbered(_), Place::Numbered(_)) => {
+                let copy = |known: &SourceFile| {
+                    kind_of(Path::new(&known.name)).is_some_and(|(known, _)| known == stem)
+                };
+                of.is_some() || !table.files.iter().any(copy)
             }
-            Some((table, first)) if *first == place => table.files.push(file),
-            Some((_, first)) => {
-                return Err(Error::TableTwice {
-                    table: name,
-                    first: first.clone(),
-                    second: place,
-                });
-            }
+            _ => false,
+        };
+        if !part {
+            return Err(Error::TableTwice {
+                table: name,
+                first: first.shown(),
+                second: place.shown(),
+            });
         }
+        table.files.push(file);
+        *first = place;
         Ok(())
     }
+}
+
+/// Refuses a folder that holds tables of its own: it is a delivery, and not a table.
+fn refuse_deeper(path: &Path, relative: &Path, folder: &str) -> Result<()> {
+    for entry in sorted_entries(path)? {
+        let within = relative.join(entry.file_name().unwrap_or_default());
+        let name = match entry.is_dir() {
+            true => table_name(&within),
+            false => kind_of(&within).map(|(stem, _)| stem),
+        };
+        let Some(name) = name else { continue };
+        let table = numbered(&name).unwrap_or(&name);
+        // Synthea's own name for persons.
+        let known = is_known(table) || table == "patients";
+        if known && table != numbered(folder).unwrap_or(folder) {
+            return Err(Error::Deeper {
+                folder: relative.display().to_string(),
+                found: within.display().to_string(),
+                path: path.display().to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn known_tables() -> impl Iterator<Item = &'static str> {
+    let versions = [CdmVersion::V5_4, CdmVersion::V5_3];
+    versions
+        .into_iter()
+        .flat_map(|version| tables(version).iter().map(|table| table.name))
+}
+
+fn is_known(name: &str) -> bool {
+    known_tables().any(|known| known == name)
+}
+
+/// The table of the model of which a file is a part by its name, which is the table's and then a number:
+/// `person_1`, `person.part3`, `person-00004-of-00009`. `None` for a name that is a table's itself.
+fn numbered(name: &str) -> Option<&'static str> {
+    if is_known(name) {
+        return None;
+    }
+    known_tables().find(|table| {
+        name.strip_prefix(table).is_some_and(|rest| {
+            rest.contains(|c: char| c.is_ascii_digit())
+                && rest
+                    .split(|c: char| c.is_ascii_digit() || "._- ".contains(c))
+                    .all(|word| ["", "chunk", "file", "of", "part", "shard"].contains(&word))
+        })
+    })
+}
+
+/// Whether a folder is named by a value of a column (`year=2019`) or by a number, as parts of a table are.
+fn is_value(name: &str) -> bool {
+    name.contains('=') || name.chars().all(|c| c.is_ascii_digit())
 }
 
 fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -269,6 +355,61 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_a_table_by_number_and_by_folder() {
+        let folder = folder(&[
+            "VISIT_OCCURRENCE_1.csv",
+            "visit_occurrence_part_5.csv",
+            "visit_occurrence-00004-of-00009.csv.gz",
+            "visit_occurrence.1.parquet",
+            "note_nlp_2.csv",
+            "cost_2019/a.csv",
+            "cost_2019/b.csv",
+            "cost_2020/a.csv",
+            "death/year=2019/month=1/0.parquet",
+            "death/2020/0.parquet",
+            "death/old/0.parquet",
+            "drug_exposure_backup.csv",
+            "visits_1.csv",
+            "person (1).csv",
+        ]);
+        let source = Source::discover(folder.path()).unwrap();
+        let tables: Vec<_> = source
+            .tables
+            .iter()
+            .map(|table| (table.name.as_str(), table.files.len()))
+            .collect();
+        let expected = [
+            ("cost", 3),
+            ("death", 2),
+            ("drug_exposure_backup", 1),
+            ("note_nlp", 1),
+            ("person (1)", 1),
+            ("visit_occurrence", 4),
+            ("visits_1", 1),
+        ];
+        assert_eq!(tables, expected);
+        assert_eq!(source.ignored, ["death/old/"]);
+    }
+
+    #[test]
+    fn a_delivery_within_the_folder_is_refused() {
+        for file in [
+            "cdm/person.csv",
+            "cdm/visit_occurrence_1.parquet",
+            "cdm/death/0.parquet",
+            "vocabulary/CONCEPT.csv",
+            "csv/patients.csv",
+        ] {
+            let folder = folder(&["person/person.csv", file]);
+            let error = Source::discover(folder.path()).unwrap_err();
+            assert!(matches!(error, Error::Deeper { .. }), "{error}");
+            let below = file.split('/').next().unwrap();
+            let below = folder.path().join(below).display().to_string();
+            assert!(error.to_string().contains(&below), "{error}");
+        }
+    }
+
+    #[test]
     fn two_copies_of_a_table_are_refused() {
         let twice = folder(&["person.csv", "PERSON.parquet"]);
         let message = Source::discover(twice.path()).unwrap_err().to_string();
@@ -276,6 +417,14 @@ mod tests {
             message.contains("PERSON.parquet") && message.contains("person.csv"),
             "{message}"
         );
+        for files in [
+            ["person.csv", "person_1.csv"],
+            ["person_1.csv", "person_1.parquet"],
+            ["person/0.csv", "person_1.csv"],
+        ] {
+            let twice = Source::discover(folder(&files).path());
+            assert!(matches!(twice, Err(Error::TableTwice { .. })), "{files:?}");
+        }
         assert!(matches!(
             Source::discover(Path::new("/no/such/folder")),
             Err(Error::NoSuchSource { .. })

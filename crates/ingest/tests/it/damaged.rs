@@ -182,6 +182,28 @@ async fn files_of_every_writing_are_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn parts_of_a_table_are_stored_as_one() {
+    let part = |id: i64| format!("{MEASUREMENT}{id},{id},3004249,2020-01-02,32817,7.5,mmHg\n");
+    let fixture = Fixture::new()
+        .with_persons(1..=9)
+        .with("measurement_1.csv", part(1))
+        .with("MEASUREMENT_part_5.csv", part(2))
+        .with("measurement-00004-of-00009.csv", part(3).replace(',', ";"))
+        .with(
+            "death/year=2019/0.csv",
+            "person_id,death_date\n1,2019-01-01\n",
+        )
+        .with(
+            "death/year=2020/0.csv",
+            "person_id,death_date\n2,2020-01-01\n",
+        );
+    let report = report(&fixture).await;
+    assert_eq!(report.table("measurement").unwrap().stored, 3, "{report}");
+    assert_eq!(report.table("death").unwrap().stored, 2, "{report}");
+    assert_eq!(report.tables.len(), 3, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_that_are_not_what_they_say_end_the_ingest() {
     let plain = format!(
         "{MEASUREMENT}{}",
