@@ -95,10 +95,11 @@ pub async fn session(mut options: SessionOptions) -> Result<SessionContext> {
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &vocabulary);
-    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 3] = [
+    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 4] = [
         Arc::new(scalar::LengthOfLists),
         Arc::new(scalar::ComparedIntervals),
         Arc::new(scalar::CastsOutOfOrder),
+        Arc::new(scalar::RoundedCasts),
     ];
     for rewrite in rewrites {
         ctx.state_ref().write().register_function_rewrite(rewrite)?;
@@ -207,6 +208,7 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
         scalar::interval_length(),
         scalar::interval_times(),
         scalar::out_of_order(),
+        scalar::round_to_even(),
     ] {
         ctx.register_udf(internal);
     }

@@ -45,6 +45,7 @@ const TOTAL: &[(&str, usize)] = &[
     ("regexp_like", 1),
     ("right", 1),
     ("round", 1),
+    ("round_to_even", 1),
     ("rtrim", 1),
     ("signum", 1),
     ("starts_with", usize::MAX),

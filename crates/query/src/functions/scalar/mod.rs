@@ -13,6 +13,7 @@ mod is_descendant;
 mod length;
 mod out_of_order;
 mod person_time;
+mod rounded;
 
 pub(crate) use bounded::bounded;
 pub(crate) use concept_set::look_up as concepts_of;
@@ -22,6 +23,7 @@ pub(crate) use intervals::{
 };
 pub(crate) use length::LengthOfLists;
 pub(crate) use out_of_order::{CastsOutOfOrder, out_of_order};
+pub(crate) use rounded::{RoundedCasts, round_to_even};
 
 use std::sync::Arc;
 

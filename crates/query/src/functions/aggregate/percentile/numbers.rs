@@ -8,8 +8,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 /// Up to so many values are not worth counting.
 const FEW: usize = 512;
-/// Of so many different values, half must have come again for counting to go on.
+/// Of so many different values, each must have come this often on average for counting to go on: a table of counts that does not
+/// fit the processor's cache takes longer than keeping and selecting.
 const LEAST_DIFFERENT: usize = 4096;
+const LEAST_OFTEN: u64 = 4;
 /// What an entry of a hash table takes, with its byte of control and the room that is free.
 const ENTRY_BYTES: usize = 20;
 
@@ -180,7 +182,7 @@ impl Counted {
 
     fn scattered(&self) -> bool {
         let different = self.counts.len();
-        different >= LEAST_DIFFERENT && !self.sliding && different as u64 * 2 > self.total
+        different >= LEAST_DIFFERENT && !self.sliding && different as u64 * LEAST_OFTEN > self.total
     }
 
     fn remove(&mut self, value: f64) {
