@@ -16,7 +16,7 @@ use datafusion::physical_expr::expressions::{CaseExpr, Column, IsNullExpr};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
-use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec};
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
@@ -70,12 +70,13 @@ impl PhysicalOptimizerRule for HideNullSupplied {
 
 /// Of which sides of a join rows may be missing.
 fn null_supplied(plan: &dyn ExecutionPlan) -> [bool; 2] {
-    let join_type = match plan.downcast_ref::<HashJoinExec>() {
-        Some(join) => Some(join.join_type()),
-        None => plan
-            .downcast_ref::<NestedLoopJoinExec>()
-            .map(NestedLoopJoinExec::join_type),
-    };
+    let hash = plan.downcast_ref::<HashJoinExec>();
+    let nested = plan.downcast_ref::<NestedLoopJoinExec>();
+    let merge = plan.downcast_ref::<SortMergeJoinExec>();
+    let join_type = hash
+        .map(HashJoinExec::join_type)
+        .or_else(|| nested.map(NestedLoopJoinExec::join_type))
+        .or_else(|| merge.map(|join| &join.join_type));
     match join_type {
         Some(JoinType::Left) => [false, true],
         Some(JoinType::Right) => [true, false],
