@@ -18,17 +18,20 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 /// Functions that only have another name here.
-const NAMES: [(&str, &str); 6] = [
+const NAMES: [(&str, &str); 9] = [
     ("approx_count_distinct", "approx_distinct"),
     ("first", "first_value"),
+    ("group_concat", "string_agg"),
     ("last", "last_value"),
     ("list", "array_agg"),
+    ("listagg", "string_agg"),
     ("regexp_matches", "regexp_like"),
     ("strftime", "to_char"),
+    ("variance", "var_samp"),
 ];
 
 /// Functions of so many arguments, and what they stand for.
-const FORMS: [(&str, usize, &str); 27] = [
+const FORMS: [(&str, usize, &str); 29] = [
     ("if", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("iff", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("len", 1, "length($1)"),
@@ -65,6 +68,18 @@ const FORMS: [(&str, usize, &str); 27] = [
         "last_day",
         1,
         "CAST(date_trunc('month', CAST($1 AS DATE)) + INTERVAL '1 month' - INTERVAL '1 day' AS DATE)",
+    ),
+    (
+        "sign",
+        1,
+        "CASE WHEN isnan(CAST($1 AS DOUBLE)) THEN 0 WHEN $1 > 0 THEN 1 WHEN $1 < 0 THEN -1 WHEN $1 = 0 THEN 0 END",
+    ),
+    // By '' the engine does not split, and by NULL into letters; of no text it makes no part.
+    (
+        "string_split",
+        2,
+        "CASE WHEN $1 = '' AND ($2 <> '' OR $2 IS NULL) THEN make_array('') \
+         ELSE string_to_array($1, CASE WHEN $2 <> '' THEN $2 WHEN $2 IS NULL THEN '' END) END",
     ),
     ("count_if", 1, "count(*) FILTER (WHERE $1)"),
     ("countif", 1, "count(*) FILTER (WHERE $1)"),
@@ -128,6 +143,12 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
             {
                 number.value = Value::SingleQuotedString(text.clone());
             }
+        }
+        Expr::InSubquery { expr, .. } if matches!(expr.as_ref(), Expr::Tuple(_)) => {
+            return plan_err!(
+                "`(a, b) IN (SELECT …)` is supported in WHERE only, and not with NOT: write \
+                 `EXISTS (SELECT 1 FROM t WHERE t.x = a AND t.y = b)`, or NOT EXISTS"
+            );
         }
         // Of whole numbers the quotient is whole here.
         Expr::BinaryOp { op, .. } if *op == BinaryOperator::DuckIntegerDivide => {
@@ -216,6 +237,9 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
         return Ok(None);
     };
     let name = name.value.to_ascii_lowercase();
+    if ["string_agg", "group_concat", "listagg"].contains(&name.as_str()) {
+        separate(function);
+    }
     if let Some((_, other)) = NAMES.iter().find(|(known, _)| *known == name) {
         function.name = ObjectName::from(vec![Ident::new(*other)]);
         return Ok(None);
@@ -236,6 +260,7 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
         ("lag" | "lead", [_, _, default]) if !is_literal(default) => {
             return Ok(Some(defaulted(function, &arguments)));
         }
+        ("strptime", [_, format]) if is_plain(format) => "to_timestamp($1, $2)",
         ("arg_max" | "max_by", [_, _]) if function.over.is_none() => GREATEST,
         ("arg_min" | "min_by", [_, _]) if function.over.is_none() => LEAST,
         (name, arguments) => {
@@ -261,6 +286,30 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
         };
     }
     Ok(Some(other))
+}
+
+/// Texts are put together with a comma where nothing else is said.
+fn separate(function: &mut Function) {
+    if let FunctionArguments::List(list) = &mut function.args
+        && list.args.len() == 1
+    {
+        let comma = Expr::value(Value::SingleQuotedString(",".to_owned()));
+        list.args
+            .push(FunctionArg::Unnamed(FunctionArgExpr::Expr(comma)));
+    }
+}
+
+/// Whether a format of a moment is given as text, with nothing that other engines read in another way.
+fn is_plain(format: &Expr) -> bool {
+    let Expr::Value(value) = format else {
+        return false;
+    };
+    let Value::SingleQuotedString(text) = &value.value else {
+        return false;
+    };
+    !["%f", "%g", "%n", "%Z"]
+        .iter()
+        .any(|part| text.contains(part))
 }
 
 /// The arguments of a plain call: none named, no DISTINCT, no clause of its own.

@@ -1,17 +1,18 @@
 //! Joins as the engine plans them.
 //!
-//! `SEMI JOIN` and `ANTI JOIN` are those of the left side. What `JOIN … USING (person_id)` makes of `person_id` is mended in two
-//! places (DataFusion 55): in WHERE the engine takes the name for that of two columns, and after RIGHT and FULL JOIN for the left
-//! side's column, which is NULL where only the right side has a row.
+//! `SEMI JOIN` and `ANTI JOIN` are those of the left side. What `JOIN … USING (person_id)` makes of `person_id` is mended in three
+//! places (DataFusion 55): in WHERE the engine takes the name for that of two columns, after RIGHT and FULL JOIN for the left
+//! side's column, which is NULL where only the right side has a row, and after two joins it does not know which column it is.
 
 use std::ops::ControlFlow;
 
 use datafusion::common::{Result, plan_datafusion_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor,
-    TableWithJoins, VisitMut, VisitorMut,
+    BinaryOperator, ExceptSelectItem, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, JoinConstraint, JoinOperator, ObjectName,
+    OrderBy, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 
 /// Writes joins so that they can be planned.
@@ -22,7 +23,7 @@ impl VisitorMut for Joins {
     type Break = DataFusionError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
-        match selects(&mut query.body) {
+        match selects(&mut query.body, &mut query.order_by) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
@@ -39,15 +40,15 @@ impl VisitorMut for Joins {
     }
 }
 
-fn selects(body: &mut SetExpr) -> Result<()> {
+fn selects(body: &mut SetExpr, order: &mut Option<OrderBy>) -> Result<()> {
     match body {
         SetExpr::Select(select) => {
             select.from.iter_mut().for_each(of_the_left);
-            qualify(select)
+            qualify(select, order)
         }
         SetExpr::SetOperation { left, right, .. } => {
-            selects(left)?;
-            selects(right)
+            selects(left, &mut None)?;
+            selects(right, &mut None)
         }
         _ => Ok(()),
     }
@@ -70,13 +71,24 @@ struct Shared {
     value: Expr,
     /// The engine takes it for another everywhere, not only in WHERE.
     everywhere: bool,
+    /// It is of the table that has the row.
+    outer: bool,
+}
+
+/// The columns that `*` does not show, by table.
+#[derive(Default)]
+struct Hidden {
+    columns: Vec<(Ident, Vec<Ident>)>,
+    /// The engine does not know it.
+    needed: bool,
 }
 
 /// Puts in place of the columns of USING what they are.
-fn qualify(select: &mut Select) -> Result<()> {
+fn qualify(select: &mut Select, order: &mut Option<OrderBy>) -> Result<()> {
     let mut columns = Vec::new();
-    for tables in &select.from {
-        columns.extend(shared(tables)?);
+    let mut hidden = Hidden::default();
+    for tables in &mut select.from {
+        columns.extend(shared(tables, &mut hidden)?);
     }
     if columns.is_empty() {
         return Ok(());
@@ -88,9 +100,12 @@ fn qualify(select: &mut Select) -> Result<()> {
     if names.columns.is_empty() {
         return Ok(());
     }
+    if hidden.needed && !names.columns.iter().any(|column| column.outer) {
+        expand(select, &hidden)?;
+    }
     for item in &mut select.projection {
         match item {
-            SelectItem::Wildcard(_) => {
+            SelectItem::Wildcard(_) if names.columns.iter().any(|column| column.outer) => {
                 return plan_err!(
                     "`*` is not supported after RIGHT or FULL JOIN with USING: name the columns"
                 );
@@ -113,20 +128,78 @@ fn qualify(select: &mut Select) -> Result<()> {
     let _ = select.having.visit(&mut names);
     let _ = select.qualify.visit(&mut names);
     let _ = select.named_window.visit(&mut names);
+    // What ORDER BY names is a column of the answer, where there is one of the name.
+    names.columns.retain(|column| {
+        !select.projection.iter().any(|item| {
+            matches!(item, SelectItem::ExprWithAlias { alias, .. } if same(alias, &column.name))
+        })
+    });
+    if let Some(OrderBy {
+        kind: OrderByKind::Expressions(orders),
+        ..
+    }) = order
+    {
+        let _ = orders.visit(&mut names);
+    }
     Ok(())
 }
 
-/// The columns that joins share by name.
-fn shared(tables: &TableWithJoins) -> Result<Vec<Shared>> {
+/// Writes `*` table by table, without the columns that joins share and that an earlier table shows.
+fn expand(select: &mut Select, hidden: &Hidden) -> Result<()> {
+    let plain = |item: &SelectItem| matches!(item, SelectItem::Wildcard(options) if options.to_string().is_empty());
+    let mut items = Vec::new();
+    for item in std::mem::take(&mut select.projection) {
+        if !matches!(item, SelectItem::Wildcard(_)) {
+            items.push(item);
+            continue;
+        }
+        let tables = select.from.iter().flat_map(|tables| {
+            let joined = tables
+                .joins
+                .iter()
+                .filter(|join| !is_test(&join.join_operator));
+            std::iter::once(&tables.relation).chain(joined.map(|join| &join.relation))
+        });
+        let tables: Option<Vec<Ident>> = tables.map(name).collect();
+        let Some(tables) = tables.filter(|_| plain(&item)) else {
+            return plan_err!(
+                "`*` is not supported here, where three tables share a column by USING: name the columns"
+            );
+        };
+        for table in tables {
+            let mut options = WildcardAdditionalOptions::default();
+            let columns = hidden.columns.iter().find(|(known, _)| same(known, &table));
+            if let Some((first, rest)) = columns.and_then(|(_, columns)| columns.split_first()) {
+                options.opt_except = Some(ExceptSelectItem {
+                    first_element: first.clone(),
+                    additional_elements: rest.to_vec(),
+                });
+            }
+            let table = SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(vec![table]));
+            items.push(SelectItem::QualifiedWildcard(table, options));
+        }
+    }
+    select.projection = items;
+    Ok(())
+}
+
+fn is_test(join: &JoinOperator) -> bool {
+    matches!(join, JoinOperator::LeftSemi(_) | JoinOperator::LeftAnti(_))
+}
+
+/// The columns that joins share by name, and those that `*` does not show, by table. A join by a column that others share
+/// already is written with ON: the engine takes the column's name for that of several.
+fn shared(tables: &mut TableWithJoins, hidden: &mut Hidden) -> Result<Vec<Shared>> {
     let mut columns: Vec<Shared> = Vec::new();
     let first = name(&tables.relation);
     // Whether all tables before the next one share the column, or there is one only.
     let mut single = true;
-    for join in &tables.joins {
+    for join in &mut tables.joins {
         use JoinOperator::{
             FullOuter, Inner, Join, Left, LeftAnti, LeftOuter, LeftSemi, Right, RightOuter,
         };
-        let (on, right, full) = match &join.join_operator {
+        let table = name(&join.relation);
+        let (on, right, full) = match &mut join.join_operator {
             Join(on) | Inner(on) | Left(on) | LeftOuter(on) => (on, false, false),
             Right(on) | RightOuter(on) => (on, true, false),
             FullOuter(on) => (on, false, true),
@@ -148,13 +221,17 @@ fn shared(tables: &TableWithJoins) -> Result<Vec<Shared>> {
                 continue;
             }
         };
-        for column in names {
+        let mut equal: Option<Vec<Expr>> = Some(Vec::new());
+        let mut again = false;
+        for column in names.iter() {
             let Some(column) = column.0.last().and_then(|part| part.as_ident()) else {
                 continue;
             };
             let known = columns.iter().position(|known| same(&known.name, column));
             let known = known.map(|at| columns.remove(at));
-            if known.as_ref().is_some_and(|known| known.everywhere) {
+            let third = known.is_some();
+            again |= third;
+            if known.as_ref().is_some_and(|known| known.outer) {
                 return plan_err!(
                     "USING ({column}) after a RIGHT or FULL JOIN with USING ({column}) is not supported: join by `ON`"
                 );
@@ -165,7 +242,17 @@ fn shared(tables: &TableWithJoins) -> Result<Vec<Shared>> {
                 (None, Some(first)) if single => Some(of(first, column)),
                 _ => None,
             };
-            let after = name(&join.relation).map(|table| of(&table, column));
+            let after = table.as_ref().map(|table| of(table, column));
+            equal = equal
+                .zip(before.clone().zip(after.clone()))
+                .map(|(mut all, (one, other))| {
+                    all.push(Expr::BinaryOp {
+                        left: Box::new(one),
+                        op: BinaryOperator::Eq,
+                        right: Box::new(other),
+                    });
+                    all
+                });
             let value = match (right, full) {
                 (false, false) => before,
                 (true, _) => after,
@@ -173,20 +260,37 @@ fn shared(tables: &TableWithJoins) -> Result<Vec<Shared>> {
                     .zip(after)
                     .map(|(before, after)| coalesce([before, after])),
             };
-            let everywhere = right || full;
+            let outer = right || full;
             match value {
                 Some(value) => columns.push(Shared {
                     name: column.clone(),
                     value,
-                    everywhere,
+                    everywhere: outer || third,
+                    outer,
                 }),
-                None if everywhere => {
+                None if outer => {
                     return Err(plan_datafusion_err!(
                         "RIGHT and FULL JOIN with USING ({column}) need names for both tables: join by `ON`"
                     ));
                 }
                 None => {}
             }
+        }
+        if let Some(table) = table {
+            let columns = names.iter();
+            let columns = columns.filter_map(|name| name.0.last()?.as_ident().cloned());
+            hidden.columns.push((table, columns.collect()));
+        }
+        let equal = equal.filter(|_| again).and_then(|equal| {
+            equal.into_iter().reduce(|all, one| Expr::BinaryOp {
+                left: Box::new(all),
+                op: BinaryOperator::And,
+                right: Box::new(one),
+            })
+        });
+        if let Some(equal) = equal {
+            *on = JoinConstraint::On(equal);
+            hidden.needed = true;
         }
         single = false;
     }
@@ -228,7 +332,7 @@ fn coalesce(values: [Expr; 2]) -> Expr {
     })
 }
 
-fn same(one: &Ident, other: &Ident) -> bool {
+pub(crate) fn same(one: &Ident, other: &Ident) -> bool {
     match (one.quote_style, other.quote_style) {
         (None, None) => one.value.eq_ignore_ascii_case(&other.value),
         _ => one.value == other.value,

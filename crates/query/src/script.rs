@@ -18,8 +18,9 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
     self, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
-    FunctionArguments, Ident, LimitClause, Query, TableFactor, TypedString, UnaryOperator, Value,
-    Visit, VisitMut, Visitor, visit_expressions_mut,
+    FunctionArguments, Ident, JoinOperator, LimitClause, Query, SetExpr, SetOperator,
+    SetQuantifier, TableFactor, TypedString, UnaryOperator, Value, Visit, VisitMut, Visitor,
+    visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -27,6 +28,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use crate::dialect;
 use crate::functions::aggregate;
 use crate::joins::Joins;
+use crate::named_windows::NamedWindows;
+use crate::selects::Selects;
 use crate::subquery_names::SubqueryNames;
 
 /// The value of a parameter, typed.
@@ -248,7 +251,9 @@ fn refuse(statement: &Statement) -> Result<()> {
 }
 
 /// Breaks off, with what to do instead, at a table of which a sample is asked for, of which the engine takes all rows;
-/// and at a subquery of which rows are left out after an order, which the engine forgets where nothing limits the rest.
+/// at a subquery of which rows are left out after an order, which the engine forgets where nothing limits the rest; at
+/// EXCEPT ALL and INTERSECT ALL, of which the engine does not count the rows; and at what it does not have and would print
+/// as its parser sees it.
 #[derive(Default)]
 struct Wrong {
     depth: usize,
@@ -275,7 +280,7 @@ impl Visitor for Wrong {
                  with row_number() and leave out the first ones",
             );
         }
-        ControlFlow::Continue(())
+        set_operation(&query.body)
     }
 
     fn post_visit_query(&mut self, _: &Query) -> ControlFlow<&'static str> {
@@ -293,8 +298,42 @@ impl Visitor for Wrong {
             } => ControlFlow::Break(
                 "TABLESAMPLE is not supported; sample whole persons by a condition on their number, where the role sees it, such as `WHERE person_id % 10 = 0`",
             ),
+            TableFactor::Pivot { .. } => ControlFlow::Break(
+                "PIVOT is not supported; write a column for each value, such as `count(*) FILTER (WHERE year = 2020) AS y2020`, and GROUP BY the others",
+            ),
+            TableFactor::Unpivot { .. } => ControlFlow::Break(
+                "UNPIVOT is not supported; write a SELECT for each column, and put UNION ALL between them",
+            ),
             _ => ControlFlow::Continue(()),
         }
+    }
+}
+
+fn set_operation(body: &SetExpr) -> ControlFlow<&'static str> {
+    match body {
+        SetExpr::SetOperation {
+            op: SetOperator::Except | SetOperator::Intersect,
+            set_quantifier: SetQuantifier::All | SetQuantifier::AllByName,
+            ..
+        } => ControlFlow::Break(
+            "EXCEPT ALL and INTERSECT ALL are not supported; number equal rows on both sides and leave ALL out, such as \
+             `SELECT x, row_number() OVER (PARTITION BY x) FROM a EXCEPT SELECT x, row_number() OVER (PARTITION BY x) FROM b`",
+        ),
+        SetExpr::SetOperation { left, right, .. } => {
+            set_operation(left)?;
+            set_operation(right)
+        }
+        SetExpr::Select(select) => {
+            let mut joins = select.from.iter().flat_map(|tables| &tables.joins);
+            match joins.any(|join| matches!(join.join_operator, JoinOperator::AsOf { .. })) {
+                true => ControlFlow::Break(
+                    "ASOF JOIN is not supported; number the rows of a LEFT JOIN with `b.day <= a.day` by row_number() OVER (PARTITION BY … ORDER BY b.day DESC), \
+                     and take those with 1",
+                ),
+                false => ControlFlow::Continue(()),
+            }
+        }
+        _ => ControlFlow::Continue(()),
     }
 }
 
@@ -345,11 +384,13 @@ fn prepare(statement: &mut Statement, parameters: &Parameters) -> Result<()> {
     }
 }
 
-/// Prepares joins, then expressions.
+/// Prepares windows, columns and joins, then expressions.
 fn named<T: VisitMut>(
     of: &mut T,
     prepare: impl FnMut(&mut Expr) -> ControlFlow<DataFusionError>,
 ) -> ControlFlow<DataFusionError> {
+    of.visit(&mut NamedWindows)?;
+    of.visit(&mut Selects)?;
     of.visit(&mut Joins)?;
     visit_expressions_mut(of, prepare)
 }

@@ -197,12 +197,22 @@ pub fn reference() -> String {
          COLUMNA_UPDATE=1 cargo test -p columna-query reference -->\n\n\
          Columna speaks DataFusion's SQL, which follows PostgreSQL. These are the functions that it adds.\n\n\
          Words that DuckDB and other engines have for the same are taken as well: `year`, `quarter`, `month`, `week`, `day`,\n\
-         `dayofyear`, `dayofweek`, `isodow`, `hour`, `minute`, `epoch`, `last_day`, `monthname`, `dayname`, `strftime`;\n\
+         `dayofyear`, `dayofweek`, `isodow`, `hour`, `minute`, `epoch`, `last_day`, `monthname`, `dayname`, `strftime`, `strptime`;\n\
          `date_diff('day', from, to)`, also `datediff`, of any part from `second` to `year`; `date_add` and `date_sub` of an\n\
-         interval; `arg_max`, `arg_min`, `max_by`, `min_by`, `count_if`, `first`, `last`, `list`, `approx_count_distinct`;\n\
-         `regexp_matches`, `regexp_extract`, `len`, `if`, `mod`, `//`, `SEMI JOIN` and `ANTI JOIN`; `length` of a list counts its\n\
-         elements. Two things are PostgreSQL's and not DuckDB's:\n\
-         `7 / 2` is 3, and NULL comes first in descending order unless `NULLS LAST` is said.\n",
+         interval; `arg_max`, `arg_min`, `max_by`, `min_by`, `count_if`, `first`, `last`, `list`, `approx_count_distinct`, `variance`;\n\
+         `regexp_matches`, `regexp_extract`, `string_split`, `group_concat`, `listagg`, `len`, `sign`, `if`, `mod`, `//`, `SEMI JOIN`,\n\
+         `ANTI JOIN` and `FETCH FIRST n ROWS ONLY`; `length` of a list counts its elements.\n\
+         \n\
+         What answers otherwise than DuckDB: `7 / 2` is 3, and NULL comes first in descending order unless `NULLS LAST` is said, as in\n\
+         PostgreSQL. Other than in both, numbers with a point are doubles (`0.1 + 0.2 = 0.3` is\n\
+         false), and a sum of BIGINT that does not fit into 64 bits wraps (sum doubles). A second column of a name in a SELECT gets the name and\n\
+         a number, as in `count(*)_1`.\n\
+         \n\
+         What is not there, and what to write: `PIVOT` (`count(*) FILTER (WHERE …)` by value), `UNPIVOT` (`UNION ALL`), `ASOF JOIN`\n\
+         (`row_number()` over a join with `<=`), `EXCEPT ALL` and `INTERSECT ALL` (number equal rows on both sides), `(a, b) NOT IN (SELECT …)`\n\
+         (`NOT EXISTS`), samples (a condition on `person_id`), `ORDER BY ALL`, names of a SELECT's own columns in its WHERE (a\n\
+         subquery), `time_bucket` (`date_bin(INTERVAL '7 days', day, TIMESTAMP '2000-01-03')`), `typeof` (`arrow_typeof`), `mode`,\n\
+         `quantile` and `percentile_disc` (`percentile_cont`), `SUMMARIZE`, lambdas, and numbers such as `1_000`.\n",
     );
     let mut section = "";
     for function in functions() {

@@ -1,0 +1,225 @@
+//! Parts of a SELECT in the engine's words: FETCH FIRST, columns of one name, `(a, b) IN (SELECT …)`.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use datafusion::common::{Result, plan_err};
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Ident, LimitClause, Query, Select, SelectItem, SetExpr, TableFactor,
+    TableWithJoins, Value, VisitorMut, visit_expressions_mut,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+/// Writes SELECTs so that they can be planned.
+#[derive(Debug)]
+pub(crate) struct Selects;
+
+impl VisitorMut for Selects {
+    type Break = DataFusionError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
+        limit(query);
+        match selects(&mut query.body) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+fn selects(body: &mut SetExpr) -> Result<()> {
+    match body {
+        SetExpr::Select(select) => {
+            numbers(select)?;
+            name_apart(select);
+            select.selection.as_mut().map_or(Ok(()), condition)
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            selects(left)?;
+            selects(right)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
+fn limit(query: &mut Query) {
+    let Some(fetch) = query
+        .fetch
+        .take_if(|fetch| !fetch.with_ties && !fetch.percent)
+    else {
+        return;
+    };
+    let rows = fetch.quantity.clone();
+    let rows = rows.unwrap_or_else(|| Expr::value(Value::Number("1".to_owned(), false)));
+    match &mut query.limit_clause {
+        None => {
+            query.limit_clause = Some(LimitClause::LimitOffset {
+                limit: Some(rows),
+                offset: None,
+                limit_by: Vec::new(),
+            });
+        }
+        Some(LimitClause::LimitOffset {
+            limit: limit @ None,
+            ..
+        }) => *limit = Some(rows),
+        // Both: the engine says what is wrong.
+        Some(_) => query.fetch = Some(fetch),
+    }
+}
+
+/// Refuses `1_000`, which the parser takes for a 1 with the name `_000`.
+fn numbers(select: &Select) -> Result<()> {
+    for item in &select.projection {
+        if let SelectItem::ExprWithAlias {
+            expr: Expr::Value(value),
+            alias,
+        } = item
+            && let Value::Number(number, _) = &value.value
+            && alias.quote_style.is_none()
+            && let Some(rest) = alias.value.strip_prefix('_')
+            && rest.chars().all(|c| c.is_ascii_digit() || c == '_')
+        {
+            return plan_err!(
+                "write the number without `_`: `{number}{}`",
+                rest.replace('_', "")
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Gives every later column of a name that is taken the name and a number: `count(*)_1`.
+fn name_apart(select: &mut Select) {
+    let mut taken = HashSet::new();
+    for item in &mut select.projection {
+        let name = match item {
+            SelectItem::UnnamedExpr(expr) => name_of(expr),
+            SelectItem::ExprWithAlias { alias, .. } => folded(alias),
+            _ => continue,
+        };
+        // A column has its table beside its name: only the same one is taken.
+        let column = matches!(
+            item,
+            SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+        );
+        if taken.insert((column, name.clone())) {
+            continue;
+        }
+        let name = name.rsplit('.').next().filter(|_| column).unwrap_or(&name);
+        let numbered = (1..).map(|number| format!("{name}_{number}"));
+        let free = numbered.into_iter().find(|name| {
+            !taken.contains(&(true, name.clone())) && taken.insert((false, name.clone()))
+        });
+        let Some(free) = free else { continue };
+        let free = Ident::with_quote('"', free);
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                *item = SelectItem::ExprWithAlias {
+                    expr: expr.clone(),
+                    alias: free,
+                };
+            }
+            SelectItem::ExprWithAlias { alias, .. } => *alias = free,
+            _ => {}
+        }
+    }
+}
+
+fn folded(name: &Ident) -> String {
+    match name.quote_style {
+        None => name.value.to_lowercase(),
+        Some(_) => name.value.clone(),
+    }
+}
+
+/// The name of a column without one: its text, in which a subquery goes by the name of its own column.
+fn name_of(expr: &Expr) -> String {
+    let mut expr = expr.clone();
+    // The visitor never breaks off.
+    let _ = visit_expressions_mut(&mut expr, |expr| {
+        if let Expr::Subquery(query) = expr
+            && let SetExpr::Select(select) = query.body.as_ref()
+            && let [item] = select.projection.as_slice()
+        {
+            let name = match item {
+                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+                    parts.last().map(folded)
+                }
+                SelectItem::UnnamedExpr(expr) => Some(name_of(expr)),
+                SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+                _ => None,
+            };
+            if let Some(name) = name {
+                *expr = Expr::Identifier(Ident::new(name));
+            }
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    expr.to_string()
+}
+
+/// Writes `(a, b) IN (SELECT …)` as EXISTS where false is as good as NULL: in a condition, and in no NOT.
+fn condition(expr: &mut Expr) -> Result<()> {
+    match expr {
+        Expr::Nested(inner) => condition(inner),
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::And | BinaryOperator::Or,
+            right,
+        } => {
+            condition(left)?;
+            condition(right)
+        }
+        Expr::InSubquery {
+            expr: values,
+            subquery,
+            negated: false,
+        } => {
+            if let Expr::Tuple(values) = values.as_ref() {
+                *expr = exists(values, subquery)?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn exists(values: &[Expr], subquery: &mut Query) -> Result<Expr> {
+    let columns: Vec<String> = (1..=values.len())
+        .map(|at| format!("__among_{at}"))
+        .collect();
+    let skeleton = format!(
+        "EXISTS (SELECT 1 FROM (SELECT 1) AS __among({}))",
+        columns.join(", ")
+    );
+    let mut parser = Parser::new(&GenericDialect {}).try_with_sql(&skeleton)?;
+    let mut exists = parser.parse_expr()?;
+    if let Expr::Exists { subquery: test, .. } = &mut exists
+        && let SetExpr::Select(select) = test.body.as_mut()
+        && let [
+            TableWithJoins {
+                relation: TableFactor::Derived { subquery: rows, .. },
+                ..
+            },
+        ] = select.from.as_mut_slice()
+    {
+        std::mem::swap(rows.as_mut(), subquery);
+        let equal = columns
+            .iter()
+            .zip(values)
+            .map(|(column, value)| Expr::BinaryOp {
+                left: Box::new(Expr::Identifier(Ident::new(column))),
+                op: BinaryOperator::Eq,
+                right: Box::new(value.clone()),
+            });
+        select.selection = equal.reduce(|all, one| Expr::BinaryOp {
+            left: Box::new(all),
+            op: BinaryOperator::And,
+            right: Box::new(one),
+        });
+    }
+    Ok(exists)
+}
