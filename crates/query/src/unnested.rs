@@ -15,7 +15,7 @@ use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use crate::add_days::AddDays;
-use crate::correlated::Correlated;
+use crate::correlated::{ConditionsFirst, Correlated};
 use crate::cox_together::CoxTogether;
 use crate::exists::SubqueriesOfColumns;
 use crate::filtered_windows::FilteredWindows;
@@ -55,6 +55,11 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
         &mut rules,
         "decorrelate_predicate_subquery",
         Arc::new(SubqueriesOfColumns),
+    );
+    before(
+        &mut rules,
+        "scalar_subquery_to_join",
+        Arc::new(ConditionsFirst),
     );
     before(&mut rules, "scalar_subquery_to_join", Arc::new(Correlated));
     before(

@@ -18,12 +18,14 @@
 mod outer;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result, TableReference};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Expr, FetchType, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Projection, SkipType,
+    Expr, FetchType, Filter, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Projection, SkipType,
     Subquery, SubqueryAlias, lit,
 };
 use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
@@ -77,6 +79,79 @@ impl OptimizerRule for Correlated {
             _ => scalars(&plan, config)?,
         };
         Ok(joined.map_or_else(|| Transformed::no(plan), Transformed::yes))
+    }
+}
+
+/// Moves conditions on rows below the subqueries that are asked for the rows: they are asked for fewer then.
+#[derive(Debug)]
+pub(crate) struct ConditionsFirst;
+
+impl OptimizerRule for ConditionsFirst {
+    fn name(&self) -> &'static str {
+        "conditions_first"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        _: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        let LogicalPlan::Filter(filter) = &plan else {
+            return Ok(Transformed::no(plan));
+        };
+        let lateral = match filter.input.as_ref() {
+            LogicalPlan::Join(join)
+                if matches!(join.join_type, JoinType::Inner | JoinType::Left) =>
+            {
+                lateral_subquery(join).map(|_| join)
+            }
+            _ => None,
+        };
+        let rows = match lateral {
+            Some(join) => &join.left,
+            None if has_scalar(&filter.predicate) => &filter.input,
+            None => return Ok(Transformed::no(plan)),
+        };
+        let all = split_conjunction_owned(filter.predicate.clone());
+        let of_rows = |expr: &Expr| {
+            let subquery = expr.exists(|part| {
+                Ok(matches!(
+                    part,
+                    Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_)
+                ))
+            });
+            let columns = expr.column_refs();
+            !subquery.unwrap_or(true)
+                && !expr.is_volatile()
+                && !expr.contains_outer()
+                && columns
+                    .iter()
+                    .all(|column| rows.schema().has_column(column))
+        };
+        let (first, then): (Vec<Expr>, Vec<Expr>) = all.into_iter().partition(of_rows);
+        let Some(first) = conjunction(first) else {
+            return Ok(Transformed::no(plan));
+        };
+        let fewer = Arc::new(LogicalPlan::Filter(Filter::try_new(
+            first,
+            Arc::clone(rows),
+        )?));
+        let input = match lateral {
+            Some(join) => {
+                let mut join = join.clone();
+                join.left = fewer;
+                Arc::new(LogicalPlan::Join(join))
+            }
+            None => fewer,
+        };
+        Ok(Transformed::yes(match conjunction(then) {
+            Some(then) => LogicalPlan::Filter(Filter::try_new(then, input)?),
+            None => Arc::unwrap_or_clone(input),
+        }))
     }
 }
 

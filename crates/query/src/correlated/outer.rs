@@ -43,7 +43,8 @@ struct Key {
 }
 
 impl Outer {
-    /// None where a column is none of this plan's, or its rows would not be the same a second time.
+    /// None where a column is none of this plan's, its rows would not be the same a second time, or it stands within another
+    /// correlated subquery.
     pub(super) fn of(plan: &LogicalPlan, named: &[Expr], name: String) -> Result<Option<Self>> {
         let mut keys: Vec<Key> = Vec::new();
         for expr in named {
@@ -61,7 +62,7 @@ impl Outer {
                 });
             }
         }
-        if changes(plan)? {
+        if changes(plan)? || names_outer(plan)? {
             return Ok(None);
         }
         let values = keys
