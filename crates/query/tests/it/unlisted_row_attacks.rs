@@ -8,7 +8,6 @@ use crate::row_attacks::{MASKED, ROWS_OF_A};
 const ANSWERED: &[&str] = &[
     // Set operations, recursion, lateral joins, unnesting.
     "SELECT pid FROM emr EXCEPT SELECT pid FROM emr WHERE age < 40",
-    "SELECT age FROM emr INTERSECT ALL SELECT age FROM emr WHERE sex = 'F'",
     "SELECT count(*) FROM (SELECT pid FROM emr UNION SELECT value FROM generate_series(1, 200) s(value))",
     "SELECT value FROM generate_series(1, 60) s(value) WHERE value NOT IN (SELECT pid FROM emr)",
     "WITH RECURSIVE r(n) AS (SELECT min(age) FROM emr UNION ALL SELECT n + 1 FROM r WHERE n < 40) SELECT count(*) FROM r",
@@ -60,6 +59,7 @@ const ANSWERED: &[&str] = &[
 
 /// What may be refused or fail, alike before all neighbours.
 const OTHERS: &[&str] = &[
+    "SELECT age FROM emr INTERSECT ALL SELECT age FROM emr WHERE sex = 'F'",
     "SELECT count(*) FROM emr TABLESAMPLE SYSTEM (100)",
     "SELECT e.pid, x.n FROM emr e, LATERAL (SELECT count(*) AS n FROM emr f WHERE f.age < e.age) x ORDER BY 1",
     "SELECT count(*) FROM emr WHERE CAST(dx AS DATE) IS NULL OR TRY_CAST(dx AS INT) > 0",
