@@ -67,6 +67,7 @@ impl OptimizerRule for Correlated {
         // The engine's rules also fail at what they cannot do.
         let engine = match &plan {
             LogicalPlan::Join(_) => DecorrelateLateralJoin::new().rewrite(plan.clone(), config),
+            _ if plan.expressions().iter().any(has_having) => Ok(Transformed::no(plan.clone())),
             _ => ScalarSubqueryToJoin::new().rewrite(plan.clone(), config),
         };
         if let Ok(joined) = engine
@@ -157,6 +158,21 @@ impl OptimizerRule for ConditionsFirst {
 
 fn has_scalar(expr: &Expr) -> bool {
     expr.exists(|expr| Ok(is_correlated(expr))).unwrap_or(false)
+}
+
+/// Whether a subquery has a condition on an aggregate of all rows. The engine answers as if there were none.
+fn has_having(expr: &Expr) -> bool {
+    let having = |node: &LogicalPlan| match node {
+        LogicalPlan::Filter(filter) => {
+            matches!(filter.input.as_ref(), LogicalPlan::Aggregate(of) if of.group_expr.is_empty())
+        }
+        _ => false,
+    };
+    let found = expr.exists(|expr| match expr {
+        Expr::ScalarSubquery(subquery) => subquery.subquery.exists(|node| Ok(having(node))),
+        _ => Ok(false),
+    });
+    found.unwrap_or(false)
 }
 
 fn is_correlated(expr: &Expr) -> bool {

@@ -242,17 +242,22 @@ impl Outer {
     /// An aggregate of all rows: one row for each of the outer values.
     fn of_everything(&mut self, aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
         let name = format!("{}_all", self.name);
+        let rejected: Vec<bool> = self.keys.iter().map(|key| key.rejects_null).collect();
         let Some((groups, values)) = self.groups(aggregate, &name)? else {
             return Ok(None);
         };
         let values = values
             .into_iter()
             .map(|(column, value)| value.alias_qualified(column.relation, column.name));
-        LogicalPlanBuilder::from(self.plan.clone())
+        let plan = LogicalPlanBuilder::from(self.plan.clone())
             .join_on(groups, JoinType::Left, self.same(&name, |key| &key.own))?
             .project(values.chain(self.exprs()))?
-            .build()
-            .map(Some)
+            .build()?;
+        // A NULL that leaves no row has an answer all the same: that of nothing.
+        for (key, rejected) in self.keys.iter_mut().zip(rejected) {
+            key.rejects_null = rejected;
+        }
+        Ok(Some(plan))
     }
 
     /// The first rows for each of the outer values.
