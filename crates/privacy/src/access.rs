@@ -20,7 +20,7 @@ use crate::guard::guard;
 use crate::policy::{RoleKind, Table};
 use crate::pseudonym::ProjectKeys;
 use crate::quiet::QuietPlanner;
-use crate::release::{Declared, Notes, Restriction, restrict};
+use crate::release::{Notes, Releasable, Restriction, restrict};
 use crate::{Error, Policy, Principal, Refusal, Result, State};
 
 /// Who enters, under which policy.
@@ -161,7 +161,7 @@ impl Access {
         ctx: SessionContext,
         snapshot: &Snapshot,
         rows: &str,
-        declared: BTreeMap<String, Declared>,
+        declared: BTreeMap<String, Releasable>,
     ) -> Result<SessionContext> {
         let Some(gate) = ctx.state().config().get_extension::<Gate>() else {
             return Err(Error::refused(

@@ -201,6 +201,33 @@ fn what_is_refused_says_what_to_do_instead() {
         ("odds_ratio(person_id = 7, ill)", "person-key", "count it"),
         ("rate_ratio(ill, days, born)", "", ""),
         ("smd(born, woman, weights => born)", "statistic", "GROUP BY"),
+        // A literal is a value of every row: by one of these the standard error would be none, and the coefficient exact.
+        (
+            "cox_ph(days, ill, named_struct('born', born), weights => 1e12)",
+            "statistic",
+            "GROUP BY",
+        ),
+        (
+            "cox_ph(days, ill, named_struct('born', born), cluster => 1)",
+            "statistic",
+            "GROUP BY",
+        ),
+        (
+            "logistic_regression(ill, named_struct('born', born), weights => 1000000)",
+            "statistic",
+            "GROUP BY",
+        ),
+        (
+            "logistic_regression(ill, named_struct('born', born), offset => 1)",
+            "statistic",
+            "GROUP BY",
+        ),
+        (
+            "odds_ratio(woman, ill, weights => 1000)",
+            "statistic",
+            "GROUP BY",
+        ),
+        ("smd(born, woman, weights => 3)", "statistic", "GROUP BY"),
         (
             "logrank_test(days, ill, woman, strata => born)",
             "statistic",

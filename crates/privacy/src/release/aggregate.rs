@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError, Result};
 use datafusion::logical_expr::{Aggregate, LogicalPlan};
 
-use super::curve::Declared;
+use super::curve::Releasable;
 use super::lens::Lens;
 use super::node::ReleaseNode;
 use super::numbers::{Withheld, released};
@@ -32,7 +32,7 @@ pub struct Controlled {
     /// What was released before.
     pub releases: Arc<Releases>,
     /// How the results of our own statistics may be disclosed, by function.
-    pub declared: BTreeMap<String, Declared>,
+    pub declared: BTreeMap<String, Releasable>,
     /// What the principal is told.
     pub notes: Arc<Notes>,
     /// Who is told what was withheld.

@@ -10,6 +10,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Expr;
 
+use super::expression::is_literal;
 use super::refused::refuse;
 
 /// How a statistic's result may be disclosed. A statistic that declares nothing is not released.
@@ -36,6 +37,42 @@ pub enum Declared {
     Recomputed(Source),
 }
 
+/// A statistic that may be released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Releasable {
+    /// How its result may be disclosed.
+    pub declared: Declared,
+    /// The places of its arguments that have a value for each row, such as weights.
+    pub of_rows: Vec<usize>,
+}
+
+impl Releasable {
+    /// Refuses arguments that follow the statistic's own columns and are no options. Also a literal is a value of each row:
+    /// all rows in one cluster, or a million times each, have no standard error, by which a coefficient is rounded.
+    pub(super) fn only_options(&self, name: &str, args: &[Expr], columns: usize) -> Result<()> {
+        let mut others = args.iter().enumerate().skip(columns);
+        if others.all(|(at, arg)| is_null(arg) || is_literal(arg) && !self.of_rows.contains(&at)) {
+            return Ok(());
+        }
+        refuse(
+            "statistic",
+            format!(
+                "a released `{name}` has no strata, weights, clusters, offsets or delayed entry, and its options are literals"
+            ),
+            "leave them out, or use GROUP BY for strata",
+        )
+    }
+}
+
+fn is_null(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, _) => value.is_null(),
+        Expr::Cast(cast) => is_null(&cast.expr),
+        Expr::TryCast(cast) => is_null(&cast.expr),
+        _ => false,
+    }
+}
+
 /// What the rows of a recomputed statistic follow from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -53,6 +90,17 @@ pub enum Source {
         /// The third argument is the group.
         groups: bool,
     },
+}
+
+impl Source {
+    /// How many of the statistic's arguments are columns.
+    pub(super) fn columns(self) -> usize {
+        match self {
+            Self::Conditions(columns) => columns,
+            Self::Means => 2,
+            Self::Sums { groups } | Self::Steps { groups } => 2 + usize::from(groups),
+        }
+    }
 }
 
 /// How a curve follows from events and persons at risk.

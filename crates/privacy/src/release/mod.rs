@@ -47,7 +47,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::prelude::SessionContext;
 
 pub use aggregate::{Controlled, OnRelease};
-pub use curve::{Declared, Estimator, Source};
+pub use curve::{Declared, Estimator, Releasable, Source};
 pub use lens::Lens;
 pub use numbers::Withheld;
 pub use principal::{Restriction, named, restrict};

@@ -7,7 +7,7 @@ use datafusion::common::ScalarValue;
 use datafusion::prelude::SessionContext;
 
 use super::{
-    Controlled, Declared, Lens, Method, Notes, OnRelease, Private, Rules, Tables, protect,
+    Controlled, Lens, Method, Notes, OnRelease, Private, Releasable, Rules, Tables, protect,
 };
 use crate::disclosure::releases::{Reader, Releases};
 use crate::disclosure::{PROFILES, Profile, profile};
@@ -29,7 +29,7 @@ pub struct Restriction<'a> {
     /// Where budgets and releases are kept.
     pub state: &'a State,
     /// How the results of our own statistics may be disclosed, by function.
-    pub declared: BTreeMap<String, Declared>,
+    pub declared: BTreeMap<String, Releasable>,
     /// ε of each question, as text, where less is wanted than the policy gives.
     pub epsilon: Option<&'a str>,
     /// Who is told what was withheld.

@@ -12,7 +12,7 @@ use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, cast, lit};
 
 use super::collect::persons;
-use super::curve::Declared;
+use super::curve::{Declared, Releasable};
 use super::expression::{counts_all, indicator};
 use super::measure::{Measure, measure};
 use super::recomputed::Recomputed;
@@ -127,7 +127,7 @@ pub(super) struct Spec {
 struct Builder<'a> {
     rows: &'a Rows,
     schema: &'a DFSchema,
-    declared: &'a BTreeMap<String, Declared>,
+    declared: &'a BTreeMap<String, Releasable>,
     bases: Vec<Basis>,
     /// Regressions that are computed beside them.
     statistics: Vec<Expr>,
@@ -140,7 +140,7 @@ pub(super) fn spec(
     aggregate: &Aggregate,
     input: LogicalPlan,
     rows: &Rows,
-    declared: &BTreeMap<String, Declared>,
+    declared: &BTreeMap<String, Releasable>,
 ) -> Result<(Spec, LogicalPlan)> {
     let schema = Arc::clone(input.schema());
     let scope = rows.scope(&schema);
@@ -304,13 +304,7 @@ impl Builder<'_> {
                 [arg],
             ) => self.spread(name, arg, filter),
             _ => match self.declared.get(name) {
-                Some(declared @ Declared::Curve { .. }) => {
-                    self.curve(name, declared.clone(), &params.args, filter)
-                }
-                Some(Declared::Regression { time, both }) => {
-                    self.regression(expr, *time, *both, filter)
-                }
-                Some(Declared::Recomputed(source)) => self.recomputed(expr, *source, filter),
+                Some(disclosure) => self.statistic(expr, disclosure, filter),
                 None => Err(not_released(name)),
             },
         }

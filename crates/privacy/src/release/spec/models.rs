@@ -6,14 +6,37 @@ use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Expr, ExprSchemable, cast};
 
 use super::{Builder, Function, Model, not_released};
-use crate::release::curve::Declared;
+use crate::release::curve::{Declared, Releasable};
 use crate::release::lenient::lenient;
 use crate::release::measure::{Measure, measure};
 use crate::release::model;
-use crate::release::refused::refuse;
 use crate::release::shape::{plain, without_tables};
 
 impl Builder<'_> {
+    /// A statistic that says how its result can be disclosed.
+    pub(super) fn statistic(
+        &mut self,
+        expr: &Expr,
+        disclosure: &Releasable,
+        filter: Option<Expr>,
+    ) -> Result<(Function, usize)> {
+        let Expr::AggregateFunction(call) = plain(expr) else {
+            return Err(not_released("this"));
+        };
+        let (name, args) = (call.func.name(), &call.params.args);
+        match &disclosure.declared {
+            declared @ Declared::Curve { .. } => self.curve(name, declared.clone(), args, filter),
+            Declared::Regression { time, both } => {
+                disclosure.only_options(name, args, 2 + usize::from(*time))?;
+                self.regression(expr, *time, *both, filter)
+            }
+            Declared::Recomputed(source) => {
+                disclosure.only_options(name, args, source.columns())?;
+                self.recomputed(expr, *source, filter)
+            }
+        }
+    }
+
     /// A regression, and what must stand behind it.
     pub(super) fn regression(
         &mut self,
@@ -31,19 +54,6 @@ impl Builder<'_> {
         let (Some(event), Some(terms)) = (args.get(first), args.get(first + 1)) else {
             return Err(not_released(name));
         };
-        if args
-            .iter()
-            .skip(first + 2)
-            .any(|arg| !crate::release::expression::is_literal(arg))
-        {
-            return refuse(
-                "statistic",
-                format!(
-                    "a released `{name}` has no strata, weights, clusters, offsets or delayed entry"
-                ),
-                "leave them out, or use GROUP BY for strata",
-            );
-        }
         self.not_repeated("a regression takes one row for each person")?;
         let scope = self.rows.scope(self.schema);
         let terms = model::covariates(terms)?;

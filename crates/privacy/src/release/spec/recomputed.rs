@@ -26,12 +26,7 @@ impl Builder<'_> {
             return Err(not_released("this"));
         };
         let (name, args) = (call.func.name(), &call.params.args);
-        let columns = match source {
-            Source::Conditions(columns) => columns,
-            Source::Means => 2,
-            Source::Sums { groups } | Source::Steps { groups } => 2 + usize::from(groups),
-        };
-        let Some((columns, options)) = args.split_at_checked(columns) else {
+        let Some((columns, options)) = args.split_at_checked(source.columns()) else {
             return Err(not_released(name));
         };
         let options = options
@@ -40,8 +35,8 @@ impl Builder<'_> {
                 Expr::Literal(value, _) => Ok(value.cast_to(&option.get_type(self.schema)?)?),
                 _ => refuse(
                     "statistic",
-                    format!("a released `{name}` has no weights, strata or delayed entry, and its options are literals"),
-                    "leave them out, or use GROUP BY for strata",
+                    format!("the options of a released `{name}` are single literals"),
+                    "ask for one at a time",
                 ),
             })
             .collect::<Result<Vec<_>>>()?;

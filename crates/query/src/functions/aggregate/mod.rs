@@ -30,7 +30,7 @@ use adapter::Registered;
 use adapter::passes;
 pub(crate) use adapter::passes::{CHANGED, Fits};
 use arrow::datatypes::FieldRef;
-use columna_privacy::release::Declared;
+use columna_privacy::release::Releasable;
 use datafusion::common::Result;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::physical_expr::PhysicalExpr;
@@ -158,10 +158,20 @@ pub(crate) fn replaced() -> impl Iterator<Item = AggregateUDF> {
 
 /// How the results of our aggregates may be disclosed, by function.
 #[must_use]
-pub fn disclosures() -> BTreeMap<String, Declared> {
+pub fn disclosures() -> BTreeMap<String, Releasable> {
+    let releasable = |statistic: &Registered| {
+        let parameters = statistic.parameters.iter().enumerate();
+        Some(Releasable {
+            declared: statistic.disclosure.clone()?,
+            of_rows: parameters
+                .filter(|(_, parameter)| !parameter.is_option())
+                .map(|(at, _)| at)
+                .collect(),
+        })
+    };
     STATISTICS
         .iter()
-        .filter_map(|statistic| Some((statistic.name.to_owned(), statistic.disclosure.clone()?)))
+        .filter_map(|statistic| Some((statistic.name.to_owned(), releasable(statistic)?)))
         .collect()
 }
 
