@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The folder of a store's private records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,19 +133,29 @@ impl State {
         if file.symlink_metadata().is_ok() {
             return false;
         }
-        let folder = match file.parent() {
-            Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-            Some(folder) => folder,
-            None => return false,
-        };
-        // A folder that is not there takes no file.
-        let Ok(folder) = fs::canonicalize(folder) else {
-            return true;
+        file.parent()
+            .is_some_and(|folder| self.lies_apart(store, folder))
+    }
+
+    /// Whether a folder, which need not be there yet, is outside of the store and of what is kept beside it.
+    fn lies_apart(&self, store: &str, folder: &Path) -> bool {
+        let Ok(folder) = resolved(folder) else {
+            return false;
         };
         let own = local(store).map(|path| [PathBuf::from(path), beside(path)]);
         let kept = own.into_iter().flatten().chain([self.folder.clone()]);
         kept.filter_map(|kept| fs::canonicalize(kept).ok())
             .all(|kept| !folder.starts_with(kept))
+    }
+
+    /// Whether a role that reads may have the results of a study written into a folder: a new or empty one, or that of another
+    /// run, outside of the store and of what is kept beside it.
+    #[must_use]
+    pub fn lets_run(&self, store: &str, folder: &Path) -> bool {
+        let empty = || fs::read_dir(folder).is_ok_and(|mut files| files.next().is_none());
+        let usable =
+            folder.symlink_metadata().is_err() || folder.join("run.json").is_file() || empty();
+        usable && self.lies_apart(store, folder)
     }
 
     /// Makes the folder, for its owner alone.
@@ -161,6 +171,22 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// Where a path leads, whether or not all of it is there yet.
+fn resolved(path: &Path) -> std::io::Result<PathBuf> {
+    let mut at = std::env::current_dir()?;
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                at.pop();
+            }
+            Component::CurDir => {}
+            part => at.push(part),
+        }
+        at = fs::canonicalize(&at).unwrap_or(at);
+    }
+    Ok(at)
 }
 
 /// The folder of a store on this machine: what `Store::open` takes for one.

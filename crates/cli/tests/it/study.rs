@@ -397,6 +397,30 @@ fn a_role_with_pseudonyms_and_shifted_dates_counts_the_same_events() {
     fs::write(&spec, other).expect("written");
     run(&spec, &path("other"), &[]).fails(1, "persons have other numbers");
     run(&spec, &path("other"), &role).ok();
+    // Nor is a cohort for a role that was made by another one, which may have seen more.
+    let more = start
+        .replace("[roles.researcher]", "[roles.other]\nkind = \"analyst\"\npurposes = [\"research\"]\nprojects = [\"study\"]\n\n[roles.researcher]")
+        .replace("roles = [\"researcher\"]", "roles = [\"researcher\", \"other\"]");
+    fs::write(path("policy.toml"), &more).expect("written");
+    run(&spec, &path("other"), &role).fails(1, "under another policy");
+    fs::write(path("policy.toml"), &start).expect("written");
+    let ours = json(&out.join("run.json"));
+    assert_eq!(ours["role"], "researcher");
+    let mut theirs = ours;
+    theirs["role"] = "other".into();
+    fs::write(out.join("run.json"), theirs.to_string()).expect("written");
+    run(&spec, &path("third"), &role).fails(1, "made by another role");
+    // Nothing is written into the store, beside it, or over files of others.
+    let inside = Path::new(&store()).join("results");
+    let kept = path("state").join("results");
+    let around = path("new").join("..").join("state").join("results");
+    let full = path("full");
+    fs::create_dir(&full).expect("made");
+    fs::write(full.join("report.html"), "mine").expect("written");
+    for folder in [inside, kept, around, full] {
+        run(&spec, &folder, &role).fails(1, "[file]");
+        assert!(!folder.join("run.json").exists());
+    }
     // What a role does not see is a mistake in a specification.
     let born = SPEC.replace(
         "count(*) AS n FROM population",

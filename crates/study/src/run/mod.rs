@@ -37,6 +37,8 @@ pub struct Source {
     pub purpose: Option<String>,
     /// The hash of the policy that they obey.
     pub policy: Option<String>,
+    /// Their role, where it may not see everything.
+    pub role: Option<String>,
     /// What tells the pseudonyms of persons from those of another project or key; none where persons keep their numbers.
     pub pseudonyms: Option<String>,
 }

@@ -99,6 +99,9 @@ pub struct RunRecord {
     /// The hash of the policy that was obeyed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub policy: Option<String>,
+    /// The role, where it may not see everything.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub role: Option<String>,
     /// What tells its persons' pseudonyms from others.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pseudonyms: Option<String>,
@@ -154,6 +157,7 @@ impl RunRecord {
             principal: source.principal.clone(),
             purpose: source.purpose.clone(),
             policy: source.policy.clone(),
+            role: source.role.clone(),
             pseudonyms: source.pseudonyms.clone(),
             started: now(),
             finished: None,

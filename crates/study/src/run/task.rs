@@ -67,13 +67,8 @@ pub(super) async fn perform(shared: &Arc<Shared>, name: &str, task: &Task) -> Re
             let Some(cohort) = spec.cohort(one) else {
                 return Ok(Done::default());
             };
-            let batch = cohort::build(
-                &shared.ctx,
-                cohort,
-                &shared.study.folder(),
-                shared.source.pseudonyms.as_deref(),
-            )
-            .await?;
+            let batch =
+                cohort::build(&shared.ctx, cohort, &shared.study.folder(), &shared.source).await?;
             table(shared, task, &batch)?
         }
         Task::Population => {

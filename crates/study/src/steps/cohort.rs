@@ -8,7 +8,7 @@ use datafusion::prelude::SessionContext;
 use super::statements::{ask, in_set, need_table};
 use crate::error::{Error, Result};
 use crate::frame::{self, Columns};
-use crate::run::RunRecord;
+use crate::run::{self, RunRecord};
 use crate::spec::{Cohort, Source};
 
 /// An entry: person, first and last day.
@@ -17,12 +17,12 @@ pub(crate) type Entry = (i64, i32, i32);
 /// Why a cohort by definition cannot be had where the function for it is missing.
 pub(crate) const NO_DEFINITIONS: &str = "OHDSI cohort definitions cannot be run here: they need the whole store, and a role sees a part of it";
 
-/// The entries of a cohort in order of person and date; `pseudonyms` tell whose numbers the persons have.
+/// The entries of a cohort in order of person and date, on whose behalf it is built.
 pub(crate) async fn build(
     ctx: &SessionContext,
     cohort: &Cohort,
     folder: &Path,
-    pseudonyms: Option<&str>,
+    by: &run::Source,
 ) -> Result<RecordBatch> {
     let step = format!("cohort.{}", cohort.name);
     let mut gap = None;
@@ -64,12 +64,10 @@ pub(crate) async fn build(
         Source::Run { path, cohort, .. } => {
             let run = folder.join(path);
             let made = RunRecord::read(&run)?;
-            if made.is_some_and(|made| made.pseudonyms.as_deref() != pseudonyms) {
+            if let Some(why) = not_for(made.as_ref(), by) {
                 return Err(Error::Step {
                     step,
-                    message: format!(
-                        "the run `{path}` was made in another project or without one, where persons have other numbers; make it anew as this study is run"
-                    ),
+                    message: format!("the run `{path}` {why}; make it anew as this study is run"),
                 });
             }
             frame::read(&run.join(format!("work/cohort-{cohort}.parquet")))?
@@ -82,6 +80,22 @@ pub(crate) async fn build(
         entries = eras(&entries, i32::try_from(gap).unwrap_or(i32::MAX));
     }
     table(&entries)
+}
+
+/// Why a run's cohorts are none of those for whom this study is run: persons have other numbers in it, or it may tell of rows
+/// that are hidden from them.
+fn not_for(made: Option<&RunRecord>, by: &run::Source) -> Option<&'static str> {
+    if made.is_some_and(|made| made.pseudonyms != by.pseudonyms) {
+        return Some(
+            "was made in another project or without one, where persons have other numbers",
+        );
+    }
+    let theirs = made.is_some_and(|made| {
+        made.role == by.role && made.purpose == by.purpose && made.policy == by.policy
+    });
+    (by.role.is_some() && !theirs).then_some(
+        "was made by another role, for another purpose or under another policy, which may show other rows",
+    )
 }
 
 /// The table of entries.

@@ -134,6 +134,30 @@ pub(crate) fn may_write(
         .map_err(|error| refused(&error))
 }
 
+/// The same for the folder of a study's results.
+pub(crate) fn may_run_into(
+    context: &SessionContext,
+    args: &AccessArgs,
+    store: &str,
+    folder: &Path,
+) -> Result<(), CliError> {
+    let gate: Option<Arc<Gate>> = context.state_ref().read().config().get_extension();
+    let Some(gate) = gate.filter(|gate| gate.restricts()) else {
+        return Ok(());
+    };
+    let state = State::of(store, args.state.as_deref());
+    if state.is_ok_and(|state| state.lets_run(store, folder)) {
+        return Ok(());
+    }
+    let refusal = Refusal::new(
+        "file",
+        "a study of this role writes into a new or empty folder, or that of another run, outside of the store and its private records",
+        "give another one with `--out`",
+    );
+    gate.turn_away("study run --out ?", refusal)
+        .map_err(|error| refused(&error))
+}
+
 /// Reads a policy; what is wrong in it is said line by line.
 pub(crate) fn load(file: &Path) -> Result<Policy, CliError> {
     Policy::load(file).map_err(|error| CliError::failed(error.to_string()))

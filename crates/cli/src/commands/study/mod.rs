@@ -16,7 +16,7 @@ use columna_study::{Error, Problem, RunOptions, RunRecord, Source, Study};
 use datafusion::prelude::SessionContext;
 
 use crate::commands::cluster::args::ClientArgs;
-use crate::commands::privacy::access::{access, no_session, refused};
+use crate::commands::privacy::access::{access, may_run_into, no_session, refused};
 use crate::commands::privacy::args::AccessArgs;
 use crate::error::{CliError, Place, Position, Report};
 use crate::settings::Settings;
@@ -67,6 +67,10 @@ pub(crate) fn load(path: &Path, settings: &Settings, json: bool) -> Result<Study
     Study::load(path).map_err(|error| told(&error, settings, json))
 }
 
+fn sees_all(access: &Access) -> bool {
+    access.kind().is_ok_and(|kind| kind == RoleKind::Steward)
+}
+
 /// The same for whoever asks under a policy: it may name a file that it cannot open, of which nothing is quoted.
 fn load_for(
     access: Option<&Access>,
@@ -74,7 +78,6 @@ fn load_for(
     settings: &Settings,
     json: bool,
 ) -> Result<Study, CliError> {
-    let sees_all = |access: &Access| access.kind().is_ok_and(|kind| kind == RoleKind::Steward);
     if access.is_none_or(sees_all) {
         return load(path, settings, json);
     }
@@ -299,6 +302,10 @@ fn perform(args: &RunArgs, settings: &Settings) -> Result<RunRecord, CliError> {
             principal,
             purpose,
             policy: access.as_ref().map(|access| access.policy.hash.clone()),
+            role: access
+                .as_ref()
+                .filter(|access| !sees_all(access))
+                .map(|access| access.principal.role.clone()),
             pseudonyms: access
                 .as_ref()
                 .and_then(|access| access.keys.as_ref())
@@ -313,6 +320,7 @@ fn perform(args: &RunArgs, settings: &Settings) -> Result<RunRecord, CliError> {
             ..SessionOptions::default()
         };
         let ctx = session(options, &snapshot, &args.cluster).await?;
+        may_run_into(&ctx, &args.access, &args.store, &args.out)?;
         let options = RunOptions {
             out: args.out.clone(),
             fresh: args.fresh,
