@@ -23,7 +23,7 @@ use datafusion::sql::sqlparser::ast::{
     visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
 use crate::dialect;
 use crate::functions::aggregate;
@@ -201,6 +201,13 @@ fn without_literals(text: &str) -> String {
         Token::Word(word) if word.quote_style.is_some() && !is_word(&word.value) => {
             "\"?\"".to_owned()
         }
+        // What `1_000` leaves of a number.
+        Token::Word(word) if word.value.chars().all(|c| c.is_ascii_digit() || c == '_') => {
+            "?".to_owned()
+        }
+        Token::Whitespace(
+            Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_),
+        ) => String::new(),
         Token::Number(..)
         | Token::SingleQuotedString(_)
         | Token::DoubleQuotedString(_)
@@ -470,6 +477,8 @@ mod tests {
             "SELECT MATCH (name) AGAINST ('SECRET')",
             "COMMENT ON TABLE person IS 'SECRET'",
             "CREATE TABLE a (x TEXT COMMENT 'SECRET')",
+            "SELECT /*+ SECRET 77777 */ 1 -- SECRET",
+            "SELECT 900101_77777",
             "EXPLAIN SELECT INTERVAL 'SECRET' DAY, $$SECRET$$, X'77777', E'SECRET', N'SECRET'",
         ] {
             let shown = on_record(sql);
