@@ -469,11 +469,17 @@ fn wide(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option<(f64, f64)>
         Expr::ScalarFunction(call) => {
             let ranges: Option<Vec<(f64, f64)>> =
                 call.args.iter().map(|part| wide(part, bounds)).collect();
-            let ranges = ranges?.into_iter();
+            let ranges = ranges?;
+            let all = ranges.iter().copied();
             match call.name() {
-                "least" => ranges.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)))?,
-                "greatest" => ranges.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)))?,
-                "coalesce" => ranges.reduce(hull)?,
+                "least" => all.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)))?,
+                "greatest" => all.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)))?,
+                "coalesce" => all.reduce(hull)?,
+                // None of these moves a value past another one.
+                "ceil" | "floor" | "round" | "round_to_even" | "trunc" => match ranges.as_slice() {
+                    [(low, high)] => (low.floor(), high.ceil()),
+                    _ => return None,
+                },
                 _ => return None,
             }
         }

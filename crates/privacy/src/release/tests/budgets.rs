@@ -193,6 +193,11 @@ async fn a_question_can_give_its_own_bounds() {
         ),
         ("SELECT avg(coalesce(age, 40)) FROM emr", 0.0, 120.0),
         (
+            "SELECT avg(round(least(greatest(cost, 0), 100.5))) FROM emr",
+            0.0,
+            101.0,
+        ),
+        (
             "SELECT avg(least(n, 20)) FROM (SELECT pid, least(greatest(count(*), 0), 50) AS n FROM visit GROUP BY pid)",
             0.0,
             20.0,
