@@ -4,7 +4,7 @@
 //! greatest value that a withheld number can have are two linear programmes. Counting gaps is not enough: a table
 //! with two gaps in each row and column can still fix a cell.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use microlp::{ComparisonOp, OptimizationDirection, Problem};
 
@@ -45,6 +45,39 @@ const LARGEST: usize = 300;
 
 /// Which equations each number is in.
 type Touching = BTreeMap<usize, Vec<usize>>;
+
+/// What withheld numbers were found to be able to be. A solution of one number's programme is one for all others in it, and stays
+/// one whatever else is withheld: many numbers need no programme of their own.
+#[derive(Default)]
+struct Witnessed {
+    /// Numbers that can be 0.
+    low: HashSet<usize>,
+    /// Numbers that can be `k`.
+    high: HashSet<usize>,
+    /// How many programmes were solved.
+    programmes: usize,
+}
+
+/// Programmes that are solved for one table at most: some seconds, for which others who ask have to wait.
+const MOST_PROGRAMMES: usize = 2_000;
+
+/// What was withheld of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Protected {
+    /// The places that were withheld.
+    pub withheld: Vec<usize>,
+    /// Sensitive numbers that stay exposed: by what was released before.
+    pub exposed: Vec<usize>,
+    /// There were too many of them to look at: everything that was open is withheld.
+    pub gave_up: bool,
+}
+
+/// A number of less is as good as 0.
+const AS_GOOD_AS_ZERO: f64 = 0.5;
+
+fn reaches(value: f64, k: u32) -> bool {
+    value >= f64::from(k) - 1e-6
+}
 
 /// What can say something of a number.
 struct Neighbourhood {
@@ -103,60 +136,93 @@ impl Audit {
             let value = self.numbers[target].value;
             return Some((value - slack, value + slack));
         }
-        let Neighbourhood { free, equations } = self.neighbourhood(target, touching);
-        if equations.is_empty() {
-            return Some((0.0, f64::INFINITY));
+        let around = self.neighbourhood(target, touching);
+        let low = self.solved(target, &around, OptimizationDirection::Minimize)?;
+        let high = self.solved(target, &around, OptimizationDirection::Maximize)?;
+        Some((low.0, high.0))
+    }
+
+    /// The least or the greatest value of a withheld number, and what the withheld numbers around it are then. Nothing where
+    /// the programme can't be solved.
+    fn solved(
+        &self,
+        target: usize,
+        around: &Neighbourhood,
+        direction: OptimizationDirection,
+    ) -> Option<(f64, Vec<(usize, f64)>)> {
+        let minimise = matches!(direction, OptimizationDirection::Minimize);
+        if around.equations.is_empty() {
+            return Some((if minimise { 0.0 } else { f64::INFINITY }, Vec::new()));
         }
-        let solve = |direction: OptimizationDirection| {
-            let mut problem = Problem::new(direction);
-            let variables: BTreeMap<usize, _> = free
-                .iter()
-                .map(|number| {
-                    let known = &self.numbers[*number];
-                    let range = known.shown.map_or((0.0, f64::INFINITY), |slack| {
-                        ((known.value - slack).max(0.0), known.value + slack)
-                    });
-                    let weight = if *number == target { 1.0 } else { 0.0 };
-                    (*number, problem.add_var(weight, range))
-                })
-                .collect();
-            for at in &equations {
-                let equation = &self.equations[*at];
-                let mut terms = Vec::new();
-                let mut rest = 0.0;
-                let signed = equation.cells.iter().map(|cell| (cell, 1.0));
-                for (number, sign) in signed.chain([(&equation.margin, -1.0)]) {
-                    match variables.get(number) {
-                        Some(variable) => terms.push((*variable, sign)),
-                        None => rest -= sign * self.numbers[*number].value,
-                    }
+        let mut problem = Problem::new(direction);
+        let variables: BTreeMap<usize, _> = around
+            .free
+            .iter()
+            .map(|number| {
+                let known = &self.numbers[*number];
+                let range = known.shown.map_or((0.0, f64::INFINITY), |slack| {
+                    ((known.value - slack).max(0.0), known.value + slack)
+                });
+                let weight = if *number == target { 1.0 } else { 0.0 };
+                (*number, problem.add_var(weight, range))
+            })
+            .collect();
+        for at in &around.equations {
+            let equation = &self.equations[*at];
+            let mut terms = Vec::new();
+            let mut rest = 0.0;
+            let signed = equation.cells.iter().map(|cell| (cell, 1.0));
+            for (number, sign) in signed.chain([(&equation.margin, -1.0)]) {
+                match variables.get(number) {
+                    Some(variable) => terms.push((*variable, sign)),
+                    None => rest -= sign * self.numbers[*number].value,
                 }
-                problem.add_constraint(terms, ComparisonOp::Eq, rest);
             }
-            problem.solve()
-        };
-        let low = solve(OptimizationDirection::Minimize).ok()?.objective();
-        let high = match solve(OptimizationDirection::Maximize) {
-            Ok(solution) => solution.objective(),
-            Err(microlp::Error::Unbounded) => f64::INFINITY,
-            Err(_) => return None,
-        };
-        Some((low, high))
+            problem.add_constraint(terms, ComparisonOp::Eq, rest);
+        }
+        match problem.solve() {
+            Ok(solution) => {
+                let withheld = variables
+                    .into_iter()
+                    .filter(|(number, _)| self.numbers[*number].shown.is_none());
+                let values = withheld.map(|(number, variable)| (number, solution[variable]));
+                Some((solution.objective(), values.collect()))
+            }
+            Err(microlp::Error::Unbounded) if !minimise => Some((f64::INFINITY, Vec::new())),
+            Err(_) => None,
+        }
     }
 
     /// Withholds numbers that are still open until no sensitive one can be told apart from 0 nor from a number of
-    /// `k`. The places that were withheld are given; sensitive numbers that stay exposed are what was
-    /// released before, and stand last.
-    pub fn protect(&mut self, k: u32) -> (Vec<usize>, Vec<usize>) {
+    /// `k`.
+    pub fn protect(&mut self, k: u32) -> Protected {
+        self.protect_within(k, MOST_PROGRAMMES)
+    }
+
+    fn protect_within(&mut self, k: u32, programmes: usize) -> Protected {
         let sensitive: Vec<usize> = (0..self.numbers.len())
             .filter(|at| self.numbers[*at].sensitive)
             .collect();
         let touching = self.touching();
+        let mut witnessed = Witnessed::default();
         let (mut withheld, mut exposed) = (Vec::new(), Vec::new());
         // A number withheld for one target never exposes another one: fewer numbers are shown.
         for target in sensitive {
             loop {
-                if self.protected_with(target, k, &touching) {
+                if witnessed.programmes > programmes {
+                    for at in 0..self.numbers.len() {
+                        let number = &mut self.numbers[at];
+                        if number.open && number.shown.take().is_some() {
+                            withheld.push(at);
+                        }
+                    }
+                    return Protected {
+                        withheld,
+                        exposed,
+                        gave_up: true,
+                    };
+                }
+                if self.protected_with(target, k, &touching, &mut witnessed) {
                     break;
                 }
                 let Some(next) = self.candidate(target, &touching) else {
@@ -167,18 +233,56 @@ impl Audit {
                 withheld.push(next);
             }
         }
-        (withheld, exposed)
+        Protected {
+            withheld,
+            exposed,
+            gave_up: false,
+        }
     }
 
     /// The number can be 0, and can be `k`, by all that is shown.
     #[must_use]
     pub fn is_protected(&self, target: usize, k: u32) -> bool {
-        self.protected_with(target, k, &self.touching())
+        self.protected_with(target, k, &self.touching(), &mut Witnessed::default())
     }
 
-    fn protected_with(&self, target: usize, k: u32, touching: &Touching) -> bool {
-        self.bounds_with(target, touching)
-            .is_some_and(|(low, high)| low < 0.5 && high >= f64::from(k) - 1e-6)
+    fn protected_with(
+        &self,
+        target: usize,
+        k: u32,
+        touching: &Touching,
+        witnessed: &mut Witnessed,
+    ) -> bool {
+        if let Some(slack) = self.numbers[target].shown {
+            let value = self.numbers[target].value;
+            return value - slack < AS_GOOD_AS_ZERO && reaches(value + slack, k);
+        }
+        let (low, high) = (
+            witnessed.low.contains(&target),
+            witnessed.high.contains(&target),
+        );
+        if low && high {
+            return true;
+        }
+        let around = self.neighbourhood(target, touching);
+        let mut can = |direction, wanted: &dyn Fn(f64) -> bool| {
+            witnessed.programmes += 1;
+            let Some((value, found)) = self.solved(target, &around, direction) else {
+                return false;
+            };
+            for (number, value) in found {
+                if value < AS_GOOD_AS_ZERO {
+                    witnessed.low.insert(number);
+                }
+                if reaches(value, k) {
+                    witnessed.high.insert(number);
+                }
+            }
+            wanted(value)
+        };
+        (low || can(OptimizationDirection::Minimize, &|value| {
+            value < AS_GOOD_AS_ZERO
+        })) && (high || can(OptimizationDirection::Maximize, &|value| reaches(value, k)))
     }
 
     /// The next number to withhold for a target. First from equations with a single gap, which is no gap at all, and
@@ -265,6 +369,57 @@ mod tests {
         audit
     }
 
+    fn changed(withheld: &[usize], exposed: &[usize]) -> Protected {
+        Protected {
+            withheld: withheld.to_vec(),
+            exposed: exposed.to_vec(),
+            gave_up: false,
+        }
+    }
+
+    /// A table of many small cells, with its margins.
+    fn scattered(height: usize, width: usize) -> Audit {
+        let rows: Vec<Vec<f64>> = (0..height)
+            .map(|i| {
+                (0..width)
+                    .map(|j| ((i * 7919 + j * 104_729 + i * j * 31) % 29) as f64)
+                    .collect()
+            })
+            .collect();
+        let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+        table(&rows, 11.0, &[])
+    }
+
+    #[test]
+    fn many_small_cells_need_few_programmes() {
+        let mut audit = scattered(14, 14);
+        let small = audit
+            .numbers
+            .iter()
+            .filter(|number| number.sensitive)
+            .count();
+        // Each by itself would take two.
+        let protected = audit.protect_within(11, small);
+        assert!(
+            !protected.gave_up && protected.exposed.is_empty(),
+            "{small}"
+        );
+        // What is said of a cell by another one's programme is what its own says.
+        for at in 0..audit.numbers.len() {
+            assert!(!audit.numbers[at].sensitive || audit.is_protected(at, 11));
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_to_look_at_is_withheld() {
+        let mut audit = scattered(14, 14);
+        audit.numbers[0].open = false;
+        let protected = audit.protect_within(11, 3);
+        assert!(protected.gave_up);
+        let open = audit.numbers.iter().filter(|number| number.open);
+        assert!(open.clone().count() > 200 && open.clone().all(|number| number.shown.is_none()));
+    }
+
     #[test]
     fn two_gaps_in_each_row_and_column_are_not_enough() {
         // Eight gaps in a cycle: what one gains the next loses, and two zeros stop it in both directions.
@@ -292,8 +447,8 @@ mod tests {
             "the cell is fixed: {low} to {high}"
         );
         audit.numbers[1].sensitive = true;
-        let (withheld, exposed) = audit.protect(11);
-        assert!(!withheld.is_empty() && exposed.is_empty());
+        let protected = audit.protect(11);
+        assert!(!protected.withheld.is_empty() && protected.exposed.is_empty());
         let (low, high) = audit.bounds(1).unwrap();
         assert!(low < 0.5 && high >= 11.0, "{low} to {high}");
     }
@@ -303,9 +458,9 @@ mod tests {
         let rows: [&[f64]; 3] = [&[3.0, 50.0, 60.0], &[40.0, 20.0, 35.0], &[30.0, 70.0, 80.0]];
         let mut audit = table(&rows, 11.0, &[]);
         assert_eq!(audit.bounds(0).unwrap(), (3.0, 3.0));
-        let (withheld, exposed) = audit.protect(11);
-        assert!(exposed.is_empty());
-        assert!((3..=4).contains(&withheld.len()), "{withheld:?}");
+        let protected = audit.protect(11);
+        assert!(protected.exposed.is_empty());
+        assert!((3..=4).contains(&protected.withheld.len()), "{protected:?}");
         let (low, high) = audit.bounds(0).unwrap();
         assert!(low < 0.5 && high >= 11.0);
     }
@@ -315,8 +470,7 @@ mod tests {
         // A table of one row: 3 + 4 + 50, total 57. The sum of the two withheld cells would be 7.
         let mut audit = table(&[&[3.0, 4.0, 50.0]], 11.0, &[]);
         audit.equations.truncate(1);
-        let (withheld, _) = audit.protect(11);
-        assert_eq!(withheld, [2]);
+        assert_eq!(audit.protect(11).withheld, [2]);
     }
 
     #[test]
@@ -328,7 +482,7 @@ mod tests {
         }
         let (low, high) = audit.bounds(0).unwrap();
         assert!(low < 0.5 && high > 8.0, "{low} to {high}");
-        assert_eq!(audit.protect(8), (vec![], vec![]));
+        assert_eq!(audit.protect(8), changed(&[], &[]));
     }
 
     #[test]
@@ -338,9 +492,9 @@ mod tests {
         for number in &mut audit.numbers {
             number.open = false;
         }
-        assert_eq!(audit.protect(11), (vec![], vec![0]));
+        assert_eq!(audit.protect(11), changed(&[], &[0]));
         // A new margin over released cells is what gives way.
         audit.numbers[2].open = true;
-        assert_eq!(audit.protect(11), (vec![2], vec![]));
+        assert_eq!(audit.protect(11), changed(&[2], &[]));
     }
 }

@@ -1,5 +1,7 @@
 //! Margins: which groups may be shown beside the sums that they are part of, in this result and in earlier ones.
 
+use std::collections::{HashMap, HashSet};
+
 use rusqlite::params;
 
 use super::Error;
@@ -42,18 +44,19 @@ impl Work<'_> {
                 }
             }
         }
-        audit.protect(self.profile.k);
+        table.gave_up = audit.protect(self.profile.k).gave_up;
         self.remember(table, &rows_key, &places, &audit, mine)?;
-        let margin = |at: usize| {
-            self.profile.margins_of_shown
-                && audit.equations.iter().any(|equation| {
-                    equation.margin == at && equation.cells.iter().all(|cell| *cell < mine)
-                })
-        };
+        let own = audit
+            .equations
+            .iter()
+            .filter(|equation| equation.cells.iter().all(|cell| *cell < mine));
+        let margins: HashSet<usize> = own.map(|equation| equation.margin).collect();
+        let margin = |at: usize| self.profile.margins_of_shown && margins.contains(&at);
         Ok((0..mine)
             .map(|at| match matches[at] {
                 Match::Unsafe | Match::TooNear => false,
                 Match::Near(_) => true,
+                _ if table.gave_up => false,
                 Match::New(_) | Match::Same(_) => audit.numbers[at].shown.is_some() || margin(at),
             })
             .collect())
@@ -71,6 +74,10 @@ impl Work<'_> {
             "SELECT dims, value, slack, sensitive FROM cell
              WHERE snapshot = ?1 AND principal = ?2 AND rows = ?3 AND measure = ?4",
         )?;
+        let mut known_places: HashMap<Dims, usize> = HashMap::with_capacity(places.len());
+        for (at, place) in places.iter().enumerate() {
+            known_places.entry(place.clone()).or_insert(at);
+        }
         let rows = statement.query_map(
             params![
                 self.reader.snapshot,
@@ -90,8 +97,7 @@ impl Work<'_> {
         for row in rows {
             let (dims, value, slack, sensitive) = row?;
             let dims: Dims = serde_json::from_str(&dims).map_err(|_| Error::Damaged)?;
-            let known = places.iter().position(|place| *place == dims);
-            match known {
+            match known_places.get(&dims).copied() {
                 // Another group that a query gave the same name: nothing is known of this one by it.
                 Some(at)
                     if audit.numbers[at].sensitive != sensitive
@@ -103,6 +109,7 @@ impl Work<'_> {
                 }
                 Some(_) => {}
                 None => {
+                    known_places.insert(dims.clone(), places.len());
                     places.push(dims);
                     audit.numbers.push(Number {
                         value,

@@ -49,6 +49,8 @@ pub struct Table {
     pub asked: bool,
     /// A number for each group of each level.
     pub cells: Vec<Cell>,
+    /// It was too much to look at all of it, and nothing new is shown.
+    pub gave_up: bool,
 }
 
 /// The numbers of one group.

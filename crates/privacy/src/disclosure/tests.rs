@@ -59,6 +59,7 @@ impl Desk {
         let mut tables = [Table {
             measure: String::new(),
             treated: String::new(),
+            gave_up: false,
             asked: true,
             cells,
         }];
@@ -151,6 +152,7 @@ fn a_total_in_other_words_counts_too() {
     let mut tables = [Table {
         measure: String::new(),
         treated: String::new(),
+        gave_up: false,
         asked: true,
         cells: vec![Cell {
             dims: Dims::new(),

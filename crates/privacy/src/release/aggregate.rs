@@ -51,9 +51,18 @@ impl std::fmt::Debug for Controlled {
 impl Controlled {
     /// Decides about numbers, and keeps what is shown of them.
     pub(super) fn release(&self, tables: &mut [Table]) -> Result<Vec<Vec<Outcome>>> {
-        self.releases
+        let outcomes = self
+            .releases
             .release(&self.reader, &self.profile, &self.lens.treatments(), tables)
-            .map_err(|error| DataFusionError::External(Box::new(error)))
+            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        if tables.iter().any(|table| table.gave_up) {
+            self.notes.add(
+                "too many small groups on too many levels to audit at once: all of them are empty; ask for fewer levels \
+                 (GROUPING SETS in place of CUBE) or for coarser groups"
+                    .to_owned(),
+            );
+        }
+        Ok(outcomes)
     }
 }
 

@@ -180,6 +180,7 @@ fn table(column: &ArrayRef, basis: &Basis, places: &[Dims], control: &Controlled
     Ok(Table {
         measure: basis.columns(),
         treated: control.lens.of_columns(columns.map(String::as_str)),
+        gave_up: false,
         asked: basis.asked,
         cells,
     })

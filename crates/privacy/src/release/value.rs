@@ -102,6 +102,7 @@ fn course_of(
         let mut tables = [Table {
             measure: String::new(),
             treated: String::new(),
+            gave_up: false,
             asked: true,
             cells,
         }];
@@ -228,6 +229,7 @@ fn model_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Result<Option<Sca
     let mut tables = [Table {
         measure: format!("model of {}", model.columns),
         treated: desk.control.lens.of_columns(model.columns.split(", ")),
+        gave_up: false,
         asked: true,
         cells: vec![Cell {
             dims: Dims::new(),
