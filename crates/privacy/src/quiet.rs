@@ -2,11 +2,14 @@
 //!
 //! Which of two rows fails first follows from how rows lie in files, hidden ones among them, and an engine's own
 //! error names files and values. So the last node of a restricted plan says of all of them that the query failed on
-//! something it sees, and how to write it so that it cannot. Refusals pass: they are independent of the data.
+//! something it sees, and how to write it so that it cannot. Refusals pass: they are independent of the data. So is what
+//! fails without any row, a literal that is no date for example: that is said, or an honest author would look for it in
+//! the data.
 
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::Result;
@@ -21,6 +24,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use futures::StreamExt;
 
 use crate::Refusal;
+use crate::guard::GuardExec;
 
 /// Plans like another planner, and lets no error through that tells more than a refusal does.
 #[derive(Debug)]
@@ -45,7 +49,7 @@ impl QueryPlanner for QuietPlanner {
         let child = planned.map_err(|error| match error.find_root() {
             // Planning looks at types and at no row: what there is no code for follows from the query.
             DataFusionError::NotImplemented(_) => error,
-            _ => quiet(error),
+            _ => quiet(error, None),
         })?;
         try_options(&child)?;
         Ok(Arc::new(QuietExec { child }))
@@ -69,7 +73,65 @@ fn try_options(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
     .map(|_| ())
 }
 
-fn quiet(error: DataFusionError) -> DataFusionError {
+/// What of a plan fails with any data: the expressions that fail on no row at all, and the aggregates that cannot be made.
+fn fails_with_any_data(plan: &Arc<dyn ExecutionPlan>) -> Option<String> {
+    let mut told = None;
+    let mut found = |error: DataFusionError| match error.find_root() {
+        DataFusionError::ArrowError(..)
+        | DataFusionError::Execution(_)
+        | DataFusionError::NotImplemented(_)
+        | DataFusionError::Plan(_) => told = Some(without_prefix(error.find_root())),
+        // Of what the engine does only while it runs.
+        _ => {}
+    };
+    let looked = plan.apply(|node| {
+        if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+            for function in aggregate.aggr_expr() {
+                if let Err(error) = function.create_accumulator() {
+                    found(error);
+                }
+            }
+        }
+        // Below a guard stand the policy's own conditions. A join's expressions are over columns of both its sides.
+        let &[input] = &node.children()[..] else {
+            return Ok(TreeNodeRecursion::Continue);
+        };
+        if node.is::<GuardExec>() {
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        let nothing = RecordBatch::new_empty(input.schema());
+        node.apply_expressions(&mut |expr| {
+            expr.apply(|part| {
+                if let Err(error) = part.evaluate(&nothing) {
+                    found(error);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        Ok(TreeNodeRecursion::Continue)
+    });
+    looked.ok().and(told)
+}
+
+fn without_prefix(error: &DataFusionError) -> String {
+    let text = match error {
+        DataFusionError::ArrowError(error, _) => error.to_string(),
+        other => other.strip_backtrace(),
+    };
+    let text = text.lines().next().unwrap_or_default();
+    let prefixes = [
+        "Execution error: ",
+        "Error during planning: ",
+        "This feature is not implemented: ",
+    ];
+    let text = prefixes
+        .iter()
+        .find_map(|prefix| text.strip_prefix(prefix))
+        .unwrap_or(text);
+    text.trim_end_matches('.').to_owned()
+}
+
+fn quiet(error: DataFusionError, plan: Option<&Arc<dyn ExecutionPlan>>) -> DataFusionError {
     if Refusal::within(&error).is_some() || ours(&error) {
         return error;
     }
@@ -78,6 +140,14 @@ fn quiet(error: DataFusionError) -> DataFusionError {
             "memory",
             "this query needs more memory or temporary space than it may use",
             "raise `--memory-limit`, use fewer `--threads`, or ask for less at once",
+        )
+        .into();
+    }
+    if let Some(told) = plan.and_then(fails_with_any_data) {
+        return Refusal::new(
+            "failed",
+            format!("a part of the query fails with any data: {told}"),
+            "correct it; it is a literal, a type or an option, and no value of the tables",
         )
         .into();
     }
@@ -151,9 +221,11 @@ impl ExecutionPlan for QuietExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let rows = self.child.execute(partition, context).map_err(quiet)?;
+        let child = Arc::clone(&self.child);
+        let rows = child.execute(partition, context);
+        let rows = rows.map_err(|error| quiet(error, Some(&child)))?;
         let schema = rows.schema();
-        let rows = rows.map(|batch| batch.map_err(quiet));
+        let rows = rows.map(move |batch| batch.map_err(|error| quiet(error, Some(&child))));
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
 }
