@@ -187,15 +187,63 @@ async fn no_text_grows_beyond_all_memory() {
         "SELECT length(rpad(dx, CAST(pid AS BIGINT) * 100000000)) FROM emr",
         "SELECT replace(repeat(dx, 1000), left(dx, 1), repeat(sex, 4000)) FROM emr",
         "SELECT count(*) FROM emr WHERE lpad('a', 2147483647) = dx",
+        "SELECT length(regexp_replace(repeat('a', 4000), 'a', repeat('b', 4000), 'g'))",
+        "SELECT length(regexp_replace(dx, '(.)', repeat('\\1', 4000), 'g')) FROM emr",
+        "SELECT length(concat_ws(repeat('x', 4000), dx, dx, sex)) FROM emr",
+        "WITH RECURSIVE r(s, n) AS (SELECT dx, 0 FROM emr WHERE pid = 1 UNION ALL SELECT s || s, n + 1 FROM r WHERE n < 40) \
+         SELECT max(length(s)) FROM r",
+        "WITH RECURSIVE r(s, n) AS (SELECT dx, 0 FROM emr WHERE pid = 1 UNION ALL SELECT concat(s, s), n + 1 FROM r WHERE n < 40) \
+         SELECT max(length(s)) FROM r",
+        "WITH RECURSIVE r(s, n) AS (SELECT dx, 0 FROM emr WHERE pid = 1 \
+         UNION ALL SELECT replace(s, '1', '11'), n + 1 FROM r WHERE n < 40) SELECT max(length(s)) FROM r",
     ] {
         let said = them.ask(sql).await.unwrap_err();
         assert!(said.contains("no text of more than"), "{sql}: {said}");
+    }
+    for sql in [
+        "SELECT array_length(array_repeat(1, 3000000000))",
+        "SELECT array_length(array_repeat(repeat(dx, 1000), 1000)) FROM emr",
+        "SELECT array_length(range(1, 300000000))",
+        "SELECT array_length(range(pid, 300000000)) FROM emr",
+        "SELECT array_length(generate_series(DATE '0001-01-01', DATE '9000-01-01', INTERVAL '1 day'))",
+        "SELECT array_length(array_resize([1], 300000000, 1))",
+        "SELECT length(array_to_string(range(1, 10000), repeat('x', 4000)))",
+        "WITH RECURSIVE r(l, n) AS (SELECT [1], 0 UNION ALL SELECT l || l, n + 1 FROM r WHERE n < 40) \
+         SELECT max(array_length(l)) FROM r",
+    ] {
+        let said = them.ask(sql).await.unwrap_err();
+        assert!(said.contains("no list of more than"), "{sql}: {said}");
     }
     for (sql, first) in [
         ("SELECT length(repeat('ab', 2000))", "4000"),
         ("SELECT lpad('7', 3, '0')", "007"),
         ("SELECT repeat('ab', -1) || rpad('x', 3, '-')", "x--"),
         ("SELECT replace('abcabc', 'bc', 'x')", "axax"),
+        ("SELECT 'a' || dx || pid FROM emr WHERE pid = 1", "a121"),
+        (
+            "SELECT count(*) FROM emr WHERE dx || NULL IS NULL AND sex || '' = sex",
+            "30",
+        ),
+        (
+            "SELECT concat_ws('-', dx, sex) || concat(dx, NULL) FROM emr WHERE pid = 1",
+            "12-F12",
+        ),
+        (
+            "SELECT regexp_replace(dx, '(1)', '<\\1>') FROM emr WHERE pid = 1",
+            "<1>2",
+        ),
+        (
+            "SELECT array_length(range(1, 10000)) + array_length([1] || [2, 3])",
+            "10002",
+        ),
+        (
+            "SELECT array_length(generate_series(DATE '2000-01-01', DATE '2025-12-31', INTERVAL '1 day'))",
+            "9497",
+        ),
+        (
+            "SELECT array_to_string(array_repeat(sex, 3), ', ') FROM emr WHERE pid = 1",
+            "F, F, F",
+        ),
         (
             "SELECT count(*) FROM emr WHERE lpad(sex, 4096) IS NULL OR repeat(sex, NULL) IS NOT NULL",
             "0",
@@ -206,5 +254,38 @@ async fn no_text_grows_beyond_all_memory() {
         ),
     ] {
         assert_eq!(them.ask(sql).await.unwrap(), [first], "{sql}");
+    }
+}
+
+/// An honest author is told what is wrong with the query itself, of which no row has a say; of values nobody is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_with_any_data_is_said() {
+    let them = Neighbours::of(ROWS_OF_A).await;
+    for (sql, told) in [
+        ("SELECT 1 / 0", "ivide by zero"),
+        ("SELECT make_date(2020, 13, 1)", "onth"),
+        ("SELECT date_trunc('fortnight', seen) FROM emr", "fortnight"),
+        (
+            "SELECT count(*) FROM emr WHERE date_part('fortnight', seen) = 1",
+            "fortnight",
+        ),
+        ("SELECT approx_distinct(cost) FROM emr", "approx_distinct"),
+    ] {
+        let said = them.ask(sql).await.unwrap_err();
+        assert!(
+            said.contains("with any data") && said.contains(told),
+            "{sql}: {said}"
+        );
+    }
+    for sql in [
+        "SELECT 1 / (age - 31) FROM emr",
+        "SELECT CAST(sex AS INT) FROM emr",
+        "SELECT pid FROM emr WHERE CAST(dx AS TINYINT) / (los - los) > 0",
+    ] {
+        let said = them.ask(sql).await.unwrap_err();
+        assert!(
+            said.contains("on a value") && !said.contains("any data"),
+            "{sql}: {said}"
+        );
     }
 }

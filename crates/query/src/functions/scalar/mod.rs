@@ -3,6 +3,7 @@
 mod age_at;
 mod age_band;
 mod bounded;
+mod bounded_lists;
 mod concept_set;
 mod date_part;
 mod dates;
@@ -10,17 +11,20 @@ mod days_between;
 mod e_value;
 mod intervals;
 mod is_descendant;
+mod joined;
 mod length;
 mod out_of_order;
 mod person_time;
 mod rounded;
 
 pub(crate) use bounded::bounded;
+pub(crate) use bounded_lists::BoundedLists;
 pub(crate) use concept_set::look_up as concepts_of;
 pub(crate) use date_part::{QuickDateParts, date_part};
 pub(crate) use intervals::{
     ComparedIntervals, MultipliedIntervals, interval_length, interval_times,
 };
+pub(crate) use joined::BoundedJoins;
 pub(crate) use length::LengthOfLists;
 pub(crate) use out_of_order::{CastsOutOfOrder, out_of_order};
 pub(crate) use rounded::{RoundedCasts, round_to_even};
