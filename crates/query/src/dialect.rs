@@ -30,22 +30,25 @@ const NAMES: [(&str, &str); 9] = [
     ("variance", "var_samp"),
 ];
 
+/// Functions whose numbers have no sign here, so that the difference of two could not be less than zero.
+const UNSIGNED: [&str; 9] = [
+    "approx_distinct",
+    "array_length",
+    "array_position",
+    "cardinality",
+    "dense_rank",
+    "list_length",
+    "ntile",
+    "rank",
+    "row_number",
+];
+
 /// Functions of so many arguments, and what they stand for.
-const FORMS: [(&str, usize, &str); 29] = [
+const FORMS: [(&str, usize, &str); 27] = [
     ("if", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("iff", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("len", 1, "length($1)"),
     ("mod", 2, "$1 % $2"),
-    (
-        "regexp_extract",
-        2,
-        "CASE WHEN $1 IS NOT NULL THEN coalesce(regexp_match($1, '(' || $2 || ')')[1], '') END",
-    ),
-    (
-        "regexp_extract",
-        3,
-        "CASE WHEN $1 IS NOT NULL THEN coalesce(regexp_match($1, '(' || $2 || ')')[$3 + 1], '') END",
-    ),
     ("monthname", 1, "to_char($1, '%B')"),
     ("dayname", 1, "to_char($1, '%A')"),
     ("year", 1, "date_part('year', $1)"),
@@ -157,6 +160,8 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
         Expr::Function(function) => {
             if let Some(other) = call(function)? {
                 *expr = other;
+            } else if UNSIGNED.iter().any(|name| is_call_of(function, name)) {
+                *expr = filled("CAST($1 AS BIGINT)", &[expr.clone()])?;
             }
         }
         // The parser takes all that follows for the right side, as if it were in parentheses.
@@ -286,6 +291,10 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
         };
     }
     Ok(Some(other))
+}
+
+fn is_call_of(function: &Function, name: &str) -> bool {
+    matches!(function.name.0.as_slice(), [part] if part.as_ident().is_some_and(|part| part.value.eq_ignore_ascii_case(name)))
 }
 
 /// Texts are put together with a comma where nothing else is said.

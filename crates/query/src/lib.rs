@@ -5,6 +5,7 @@ mod at_once;
 mod correlated;
 mod cox_together;
 mod csv_nulls;
+mod day_frames;
 mod dialect;
 mod error;
 mod exists;

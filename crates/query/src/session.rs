@@ -95,8 +95,9 @@ pub async fn session(mut options: SessionOptions) -> Result<SessionContext> {
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &vocabulary);
-    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 4] = [
+    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 5] = [
         Arc::new(scalar::LengthOfLists),
+        Arc::new(crate::day_frames::DayFrames),
         Arc::new(scalar::ComparedIntervals),
         Arc::new(scalar::CastsOutOfOrder),
         Arc::new(scalar::RoundedCasts),
@@ -218,9 +219,13 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
         scalar::interval_length(),
         scalar::interval_times(),
         scalar::out_of_order(),
+        scalar::regexp_extract(),
         scalar::round_to_even(),
     ] {
         ctx.register_udf(internal);
+    }
+    for function in scalar::of_repeated_values() {
+        ctx.register_udf(function);
     }
     let gate = ctx.state_ref().read().config().get_extension::<Gate>();
     for function in scalar::bounded(gate.is_some_and(|gate| gate.restricts())) {

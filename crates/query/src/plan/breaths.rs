@@ -14,10 +14,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 
 /// What makes many rows of one, and so could compute for minutes before it looks up.
-const MANY_OF_ONE: [&str; 5] = [
+const MANY_OF_ONE: [&str; 6] = [
     "CrossJoinExec",
     "HashJoinExec",
     "NestedLoopJoinExec",
+    "RangeJoinExec",
     "SortMergeJoinExec",
     "UnnestExec",
 ];

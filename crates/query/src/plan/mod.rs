@@ -9,9 +9,11 @@
 //! |---|---|
 //! | a join by person, alone or with more keys, runs range by range | repartitioning both sides, or sending one to all |
 //! | a join of rows that are sorted by its keys goes through both sides at once | a hash table of one side |
+//! | a join by nothing but a range searches the sorted rows of the side that is kept | comparing all with all |
 //! | rows sorted by person are sorted further within each person | a sort of everything |
 //! | windows run over whole chunks of persons, column by column | one evaluation per person |
 //! | groups within a person are made chunk by chunk, where they are runs without a look-up | a hash table of all rows' groups |
+//! | lists, first and last values of a group are taken from a chunk's sorted rows | an accumulator, and a sort, for each group |
 //! | rows that lie person by person behind a pseudonym are sorted within each person, for windows | a sort of everything |
 //! | different persons are counted by the last one seen | a set of persons for each group |
 //! | what is planned twice runs once | once for each use of a CTE |
@@ -27,6 +29,8 @@ mod frames;
 mod keys;
 mod matches;
 mod null_supplied;
+mod ordered_calls;
+mod range_join;
 mod runs;
 mod segment_aggregate;
 mod segment_join;
@@ -54,6 +58,7 @@ use clusters::WindowsOverClusters;
 use colocated_join::{Colocate, Expose, KeepDivided};
 use null_supplied::HideNullSupplied;
 pub(crate) use null_supplied::unknown;
+use range_join::JoinRanges;
 use runs::CountByRuns;
 use segment_aggregate::AggregatesOverSegments;
 use segment_join::JoinSegments;
@@ -106,6 +111,7 @@ pub(crate) fn rules() -> Vec<Rule> {
             }
             "SanityCheckPlan" => {
                 rules.push(Arc::new(JoinSegments));
+                rules.push(Arc::new(JoinRanges));
                 rules.push(Arc::new(CountByRuns));
                 rules.push(Arc::new(SortWithinSegments));
                 rules.push(Arc::new(WindowsOverSegments));

@@ -8,17 +8,14 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, make_comparator,
-};
-use arrow::compute::{SortOptions, partition, prep_null_mask_filter, take_arrays};
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array, make_comparator};
+use arrow::compute::{SortOptions, partition, take_arrays};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::EmitTo;
-use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::{OrderingRequirements, Partitioning, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::group_values::new_group_values;
@@ -31,6 +28,7 @@ use datafusion::physical_plan::{
     InputDistributionRequirements, InputOrderMode, PlanProperties, SendableRecordBatchStream,
 };
 
+use super::ordered_calls::{self, Call};
 use super::segments::{self, Work, evaluate};
 
 /// Rows of a chunk: most often those of one batch, which is not copied for it.
@@ -77,10 +75,8 @@ fn person(plan: &dyn ExecutionPlan) -> Option<usize> {
     let plain = groups.is_single()
         && aggregate.limit_options().is_none()
         && aggregate.dynamic_expressions_produced().is_empty();
-    let known = aggregate
-        .aggr_expr()
-        .iter()
-        .all(|call| call.order_bys().is_empty() && call.groups_accumulator_supported());
+    let mut calls = aggregate.aggr_expr().iter();
+    let known = calls.all(|call| ordered_calls::known(call));
     let input = aggregate.input();
     let schema = input.schema();
     let flat = |(expr, _): &(Arc<dyn PhysicalExpr>, String)| {
@@ -193,6 +189,7 @@ impl ExecutionPlan for SegmentAggregateExec {
         let Some(person) = by.get(self.person).map(Arc::clone) else {
             return self.aggregate.execute(partition, context);
         };
+        let calls = aggregate.aggr_expr().iter().zip(aggregate.filter_expr());
         let groups = Groups {
             by,
             person: self.person,
@@ -200,8 +197,9 @@ impl ExecutionPlan for SegmentAggregateExec {
             of_keys: aggregate
                 .group_expr()
                 .group_schema(&aggregate.input().schema())?,
-            calls: aggregate.aggr_expr().to_vec(),
-            filters: aggregate.filter_expr().to_vec(),
+            calls: calls
+                .map(|(call, filter)| Call::of(call, filter.as_ref(), aggregate.input_schema()))
+                .collect::<Result<_>>()?,
             schema: Arc::clone(&schema),
         };
         let work = Work {
@@ -228,8 +226,7 @@ struct Groups {
     /// Whether rows are sorted by all keys.
     sorted: bool,
     of_keys: SchemaRef,
-    calls: Vec<Arc<AggregateFunctionExpr>>,
-    filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
+    calls: Vec<Call>,
     schema: SchemaRef,
 }
 
@@ -257,12 +254,8 @@ impl Groups {
             let count = table.len();
             (table.emit(EmitTo::All)?, count)
         };
-        for (call, filter) in self.calls.iter().zip(&self.filters) {
-            let arguments = evaluate(&call.expressions(), chunk)?;
-            let filter = filter.as_ref().map(|filter| filtered(filter, chunk));
-            let mut accumulator = call.create_groups_accumulator()?;
-            accumulator.update_batch(&arguments, &ids, filter.transpose()?.as_ref(), count)?;
-            columns.push(accumulator.evaluate(EmitTo::All)?);
+        for call in &self.calls {
+            columns.push(call.of_groups(chunk, &ids, count)?);
         }
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
@@ -283,13 +276,4 @@ impl Groups {
             _ => true,
         }))
     }
-}
-
-fn filtered(filter: &Arc<dyn PhysicalExpr>, chunk: &RecordBatch) -> Result<BooleanArray> {
-    let kept = filter.evaluate(chunk)?.into_array(chunk.num_rows())?;
-    let kept = kept.as_boolean();
-    Ok(match kept.null_count() {
-        0 => kept.clone(),
-        _ => prep_null_mask_filter(kept),
-    })
 }

@@ -4,10 +4,11 @@
 //! spilled, and the first rows come out before the last ones are read.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::{SortColumn, lexsort_to_indices, partition, take_arrays};
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array, make_comparator};
+use arrow::compute::{SortColumn, partition, take_arrays};
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::config::ConfigOptions;
@@ -231,18 +232,13 @@ fn sorted(chunk: &RecordBatch, keys: &LexOrdering, prefix: usize) -> Result<Reco
             })
         })
         .collect::<Result<Vec<_>>>()?;
-    let order = match numbers(&columns[prefix..])? {
-        Some(numbers) => {
-            let before: Vec<ArrayRef> = columns[..prefix]
-                .iter()
-                .map(|c| ArrayRef::clone(&c.values))
-                .collect();
-            match within(&before, &numbers, chunk.num_rows())? {
-                Some(order) => order,
-                None => return Ok(chunk.clone()),
-            }
-        }
-        None => lexsort_to_indices(&columns, None)?,
+    let before: Vec<ArrayRef> = columns[..prefix]
+        .iter()
+        .map(|c| ArrayRef::clone(&c.values))
+        .collect();
+    let segments = partition(&before)?.ranges();
+    let Some(order) = order_within(&segments, &columns[prefix..], chunk.num_rows())? else {
+        return Ok(chunk.clone());
     };
     let sorted = take_arrays(chunk.columns(), &order, None)?;
     Ok(RecordBatch::try_new(chunk.schema(), sorted)?)
@@ -255,26 +251,39 @@ fn numbers(columns: &[SortColumn]) -> Result<Option<Vec<Vec<u128>>>> {
         .collect()
 }
 
-/// The order of the rows, or none when they are in order.
-fn within(before: &[ArrayRef], keys: &[Vec<u128>], rows: usize) -> Result<Option<UInt32Array>> {
+/// The order of the rows in which each segment is sorted by the columns, and rows that are equal in them stay as they are;
+/// none when they are in order.
+pub(super) fn order_within(
+    segments: &[Range<usize>],
+    columns: &[SortColumn],
+    rows: usize,
+) -> Result<Option<UInt32Array>> {
     let Ok(count) = u32::try_from(rows) else {
         return datafusion::common::exec_err!(
             "one person has more than four billion rows: no sort can hold them"
         );
     };
+    let keys = numbers(columns)?;
+    let comparators = match &keys {
+        Some(_) => Vec::new(),
+        None => columns
+            .iter()
+            .map(|c| make_comparator(&c.values, &c.values, c.options.unwrap_or_default()))
+            .collect::<Result<_, _>>()?,
+    };
     let compare = |a: &u32, b: &u32| {
-        for key in keys {
-            match key[*a as usize].cmp(&key[*b as usize]) {
-                Ordering::Equal => {}
-                unequal => return unequal,
-            }
-        }
-        Ordering::Equal
+        let (a, b) = (*a as usize, *b as usize);
+        let mut by_number = keys.iter().flatten().map(|key| key[a].cmp(&key[b]));
+        let mut by_value = comparators.iter().map(|compare| compare(a, b));
+        let unequal = by_number.find(|order| order.is_ne());
+        unequal
+            .or_else(|| by_value.find(|order| order.is_ne()))
+            .unwrap_or(Ordering::Equal)
     };
     let mut order: Vec<u32> = (0..count).collect();
     let mut changed = false;
-    for range in partition(before)?.ranges() {
-        let segment = &mut order[range];
+    for range in segments {
+        let segment = &mut order[range.clone()];
         if !segment.is_sorted_by(|a, b| compare(a, b).is_le()) {
             segment.sort_by(compare);
             changed = true;

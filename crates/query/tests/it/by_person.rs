@@ -19,7 +19,7 @@ use proptest::test_runner::TestRunner;
 use crate::fixture;
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-pub(crate) const QUESTIONS: [&str; 69] = [
+pub(crate) const QUESTIONS: [&str; 76] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -146,6 +146,20 @@ pub(crate) const QUESTIONS: [&str; 69] = [
      WINDOW w AS (PARTITION BY person_id ORDER BY day, id ROWS BETWEEN 4 PRECEDING AND 2 FOLLOWING)",
     "SELECT id, first_value(value) OVER (PARTITION BY person_id ORDER BY day DESC, id DESC), last_value(day) OVER (PARTITION BY person_id ORDER BY day DESC),
      lead(value) OVER (PARTITION BY person_id ORDER BY day DESC, id DESC) FROM a",
+    // Aggregates of sorted rows.
+    "SELECT person_id, array_agg(id ORDER BY day, id), array_agg(value ORDER BY id DESC), string_agg(kind::TEXT, '-' ORDER BY day DESC, id),
+     array_agg(day ORDER BY day DESC NULLS LAST) FILTER (WHERE value > 0), first_value(id ORDER BY value NULLS LAST, id) FROM a GROUP BY person_id",
+    "SELECT person_id, kind, first_value(value ORDER BY day, id), last_value(id ORDER BY value DESC NULLS FIRST, id), count(*),
+     array_agg(DISTINCT day ORDER BY day DESC) FILTER (WHERE value > 0), string_agg(DISTINCT value::TEXT, ',' ORDER BY value::TEXT),
+     array_agg(DISTINCT value ORDER BY value NULLS FIRST), first_value(value ORDER BY id) FILTER (WHERE day > 2), array_agg(value::TEXT ORDER BY value::TEXT, id),
+     last_value(value ORDER BY day, id) IGNORE NULLS FROM a GROUP BY person_id, kind",
+    // By nothing but a range.
+    "SELECT c.d, count(*), count(DISTINCT a.person_id), sum(a.kind) FROM (VALUES (3), (1), (2), (NULL), (1)) c(d)
+     JOIN a ON c.d BETWEEN a.kind AND a.kind + 1 GROUP BY c.d",
+    "SELECT c.d, a.id FROM (VALUES (-9), (2), (1), (NULL), (2)) c(d) LEFT JOIN a ON a.kind < c.d AND c.d <= a.kind + 2 AND a.value > c.d",
+    "SELECT c.d, a.id, a.value FROM a LEFT JOIN (VALUES (-9), (2), (1), (NULL), (2)) c(d) ON c.d >= a.kind AND c.d < a.kind + 2 AND (a.value > 0 OR c.d = 2)",
+    "SELECT c.day, count(a.id), max(a.id) FROM (SELECT DISTINCT day FROM b WHERE kind = 1) c LEFT JOIN a ON c.day > a.day AND c.day <= a.day + 2 GROUP BY c.day",
+    "SELECT count(*) FROM (SELECT DISTINCT kind FROM b) c, a WHERE a.kind <= c.kind",
 ];
 
 /// Rows of every person: many for some, none for others; nulls among the values, days that come twice.
@@ -452,6 +466,8 @@ async fn plans_neither_move_nor_sort_all_rows() {
         (60, &["SegmentWindowExec", "SegmentSortExec"]),
         (65, &["SegmentWindowExec"]),
         (67, &["SegmentWindowExec"]),
+        (69, &["SegmentAggregateExec"]),
+        (70, &["SegmentAggregateExec"]),
     ] {
         let question = QUESTIONS[question];
         let explain = format!("EXPLAIN {question}");
@@ -483,6 +499,18 @@ async fn persons_are_counted_by_runs_and_what_is_planned_twice_runs_once() {
         let plan = format!("{:?}", sorted(&both.ours[1], &explain).await);
         // In both stages, or in two places.
         assert!(plan.matches(operator).count() >= 2, "{operator} in {plan}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ranges_are_searched_in() {
+    let both = both(30, 9, 1, 5).await;
+    for question in &QUESTIONS[71..] {
+        let plan = format!(
+            "{:?}",
+            sorted(&both.ours[1], &format!("EXPLAIN {question}")).await
+        );
+        assert!(plan.contains("RangeJoinExec: key="), "{plan}");
     }
 }
 

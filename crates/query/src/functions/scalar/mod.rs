@@ -15,6 +15,8 @@ mod joined;
 mod length;
 mod out_of_order;
 mod person_time;
+mod regexp_extract;
+mod repeated_values;
 mod rounded;
 
 pub(crate) use bounded::bounded;
@@ -27,6 +29,8 @@ pub(crate) use intervals::{
 pub(crate) use joined::BoundedJoins;
 pub(crate) use length::LengthOfLists;
 pub(crate) use out_of_order::{CastsOutOfOrder, out_of_order};
+pub(crate) use regexp_extract::regexp_extract;
+pub(crate) use repeated_values::of_repeated_values;
 pub(crate) use rounded::{RoundedCasts, round_to_even};
 
 use std::sync::Arc;
