@@ -29,6 +29,7 @@ mod frames;
 mod keys;
 mod matches;
 mod null_supplied;
+mod one_sided;
 mod ordered_calls;
 mod range_join;
 mod runs;

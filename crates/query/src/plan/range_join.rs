@@ -19,8 +19,8 @@ use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::logical_expr::Operator;
-use datafusion::physical_expr::expressions::{BinaryExpr, Column};
-use datafusion::physical_expr::utils::{collect_columns, conjunction, split_conjunction};
+use datafusion::physical_expr::expressions::BinaryExpr;
+use datafusion::physical_expr::utils::{conjunction, split_conjunction};
 use datafusion::physical_expr::{PhysicalExpr, PhysicalExprRef};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
@@ -37,6 +37,7 @@ use tokio::sync::OnceCell;
 
 use super::build_side::rows;
 use super::keys;
+use super::one_sided::{of_side, side};
 
 /// A larger side is left to the engine, which can spill it.
 const MOST_ROWS: usize = 1 << 20;
@@ -140,19 +141,11 @@ impl RangeJoinExec {
 
 /// The bounds in a join's condition, if they are of one key of the left side, which is a whole number or a time.
 fn bounds(join: &NestedLoopJoinExec, condition: &JoinFilter) -> Result<Option<Bounds>> {
-    let side = |expr: &PhysicalExprRef| {
-        let mut sides = collect_columns(expr).into_iter().map(|column| {
-            let column = condition.column_indices().get(column.index());
-            column.map(|column| column.side)
-        });
-        let first = sides.next()??;
-        sides.all(|side| side == Some(first)).then_some(first)
-    };
     let (mut found, mut rest): (Option<Bounds>, Vec<PhysicalExprRef>) = (None, Vec::new());
     for part in split_conjunction(condition.expression()) {
         let comparison = part.downcast_ref::<BinaryExpr>().and_then(|comparison| {
             let (left, right) = (comparison.left(), comparison.right());
-            match (side(left)?, side(right)?) {
+            match (side(left, condition)?, side(right, condition)?) {
                 (JoinSide::Left, JoinSide::Right) => Some((left, *comparison.op(), right)),
                 (JoinSide::Right, JoinSide::Left) => Some((right, comparison.op().swap()?, left)),
                 _ => None,
@@ -198,22 +191,6 @@ fn bounds(join: &NestedLoopJoinExec, condition: &JoinFilter) -> Result<Option<Bo
         ));
     }
     Ok(found)
-}
-
-/// An expression of the columns of one side, as its rows have them.
-fn of_side(expr: &PhysicalExprRef, condition: &JoinFilter) -> Result<PhysicalExprRef> {
-    Arc::clone(expr)
-        .transform_up(|expr| {
-            let column = expr.downcast_ref::<Column>();
-            let place = column.and_then(|c| condition.column_indices().get(c.index()));
-            Ok(match column.zip(place) {
-                Some((column, place)) => {
-                    Transformed::yes(Arc::new(Column::new(column.name(), place.index)) as _)
-                }
-                None => Transformed::no(expr),
-            })
-        })
-        .data()
 }
 
 impl DisplayAs for RangeJoinExec {

@@ -12,7 +12,8 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::physical_expr::equivalence::{ProjectionMapping, join_equivalence_properties};
 use datafusion::physical_expr::{
-    EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr, PhysicalSortExpr,
+    EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr, PhysicalExprRef,
+    PhysicalSortExpr,
 };
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
@@ -31,6 +32,7 @@ use super::build_side::rows;
 use super::colocated_join::ColocatedJoinExec;
 use super::keys;
 use super::matches::{Output, Step, driver};
+use super::one_sided::{split, with_computed};
 use super::sorted_input::SortedInput;
 
 /// As many keys as a number of 128 bits holds.
@@ -87,6 +89,9 @@ struct SegmentJoinExec {
     /// What both sides are sorted by.
     left_keys: LexOrdering,
     right_keys: LexOrdering,
+    /// What is computed of each side's rows for the condition, behind their own columns.
+    of_left: Vec<PhysicalExprRef>,
+    of_right: Vec<PhysicalExprRef>,
     output: Output,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -122,14 +127,23 @@ impl SegmentJoinExec {
                 .collect();
         }
         let properties = properties(join, left)?;
+        let condition = join.filter();
+        let condition = condition.map(|condition| split(condition, &left_schema, &right_schema));
+        let condition = condition.transpose()?;
+        let (condition, of_left, of_right) = match condition {
+            Some(split) => (Some(split.condition), split.left, split.right),
+            None => Default::default(),
+        };
         Ok(Some(Self {
+            of_left,
+            of_right,
             left: Arc::clone(left),
             right: Arc::clone(join.right()),
             left_keys,
             right_keys,
             output: Output {
                 join_type: *join.join_type(),
-                filter: join.filter().cloned(),
+                filter: condition,
                 columns,
                 schema: join.schema(),
                 block: 0,
@@ -294,10 +308,11 @@ impl DisplayAs for SegmentJoinExec {
             return write!(f, "join_type={join_type}\non={on}");
         }
         write!(f, "SegmentJoinExec: join_type={join_type}, on=[{on}]")?;
-        if let Some(filter) = &self.output.filter {
+        let join = hash_join(self.join.as_ref());
+        if let Some(filter) = join.and_then(HashJoinExec::filter) {
             write!(f, ", filter={}", filter.expression())?;
         }
-        let projected = hash_join(self.join.as_ref()).is_some_and(|j| j.projection.is_some());
+        let projected = join.is_some_and(|j| j.projection.is_some());
         if projected {
             let fields = self.output.schema.fields();
             let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
@@ -386,10 +401,13 @@ impl ExecutionPlan for SegmentJoinExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let input = |side: &Arc<dyn ExecutionPlan>, keys: &LexOrdering| -> Result<SortedInput> {
+        let input = |side: &Arc<dyn ExecutionPlan>,
+                     keys: &LexOrdering,
+                     computed: &[PhysicalExprRef]|
+         -> Result<SortedInput> {
             let consumer = MemoryConsumer::new(format!("SegmentJoin[{partition}]"));
             Ok(SortedInput::new(
-                side.execute(partition, Arc::clone(&context))?,
+                with_computed(side.execute(partition, Arc::clone(&context))?, computed)?,
                 keys.iter().map(|key| Arc::clone(&key.expr)).collect(),
                 consumer.register(context.memory_pool()),
             ))
@@ -402,8 +420,8 @@ impl ExecutionPlan for SegmentJoinExec {
         let coalescer = BatchCoalescer::new(Arc::clone(&schema), block)
             .with_biggest_coalesce_batch_size(Some(block / 2));
         let run = Run {
-            left: input(&self.left, &self.left_keys)?,
-            right: input(&self.right, &self.right_keys)?,
+            left: input(&self.left, &self.left_keys, &self.of_left)?,
+            right: input(&self.right, &self.right_keys, &self.of_right)?,
             step: None,
             output,
             coalescer,
