@@ -51,6 +51,10 @@ impl RiskTable {
         let mut done = vec![0.0; times];
         let mut take = |entered: usize, left: usize, event: bool, square: f64| {
             let start = cumulative[entered];
+            // Who enters after A is infinite, S being 0, was not at risk where the curve is told about.
+            if start.is_infinite() {
+                return;
+            }
             for (power, factor) in [1.0, start, start * start].into_iter().enumerate() {
                 come[entered][power] += square * factor;
                 go[left][power] += square * factor;

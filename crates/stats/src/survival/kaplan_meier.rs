@@ -352,6 +352,25 @@ mod tests {
     }
 
     #[test]
+    fn who_enters_after_the_curve_ended_changes_nothing_before() {
+        let mut summary = EventTimes::new();
+        for (start, time, weight) in [(0.0, 2.0, 0.5), (0.0, 3.0, 1.5), (4.0, 5.0, 1.0)] {
+            summary.add_weighted(Some(start), time, 1, weight).unwrap();
+        }
+        let first = curve(&summary, &Options::default()).unwrap().rows[0];
+        // R 4.2.2, survival 3.5-3: summary(survfit(Surv(c(0, 0, 4), c(2, 3, 5), c(1, 1, 1)) ~ 1, weights = c(.5, 1.5, 1)))
+        for (found, expected) in [
+            (first.std_err, 0.265_165_042_944_955),
+            (first.lower, 0.375_073_232_794_207),
+        ] {
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{found}, expected {expected}"
+            );
+        }
+    }
+
+    #[test]
     fn limits_stand_still_where_only_censored_rows_leave() {
         let rows = [
             (59.0, 0, 0.71),

@@ -25,6 +25,11 @@ use crate::survival::newton::{Evaluation, Likelihood};
 /// From here on the information is rounded where that does no harm.
 const MANY_ROWS: usize = 65_536;
 
+/// Below this fraction of what was added up before, most digits of a sum are those of what was taken away again.
+const LOST: f64 = 1e-6;
+/// Rows looked at for such sums at most, once for each of them.
+const MOST_ADDED_ANEW: usize = 1 << 30;
+
 /// As many shares of a risk set, none below one in 2^32, whose product is no subnormal number.
 const SHARES: u32 = 16;
 
@@ -302,16 +307,60 @@ impl<'a> Model<'a> {
             add_assign(&mut cells, &part);
             give_back(&self.spare.cells, part);
         }
-        (risk, self.sums_of(cells))
+        let sums = self.sums_of(cells, &risk);
+        (risk, sums)
     }
 
     /// The sums at each event time from the cells of those who leave.
-    pub(super) fn sums_of(&self, mut cells: Vec<f64>) -> Sums {
+    pub(super) fn sums_of(&self, mut cells: Vec<f64>, risk: &[f64]) -> Sums {
         let width = self.width();
         add_later(&self.layout.ranges, width, &mut cells);
+        if !self.rows.start.is_empty() {
+            self.add_anew(&mut cells, risk);
+        }
         let sums = Sums::of(&cells, width, self.terms(), &self.layout, self.ties);
         give_back(&self.spare.cells, cells);
         sums
+    }
+
+    /// Adds up anew what is at risk where far larger sums were taken away before: a coefficient without bound makes the
+    /// rounding of a row that has not entered yet larger than all who have.
+    fn add_anew(&self, cells: &mut [f64], risk: &[f64]) {
+        let width = self.width();
+        let mut lost = Vec::new();
+        for range in &self.layout.ranges {
+            let mut most = 0.0_f64;
+            for at in range.clone().rev() {
+                let sum = cells[2 * at * width];
+                if !(sum >= most * LOST) {
+                    lost.push(at);
+                }
+                most = most.max(sum);
+            }
+        }
+        lost.sort_unstable();
+        if lost.is_empty() || lost.len().saturating_mul(risk.len()) > MOST_ADDED_ANEW {
+            return;
+        }
+        for at in &lost {
+            cells[2 * at * width..][..width].fill(0.0);
+        }
+        let mut x = vec![0.0; width];
+        x[0] = 1.0;
+        for (row, r) in risk.iter().enumerate() {
+            let (first, last) = (self.layout.first(row), self.layout.last[row] as usize);
+            let from = lost.partition_point(|at| *at < first);
+            let to = lost.partition_point(|at| *at < last);
+            if from >= to {
+                continue;
+            }
+            for (term, x) in x[1..=self.terms()].iter_mut().enumerate() {
+                *x = self.x(term, row);
+            }
+            for at in &lost[from..to] {
+                add_scaled(&mut cells[2 * at * width..][..width], &x, *r);
+            }
+        }
     }
 
     /// Fills in r of each row of a chunk and adds it, times 1 and the covariates, to the cells: two for each event

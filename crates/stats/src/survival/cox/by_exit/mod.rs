@@ -344,7 +344,8 @@ impl Model<'_> {
         let mut risk = taken(&self.spare.risk, by_exit.len());
         let mut cells = taken(&self.spare.cells, 2 * self.layout.time.len() * width);
         by_exit.cells(beta, &mut risk, &mut cells, width);
-        (risk, self.sums_of(cells))
+        let sums = self.sums_of(cells, &risk);
+        (risk, sums)
     }
 
     /// [`Model::information`] from [`Self::ordered_sums`], to all digits or as many as `T` has.
