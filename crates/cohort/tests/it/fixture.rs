@@ -10,10 +10,8 @@ use columna_store::{Layout, Snapshot, Store};
 
 /// The folder of shared data, or `None` where a machine does not have it.
 pub(crate) fn shared(part: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("COLUMNA_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("COLUMNA_SHARED")
+        .map_or_else(|| Path::new("../../../shared").to_path_buf(), PathBuf::from);
     let path = root.join(part);
     if path.is_dir() {
         return Some(path);

@@ -9,10 +9,8 @@ use crate::fixture::{options, small};
 
 /// The folder of shared data, or `None` where a machine does not have it.
 fn shared(part: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("COLUMNA_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("COLUMNA_SHARED")
+        .map_or_else(|| Path::new("../../../shared").to_path_buf(), PathBuf::from);
     let path = root.join(part);
     if path.is_dir() {
         return Some(path);

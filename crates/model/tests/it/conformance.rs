@@ -242,10 +242,8 @@ fn read(path: &Path) -> Vec<Row> {
 
 /// A folder of the shared data; `None`, said aloud, where there is none and this is not a CI run.
 fn shared(folder: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("COLUMNA_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("COLUMNA_SHARED")
+        .map_or_else(|| Path::new("../../../shared").to_path_buf(), PathBuf::from);
     let folder = root.join(folder);
     if folder.is_dir() {
         return Some(folder);

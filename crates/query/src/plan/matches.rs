@@ -1,6 +1,7 @@
 //! Which rows of two sorted pieces match, and the rows of the join that follow from it.
 
 use std::mem;
+use std::ops::Range;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array,
@@ -14,6 +15,7 @@ use datafusion::common::{JoinSide, JoinType, Result, exec_err};
 use datafusion::physical_plan::joins::utils::ColumnIndex;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 
+use super::nearby::{Bounds, Nearby};
 use super::sorted_input::Piece;
 
 /// What a join returns.
@@ -21,6 +23,8 @@ use super::sorted_input::Piece;
 pub(super) struct Output {
     pub(super) join_type: JoinType,
     pub(super) filter: Option<JoinFilter>,
+    /// What the condition says of single pairs' order, if it does.
+    pub(super) bounds: Option<Bounds>,
     pub(super) columns: Vec<ColumnIndex>,
     pub(super) schema: SchemaRef,
     /// Pairs of rows that are looked at together.
@@ -44,9 +48,12 @@ pub(super) struct Step {
     other: Piece,
     /// The driver's row under way.
     row: usize,
-    /// The other side's rows that have its key, and the next of them.
-    equal: std::ops::Range<usize>,
-    at: usize,
+    /// The other side's rows that have its key.
+    equal: Range<usize>,
+    /// Those of them that can match and were not looked at: among `nearby`'s where `in_order`.
+    ahead: Range<usize>,
+    in_order: bool,
+    nearby: Option<Nearby>,
     /// Whether `equal` is about `row`.
     found: bool,
     /// Whether the row under way had a match in an earlier block.
@@ -71,12 +78,18 @@ impl Step {
         } else {
             0
         };
+        let nearby = output
+            .bounds
+            .map(|bounds| Nearby::new(bounds, &driver, &other));
+        let nearby = nearby.transpose()?;
         Ok(Self {
             driver,
             other,
             row: 0,
             equal: 0..0,
-            at: 0,
+            ahead: 0..0,
+            in_order: false,
+            nearby,
             found: false,
             carried: false,
             matched: vec![false; rows],
@@ -143,19 +156,24 @@ impl Step {
                 end += 1;
             }
             self.equal = start..end;
+            if let Some(nearby) = &mut self.nearby {
+                nearby.begin(&self.equal);
+            }
         }
-        self.at = if self.driver.is_null(self.row) {
-            self.equal.end
-        } else {
-            self.equal.start
-        };
+        let nearby = self.nearby.as_ref();
+        let near = nearby.and_then(|nearby| nearby.range(self.row));
+        self.in_order = near.is_some();
+        self.ahead = near.unwrap_or_else(|| self.equal.clone());
+        if self.driver.is_null(self.row) {
+            self.ahead.start = self.ahead.end;
+        }
     }
 
     /// Whether the row under way has an equal one.
     fn matches(&self) -> bool {
-        let equal = self.at..self.equal.end;
+        let mut equal = self.ahead.clone();
         match &self.other.nulls {
-            Some(_) => equal.into_iter().any(|row| !self.other.is_null(row)),
+            Some(_) => equal.any(|row| !self.other.is_null(row)),
             None => !equal.is_empty(),
         }
     }
@@ -170,11 +188,15 @@ impl Step {
         let mut others: Vec<u32> = Vec::with_capacity(output.block);
         while rows.len() < output.block && self.row < self.driver.len() {
             self.find();
-            let end = self.equal.end.min(self.at + output.block - rows.len());
-            rows.resize(rows.len() + end - self.at, self.row as u32);
-            others.extend(self.at as u32..end as u32);
-            self.at = end;
-            if end == self.equal.end {
+            let next = self.ahead.start;
+            let end = self.ahead.end.min(next + output.block - rows.len());
+            rows.resize(rows.len() + end - next, self.row as u32);
+            match self.nearby.as_ref().filter(|_| self.in_order) {
+                Some(nearby) => others.extend(nearby.rows(next..end)),
+                None => others.extend(next as u32..end as u32),
+            }
+            self.ahead.start = end;
+            if self.ahead.is_empty() {
                 self.row += 1;
                 self.found = false;
             }

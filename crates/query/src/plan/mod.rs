@@ -28,6 +28,7 @@ mod colocated_join;
 mod frames;
 mod keys;
 mod matches;
+mod nearby;
 mod null_supplied;
 mod one_sided;
 mod ordered_calls;

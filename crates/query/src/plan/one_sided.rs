@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{Field, Schema};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{JoinSide, Result};
 use datafusion::logical_expr::Operator;
@@ -100,6 +100,8 @@ pub(super) fn split(condition: &JoinFilter, left: &Schema, right: &Schema) -> Re
 
 /// Whether no row makes an expression fail: rows that are in no pair are computed too.
 fn is_total(expr: &PhysicalExprRef, schema: &Schema) -> Result<bool> {
+    // Days that are added to a time are numbers that were made smaller.
+    let is_time = expr.data_type(schema)?.is_temporal();
     let mut total = true;
     expr.apply(|expr| {
         total &= if let Some(binary) = expr.downcast_ref::<BinaryExpr>() {
@@ -108,10 +110,14 @@ fn is_total(expr: &PhysicalExprRef, schema: &Schema) -> Result<bool> {
                 _ => true,
             }
         } else if let Some(cast) = expr.downcast_ref::<CastExpr>() {
-            !matches!(
-                cast.expr().data_type(schema)?,
-                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-            )
+            let from = cast.expr().data_type(schema)?;
+            let fits = match expr.data_type(schema)? {
+                to if to.is_integer() => {
+                    is_time || from.is_integer() && from.primitive_width() <= to.primitive_width()
+                }
+                _ => true,
+            };
+            fits && !from.is_string()
         } else if let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>() {
             TOTAL.contains(&call.name())
         } else {

@@ -32,6 +32,7 @@ use super::build_side::rows;
 use super::colocated_join::ColocatedJoinExec;
 use super::keys;
 use super::matches::{Output, Step, driver};
+use super::nearby::Bounds;
 use super::one_sided::{split, with_computed};
 use super::sorted_input::SortedInput;
 
@@ -143,6 +144,9 @@ impl SegmentJoinExec {
             right_keys,
             output: Output {
                 join_type: *join.join_type(),
+                bounds: condition
+                    .as_ref()
+                    .and_then(|condition| Bounds::of(condition, driver(*join.join_type()))),
                 filter: condition,
                 columns,
                 schema: join.schema(),

@@ -19,7 +19,7 @@ use proptest::test_runner::TestRunner;
 use crate::fixture;
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-pub(crate) const QUESTIONS: [&str; 78] = [
+pub(crate) const QUESTIONS: [&str; 80] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -157,6 +157,8 @@ pub(crate) const QUESTIONS: [&str; 78] = [
     "SELECT a.id, b.id FROM a LEFT JOIN b ON a.person_id = b.person_id AND b.day::TIMESTAMP >= a.day::TIMESTAMP - INTERVAL '36 hours'
      AND b.day::TIMESTAMP < a.day::TIMESTAMP + INTERVAL '36 hours' AND (a.value * 2 > b.value + 1 OR b.kind % 2 = 1)",
     "SELECT a.id FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE a.person_id = b.person_id AND date_part('day', b.day) = date_part('day', a.day) + 1 AND abs(a.value) > 1)",
+    "SELECT a.id, b.id FROM a LEFT JOIN b ON a.person_id = b.person_id AND a.day >= b.day AND a.day < b.day + b.kind + 2",
+    "SELECT a.id FROM a WHERE EXISTS (SELECT 1 FROM b WHERE a.person_id = b.person_id AND a.day BETWEEN b.day - 1 AND b.day + b.kind AND b.kind < a.kind)",
     // By nothing but a range.
     "SELECT c.d, count(*), count(DISTINCT a.person_id), sum(a.kind) FROM (VALUES (3), (1), (2), (NULL), (1)) c(d)
      JOIN a ON c.d BETWEEN a.kind AND a.kind + 1 GROUP BY c.d",
@@ -509,7 +511,7 @@ async fn persons_are_counted_by_runs_and_what_is_planned_twice_runs_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ranges_are_searched_in() {
     let both = both(30, 9, 1, 5).await;
-    for question in &QUESTIONS[73..] {
+    for question in &QUESTIONS[75..] {
         let plan = format!(
             "{:?}",
             sorted(&both.ours[1], &format!("EXPLAIN {question}")).await

@@ -115,7 +115,7 @@ async fn run(file: &Path, store: &Store) {
 async fn every_slt_file_holds() {
     let folder = tempfile::tempdir().unwrap();
     let store = fixture::clinic(folder.path()).await;
-    let suites = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
+    let suites = Path::new("tests/slt");
     let mut files: Vec<PathBuf> = std::fs::read_dir(suites)
         .unwrap()
         .map(|entry| entry.unwrap().path())

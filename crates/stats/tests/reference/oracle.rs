@@ -20,10 +20,8 @@ pub(crate) struct Oracle {
 
 /// The oracle's folder; `None` means that the test is skipped.
 pub(crate) fn folder() -> Option<PathBuf> {
-    let shared = std::env::var_os("COLUMNA_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
+    let shared = std::env::var_os("COLUMNA_SHARED")
+        .map_or_else(|| PathBuf::from("../../../shared"), PathBuf::from);
     let folder = shared.join("oracle/stats");
     if folder.is_dir() {
         return Some(folder);

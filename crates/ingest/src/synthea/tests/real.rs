@@ -7,7 +7,7 @@ use super::*;
 /// The folder with the shared data, unless it is not there; on CI it must be.
 #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn shared() -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
+    let beside = "../../../shared";
     let folder =
         std::env::var_os("COLUMNA_SHARED").map_or_else(|| PathBuf::from(beside), PathBuf::from);
     if folder.is_dir() {

@@ -1,0 +1,174 @@
+//! Which rows of one key can be within the bounds that a row of the other side sets: `b.at BETWEEN a.begin AND a.end`.
+//!
+//! Patients in intensive care have thousands of measurements and dozens of stays, and nearly all pairs of them are of
+//! different days. Rows in the order of what must be at most something end where it is more; and the greatest so far of what must be at
+//! least something tells where they begin. The condition decides about the pairs that are left.
+
+use std::ops::Range;
+
+use arrow::array::{Array, AsArray, Int64Array};
+use arrow::datatypes::Int64Type;
+use datafusion::common::{JoinSide, Result};
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::expressions::{BinaryExpr, Column};
+use datafusion::physical_expr::utils::split_conjunction;
+use datafusion::physical_plan::joins::utils::JoinFilter;
+
+use super::keys;
+use super::sorted_input::Piece;
+
+/// Fewer rows are looked at one by one.
+const FEW: usize = 8;
+
+/// Two columns that are compared: one of the side whose rows are looked for, and one of the driving side.
+type Pair = (usize, usize);
+
+/// What is the most, and what the least, that a row can be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// The first is at most the second.
+    upper: Option<Pair>,
+    /// The first is at least the second.
+    lower: Option<Pair>,
+}
+
+impl Bounds {
+    /// Those of a condition whose comparisons are of columns.
+    pub(super) fn of(condition: &JoinFilter, driver: JoinSide) -> Option<Self> {
+        let (mut upper, mut lower) = (Vec::new(), Vec::new());
+        for part in split_conjunction(condition.expression()) {
+            let compared = part.downcast_ref::<BinaryExpr>().and_then(|part| {
+                let left = part.left().downcast_ref::<Column>()?.index();
+                let right = part.right().downcast_ref::<Column>()?.index();
+                let kind = |at: usize| Some(condition.schema().fields().get(at)?.data_type());
+                let alike = kind(left)? == kind(right)? && keys::is_whole(kind(left)?);
+                let places = condition.column_indices();
+                let (left, right) = (places.get(left)?, places.get(right)?);
+                let apart = left.side != right.side;
+                let (one, op, two) = match right.side == driver {
+                    true => (left, *part.op(), right),
+                    false => (right, part.op().swap()?, left),
+                };
+                (alike && apart).then_some((op, (one.index, two.index)))
+            });
+            match compared {
+                Some((Operator::Lt | Operator::LtEq, pair)) => upper.push(pair),
+                Some((Operator::Gt | Operator::GtEq, pair)) => lower.push(pair),
+                Some((Operator::Eq, pair)) => {
+                    upper.push(pair);
+                    lower.push(pair);
+                }
+                _ => {}
+            }
+        }
+        // Best are two bounds of one column.
+        let both = upper.iter().find_map(|upper| {
+            let lower = lower.iter().find(|lower| lower.0 == upper.0)?;
+            Some((*upper, *lower))
+        });
+        let (upper, lower) = match both {
+            Some((upper, lower)) => (Some(upper), Some(lower)),
+            None => (upper.first().copied(), lower.first().copied()),
+        };
+        (upper.is_some() || lower.is_some()).then_some(Self { upper, lower })
+    }
+}
+
+/// The bounds of two pieces' rows, and of the key under way the rows in order.
+#[derive(Debug)]
+pub(super) struct Nearby {
+    /// Each the column of the rows that are looked for, and that of the driving rows.
+    upper: Option<(Int64Array, Int64Array)>,
+    lower: Option<(Int64Array, Int64Array)>,
+    /// The key's rows, by what is bounded from above.
+    order: Vec<u32>,
+    most: Vec<i64>,
+    /// The greatest so far of what is bounded from below.
+    reach: Vec<i64>,
+}
+
+impl Nearby {
+    pub(super) fn new(bounds: Bounds, driver: &Piece, other: &Piece) -> Result<Self> {
+        let columns = |pair: Option<Pair>| {
+            let numbers = |piece: &Piece, at: usize| -> Result<Int64Array> {
+                let numbers = keys::whole_numbers(piece.rows.column(at))?;
+                Ok(numbers.as_primitive::<Int64Type>().clone())
+            };
+            pair.map(|(one, two)| {
+                Ok::<_, datafusion::error::DataFusionError>((
+                    numbers(other, one)?,
+                    numbers(driver, two)?,
+                ))
+            })
+            .transpose()
+        };
+        Ok(Self {
+            upper: columns(bounds.upper)?,
+            lower: columns(bounds.lower)?,
+            order: Vec::new(),
+            most: Vec::new(),
+            reach: Vec::new(),
+        })
+    }
+
+    /// Begins with the rows of another key, of which there are fewer than 2^32.
+    #[expect(clippy::cast_possible_truncation, reason = "the caller's promise")]
+    pub(super) fn begin(&mut self, rows: &Range<usize>) {
+        self.order.clear();
+        if rows.len() < FEW {
+            return;
+        }
+        let or = |numbers: &Int64Array, row: usize, other: i64| match numbers.is_valid(row) {
+            true => numbers.value(row),
+            false => other,
+        };
+        // A row without a number is in no pair.
+        let by = |row: usize| match (&self.upper, &self.lower) {
+            (Some((numbers, _)), _) => or(numbers, row, i64::MAX),
+            (None, Some((numbers, _))) => or(numbers, row, i64::MIN),
+            (None, None) => 0,
+        };
+        self.order.extend(rows.start as u32..rows.end as u32);
+        if !rows.clone().is_sorted_by_key(by) {
+            self.order.sort_by_key(|row| by(*row as usize));
+        }
+        self.most.clear();
+        self.most
+            .extend(self.order.iter().map(|row| by(*row as usize)));
+        self.reach.clear();
+        if let Some((numbers, _)) = &self.lower {
+            let mut reach = i64::MIN;
+            self.reach.extend(self.order.iter().map(|row| {
+                reach = reach.max(or(numbers, *row as usize, i64::MIN));
+                reach
+            }));
+        }
+    }
+
+    /// Where among the rows of [`Self::row`] those are that a driving row can be paired with; none for all of the key's.
+    pub(super) fn range(&self, row: usize) -> Option<Range<usize>> {
+        if self.order.is_empty() {
+            return None;
+        }
+        let mut range = 0..self.order.len();
+        if let Some((_, bounds)) = &self.upper {
+            if bounds.is_null(row) {
+                return Some(0..0);
+            }
+            let bound = bounds.value(row);
+            range.end = self.most.partition_point(|number| *number <= bound);
+        }
+        if let Some((_, bounds)) = &self.lower {
+            if bounds.is_null(row) {
+                return Some(0..0);
+            }
+            let bound = bounds.value(row);
+            range.start = self.reach.partition_point(|reach| *reach < bound);
+        }
+        Some(range.start..range.end.max(range.start))
+    }
+
+    pub(super) fn rows(&self, range: Range<usize>) -> &[u32] {
+        &self.order[range]
+    }
+}
