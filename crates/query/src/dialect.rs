@@ -161,7 +161,7 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
             if let Some(other) = call(function)? {
                 *expr = other;
             } else if UNSIGNED.iter().any(|name| is_call_of(function, name)) {
-                *expr = filled("CAST($1 AS BIGINT)", &[expr.clone()])?;
+                *expr = filled("CAST($1 AS BIGINT)", std::slice::from_ref(expr))?;
             }
         }
         // The parser takes all that follows for the right side, as if it were in parentheses.

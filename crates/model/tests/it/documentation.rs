@@ -11,12 +11,12 @@ const END: &str = "<!-- generated from the definitions: end -->\n";
 #[test]
 fn the_data_model_page_is_current() {
     let path = Path::new("../../docs/data-model.md");
-    let page = std::fs::read_to_string(&path).unwrap();
+    let page = std::fs::read_to_string(path).unwrap();
     let (before, rest) = page.split_once(BEGIN).unwrap();
     let (_, after) = rest.split_once(END).unwrap();
     let current = format!("{before}{BEGIN}\n{}\n{END}{after}", generated());
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &current).unwrap();
+        std::fs::write(path, &current).unwrap();
         return;
     }
     assert!(

@@ -283,9 +283,9 @@ mod tests {
         let path = Path::new("../../docs/sql-reference.md");
         if std::env::var_os("COLUMNA_UPDATE").is_some() {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, reference()).unwrap();
+            std::fs::write(path, reference()).unwrap();
         }
-        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        let found = std::fs::read_to_string(path).unwrap_or_default();
         assert!(
             found == reference(),
             "docs/sql-reference.md is out of date; run `COLUMNA_UPDATE=1 cargo test -p columna-query reference`"

@@ -151,7 +151,7 @@ impl Call {
                 options: Some(by.options),
             });
         }
-        order_within(&[0..rows], &columns, rows)
+        order_within(std::slice::from_ref(&(0..rows)), &columns, rows)
     }
 }
 

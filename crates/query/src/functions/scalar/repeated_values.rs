@@ -129,10 +129,11 @@ fn different(column: &ArrayRef) -> Result<Option<(ArrayRef, ArrayRef)>> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use arrow::array::{ArrayRef, AsArray, Int32Array, StringViewArray};
+    use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringViewArray};
     use arrow::datatypes::{DataType, Field, Int32Type};
     use datafusion::common::config::ConfigOptions;
     use datafusion::logical_expr::{
@@ -187,7 +188,7 @@ mod tests {
         let text = |row: usize| (!row.is_multiple_of(3)).then(|| "x".repeat(row % 5 + 10));
         let texts: Vec<_> = (0..1000).map(text).collect();
         let right: Vec<_> = (0..1000)
-            .map(|row| (row % 3 != 0).then(|| i32::try_from(row % 5 + 10).unwrap()))
+            .map(|row| (row % 3 != 0).then_some(row % 5 + 10))
             .collect();
         assert_eq!(ask(texts.into()), (right, 5));
     }

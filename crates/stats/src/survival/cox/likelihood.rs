@@ -332,7 +332,7 @@ impl<'a> Model<'a> {
             let mut most = 0.0_f64;
             for at in range.clone().rev() {
                 let sum = cells[2 * at * width];
-                if !(sum >= most * LOST) {
+                if sum < most * LOST || sum.is_nan() {
                     lost.push(at);
                 }
                 most = most.max(sum);
