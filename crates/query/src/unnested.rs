@@ -23,7 +23,9 @@ use crate::functions::scalar::QuickDateParts;
 use crate::is_true::IsTrue;
 use crate::looked_up::LookedUp;
 use crate::lookups_first::LookupsFirst;
+use crate::once_per_key::OncePerKey;
 use crate::percentiles::Percentiles;
+use crate::unneeded_sorts::UnneededSorts;
 use crate::vocabulary::Vocabulary;
 use crate::widest::Widest;
 
@@ -79,6 +81,9 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
     before(&mut rules, "optimize_projections", Arc::new(LookupsFirst));
     // When filters are in the scans, and no column is there that nobody needs.
     rules.push(Arc::new(LookedUp::new(vocabulary)));
+    rules.push(Arc::new(UnneededSorts));
+    // When lookups that are conditions are no joins any more.
+    rules.push(Arc::new(OncePerKey));
     // When every other rule has taken out what it can.
     rules.push(Arc::new(Widest));
     rules.push(Arc::new(QuickDateParts));

@@ -19,7 +19,7 @@ use proptest::test_runner::TestRunner;
 use crate::fixture;
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-pub(crate) const QUESTIONS: [&str; 80] = [
+pub(crate) const QUESTIONS: [&str; 84] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -153,6 +153,11 @@ pub(crate) const QUESTIONS: [&str; 80] = [
      array_agg(DISTINCT day ORDER BY day DESC) FILTER (WHERE value > 0), string_agg(DISTINCT value::TEXT, ',' ORDER BY value::TEXT),
      array_agg(DISTINCT value ORDER BY value NULLS FIRST), first_value(value ORDER BY id) FILTER (WHERE day > 2), array_agg(value::TEXT ORDER BY value::TEXT, id),
      last_value(value ORDER BY day, id) IGNORE NULLS FROM a GROUP BY person_id, kind",
+    "SELECT kind, count(*) AS n FROM (SELECT DISTINCT ON (person_id) person_id, kind FROM a ORDER BY person_id, day, id) t GROUP BY 1 ORDER BY 1",
+    // Semi joins by what is no person.
+    "SELECT id FROM a WHERE day IN (SELECT day FROM b WHERE kind = 1)",
+    "SELECT id FROM a WHERE value NOT IN (SELECT value FROM b WHERE value > 1)",
+    "SELECT id FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.day = a.day AND b.kind = a.kind) OR kind NOT IN (SELECT kind FROM b WHERE day > 3)",
     // Conditions of pairs of which one side's rows decide a part alone.
     "SELECT a.id, b.id FROM a LEFT JOIN b ON a.person_id = b.person_id AND b.day::TIMESTAMP >= a.day::TIMESTAMP - INTERVAL '36 hours'
      AND b.day::TIMESTAMP < a.day::TIMESTAMP + INTERVAL '36 hours' AND (a.value * 2 > b.value + 1 OR b.kind % 2 = 1)",
@@ -511,7 +516,7 @@ async fn persons_are_counted_by_runs_and_what_is_planned_twice_runs_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ranges_are_searched_in() {
     let both = both(30, 9, 1, 5).await;
-    for question in &QUESTIONS[75..] {
+    for question in &QUESTIONS[79..] {
         let plan = format!(
             "{:?}",
             sorted(&both.ours[1], &format!("EXPLAIN {question}")).await
