@@ -129,6 +129,9 @@ pub enum Error {
     /// A statistic that is not known for rows that come under observation late.
     #[error("this statistic does not take delayed entry (start)")]
     DelayedEntryUnsupported,
+    /// The jackknife of a cumulative incidence with rows that come under observation late.
+    #[error("with delayed entry (start) there is no jackknife: ask for `variance => 'delta'`")]
+    DelayedEntryJackknife,
     /// A serialised summary does not have the shape that this version writes.
     #[error(
         "a partial result has an unexpected shape: were all its parts made by the same version?"

@@ -4,6 +4,7 @@ mod cross_product;
 mod exponential;
 mod sequence;
 mod symmetric;
+mod twice;
 mod widest;
 
 use statrs::distribution::{ChiSquared, ContinuousCDF, Normal};
@@ -12,6 +13,7 @@ pub(crate) use self::cross_product::{BLOCK, Block, CrossProduct, Real, weighted_
 pub(crate) use self::exponential::exponential;
 pub(crate) use self::sequence::{Sequence, put, whole};
 pub(crate) use self::symmetric::{Factor, Symmetric};
+pub(crate) use self::twice::Twice;
 pub(crate) use self::widest::widest;
 use crate::{Error, Result};
 

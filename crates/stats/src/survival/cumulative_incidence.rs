@@ -77,7 +77,7 @@ pub struct CumulativeIncidence {
 ///
 /// # Errors
 ///
-/// [`Error::DelayedEntryUnsupported`] for the jackknife with delayed entry, [`Error::FractionalWeights`] for the
+/// [`Error::DelayedEntryJackknife`] for the jackknife with delayed entry, [`Error::FractionalWeights`] for the
 /// delta method, [`Error::InvalidConfidenceLevel`], and what [`EventTimes::risk_table`] refuses.
 ///
 /// # Example
@@ -201,7 +201,7 @@ fn jackknife(table: &RiskTable, states: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
             .as_ref()
             .is_some_and(|squares| !squares.intervals.is_empty())
     {
-        return Err(Error::DelayedEntryUnsupported);
+        return Err(Error::DelayedEntryJackknife);
     }
     let (times, causes) = (table.time.len(), table.events.len());
     // Σ w² of those who leave after each time, from the last back: small weights keep their digits beside large ones
@@ -479,7 +479,7 @@ mod tests {
         summary.add_interval(1.0, 4.0, 2).unwrap();
         assert_eq!(
             curves(&summary, &Options::default()),
-            Err(Error::DelayedEntryUnsupported)
+            Err(Error::DelayedEntryJackknife)
         );
         let options = Options {
             variance: Variance::Delta,

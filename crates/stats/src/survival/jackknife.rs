@@ -4,6 +4,7 @@
 //! row its own cluster. Source: R survival, `survfit(robust = TRUE)`; Therneau and Grambsch (2000), 7.2.
 
 use super::RiskTable;
+use crate::numeric::Twice;
 use crate::{Error, Result};
 
 /// The derivative of a curve's step by the weight of one row.
@@ -27,8 +28,8 @@ impl RiskTable {
     ///
     /// A row that left before carries its total. One still at risk has A(t) − A(start), A the running sum of
     /// `at_risk`, so Σ w²(A(t) − A(start))² expands into three sums over those at risk. They run from the last time
-    /// back: what leaves is added, never taken away, so that those who stay longest keep their digits beside far
-    /// larger weights that left before. At a time without an event no influence changes, and the variance stays as it
+    /// back, with twice the digits: those who stay longest keep theirs beside far larger weights that left before, or had
+    /// not entered yet. At a time without an event no influence changes, and the variance stays as it
     /// is to the last digit: quantiles go by which limits are equal.
     pub(crate) fn jackknife(&self, steps: &[Influence]) -> Result<Vec<f64>> {
         let squares = self.squares.as_ref().ok_or(Error::CorruptState)?;
@@ -46,8 +47,8 @@ impl RiskTable {
             stayed - cumulative[entered]
         };
         // Of those at risk: Σw², Σw²A(start), Σw²A(start)²; changes by the index of the time.
-        let mut come = vec![[0.0; 3]; times + 1];
-        let mut go = vec![[0.0; 3]; times];
+        let mut come = vec![[Twice::default(); 3]; times + 1];
+        let mut go = vec![[Twice::default(); 3]; times];
         let mut done = vec![0.0; times];
         let mut take = |entered: usize, left: usize, event: bool, square: f64| {
             let start = cumulative[entered];
@@ -55,9 +56,11 @@ impl RiskTable {
             if start.is_infinite() {
                 return;
             }
-            for (power, factor) in [1.0, start, start * start].into_iter().enumerate() {
-                come[entered][power] += square * factor;
-                go[left][power] += square * factor;
+            let mut product = Twice::from(square);
+            for power in 0..3 {
+                come[entered][power] = come[entered][power].plus(product);
+                go[left][power] = go[left][power].plus(product);
+                product = product.times(start);
             }
             if square != 0.0 {
                 let influence = total(entered, left, event);
@@ -73,13 +76,13 @@ impl RiskTable {
             take(*entered, *left, *status > 0, *square);
         }
         // At risk after a time: who leaves later, less who enters later.
-        let mut staying = vec![[0.0; 3]; times];
-        let (mut leave_later, mut enter_later) = ([0.0; 3], [0.0; 3]);
+        let mut staying = vec![[Twice::default(); 3]; times];
+        let mut later = [Twice::default(); 3];
         for at in (0..times).rev() {
             for power in 0..3 {
-                enter_later[power] += come[at + 1][power];
-                staying[at][power] = leave_later[power] - enter_later[power];
-                leave_later[power] += go[at][power];
+                later[power] = later[power].minus(come[at + 1][power]);
+                staying[at][power] = later[power];
+                later[power] = later[power].plus(go[at][power]);
             }
         }
         let (mut finished, mut current) = (0.0, 0.0);
@@ -95,7 +98,8 @@ impl RiskTable {
             {
                 0.0
             } else {
-                (staying[0] * a * a - 2.0 * staying[1] * a + staying[2]).max(0.0)
+                let linear = staying[0].times(a).minus(staying[1].times(2.0));
+                linear.times(a).plus(staying[2]).rounded().max(0.0)
             };
             current = finished + at_risk;
             current

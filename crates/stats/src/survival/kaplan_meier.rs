@@ -371,6 +371,43 @@ mod tests {
     }
 
     #[test]
+    fn large_weights_that_have_not_entered_yet_cost_no_digits() {
+        let rows = [
+            (0.0, 3.0, 1, 1e4),
+            (0.0, 5.0, 1, 3e-4),
+            (1.0, 4.0, 0, 2.5e3),
+            (2.0, 6.0, 1, 7e-3),
+            (0.0, 7.0, 1, 1e-4),
+            (3.0, 8.0, 0, 9.5e3),
+            (2.0, 9.0, 1, 0.02),
+            (4.0, 9.0, 0, 1e-4),
+        ];
+        let mut summary = EventTimes::new();
+        for (start, time, event, weight) in rows {
+            let start = Some(start).filter(|start| *start > 0.0);
+            summary.add_weighted(start, time, event, weight).unwrap();
+        }
+        let curve = curve(&summary, &Options::default()).unwrap();
+        // R 4.2.2, survival 3.5-3: survfit(…, robust = TRUE, id = 1:8), and the same in exact fractions.
+        let std_err = [
+            0.226_274_417_981_473_38,
+            0.226_274_417_981_473_38,
+            0.226_274_410_835_985_7,
+            0.226_274_244_107_758_18,
+            0.226_274_241_725_930_52,
+            0.226_274_241_725_930_52,
+            0.001_796_610_677_393_188_6,
+        ];
+        for (row, expected) in curve.rows.iter().zip(std_err) {
+            let found = row.std_err;
+            assert!(
+                (found / expected - 1.0).abs() < 1e-11,
+                "{found}, expected {expected}"
+            );
+        }
+    }
+
+    #[test]
     fn limits_stand_still_where_only_censored_rows_leave() {
         let rows = [
             (59.0, 0, 0.71),
