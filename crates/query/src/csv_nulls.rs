@@ -2,7 +2,8 @@
 //!
 //! The engine guesses types by `format.null_regex` and then does not read by it. Here the columns that may hold such a word
 //! are read as text, and a view over them makes it NULL and gives them their types. Where nothing is said, `NA` is NULL
-//! in columns that are else of numbers, days or booleans: they would be text, and a factor of a model, without a word.
+//! in columns that are else of numbers, days or booleans: they would be text, and a factor of a model, without a word. So
+//! would numbers be that have R's `Inf`, `-Inf` and `NaN` among them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use datafusion::physical_plan::ExecutionPlan;
 const NULL_REGEX: &str = "format.null_regex";
 /// What R writes.
 const NA: &str = "^NA$";
+/// What R writes of numbers that are not finite.
+const NOT_FINITE: &str = "^-?Inf$|^NaN$";
 
 /// Makes tables of CSV files.
 #[derive(Debug, Default)]
@@ -55,12 +58,20 @@ impl TableProviderFactory for CsvTables {
         if asked.unbounded || word.is_none() && declared || !plain.fields().iter().any(may_hold) {
             return Ok(table);
         }
+        let unsaid = word.is_none();
         let word = word.unwrap_or(NA).to_owned();
         // What is empty is NULL whatever the word.
-        let mut typed = asked.clone();
-        let both = format!("^$|(?:{word})");
-        typed.options.insert(NULL_REGEX.to_owned(), both);
-        let typed = self.tables.create(state, &typed).await?.schema();
+        let mut typed = self.types(state, asked, &format!("^$|(?:{word})")).await?;
+        if unsaid
+            && typed
+                .fields()
+                .iter()
+                .any(|field| is_text(field.data_type()))
+        {
+            let finite = format!("^$|(?:{word})|{NOT_FINITE}");
+            let finite = self.types(state, asked, &finite).await?;
+            typed = with_infinite(&typed, &finite);
+        }
         let held = |(field, typed): (&FieldRef, &FieldRef)| {
             let given = asked.options.contains_key(NULL_REGEX);
             let to = typed.data_type();
@@ -115,6 +126,32 @@ impl TableProviderFactory for CsvTables {
         let view = ViewTable::new(plan, asked.definition.clone());
         Ok(Arc::new(CsvTable { view }))
     }
+}
+
+impl CsvTables {
+    /// The table's types, with what is NULL by this regular expression.
+    async fn types(
+        &self,
+        state: &dyn Session,
+        asked: &CreateExternalTable,
+        null: &str,
+    ) -> Result<SchemaRef> {
+        let mut typed = asked.clone();
+        typed.options.insert(NULL_REGEX.to_owned(), null.to_owned());
+        Ok(self.tables.create(state, &typed).await?.schema())
+    }
+}
+
+/// The types with numbers where a column would be of numbers but for what is not finite.
+fn with_infinite(typed: &SchemaRef, finite: &Schema) -> SchemaRef {
+    let fields = typed.fields().iter().zip(finite.fields());
+    let fields = fields.map(|(typed, finite)| {
+        match is_text(typed.data_type()) && finite.data_type().is_numeric() {
+            true => Arc::new(typed.as_ref().clone().with_data_type(DataType::Float64)),
+            false => FieldRef::clone(typed),
+        }
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// A view that is a table to whoever drops it.

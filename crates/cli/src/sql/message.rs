@@ -150,7 +150,14 @@ fn no_column(error: &SchemaError) -> (Report, Option<String>) {
                 .map(|field| field.name().to_owned())
                 .collect();
             let hint = closest(&name, &valid)
-                .map(|near| format!("did you mean `{near}`?"))
+                .map(
+                    |near| match near != name && near.eq_ignore_ascii_case(&name) {
+                        true => {
+                            format!("write `\"{near}\"`: a name without quotes is in small letters")
+                        }
+                        false => format!("did you mean `{near}`?"),
+                    },
+                )
                 .or_else(|| {
                     let few: Vec<String> = valid
                         .iter()

@@ -113,6 +113,21 @@ fn the_na_of_r_is_null() {
 }
 
 #[test]
+fn numbers_that_r_writes_as_not_finite_are_numbers() {
+    let folder = folder();
+    let path = folder.path().join("r.csv");
+    let rows = "\"x\",\"n\",\"word\"\n1.5,1,\"Inf\"\nInf,-Inf,\"a\"\nNA,NA,NA\n2,3,\"b\"\n";
+    std::fs::write(&path, rows).expect("written");
+    let script = format!(
+        "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '{}';
+         SELECT max(x) AS x, min(n) AS n, count(x) AS some, count(word) AS words, arrow_typeof(min(n)) AS kind FROM t;",
+        path.display()
+    );
+    let answer = columna(&["sql", "--format", "csv", "-c", &script]).ok();
+    assert_eq!(answer, "x,n,some,words,kind\ninf,-inf,3,4,Float64\n");
+}
+
+#[test]
 fn parameters_are_values_and_never_sql() {
     let statement = "SELECT $n + 1 AS n, $s AS s, $d < DATE '2020-06-01' AS d, $c AS c";
     let arguments = [

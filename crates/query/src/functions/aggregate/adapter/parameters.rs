@@ -154,7 +154,7 @@ fn coerce_one(function: &str, parameter: &Parameter, argument: &DataType) -> Res
             whole if whole.is_integer() => Ok(DataType::Int64),
             number if number.is_numeric() => Ok(DataType::Float64),
             other => plan_err!(
-                "`{name}` of `{function}` is {other}; give a boolean, or 0 for censored and 1 for the event"
+                "`{name}` of `{function}` is {other}; give a boolean, or 0 for censored and 1 for the event (of several causes 1, 2, …)"
             ),
         },
         Role::Weights | Role::Number | Role::Value if argument.is_numeric() => {
