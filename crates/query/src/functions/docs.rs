@@ -205,7 +205,7 @@ pub fn reference() -> String {
          \n\
          What answers otherwise than DuckDB: `7 / 2` is 3, and NULL comes first in descending order unless `NULLS LAST` is said, as in\n\
          PostgreSQL. Other than in both, numbers with a point are doubles (`0.1 + 0.2 = 0.3` is\n\
-         false), and a sum of BIGINT that does not fit into 64 bits wraps (sum doubles). A second column of a name in a SELECT gets the name and\n\
+         false), and whole numbers that do not fit into their type wrap, such as a sum of BIGINT (sum doubles). A second column of a name in a SELECT gets the name and\n\
          a number, as in `count(*)_1`.\n\
          \n\
          What is not there, and what to write: `PIVOT` (`count(*) FILTER (WHERE …)` by value), `UNPIVOT` (`UNION ALL`), `ASOF JOIN`\n\
