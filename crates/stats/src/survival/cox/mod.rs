@@ -315,22 +315,6 @@ mod tests {
         assert!(cox.result().log_likelihood.abs() < 1e-8);
     }
 
-    proptest! {
-        #[test]
-        fn few_rows_with_starts_converge(rows in prop::collection::vec((0..9_u8, 1..5_u8, prop::bool::ANY, 0..3_u8, 0..2_u8), 4..12)) {
-            let mut all = Rows::new();
-            for (start, length, event, factor, stratum) in &rows {
-                let x = [f64::from(u8::from(*factor == 1)), f64::from(u8::from(*factor == 2))];
-                let mut row = Row::new(f64::from(start + length), *event, &x);
-                row.start = Some(f64::from(*start));
-                row.stratum = u64::from(*stratum);
-                all.push(&row).unwrap();
-            }
-            let fit = Cox::fit(&all, &Options::default());
-            prop_assert!(matches!(fit, Ok(_) | Err(Error::NoEvents)), "{fit:?}");
-        }
-    }
-
     #[test]
     fn refused_rows_leave_no_trace() {
         let mut rows = Rows::new();
