@@ -18,7 +18,7 @@ use super::Ties;
 use super::by_exit::{ByExit, exposure_by_cell};
 use super::layout::Layout;
 use super::rows::Rows;
-use crate::numeric::{BLOCK, CrossProduct, Real, Symmetric, exponential, widest};
+use crate::numeric::{BLOCK, CrossProduct, Real, Symmetric, Twice, exponential, widest};
 use crate::survival::columns::Columns;
 use crate::survival::newton::{Evaluation, Likelihood};
 
@@ -472,11 +472,11 @@ impl<'a> Model<'a> {
     /// Running sums of a step per event time, to be read by row.
     pub(crate) fn exposure(&self, step: &[f64], at_event: &[f64]) -> Exposure {
         // Each stratum starts at 0; the place where one begins belongs to the one before.
-        let mut before = vec![0.0; step.len() + 1];
+        let mut before = vec![Twice::default(); step.len() + 1];
         for range in &self.layout.ranges {
-            let mut sum = 0.0;
+            let mut sum = Twice::default();
             for at in range.clone() {
-                sum += step[at];
+                sum = sum.plus(step[at].into());
                 before[at + 1] = sum;
             }
         }
@@ -555,8 +555,9 @@ impl Model<'_> {
 /// Prefix sums over event times.
 #[derive(Debug)]
 pub(crate) struct Exposure {
-    /// The sum of a stratum's steps up to each place.
-    before: Vec<f64>,
+    /// The sum of a stratum's steps up to each place, with twice the digits: a coefficient without bound makes steps before
+    /// a row's start far larger than those after it.
+    before: Vec<Twice>,
     /// What a row with the event has at its own time instead of the step.
     at_event: Vec<f64>,
     /// Where all rows are at risk from the beginning: the sum by the place at which a row leaves, without and with the
@@ -576,18 +577,19 @@ impl Exposure {
         if first == last {
             return 0.0;
         }
-        let begin = self.begin(model, row, first);
-        if model.rows.event[row] {
-            self.begin(model, row, last - 1) + self.at_event[last - 1] - begin
+        let end = if model.rows.event[row] {
+            let own = self.at_event[last - 1];
+            self.begin(model, row, last - 1).plus(own.into())
         } else {
-            self.before[last] - begin
-        }
+            self.before[last]
+        };
+        end.minus(self.begin(model, row, first)).rounded()
     }
 
     /// The prefix sum at a place, 0 at the beginning of the row's stratum.
-    fn begin(&self, model: &Model<'_>, row: usize, place: usize) -> f64 {
+    fn begin(&self, model: &Model<'_>, row: usize, place: usize) -> Twice {
         if model.layout.begin(row) == place {
-            0.0
+            Twice::default()
         } else {
             self.before[place]
         }
