@@ -121,6 +121,14 @@ impl Symmetric {
             .collect()
     }
 
+    /// M x.
+    pub(crate) fn times(&self, x: &[f64]) -> Vec<f64> {
+        let row = |row: usize| (0..self.size).map(move |column| self.get(row, column));
+        (0..self.size)
+            .map(|at| row(at).zip(x).map(|(a, b)| a * b).sum())
+            .collect()
+    }
+
     /// u' M⁻ u and the rank of M, worked out in units that make the columns comparable.
     pub(crate) fn inverse_quadratic(&self, u: &[f64], tolerance: f64) -> (f64, usize) {
         let scale = self.unit_scale();
@@ -246,15 +254,6 @@ impl Factor {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    impl Symmetric {
-        fn times(&self, x: &[f64]) -> Vec<f64> {
-            self.values
-                .chunks(self.size)
-                .map(|row| row.iter().zip(x).map(|(a, b)| a * b).sum())
-                .collect()
-        }
-    }
 
     fn gram(columns: &[Vec<f64>]) -> Symmetric {
         let n = columns.len();

@@ -130,7 +130,11 @@ pub(super) fn finish(newton: &Newton, maximum: &Maximum, facts: Facts) -> Fit {
         None => naive.clone(),
     };
     let df = newton.null_factor.rank();
-    let (wald, wald_df) = variance.inverse_quadratic(beta, REDUNDANT);
+    let (wald, wald_df) = match &facts.middle {
+        Some(middle) if factor.kept() == kept => robust_wald(&at.information, middle, beta, &kept),
+        _ => None,
+    }
+    .unwrap_or_else(|| variance.inverse_quadratic(beta, REDUNDANT));
     Fit {
         n: facts.n,
         n_events: facts.n_events,
@@ -153,4 +157,22 @@ pub(super) fn finish(newton: &Newton, maximum: &Maximum, facts: Facts) -> Fit {
         iterations: *iterations,
         dropped: kept.into_iter().map(|kept| !kept).collect(),
     }
+}
+
+/// β'(V M V)⁻¹β as (V⁻¹β)'M⁻¹(V⁻¹β), for V the inverse information and M the middle: the sandwich of nearly collinear columns
+/// keeps half of the digits that M does. None where M has not the rank of the terms.
+fn robust_wald(
+    information: &Symmetric,
+    middle: &Symmetric,
+    beta: &[f64],
+    kept: &[bool],
+) -> Option<(f64, usize)> {
+    let information = information.restricted(kept);
+    let beta: Vec<f64> = (beta.iter().zip(kept))
+        .filter_map(|(beta, kept)| kept.then_some(*beta))
+        .collect();
+    let (wald, rank) = middle
+        .restricted(kept)
+        .inverse_quadratic(&information.times(&beta), REDUNDANT);
+    (rank == beta.len()).then_some((wald, rank))
 }

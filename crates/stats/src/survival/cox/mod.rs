@@ -342,6 +342,25 @@ mod tests {
         assert!(cox.result().log_likelihood.abs() < 1e-8);
     }
 
+    /// The interaction of a group and a calendar year: the same model, whatever year is counted from.
+    #[test]
+    fn a_robust_test_keeps_its_digits_without_centring() {
+        let fitted = |origin: f64| {
+            let mut rows = Rows::new();
+            for row in 0..400_u32 {
+                let (group, year) = (f64::from(row % 2), 1995.0 + f64::from(row * 7 % 150) / 10.0);
+                let x = [group, year - origin, group * (year - origin)];
+                let mut new = Row::new(f64::from(row * 31 % 97 + 1), row % 3 > 0, &x);
+                new.weight = [1.0, 0.5, 1.5][row as usize % 3];
+                rows.push(&new).unwrap();
+            }
+            let cox = Cox::fit(&rows, &Options::default()).unwrap();
+            cox.result().wald_test.statistic
+        };
+        let (centred, raw) = (fitted(2002.0), fitted(0.0));
+        assert!((raw / centred - 1.0).abs() < 1e-9, "{raw} {centred}");
+    }
+
     #[test]
     fn refused_rows_leave_no_trace() {
         let mut rows = Rows::new();
