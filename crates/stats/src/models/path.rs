@@ -7,6 +7,10 @@ use super::moments::count;
 use super::{SparseColumn, SparseFrame};
 use crate::{Error, Result};
 
+/// What exceeds the penalty by less than this fraction is the rounding of a gradient: at the largest penalty of the sequence one
+/// coefficient would be it, in some orders of the rows.
+const ROUNDING: f64 = 1e-13;
+
 /// How to fit a path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PathOptions {
@@ -96,7 +100,7 @@ impl PathOptions {
     /// its gradient would be `target` at 0.
     pub(crate) fn threshold(&self, lambda: f64, target: f64, curvature: f64) -> f64 {
         let excess = target.abs() - lambda * self.alpha;
-        if excess > 0.0 {
+        if excess > ROUNDING * lambda * self.alpha {
             excess.copysign(target) / (curvature + lambda * (1.0 - self.alpha))
         } else {
             0.0
@@ -147,5 +151,20 @@ impl PathPoint {
             }
         }
         eta
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PathOptions;
+
+    #[test]
+    fn rounding_is_no_coefficient() {
+        let options = PathOptions {
+            alpha: 0.3,
+            ..PathOptions::default()
+        };
+        assert_eq!(options.threshold(2.0, 0.6 * (1.0 + 1e-15), 1.0), 0.0);
+        assert!(options.threshold(2.0, -0.6 * (1.0 + 1e-12), 1.0) < 0.0);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array};
 use arrow::datatypes::DataType;
+use columna_stats::Error;
 use columna_stats::causal::matching::{Caliper, MatchOptions, nearest};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Documentation;
@@ -17,7 +18,8 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
         CAUSAL,
         "Matches each treated person to the nearest untreated ones by a score: a list of `set`, `id`, `treated` and \
          `weight`, in order of the sets. The treated are taken in descending order of the score, ties by id, so that \
-         the same data always give the same pairs. Persons without a match are not listed.",
+         the same data always give the same pairs. Persons without a match are not listed; NULL where nobody, or \
+         everybody, is treated.",
         "match_nearest(score, treated, id[, caliper => 0.2][, ratio => 1][, replace => false])",
     )
     .with_argument("score", "What they are matched by, such as the logit of a propensity score")
@@ -128,8 +130,13 @@ impl Statistic for MatchNearest {
                 .map(|row| score.as_ref().map_or(f64::NAN, |score| score[*row]))
                 .collect();
             let is_treated: Vec<bool> = order.iter().map(|row| flags[*row] == 1).collect();
-            let found = nearest(&measure, &is_treated, &options.matching)
-                .map_err(|error| refused(&error))?;
+            let found = match nearest(&measure, &is_treated, &options.matching) {
+                Err(Error::EmptyGroup) => {
+                    lengths.push(None);
+                    continue;
+                }
+                found => found.map_err(|error| refused(&error))?,
+            };
             let found_weights = found.weights();
             let before = ids.len();
             for (number, set) in (1_i64..).zip(&found.sets) {

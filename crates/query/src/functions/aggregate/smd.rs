@@ -95,14 +95,24 @@ fn difference(rows: &ModelRows, layout: &Layout) -> Result<Option<f64>> {
         );
     }
     let weights = numbers("weights");
+    let binary = values.iter().all(|value| *value == 0.0 || *value == 1.0);
+    // Two large means leave fewer digits of their difference than values less the middle of their range do.
+    let (least, most) = (values.iter()).fold(
+        (f64::INFINITY, f64::NEG_INFINITY),
+        |(least, most), value| (least.min(*value), most.max(*value)),
+    );
+    let middle = if binary {
+        0.0
+    } else {
+        f64::midpoint(least, most)
+    };
     let mut balance = Balance::default();
     for (row, value) in values.iter().enumerate() {
         let weight = weights.as_ref().map_or(1.0, |weights| weights[row]);
         balance
-            .add(*value, codes[row] == 1, weight)
+            .add(*value - middle, codes[row] == 1, weight)
             .map_err(|error| refused(&error))?;
     }
-    let binary = values.iter().all(|value| *value == 0.0 || *value == 1.0);
     let found = if binary {
         balance.smd_binary()
     } else {

@@ -23,7 +23,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
         "Propensity scores by logistic regression, and the weights that balance the groups by them: a list of `id`, \
          `treated`, `score` and `weight`, in order of the ids. Join it to the outcomes by `id`, and give `weight` to \
          `kaplan_meier` or `cox_ph` (which then has a robust variance). Where covariates determine the treatment \
-         there is nothing to compare, and the call is refused.",
+         there is nothing to compare, and the call is refused; NULL where nobody, or everybody, is treated.",
         "propensity_score(treated, covariates, id[, estimand => 'ate'][, trim => [0.05, 0.95]][, trim_quantile => 0.99])",
     )
     .with_argument("treated", "Whether the person was treated: a boolean, or 0 and 1")
@@ -165,6 +165,11 @@ impl Statistic for PropensityScore {
                     "a value of `treated` is neither a boolean nor 0 or 1; recode it, for example `treated = 'yes'`"
                 );
             }
+            let flags: Vec<bool> = given.outcome.iter().map(|flag| *flag > 0.5).collect();
+            if !(flags.contains(&true) && flags.contains(&false)) {
+                lengths.push(None);
+                continue;
+            }
             let found = given
                 .with_frame(|frame| propensity_scores(frame, &FitOptions::default()))
                 .map_err(|error| refused(&error))?;
@@ -174,7 +179,6 @@ impl Statistic for PropensityScore {
                      leave out a term, or restrict the population"
                 );
             }
-            let flags: Vec<bool> = given.outcome.iter().map(|flag| *flag > 0.5).collect();
             let found_weights = weights(&found.scores, &flags, options.estimand, options.trim)
                 .map_err(|error| refused(&error))?;
             lengths.push(Some(order.len()));
