@@ -16,7 +16,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use crate::at_once::replaced;
 use crate::functions::aggregate::cox_together;
 use crate::functions::aggregate::models::cox_together::{
-    ASKED, ROBUST, all_parameters, parameters,
+    ASKED, CURVE, OFFSET, ROBUST, all_parameters, parameters,
 };
 
 /// Fits once what several functions say of one Cox model.
@@ -76,6 +76,10 @@ impl Model {
             }
             arguments.insert(parameter.name, given);
         }
+        // A curve that is not told of `robust` goes by the rows, whatever others of the model are told.
+        if function == CURVE && arguments.remove(ROBUST).flatten().is_some() {
+            return None;
+        }
         Some(Self {
             arguments,
             call,
@@ -91,7 +95,10 @@ impl Model {
                 let mine = self.arguments.get(name);
                 mine.is_none_or(|mine| mine == argument)
             });
-        // `cox_baseline` cannot be told not to be robust, and goes by the rows: a fit that was told has no variance for it.
+        // A curve cannot have an offset.
+        let offset = |model: &Self| model.arguments.get(OFFSET).cloned().flatten();
+        let same = same && offset(self) == offset(other);
+        // Nor has a fit that was told not to be robust a variance for it.
         let told_not_to = |model: &Self| model.arguments.get(ROBUST) == Some(&Some(lit(false)));
         let same = same && !told_not_to(self) && !told_not_to(other);
         if same {

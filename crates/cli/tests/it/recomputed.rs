@@ -223,6 +223,21 @@ fn what_is_refused_says_what_to_do_instead() {
             "GROUP BY",
         ),
         (
+            "cox_ph(days, ill, named_struct('born', born), offset => 1)",
+            "statistic",
+            "GROUP BY",
+        ),
+        (
+            "rmst_difference(days, ill, woman, 100, weights => 1000)",
+            "statistic",
+            "GROUP BY",
+        ),
+        (
+            "rmst_difference(days, ill, woman, 100, start => 0)",
+            "statistic",
+            "GROUP BY",
+        ),
+        (
             "odds_ratio(woman, ill, weights => 1000)",
             "statistic",
             "GROUP BY",

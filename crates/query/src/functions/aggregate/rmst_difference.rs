@@ -22,13 +22,15 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
         SURVIVAL,
         "The difference of the restricted mean survival times of two groups, second in sort order less first: a struct of \
          `estimate`, `std_err`, `lower` and `upper`, in days. NULL where there is one group only.",
-        "rmst_difference(time, event, group, tau[, conf_level => 0.95])",
+        "rmst_difference(time, event, group, tau[, conf_level => 0.95][, weights => w][, start => s])",
     )
     .with_argument("time", "Days to the event or to censoring")
     .with_argument("event", "Whether the event happened: a boolean, or 0 and 1")
     .with_argument("group", "Which group: a boolean, or any column with two values")
     .with_argument("tau", "The day up to which time counts")
     .with_argument("conf_level", "The level of the interval, 0.95 by default")
+    .with_argument("weights", "Case weights")
+    .with_argument("start", "The start of the time at risk, for delayed entry")
     .with_sql_example(
         "> SELECT rmst_difference(time, event, arm, tau => 4)['estimate'] AS days
   FROM (VALUES (1, 1, 'a'), (2, 1, 'a'), (5, 0, 'a'), (6, 0, 'a'), (5, 0, 'b'), (6, 0, 'b')) AS t(time, event, arm);
@@ -55,6 +57,8 @@ impl Statistic for RmstDifference {
         Parameter::required("group", Role::Group),
         Parameter::required("tau", Role::Number),
         Parameter::optional("conf_level", Role::Number),
+        Parameter::optional("weights", Role::Weights),
+        Parameter::optional("start", Role::Start),
     ];
 
     const DISCLOSURE: Option<Declared> = Some(Declared::Recomputed(Source::Steps { groups: true }));

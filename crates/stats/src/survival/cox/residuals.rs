@@ -6,6 +6,8 @@
 use super::Cox;
 use super::likelihood::Sums;
 use super::robust::ScoreResiduals;
+use crate::numeric::whole;
+use crate::survival::newton::dot;
 
 impl Sums {
     /// The risk set's mean at each event time, averaged over tied events, given the weight of the events.
@@ -66,6 +68,20 @@ impl Cox<'_> {
         residuals.collect()
     }
 
+    /// Scaled Schoenfeld residuals: the number of events times Schoenfeld's times the inverse information, plus the coefficients.
+    /// Source: Grambsch and Therneau, Biometrika 1994.
+    #[must_use]
+    pub fn scaled_schoenfeld_residuals(&self) -> Vec<(usize, f64, Vec<f64>)> {
+        let mut residuals = self.schoenfeld_residuals();
+        let events = whole(residuals.len());
+        for (_, _, values) in &mut residuals {
+            let rows = self.fit.naive_variance.iter().zip(&self.beta);
+            let scaled = rows.map(|(row, beta)| beta + events * dot(row, values));
+            *values = scaled.collect();
+        }
+        residuals
+    }
+
     /// Score residuals: a row's own contribution to the score, not multiplied by its weight, one value per term for each row.
     #[must_use]
     pub fn score_residuals(&self) -> Vec<Vec<f64>> {
@@ -88,6 +104,19 @@ impl Cox<'_> {
         } else {
             residuals.into_iter().map(of_row).collect()
         }
+    }
+
+    /// [`Self::dfbeta`] in standard errors of the inverse information; NaN for a dropped term.
+    #[must_use]
+    pub fn dfbetas(&self) -> Vec<Vec<f64>> {
+        let mut residuals = self.dfbeta();
+        let variance = &self.fit.naive_variance;
+        for row in &mut residuals {
+            for (term, value) in row.iter_mut().enumerate() {
+                *value /= variance[term][term].sqrt();
+            }
+        }
+        residuals
     }
 
     /// β'(x − means) of each row, plus its offset.

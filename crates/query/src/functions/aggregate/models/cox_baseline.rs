@@ -9,7 +9,9 @@ use columna_stats::survival::cox::Cox;
 use datafusion::common::Result;
 use datafusion::logical_expr::Documentation;
 
-use super::survival_rows::{CLUSTER, CoxOptions, CoxRows, START, STRATA, TIES, WEIGHTS, with_fit};
+use super::survival_rows::{
+    CLUSTER, CoxOptions, CoxRows, ROBUST, START, STRATA, TIES, WEIGHTS, with_fit,
+};
 use crate::functions::aggregate::adapter::output::{list_of, lists, numbers, struct_of};
 use crate::functions::aggregate::adapter::{
     ModelRows, Options, Parameter, Role, Statistic, refused,
@@ -24,7 +26,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
          `cumulative_hazard`, `survival`, `std_err` (of the cumulative hazard), `lower` and `upper`, with a row for \
          each time at which somebody left. Without `at` the person is the average one: the means of the terms, and 0 \
          for terms that are 0 and 1 only. NULL where no row has the event.",
-        "cox_baseline(time, event, covariates[, at => named_struct('age', 60)][, strata => s][, start => t0][, weights => w][, cluster => id][, ties => 'efron'][, conf_type => 'log'][, conf_level => 0.95])",
+        "cox_baseline(time, event, covariates[, at => named_struct('age', 60)][, strata => s][, start => t0][, weights => w][, cluster => id][, ties => 'efron'][, conf_type => 'log'][, conf_level => 0.95][, robust => true])",
     )
     .with_argument("time", "Days to the event or to censoring")
     .with_argument("event", "Whether the event happened: a boolean, or 0 and 1")
@@ -37,6 +39,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("ties", "'efron' or 'breslow'")
     .with_argument("conf_type", "The interval: 'log', 'log-log', 'plain', 'logit' or 'arcsin'")
     .with_argument("conf_level", "The level of the interval, 0.95 by default")
+    .with_argument("robust", "Whether the variance is robust; by default with clusters and fractional weights")
     .with_sql_example(
         "> SELECT t.time AS time, round(t.survival, 4) AS survival FROM (
     SELECT unnest(cox_baseline(time, event, named_struct('x', x), at => named_struct('x', 1))) AS t
@@ -80,6 +83,7 @@ impl Statistic for CoxBaseline {
         TIES,
         Parameter::optional("conf_type", Role::Word),
         Parameter::optional("conf_level", Role::Number),
+        ROBUST,
     ];
 
     fn documentation() -> &'static Documentation {

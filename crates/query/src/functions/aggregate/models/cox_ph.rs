@@ -11,7 +11,9 @@ use columna_stats::survival::cox::passes::{Answer, Fitting, Question};
 use datafusion::common::Result;
 use datafusion::logical_expr::Documentation;
 
-use super::survival_rows::{CLUSTER, CoxOptions, START, STRATA, TIES, WEIGHTS, cox_rows, with_fit};
+use super::survival_rows::{
+    CLUSTER, CoxOptions, OFFSET, ROBUST, START, STRATA, TIES, WEIGHTS, cox_rows, with_fit,
+};
 use super::term_table::table_type;
 use super::{Design, Terms};
 use crate::functions::aggregate::adapter::passes::ByPasses;
@@ -28,7 +30,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
          and `naive_std_err` where `std_err` is a robust one. `note` says where they mean nothing: 'redundant' for a \
          combination of terms before it, 'infinite' for a coefficient that grows without bound. NULL where no row \
          has the event. Interactions are products: `named_struct('age', age, 'age:sex', age * sex)`.",
-        "cox_ph(time, event, covariates[, strata => s][, start => t0][, weights => w][, cluster => id][, ties => 'efron'][, robust => true][, conf_level => 0.95])",
+        "cox_ph(time, event, covariates[, strata => s][, start => t0][, weights => w][, cluster => id][, ties => 'efron'][, robust => true][, conf_level => 0.95][, offset => o])",
     )
     .with_argument("time", "Days to the event or to censoring")
     .with_argument("event", "Whether the event happened: a boolean, or 0 and 1")
@@ -40,6 +42,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("ties", "'efron' or 'breslow'")
     .with_argument("robust", "Whether the variance is robust; by default with clusters and fractional weights")
     .with_argument("conf_level", "The level of the intervals, 0.95 by default")
+    .with_argument("offset", "A term whose coefficient is 1")
     .with_sql_example(
         "> SELECT t.term AS term, round(t.coefficient, 4) AS coefficient, round(t.std_err, 4) AS std_err FROM (
     SELECT unnest(cox_ph(time, event, named_struct('x', x))) AS t
@@ -81,8 +84,9 @@ impl Statistic for CoxPh {
         WEIGHTS,
         CLUSTER,
         TIES,
-        Parameter::optional("robust", Role::Switch),
+        ROBUST,
         Parameter::optional("conf_level", Role::Number),
+        OFFSET,
     ];
 
     const DISCLOSURE: Option<Declared> = Some(Declared::Regression {
@@ -188,6 +192,7 @@ impl ByPasses for CoxPh {
     type Answer = Answer;
 
     const PASS: &'static str = "cox_ph_pass";
+    const OF_ROWS: &'static [&'static str] = &[CLUSTER.name, OFFSET.name];
 
     fn layout(options: &CoxOptions) -> &Layout {
         &options.layout

@@ -22,7 +22,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
          the likelihood-ratio test `lr_chisq` and `lr_p`, Wald's `wald_chisq` and `wald_p`, the score (log-rank) test \
          `score_chisq` and `score_p`, the robust score test where the fit is robust, `concordance` with \
          `concordance_std_err`, and `iterations`. NULL where no row has the event.",
-        "cox_ph_tests(time, event, covariates[, strata => s][, start => t0][, weights => w][, cluster => id][, ties => 'efron'][, robust => true])",
+        "cox_ph_tests(time, event, covariates[, strata => s][, start => t0][, weights => w][, cluster => id][, ties => 'efron'][, robust => true][, offset => o])",
     )
     .with_argument("time", "Days to the event or to censoring")
     .with_argument("event", "Whether the event happened: a boolean, or 0 and 1")
@@ -33,6 +33,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("cluster", "Rows of one cluster are not independent")
     .with_argument("ties", "'efron' or 'breslow'")
     .with_argument("robust", "Whether the variance is robust")
+    .with_argument("offset", "A term whose coefficient is 1")
     .with_sql_example(
         "> SELECT round(t['lr_chisq'], 4) AS lr_chisq, round(t['lr_p'], 4) AS lr_p FROM (
     SELECT cox_ph_tests(time, event, named_struct('x', x)) AS t

@@ -17,8 +17,9 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
         SURVIVAL,
         "Residuals of Cox's model, as R's `residuals(coxph)`: a list of `id`, `time`, `term` and `residual`. With \
          `type => 'martingale'` (the default) or 'deviance' there is one for each row, and `term` is NULL; with \
-         'schoenfeld' there is one for each event and term, with 'score' and 'dfbeta' one for each row and term. 'dfbeta' is \
-         about how much a coefficient changes by the row, with all of its weight; the others are not multiplied by weights. \
+         'schoenfeld' and 'scaledsch' there is one for each event and term, with 'score', 'dfbeta' and 'dfbetas' one for each row \
+         and term. 'dfbeta' is about how much a coefficient changes by the row, with all of its weight, 'dfbetas' the same in \
+         standard errors; the others are not multiplied by weights. \
          NULL where no row has the event.",
         "cox_residuals(time, event, covariates, id[, type => 'martingale'][, strata => s][, start => t0][, ties => 'efron'][, weights => w])",
     )
@@ -26,7 +27,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("event", "Whether the event happened: a boolean, or 0 and 1")
     .with_argument("covariates", "The terms, as in `cox_ph`")
     .with_argument("id", "What names the row, such as `person_id`")
-    .with_argument("type", "'martingale', 'deviance', 'schoenfeld', 'score' or 'dfbeta'")
+    .with_argument("type", "'martingale', 'deviance', 'schoenfeld', 'scaledsch', 'score', 'dfbeta' or 'dfbetas'")
     .with_argument("strata", "Each stratum has a baseline hazard of its own")
     .with_argument("start", "The left end of (start, time]")
     .with_argument("ties", "'efron' or 'breslow'")
@@ -52,8 +53,10 @@ enum Residual {
     Martingale,
     Deviance,
     Schoenfeld,
+    ScaledSchoenfeld,
     Score,
     Dfbeta,
+    Dfbetas,
 }
 
 #[derive(Debug)]
@@ -101,11 +104,13 @@ impl Statistic for CoxResiduals {
             None | Some("martingale") => Residual::Martingale,
             Some("deviance") => Residual::Deviance,
             Some("schoenfeld") => Residual::Schoenfeld,
+            Some("scaledsch") => Residual::ScaledSchoenfeld,
             Some("score") => Residual::Score,
             Some("dfbeta") => Residual::Dfbeta,
+            Some("dfbetas") => Residual::Dfbetas,
             Some(_) => {
                 return plan_err!(
-                    "`type` can be 'martingale', 'deviance', 'schoenfeld', 'score' or 'dfbeta'"
+                    "`type` can be 'martingale', 'deviance', 'schoenfeld', 'scaledsch', 'score', 'dfbeta' or 'dfbetas'"
                 );
             }
         };
@@ -162,8 +167,12 @@ impl Statistic for CoxResiduals {
                     }
                 };
                 match options.residual {
-                    Residual::Schoenfeld => {
-                        for (row, at, values) in cox.schoenfeld_residuals() {
+                    Residual::Schoenfeld | Residual::ScaledSchoenfeld => {
+                        let residuals = match options.residual {
+                            Residual::Schoenfeld => cox.schoenfeld_residuals(),
+                            _ => cox.scaled_schoenfeld_residuals(),
+                        };
+                        for (row, at, values) in residuals {
                             by_term(row, at, values, 1.0);
                         }
                     }
@@ -172,8 +181,12 @@ impl Statistic for CoxResiduals {
                             by_term(row, time[row], values, 1.0);
                         }
                     }
-                    Residual::Dfbeta => {
-                        for (row, values) in cox.dfbeta().into_iter().enumerate() {
+                    Residual::Dfbeta | Residual::Dfbetas => {
+                        let residuals = match options.residual {
+                            Residual::Dfbeta => cox.dfbeta(),
+                            _ => cox.dfbetas(),
+                        };
+                        for (row, values) in residuals.into_iter().enumerate() {
                             let weight = weight.get(row).copied().unwrap_or(1.0);
                             by_term(row, time[row], values, weight);
                         }

@@ -13,7 +13,7 @@ use super::Terms;
 use super::cox_baseline::{CoxBaseline, CurveOptions, Curves};
 use super::cox_ph::{CoxPh, terms};
 use super::cox_ph_tests::{CoxPhTests, Tests};
-use super::survival_rows::{CLUSTER, START, STRATA, TIES, WEIGHTS, with_fit};
+use super::survival_rows::{self, CLUSTER, START, STRATA, TIES, WEIGHTS, with_fit};
 use crate::functions::aggregate::adapter::output::struct_of;
 use crate::functions::aggregate::adapter::{ModelRows, Options, Parameter, Role, Statistic};
 use crate::functions::docs::SURVIVAL;
@@ -31,7 +31,13 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
 pub(crate) const ASKED: &str = "asked";
 
 /// The parameter of those functions that can be told which variance to have.
-pub(crate) const ROBUST: &str = "robust";
+pub(crate) const ROBUST: &str = survival_rows::ROBUST.name;
+
+/// The parameter of some of them.
+pub(crate) const OFFSET: &str = survival_rows::OFFSET.name;
+
+/// The function that predicts curves.
+pub(crate) const CURVE: &str = CoxBaseline::NAME;
 
 /// The parameters of a function that can be asked for.
 pub(crate) fn parameters(function: &str) -> Option<&'static [Parameter]> {
@@ -74,10 +80,11 @@ impl Statistic for CoxTogether {
         WEIGHTS,
         CLUSTER,
         TIES,
-        Parameter::optional(ROBUST, Role::Switch),
+        survival_rows::ROBUST,
         Parameter::optional("conf_level", Role::Number),
         Parameter::optional("at", Role::Record),
         Parameter::optional("conf_type", Role::Word),
+        survival_rows::OFFSET,
     ];
 
     fn documentation() -> &'static Documentation {
@@ -141,7 +148,7 @@ impl Statistic for CoxTogether {
                     tests.push(&given.rows, &cox)?;
                 }
                 if let Some(curves) = &mut curves {
-                    // It cannot be told of `robust`, and goes by the rows.
+                    // One that is told of `robust` stands by itself: this one goes by the rows.
                     let cox = match given.rows.ask_for_robust() {
                         true => cox,
                         false => cox.with_naive_variance(),

@@ -15,6 +15,8 @@ pub(super) const START: Parameter = Parameter::optional("start", Role::Start);
 pub(super) const WEIGHTS: Parameter = Parameter::optional("weights", Role::Weights);
 pub(super) const CLUSTER: Parameter = Parameter::optional("cluster", Role::Cluster);
 pub(super) const TIES: Parameter = Parameter::optional("ties", Role::Word);
+pub(super) const ROBUST: Parameter = Parameter::optional("robust", Role::Switch);
+pub(super) const OFFSET: Parameter = Parameter::optional("offset", Role::Value);
 
 /// What a Cox model is fitted with.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ impl CoxOptions {
         Ok(Self {
             fit: cox::Options {
                 ties: ties(given)?,
-                robust: given.switch("robust"),
+                robust: given.switch(ROBUST.name),
                 ..cox::Options::default()
             },
             conf_level: crate::functions::aggregate::conf_level(given)?,
@@ -99,7 +101,7 @@ pub(super) fn cox_rows(mut kept: ModelRows, layout: &Layout) -> Result<CoxRows> 
         start: kept.take_numbers(layout.slot("start")),
         weight: kept.take_numbers(layout.slot("weights")),
         covariates: std::mem::take(&mut design.columns),
-        offset: Vec::new(),
+        offset: kept.take_numbers(layout.slot(OFFSET.name)),
     };
     let rows = Rows::from_columns(columns).map_err(|error| refused(&error))?;
     Ok(CoxRows {

@@ -30,6 +30,8 @@ pub(crate) trait ByPasses: Statistic<Summary = ModelRows> {
 
     /// The name of the aggregate that answers.
     const PASS: &'static str;
+    /// Columns with which it needs the rows themselves: the scores of clusters would be as many as they are.
+    const OF_ROWS: &'static [&'static str] = &["cluster"];
 
     /// Where the columns of the rows are.
     fn layout(options: &Self::Options) -> &Layout;

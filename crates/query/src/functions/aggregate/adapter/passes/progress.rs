@@ -11,7 +11,7 @@ use super::ByPasses;
 use super::message::{self, Message};
 use crate::functions::aggregate::adapter::by_group::Label;
 use crate::functions::aggregate::adapter::model_rows::ModelRows;
-use crate::functions::aggregate::adapter::parameters::{Options, Role};
+use crate::functions::aggregate::adapter::parameters::Options;
 use crate::functions::aggregate::adapter::rows::refused;
 use crate::functions::aggregate::adapter::unsuitable;
 use crate::functions::aggregate::models::{Design, Terms};
@@ -38,12 +38,8 @@ pub(crate) fn fits<S: ByPasses>(
 ) -> Result<Option<Box<dyn Fits>>> {
     let given = Options::read(S::NAME, S::PARAMETERS, arguments, fields)?;
     let options = S::options(&given)?;
-    // The scores of clusters would be as many as they are.
-    if given
-        .columns()
-        .iter()
-        .any(|(column, _)| column.role == Role::Cluster)
-    {
+    let mut columns = given.columns().iter();
+    if columns.any(|(column, _)| S::OF_ROWS.contains(&column.name)) {
         return Ok(None);
     }
     Ok(Some(Box::new(Progress::<S> {
