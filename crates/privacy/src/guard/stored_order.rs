@@ -46,6 +46,12 @@ impl StoredOrder {
         })
     }
 
+    /// Whether an expression goes by such an order.
+    #[must_use]
+    pub fn is_in(expr: &Arc<dyn PhysicalExpr>) -> bool {
+        expr.is::<Self>() || expr.children().into_iter().any(Self::is_in)
+    }
+
     /// Whether the bounds of these ranges are only names of parts, and no values of what they divide by.
     #[must_use]
     pub fn names_parts(range: &RangePartitioning) -> bool {

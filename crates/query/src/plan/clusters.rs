@@ -46,7 +46,7 @@ impl PhysicalOptimizerRule for WindowsOverClusters {
         plan: Arc<dyn ExecutionPlan>,
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut plan = plan;
+        let mut plan = unmerged(plan)?;
         // One after the other: what forbids one need not forbid the next. From above, since a window takes with it those
         // below it that share its sort.
         for at in (0..windows(&plan)?).rev() {
@@ -67,6 +67,24 @@ impl PhysicalOptimizerRule for WindowsOverClusters {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// Rows that are sent on without being merged by an order that nobody can evaluate.
+fn unmerged(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    plan.transform_up(|node| {
+        let Some(moved) = node.downcast_ref::<RepartitionExec>() else {
+            return Ok(Transformed::no(node));
+        };
+        let order = moved.input().output_ordering();
+        let mut keys = order.into_iter().flatten().map(|key| &key.expr);
+        if !moved.preserve_order() || !keys.any(StoredOrder::is_in) {
+            return Ok(Transformed::no(node));
+        }
+        let partitioning = moved.partitioning().clone();
+        let moved = RepartitionExec::try_new(Arc::clone(moved.input()), partitioning)?;
+        Ok(Transformed::yes(Arc::new(moved) as _))
+    })
+    .data()
 }
 
 fn windows(plan: &Arc<dyn ExecutionPlan>) -> Result<usize> {

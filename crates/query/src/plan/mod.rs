@@ -10,8 +10,10 @@
 //! | a join by person, alone or with more keys, runs range by range | repartitioning both sides, or sending one to all |
 //! | a join of rows that are sorted by its keys goes through both sides at once | a hash table of one side |
 //! | a join by nothing but a range searches the sorted rows of the side that is kept | comparing all with all |
+//! | a union of tables goes through all of them person by person, for what goes by person above | hashing or merging all of it |
 //! | rows sorted by person are sorted further within each person | a sort of everything |
 //! | windows run over whole chunks of persons, column by column | one evaluation per person |
+//! | windows over whole partitions group rows as they come | sending them to their key's place, and a sort there |
 //! | groups within a person are made chunk by chunk, where they are runs without a look-up | a hash table of all rows' groups |
 //! | lists, first and last values of a group are taken from a chunk's sorted rows | an accumulator, and a sort, for each group |
 //! | rows that lie person by person behind a pseudonym are sorted within each person, for windows | a sort of everything |
@@ -20,6 +22,7 @@
 //! | the side of a join that reads the smaller tables is kept | the side that the engine expects fewer rows of |
 //! | a join looks up now and then, and can be ended there | computing on after Ctrl-C |
 
+mod aligned_union;
 mod breaths;
 mod build_order;
 mod build_side;
@@ -42,6 +45,7 @@ mod segments;
 mod shared;
 mod sorted_input;
 mod told_apart;
+mod whole_partitions;
 mod window_functions;
 
 use std::sync::Arc;
@@ -52,6 +56,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 
+use aligned_union::AlignUnions;
 use breaths::Breathe;
 pub use breaths::breathing;
 use build_order::HideBuildOrder;
@@ -68,6 +73,7 @@ use segment_sort::SortWithinSegments;
 use segment_window::WindowsOverSegments;
 use shared::{LinkShared, MarkShared};
 use told_apart::ToldApart;
+use whole_partitions::WindowsOverGroups;
 
 type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
@@ -88,6 +94,8 @@ pub(crate) fn rules() -> Vec<Rule> {
     for rule in engine_rules() {
         match rule.name() {
             "EnsureRequirements" => {
+                rules.push(Arc::new(AlignUnions));
+                rules.push(Arc::new(WindowsOverGroups));
                 rules.push(Arc::new(KeepDivided));
                 rules.push(Arc::new(HideBuildOrder));
                 rules.push(Arc::new(Colocate));

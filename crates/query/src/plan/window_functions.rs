@@ -273,7 +273,7 @@ fn literal(expr: &Arc<dyn PhysicalExpr>) -> Option<ScalarValue> {
 }
 
 /// Whether an aggregate may have a FILTER clause, which the engine shows in no other way.
-fn filtered(expr: &Arc<dyn WindowExpr>) -> bool {
+pub(super) fn filtered(expr: &Arc<dyn WindowExpr>) -> bool {
     !format!("{expr:?}").ends_with("filter: None }")
 }
 

@@ -26,7 +26,7 @@ use futures::{Stream, StreamExt};
 const MOST_BYTES: usize = 1 << 30;
 
 /// A part of a plan, under way in each partition once.
-pub(super) struct Shared {
+pub(in super::super) struct Shared {
     input: Arc<dyn ExecutionPlan>,
     readers: usize,
     partitions: Vec<Partition>,
@@ -90,7 +90,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(super) fn new(input: Arc<dyn ExecutionPlan>, readers: usize) -> Self {
+    pub(in super::super) fn new(input: Arc<dyn ExecutionPlan>, readers: usize) -> Self {
         let partition = |_| Partition {
             kept: Mutex::new(Kept {
                 source: Source::NotBegun,
@@ -120,7 +120,7 @@ impl Shared {
     }
 
     /// The rows for a reader; none if it has had them.
-    pub(super) fn read(
+    pub(in super::super) fn read(
         self: &Arc<Self>,
         reader: usize,
         partition: usize,

@@ -22,7 +22,7 @@ use datafusion::physical_plan::{
     displayable,
 };
 
-use buffer::Shared;
+pub(super) use buffer::Shared;
 use same::Parts;
 
 type Plan = Arc<dyn ExecutionPlan>;
