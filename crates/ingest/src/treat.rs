@@ -72,7 +72,11 @@ impl TreatedReader {
             targets.push(target);
             ways.push(way);
         }
-        let blanks_rejects = treatment.is_some() || named(drop, crate::engine::REJECTS, "row");
+        // Any of a file's rows may hold what is dropped of one of its tables.
+        let drops = |way: &Way| matches!(way, Way::Treated { dropped, .. } if !dropped.is_empty());
+        let blanks_rejects = treatment.is_some()
+            || ways.iter().any(drops)
+            || named(drop, crate::engine::REJECTS, "row");
         Ok(Self {
             inner,
             targets,

@@ -101,7 +101,7 @@ async fn told_what_to_do_it_is_stored() {
     let store = store(folder.path()).await;
     let options = IngestOptions {
         allow_identifiers: vec!["note.note_text".to_owned()],
-        drop_columns: vec!["memo".to_owned(), "ingest_rejects.row".to_owned()],
+        drop_columns: vec!["memo".to_owned()],
         ..options()
     };
     let report = ingest(&source, &store, &options).await.unwrap();

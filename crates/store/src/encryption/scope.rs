@@ -12,6 +12,9 @@ pub(super) const WORDS: &str = "write `all`, `persons` (all but vocabularies), a
 /// Classes that a column may hold that the model does not know: nobody said what is in it.
 const UNKNOWN: [&str; 3] = ["direct", "free_text", "quasi"];
 
+/// The table of the rows that could not be typed.
+const REJECTS: &str = "ingest_rejects";
+
 /// What of a table is encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Covered {
@@ -54,6 +57,10 @@ pub(super) fn of_table(words: &[String], spec: &TableSpec) -> Covered {
         return Covered::All;
     }
     let encrypted = |column: &str| {
+        // Rows of every table, as they were delivered.
+        if !words.is_empty() && spec.name == REJECTS && column == "row" {
+            return true;
+        }
         let class = identifier_class(&spec.name, spec.person_key.as_deref(), column);
         words.iter().any(|word| match class {
             Some(class) if word == class => true,
@@ -93,7 +100,7 @@ pub(super) fn check(word: &str, snapshot: Option<&Snapshot>) -> Result<(), Strin
                 None => (word, None),
             };
             let (spec, def) = (stored(name), table_of_any_version(name));
-            if spec.is_none() && def.is_none() && name != "ingest_rejects" {
+            if spec.is_none() && def.is_none() && name != REJECTS {
                 return Err(format!(
                     "neither OMOP nor the store has such a table or identifier class: {WORDS}"
                 ));
@@ -164,6 +171,25 @@ mod tests {
         };
         assert_eq!(of_table(&words("free_text"), &spec), Covered::All);
         assert_eq!(of_table(&words("date"), &spec), Covered::Nothing);
+    }
+
+    #[test]
+    fn rejected_rows_are_encrypted_with_anything() {
+        let text =
+            |name| arrow::datatypes::Field::new(name, arrow::datatypes::DataType::Utf8, true);
+        let fields = vec![text("reason"), text("row")];
+        let spec = TableSpec {
+            name: REJECTS.to_owned(),
+            schema: std::sync::Arc::new(arrow::datatypes::Schema::new(fields)),
+            person_key: None,
+            sort: vec![],
+            bloom: vec![],
+        };
+        for words_given in ["@clinical", "observation", "measurement.value_as_number"] {
+            let row = Covered::Columns(vec!["row".to_owned()]);
+            assert_eq!(of_table(&words(words_given), &spec), row, "{words_given}");
+        }
+        assert_eq!(of_table(&[], &spec), Covered::Nothing);
     }
 
     #[test]
