@@ -40,6 +40,7 @@ use tonic::transport::server::TcpIncoming;
 use crate::codec::PlanCodec;
 use crate::connections::Connections;
 use crate::parts::{Parts, WatchedEngine};
+use crate::pieces::Pieces;
 use crate::scheduler::{MESSAGE_BYTES, tls_failed};
 use crate::session::Scheduler;
 use crate::trust::PATIENCE;
@@ -296,7 +297,7 @@ async fn serve(
     listener: TcpListener,
     folder: String,
 ) -> std::result::Result<(), BallistaError> {
-    let service = FlightServiceServer::new(BallistaFlightService::new(folder))
+    let service = FlightServiceServer::new(Pieces(BallistaFlightService::new(folder)))
         .max_decoding_message_size(MESSAGE_BYTES as usize)
         .max_encoding_message_size(MESSAGE_BYTES as usize);
     let mut server = create_grpc_server(&GrpcServerConfig::default());

@@ -18,6 +18,7 @@ mod failure;
 mod parts;
 mod passes;
 mod persistent;
+mod pieces;
 mod planner;
 mod scheduler;
 mod session;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{Action, Ticket};
 use ballista_core::extension::{SessionConfigExt, SessionStateExt};
+use ballista_core::serde::protobuf::action::ActionType;
 use ballista_core::serde::protobuf::execute_query_params::Query;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::protobuf::{
-    CancelJobParams, CleanJobDataParams, ExecuteQueryParams, GetJobMetricsParams,
-    GetJobStatusParams, PollWorkParams, RegisterExecutorParams,
+    self, CancelJobParams, CleanJobDataParams, ExecuteQueryParams, FetchPartition,
+    GetJobMetricsParams, GetJobStatusParams, PollWorkParams, RegisterExecutorParams,
 };
 use columna_cluster::{
     Error, ExecutorOptions, SchedulerOptions, Stores, Token, Trust, run_executor, serve_scheduler,
@@ -18,6 +19,7 @@ use columna_cluster::{
 };
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use prost::Message;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
@@ -148,6 +150,38 @@ async fn no_call_of_any_role_answers_without_the_token() {
     // With it the same calls come through, so that it is the token that was missing.
     for (call, code) in answers(&scheduler, executor, Some(TOKEN)).await {
         assert_ne!(code, Code::Unauthenticated, "{call}");
+    }
+
+    // With the token too, a query's name is no way out of the executor's folder.
+    let mut client = FlightServiceClient::new(channel(executor, Some(TOKEN)).await);
+    for (name, refused) in [
+        ("a-job", false),
+        ("../../store", true),
+        ("/etc", true),
+        ("", true),
+    ] {
+        let piece = FetchPartition {
+            job_id: name.to_owned(),
+            ..FetchPartition::default()
+        };
+        let asked = protobuf::Action {
+            action_type: Some(ActionType::FetchPartition(piece)),
+            ..protobuf::Action::default()
+        };
+        let asked = asked.encode_to_vec();
+        let got = client
+            .do_get(Ticket {
+                ticket: asked.clone().into(),
+            })
+            .await;
+        let as_bytes = Action {
+            r#type: "IO_BLOCK_TRANSPORT".to_owned(),
+            body: asked.into(),
+        };
+        let acted = client.do_action(as_bytes).await;
+        for code in [got.unwrap_err().code(), acted.unwrap_err().code()] {
+            assert_eq!(code == Code::InvalidArgument, refused, "{name}: {code}");
+        }
     }
 }
 
