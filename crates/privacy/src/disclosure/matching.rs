@@ -68,7 +68,11 @@ impl Work<'_> {
             .iter_mut()
             .map(|cell| cell.persons.contributions().len())
             .collect();
-        order.sort_by_key(|at| (table.cells[*at].dims.len(), std::cmp::Reverse(sizes[*at])));
+        // In the same order each time, in whichever the groups came.
+        order.sort_by_key(|at| {
+            let dims = &table.cells[*at].dims;
+            (dims.len(), std::cmp::Reverse(sizes[*at]), dims)
+        });
         let prints: Vec<Option<RoaringTreemap>> = table
             .cells
             .iter_mut()

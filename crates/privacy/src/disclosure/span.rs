@@ -2,8 +2,10 @@
 //!
 //! Each number adds up what every person contributes, so it is a vector over persons. Persons that no number tells
 //! apart form an atom. A number may join the others unless some combination of it with them leaves nothing but fewer
-//! than k persons. Gaussian elimination finds such a combination: with the largest atoms as pivots, what vanishes on
-//! all atoms of at least k persons is exactly what is left of a number after reducing it.
+//! than k persons. Gauss-Jordan elimination, with the largest atoms as pivots, finds such a combination: each row is what is left
+//! of numbers in its own pivot and in atoms that are nobody's pivot. What leaves fewer than k persons is looked for in each row,
+//! and in each two rows with any factors. (Fewest persons of any combination is the least weight of a word of a linear
+//! code, which takes exponential time: three small pivots at once are not looked at.)
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -24,7 +26,7 @@ pub struct Span {
     /// The numbers, by atom.
     vectors: Vec<Vec<(usize, u64)>>,
     /// The admitted ones, reduced, by pivot.
-    basis: BTreeMap<usize, Vec<(usize, u64)>>,
+    basis: BTreeMap<usize, Row>,
     k: u64,
     work: usize,
 }
@@ -101,13 +103,21 @@ impl Span {
         let Some(rest) = self.reduced(at) else {
             return false;
         };
-        let persons: u64 = rest.iter().map(|(atom, _)| self.sizes[*atom]).sum();
         // Nothing left: it follows from the others, and says nothing new.
-        if !rest.is_empty() && persons < self.k {
-            return false;
+        if rest.is_empty() {
+            return true;
         }
-        self.add(rest);
-        true
+        let changed = self.add(rest);
+        let told = self.tells_of_few(&changed);
+        if told {
+            for (pivot, before) in changed {
+                match before {
+                    Some(row) => self.basis.insert(pivot, row),
+                    None => self.basis.remove(&pivot),
+                };
+            }
+        }
+        !told
     }
 
     fn reduced(&mut self, at: usize) -> Option<Vec<(usize, u64)>> {
@@ -134,16 +144,112 @@ impl Span {
         Some(rest.into_iter().collect())
     }
 
-    fn add(&mut self, mut row: Vec<(usize, u64)>) {
-        let Some((pivot, value)) = row.first().copied() else {
-            return;
+    /// Adds what is left of a number, and takes its first atom out of the other rows. The rows that are new or others now, as they
+    /// were before.
+    fn add(&mut self, mut new: Row) -> Vec<(usize, Option<Row>)> {
+        let Some((pivot, value)) = new.first().copied() else {
+            return Vec::new();
         };
         let inverse = power(value, P - 2);
-        for (_, entry) in &mut row {
+        for (_, entry) in &mut new {
             *entry = times(*entry, inverse);
         }
-        self.basis.insert(pivot, row);
+        let mut changed = vec![(pivot, None)];
+        for (of, row) in &mut self.basis {
+            let Ok(place) = row.binary_search_by_key(&pivot, |(atom, _)| *atom) else {
+                continue;
+            };
+            self.work += row.len() + new.len();
+            let less = less(row, row[place].1, &new);
+            changed.push((*of, Some(std::mem::replace(row, less))));
+        }
+        self.basis.insert(pivot, new);
+        changed
     }
+
+    /// Whether one of these rows, or two rows of which it is one, leave fewer than k persons. Every combination of rows has all
+    /// their pivots in it, so that small pivots alone matter.
+    fn tells_of_few(&mut self, changed: &[(usize, Option<Row>)]) -> bool {
+        let rows = changed
+            .iter()
+            .filter_map(|(pivot, _)| self.basis.get(pivot));
+        let (sizes, k) = (&self.sizes, self.k);
+        for row in rows {
+            let persons: u64 = row.iter().map(|(atom, _)| sizes[*atom]).sum();
+            if persons < k {
+                return true;
+            }
+            let Some((pivot, _)) = row.first() else {
+                continue;
+            };
+            for (other, beside) in &self.basis {
+                if other == pivot || sizes[*other] + sizes[*pivot] >= k {
+                    continue;
+                }
+                self.work += 1;
+                if least(row, beside, sizes, k) < k {
+                    return true;
+                }
+            }
+        }
+        // Too much to be sure.
+        self.work > MOST_WORK
+    }
+}
+
+/// A number as what is left of it by atom, in their order.
+type Row = Vec<(usize, u64)>;
+
+/// Entries of two rows by atom, zero where there is none.
+fn beside<'a>(
+    a: &'a [(usize, u64)],
+    b: &'a [(usize, u64)],
+) -> impl Iterator<Item = (usize, u64, u64)> + 'a {
+    let (mut a, mut b) = (a.iter().copied().peekable(), b.iter().copied().peekable());
+    std::iter::from_fn(move || {
+        let atom = match (a.peek(), b.peek()) {
+            (Some((a, _)), Some((b, _))) => *a.min(b),
+            (Some((atom, _)), None) | (None, Some((atom, _))) => *atom,
+            (None, None) => return None,
+        };
+        let x = a
+            .next_if(|(of, _)| *of == atom)
+            .map_or(0, |(_, value)| value);
+        let y = b
+            .next_if(|(of, _)| *of == atom)
+            .map_or(0, |(_, value)| value);
+        Some((atom, x, y))
+    })
+}
+
+/// A row less a multiple of another.
+fn less(row: &[(usize, u64)], factor: u64, other: &[(usize, u64)]) -> Row {
+    let entries = beside(row, other).map(|(atom, x, y)| (atom, (x + P - times(factor, y)) % P));
+    entries.filter(|(_, value)| *value != 0).collect()
+}
+
+/// The fewest persons that a combination of two rows leaves; k or more where it is not fewer than k.
+fn least(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> u64 {
+    // What only one of them has stays in every combination.
+    let (mut alone, mut both) = (0, 0);
+    let mut ratios: HashMap<u64, u64> = HashMap::new();
+    for (atom, x, y) in beside(a, b) {
+        if x == 0 || y == 0 {
+            alone += sizes[atom];
+            if alone >= k {
+                return alone;
+            }
+            continue;
+        }
+        let inverse = match y {
+            1 => 1,
+            _ if y == P - 1 => P - 1,
+            _ => power(y, P - 2),
+        };
+        both += sizes[atom];
+        *ratios.entry(times(x, inverse)).or_default() += sizes[atom];
+    }
+    alone + both - ratios.values().max().copied().unwrap_or(0)
 }
 
 #[expect(
@@ -220,6 +326,61 @@ mod tests {
         // With enough persons in both it is a number like any other.
         let (a, b) = (set(0..50), set(30..100));
         assert_eq!(admitted(&[a, b, set(0..100)]), [true, true, true]);
+    }
+
+    #[test]
+    fn no_combination_of_admitted_numbers_with_small_factors_tells_of_few() {
+        // Numbers of overlapping groups of 40 persons, as many as somebody may ask for, in every order of asking.
+        let mut state = 7u64;
+        let mut next = move |below: u64| {
+            state = mixed(state);
+            state % below
+        };
+        let mut refused = 0;
+        for _ in 0..150 {
+            let traits: Vec<[u64; 3]> = (0..40).map(|_| [next(2), next(3), next(2)]).collect();
+            let sets: Vec<RoaringTreemap> = (0..8)
+                .map(|_| {
+                    let (which, value) = (next(3), next(2));
+                    let (and, also) = (next(3), next(2));
+                    let either = next(2) == 0;
+                    set((0..40i64).filter(|person| {
+                        let of = &traits[usize::try_from(*person).unwrap_or(0)];
+                        let first = of[usize::try_from(which).unwrap_or(0)] == value;
+                        let second = of[usize::try_from(and).unwrap_or(0)] == also;
+                        if either {
+                            first || second
+                        } else {
+                            first && second
+                        }
+                    }))
+                })
+                .filter(|set| set.len() >= 5)
+                .collect();
+            let mut span = Span::new(&sets.iter().collect::<Vec<_>>(), Unit::Person, 5);
+            let shown: Vec<&RoaringTreemap> = sets
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| span.admit(*at))
+                .map(|(_, set)| set)
+                .collect();
+            refused += sets.len() - shown.len();
+            // All factors of -1, 0 and 1.
+            for combination in 0..3i32.pow(u32::try_from(shown.len()).unwrap_or(0)) {
+                let mut rest = combination;
+                let mut sum = [0i32; 40];
+                for set in &shown {
+                    let factor = rest % 3 - 1;
+                    rest /= 3;
+                    for element in *set {
+                        sum[person(element) as usize] += factor;
+                    }
+                }
+                let left = sum.iter().filter(|sum| **sum != 0).count();
+                assert!(left == 0 || left >= 5, "{shown:?}: {combination}");
+            }
+        }
+        assert!(refused > 40, "{refused}");
     }
 
     #[test]
