@@ -46,9 +46,17 @@ pub(super) fn policy(file: &str, text: &str) -> Result<Policy, PolicyError> {
         Ok(parsed) => parsed,
         Err(error) => {
             let span = error.span().unwrap_or(0..0);
-            reader
-                .findings
-                .error(&span, error.message().trim_end().replace('\n', ", "));
+            let message = error.message().trim_end().replace('\n', ", ");
+            let findings = &mut reader.findings;
+            if file.ends_with(".yaml") || file.ends_with(".yml") {
+                findings.error_with(
+                    &span,
+                    message,
+                    "policies are TOML: `columna privacy policy init` writes one",
+                );
+            } else {
+                findings.error(&span, message);
+            }
             return Err(failed(reader.findings.finish()));
         }
     };
