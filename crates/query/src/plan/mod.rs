@@ -13,6 +13,7 @@
 //! | a union of tables goes through all of them person by person, for what goes by person above | hashing or merging all of it |
 //! | rows sorted by person are sorted further within each person | a sort of everything |
 //! | windows run over whole chunks of persons, column by column | one evaluation per person |
+//! | sorts by numbers put each row's keys into one number | sorting batches, and merging them row by row |
 //! | windows over whole partitions group rows as they come | sending them to their key's place, and a sort there |
 //! | groups within a person are made chunk by chunk, where they are runs without a look-up | a hash table of all rows' groups |
 //! | lists, first and last values of a group are taken from a chunk's sorted rows | an accumulator, and a sort, for each group |
@@ -33,6 +34,7 @@ mod keys;
 mod matches;
 mod nearby;
 mod null_supplied;
+mod number_sort;
 mod one_sided;
 mod ordered_calls;
 mod range_join;
@@ -65,6 +67,7 @@ use clusters::WindowsOverClusters;
 use colocated_join::{Colocate, Expose, KeepDivided};
 use null_supplied::HideNullSupplied;
 pub(crate) use null_supplied::unknown;
+use number_sort::SortNumbers;
 use range_join::JoinRanges;
 use runs::CountByRuns;
 use segment_aggregate::AggregatesOverSegments;
@@ -124,6 +127,7 @@ pub(crate) fn rules() -> Vec<Rule> {
                 rules.push(Arc::new(JoinRanges));
                 rules.push(Arc::new(CountByRuns));
                 rules.push(Arc::new(SortWithinSegments));
+                rules.push(Arc::new(SortNumbers));
                 rules.push(Arc::new(WindowsOverSegments));
                 rules.push(Arc::new(AggregatesOverSegments));
                 rules.push(Arc::new(Breathe));

@@ -19,7 +19,7 @@ use proptest::test_runner::TestRunner;
 use crate::fixture;
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-pub(crate) const QUESTIONS: [&str; 94] = [
+pub(crate) const QUESTIONS: [&str; 97] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -188,6 +188,10 @@ pub(crate) const QUESTIONS: [&str; 94] = [
     "SELECT x.id, y.n FROM (SELECT id, person_id, day, max(day) OVER (PARTITION BY kind) AS last FROM a) x
      JOIN (SELECT person_id, day, count(DISTINCT value) OVER (PARTITION BY kind % 2) AS n FROM b) y ON x.person_id = y.person_id AND x.day = y.day AND x.last > y.day",
     "SELECT kind, n, 100 * n / sum(n) OVER () FROM (SELECT kind, count(*) AS n FROM a GROUP BY kind) g",
+    // Sorts by numbers.
+    "SELECT id, row_number() OVER (PARTITION BY kind ORDER BY value DESC NULLS LAST, day, id), rank() OVER (PARTITION BY kind ORDER BY value) FROM a",
+    "SELECT id, row_number() OVER (PARTITION BY value ORDER BY day DESC NULLS FIRST, id DESC), lag(id) OVER (ORDER BY value NULLS FIRST, day DESC, id) FROM a",
+    "SELECT id, row_number() OVER (ORDER BY value * 1e300 DESC, -value / 0, id, kind), sum(kind) OVER (PARTITION BY day ORDER BY id ROWS 3 PRECEDING) FROM a",
 ];
 
 /// Rows of every person: many for some, none for others; nulls among the values, days that come twice.

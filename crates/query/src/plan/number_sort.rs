@@ -1,0 +1,358 @@
+//! Sorts of whole partitions by numbers, dates and times.
+//!
+//! The engine sorts batch by batch, and merges the batches row by row. Where the rows fit into memory and their keys into
+//! one number of 128 bits, with the row's place behind them, sorting these numbers is all that is to be done.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{Array, RecordBatch, UInt32Array};
+use arrow::compute::{SortColumn, concat_batches, take_arrays};
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
+};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties,
+    InputDistributionRequirements, PlanProperties, SendableRecordBatchStream,
+};
+use futures::{StreamExt, TryStreamExt};
+
+use super::keys;
+
+/// Bits of a row's place.
+const PLACE: u32 = 32;
+
+/// Puts sorts of everything by numbers on the operator that uses this.
+#[derive(Debug)]
+pub(crate) struct SortNumbers;
+
+impl PhysicalOptimizerRule for SortNumbers {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| {
+            let by_numbers = match plan.downcast_ref::<SortExec>() {
+                Some(sort) => by_numbers(sort)?,
+                None => false,
+            };
+            Ok(if by_numbers {
+                Transformed::yes(Arc::new(NumberSortExec::new(plan)) as _)
+            } else {
+                Transformed::no(plan)
+            })
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "SortNumbers"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn by_numbers(sort: &SortExec) -> Result<bool> {
+    let input = sort.input();
+    if sort.fetch().is_some()
+        || !(sort.preserve_partitioning() || input.output_partitioning().partition_count() == 1)
+    {
+        return Ok(false);
+    }
+    let schema = input.schema();
+    for key in sort.expr() {
+        let of = key.expr.data_type(&schema)?;
+        if of != DataType::Float64 && !keys::is_whole(&of) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[derive(Debug)]
+struct NumberSortExec {
+    /// The sort that this one stands for: it knows the plan's properties, and sorts what does not fit into memory.
+    sort: Arc<dyn ExecutionPlan>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl NumberSortExec {
+    fn new(sort: Arc<dyn ExecutionPlan>) -> Self {
+        Self {
+            sort,
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
+}
+
+impl DisplayAs for NumberSortExec {
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.sort.downcast_ref::<SortExec>().map(SortExec::expr) {
+            Some(keys) if !matches!(kind, DisplayFormatType::TreeRender) => {
+                write!(f, "NumberSortExec: expr=[{keys}]")
+            }
+            Some(keys) => write!(f, "{keys}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ExecutionPlan for NumberSortExec {
+    fn name(&self) -> &'static str {
+        "NumberSortExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.sort.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.sort.children()
+    }
+
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        self.input_distribution_requirements().into_per_child()
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        self.sort.input_distribution_requirements()
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.sort.apply_expressions(f)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let sort = Arc::clone(&self.sort).replace_children(children, options)?;
+        Ok(Arc::new(Self::new(sort)))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        self.replace_children(children, options)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let sort = self.sort.downcast_ref::<SortExec>();
+        let sort = sort.ok_or_else(|| exec_datafusion_err!("a sort is a sort"))?;
+        let keys = sort.expr().clone();
+        let input = sort.input().execute(partition, Arc::clone(&context))?;
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let consumer = MemoryConsumer::new(format!("NumberSort[{partition}]")).with_can_spill(true);
+        let reservation = consumer.register(context.memory_pool());
+        let schema = self.schema();
+        let sorted = sorted(input, keys, reservation, metrics, context);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            schema,
+            futures::stream::once(sorted).try_flatten(),
+        )))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+/// A stream's rows in order: by their numbers where there is room for it, or as the engine sorts them.
+async fn sorted(
+    mut input: SendableRecordBatchStream,
+    keys: LexOrdering,
+    reservation: MemoryReservation,
+    metrics: BaselineMetrics,
+    context: Arc<TaskContext>,
+) -> Result<SendableRecordBatchStream> {
+    let schema = input.schema();
+    let mut batches = Vec::new();
+    let mut rows = 0;
+    let mut room = true;
+    while room && let Some(batch) = input.next().await {
+        let batch = batch?;
+        rows += batch.num_rows();
+        // Together with all others in one piece, and with the numbers of the keys.
+        let bytes = 2 * batch.get_array_memory_size() + batch.num_rows() * 16 * (keys.len() + 1);
+        room = reservation.try_grow(bytes).is_ok() && u32::try_from(rows).is_ok();
+        batches.push(batch);
+    }
+    let timer = metrics.elapsed_compute().timer();
+    if room {
+        let all = concat_batches(&schema, &batches)?;
+        if let Some(order) = order(&all, &keys)? {
+            drop(batches);
+            timer.done();
+            let block = context.session_config().batch_size().max(1);
+            let pieces = (0..order.len()).step_by(block).map(move |at| {
+                // Held as long as there are rows to come.
+                let _ = &reservation;
+                let timer = metrics.elapsed_compute().timer();
+                let order = order.slice(at, block.min(order.len() - at));
+                let columns = take_arrays(all.columns(), &order, None)?;
+                timer.done();
+                metrics.record_output(order.len());
+                Ok(RecordBatch::try_new(all.schema(), columns)?)
+            });
+            let stream = futures::stream::iter(pieces);
+            return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)));
+        }
+    }
+    timer.done();
+    drop(reservation);
+    let rows = futures::stream::iter(batches.into_iter().map(Ok)).chain(input);
+    let rows = RecordBatchStreamAdapter::new(Arc::clone(&schema), rows);
+    SortExec::new(keys, Arc::new(Rest::new(Box::pin(rows)))).execute(0, context)
+}
+
+/// The rows' places in order; none where the keys are too many or too wide.
+fn order(rows: &RecordBatch, keys: &LexOrdering) -> Result<Option<UInt32Array>> {
+    let mut numbers = vec![0u128; rows.num_rows()];
+    let mut free = u128::BITS - PLACE;
+    for key in keys {
+        let column = SortColumn {
+            values: key.expr.evaluate(rows)?.into_array(rows.num_rows())?,
+            options: Some(key.options),
+        };
+        let Some(key) = keys::numbers(&column.values, key.options)? else {
+            return Ok(None);
+        };
+        let valid = |row: &usize| column.values.is_valid(*row);
+        let of_valid = || (0..key.len()).filter(valid).map(|row| key[row]);
+        let (least, most) = (
+            of_valid().min().unwrap_or_default(),
+            of_valid().max().unwrap_or_default(),
+        );
+        // The values from 1, and nulls on one side of them or the other.
+        let span = most - least + 2;
+        let width = u128::BITS - span.leading_zeros();
+        let Some(left) = free.checked_sub(width) else {
+            return Ok(None);
+        };
+        free = left;
+        let null = if column.options.unwrap_or_default().nulls_first {
+            0
+        } else {
+            span
+        };
+        for (row, number) in numbers.iter_mut().enumerate() {
+            let here = if column.values.is_valid(row) {
+                key[row] - least + 1
+            } else {
+                null
+            };
+            *number = (*number << width) | here;
+        }
+    }
+    for (number, place) in numbers.iter_mut().zip(0u128..) {
+        *number = (*number << PLACE) | place;
+    }
+    numbers.sort_unstable();
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the place is what the lowest bits hold"
+    )]
+    let places = numbers.into_iter().map(|number| number as u32);
+    Ok(Some(places.collect()))
+}
+
+/// Rows that were read already, and those that are still to come, for the engine's sort.
+struct Rest {
+    rows: Mutex<Option<SendableRecordBatchStream>>,
+    properties: Arc<PlanProperties>,
+}
+
+impl Rest {
+    fn new(rows: SendableRecordBatchStream) -> Self {
+        Self {
+            properties: Arc::new(PlanProperties::new(
+                EquivalenceProperties::new(rows.schema()),
+                Partitioning::UnknownPartitioning(1),
+                EmissionType::Incremental,
+                Boundedness::Bounded,
+            )),
+            rows: Mutex::new(Some(rows)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Rest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rest")
+    }
+}
+
+impl DisplayAs for Rest {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rest")
+    }
+}
+
+impl ExecutionPlan for Rest {
+    fn name(&self) -> &'static str {
+        "Rest"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.take()
+            .ok_or_else(|| exec_datafusion_err!("rows are read once"))
+    }
+}
