@@ -46,6 +46,38 @@ async fn the_spill_folder_is_private_and_goes_with_the_session() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_into_memory_is_in_order_and_counted_all_the_same() {
+    let options = SessionOptions {
+        memory_limit: Some(24 << 20),
+        threads: Some(2),
+        ..SessionOptions::default()
+    };
+    let ctx = columna_query::session(options).await.unwrap();
+    let numbers =
+        "(SELECT value AS i, value * 7919 % 1000003 AS v FROM generate_series(1, 2000000)) s";
+    let in_order = format!(
+        "SELECT count(*), count(*) FILTER (WHERE before > v) FROM
+         (SELECT v, lag(v) OVER (ORDER BY v, i) AS before FROM {numbers}) t"
+    );
+    assert_eq!(rows(&ctx, &in_order).await, [["2000000", "0"]]);
+    let counted = format!(
+        "SELECT sum(n), max(n), min(n) FROM (SELECT i, v, count(*) OVER (PARTITION BY i % 7) AS n FROM {numbers}) t"
+    );
+    let sum = 2 * 285_715_i64.pow(2) + 5 * 285_714_i64.pow(2);
+    assert_eq!(
+        rows(&ctx, &counted).await,
+        [[sum.to_string().as_str(), "285715", "285714"]]
+    );
+    for (query, operator) in [
+        (in_order, "NumberSortExec"),
+        (counted, "WholePartitionsExec"),
+    ] {
+        let plan = rows(&ctx, &format!("EXPLAIN {query}")).await;
+        assert!(format!("{plan:?}").contains(operator), "{plan:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_folder_that_is_not_there_is_named() {
     let options = SessionOptions {
