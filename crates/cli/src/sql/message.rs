@@ -82,7 +82,7 @@ fn root(error: &DataFusionError) -> &DataFusionError {
 fn words(error: &DataFusionError, sql: &str, tables: &[String]) -> (Report, Option<String>) {
     match error {
         DataFusionError::SQL(error, _) => (syntax(error), None),
-        DataFusionError::SchemaError(error, _) => no_column(error),
+        DataFusionError::SchemaError(error, _) => no_column(error, sql),
         DataFusionError::Plan(message) => plan(message, tables),
         DataFusionError::ResourcesExhausted(message) => {
             let mut report =
@@ -103,6 +103,15 @@ fn words(error: &DataFusionError, sql: &str, tables: &[String]) -> (Report, Opti
                 );
             }
             (report, None)
+        }
+        DataFusionError::Execution(message) if is_field_of_list(message) => {
+            let report = Report::new("a list has no fields; those of its rows do");
+            (
+                report.hint(
+                    "make rows of it, `SELECT r['time'] FROM (SELECT unnest(f(…)) AS r FROM t)`, or take one: `f(…)[1]['time']`",
+                ),
+                None,
+            )
         }
         DataFusionError::Execution(message) => {
             (Report::new(redact(&first_line(message), sql)), None)
@@ -137,7 +146,7 @@ fn syntax(error: &ParserError) -> Report {
     }
 }
 
-fn no_column(error: &SchemaError) -> (Report, Option<String>) {
+fn no_column(error: &SchemaError, sql: &str) -> (Report, Option<String>) {
     match error {
         SchemaError::FieldNotFound {
             field,
@@ -148,7 +157,12 @@ fn no_column(error: &SchemaError) -> (Report, Option<String>) {
             let valid: Vec<String> = valid_fields
                 .iter()
                 .map(|field| field.name().to_owned())
+                .filter(|name| !name.is_empty())
                 .collect();
+            if is_set_with_equals(sql, &name) {
+                let hint = format!("if it is an option of a function, write `{name} => …`");
+                return (report.hint(hint), Some(name));
+            }
             let hint = closest(&name, &valid)
                 .map(
                     |near| match near != name && near.eq_ignore_ascii_case(&name) {
@@ -184,6 +198,22 @@ fn no_column(error: &SchemaError) -> (Report, Option<String>) {
         }
         other => (Report::new(one_style(&other.to_string())), None),
     }
+}
+
+fn is_field_of_list(message: &str) -> bool {
+    message.starts_with("Cannot access field") && message.contains(": type List(")
+}
+
+/// Whether a name is written as R sets an option: `f(x, name = 1)`.
+fn is_set_with_equals(sql: &str, name: &str) -> bool {
+    sql.match_indices(name).any(|(at, _)| {
+        let (before, after) = (sql[..at].trim_end(), sql[at + name.len()..].trim_start());
+        let within = before.matches('(').count() > before.matches(')').count();
+        let set = after
+            .strip_prefix('=')
+            .is_some_and(|value| !value.starts_with('>'));
+        within && before.ends_with(',') && set
+    })
 }
 
 fn plan(message: &str, tables: &[String]) -> (Report, Option<String>) {
@@ -428,6 +458,19 @@ mod tests {
             "`time` of `kaplan_meier` is Date32; give days as a number"
         );
         assert_eq!(name.as_deref(), Some("kaplan_meier"));
+    }
+
+    #[test]
+    fn options_are_written_with_arrows() {
+        for (sql, option) in [
+            ("SELECT cox_ph(t, e, x, ties='breslow') FROM d", true),
+            ("SELECT cox_ph(t, e, x,\n ties = 'breslow') FROM d", true),
+            ("SELECT cox_ph(t, e, x, ties => 'breslow') FROM d", false),
+            ("SELECT a, ties = 2 FROM d", false),
+            ("SELECT f(ties) FROM d WHERE ties = 2", false),
+        ] {
+            assert_eq!(is_set_with_equals(sql, "ties"), option, "{sql}");
+        }
     }
 
     #[test]

@@ -50,6 +50,16 @@ fn positions_of_syntax_errors_and_of_repeated_commands() {
         .fails(1, "hint: did you mean `person`?");
     columna(&["sql", "-c", "SELECT agee_at(1)", "--store", &store()])
         .fails(1, "no function named `agee_at`");
+    // As in R.
+    let fit = "cox_ph(t, e, named_struct('x', t), ties = 'breslow')";
+    columna(&[
+        "sql",
+        "-c",
+        &format!("SELECT {fit} FROM (VALUES (1, 1)) AS d(t, e)"),
+    ])
+    .fails(1, "write `ties => …`");
+    let curve = "SELECT kaplan_meier(t, e)['survival'] FROM (VALUES (1, 1)) AS d(t, e)";
+    columna(&["sql", "-c", curve]).fails(1, "a list has no fields");
     columna(&["sql", "-f", "no-such-file.sql"]).fails(1, "cannot read `no-such-file.sql`");
 }
 

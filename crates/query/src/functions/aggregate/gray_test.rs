@@ -109,7 +109,10 @@ impl Statistic for GrayTest {
 pub(super) fn failcode(given: &Options) -> Result<u32> {
     let code = given.number("failcode")?.unwrap_or(1.0);
     if code < 1.0 || code.fract() != 0.0 || code > f64::from(columna_stats::survival::MAX_STATUS) {
-        return plan_err!("`failcode` is {code}; it is a cause's code: 1, 2, …");
+        return plan_err!(
+            "`failcode` is {code}; it is a cause's code, from 1 to {}",
+            columna_stats::survival::MAX_STATUS
+        );
     }
     #[expect(
         clippy::cast_possible_truncation,
