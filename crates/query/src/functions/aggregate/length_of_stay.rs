@@ -25,10 +25,10 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
          counted as `ongoing` and have no length.",
         "length_of_stay(person, admission, discharge[, facility => f])",
     )
-    .with_argument("person", "The person")
+    .with_argument("person", "The person, a whole number such as `person_id`")
     .with_argument("admission", "The first day of the stay")
     .with_argument("discharge", "The last day; NULL for a stay that is going on")
-    .with_argument("facility", "The facility: a stay in another one that begins on the day after is the same episode")
+    .with_argument("facility", "The facility, a whole number: a stay in another one that begins on the day after is the same episode")
     .with_sql_example(
         "> SELECT r['episodes'] AS episodes, r['ongoing'] AS ongoing, r['mean'] AS mean, r['median'] AS median FROM (
     SELECT length_of_stay(person, a, d) AS r

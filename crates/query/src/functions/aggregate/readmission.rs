@@ -32,13 +32,13 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
          still going on.",
         "readmission(person, admission, discharge[, planned => p][, died => d][, excluded => x][, facility => f][, observed_until => t][, window => 30][, conf_level => 0.95])",
     )
-    .with_argument("person", "The person")
+    .with_argument("person", "The person, a whole number such as `person_id`")
     .with_argument("admission", "The first day of the stay")
     .with_argument("discharge", "The last day; NULL for a stay that is going on")
     .with_argument("planned", "Whether the admission was planned; none was, by default")
     .with_argument("died", "Whether the person died in the stay")
     .with_argument("excluded", "Whether the stay is to be no index episode for another reason, such as leaving against advice")
-    .with_argument("facility", "The facility, where transfers are to be recognised")
+    .with_argument("facility", "The facility, a whole number, where transfers are to be recognised")
     .with_argument("observed_until", "The last day on which a readmission would be seen, such as the end of the observation period")
     .with_argument("window", "Days within which a readmission counts, 30 by default")
     .with_argument("conf_level", "The level of the interval, 0.95 by default")

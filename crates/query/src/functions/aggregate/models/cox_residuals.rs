@@ -7,7 +7,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Documentation;
 
-use super::survival_rows::{CoxOptions, START, STRATA, TIES, WEIGHTS, with_fit};
+use super::survival_rows::{CoxOptions, OFFSET, START, STRATA, TIES, WEIGHTS, with_fit};
 use crate::functions::aggregate::adapter::output::{list_of, lists, numbers, struct_of};
 use crate::functions::aggregate::adapter::{Ids, ModelRows, Options, Parameter, Role, Statistic};
 use crate::functions::docs::SURVIVAL;
@@ -15,13 +15,13 @@ use crate::functions::docs::SURVIVAL;
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SURVIVAL,
-        "Residuals of Cox's model, as R's `residuals(coxph)`: a list of `id`, `time`, `term` and `residual`. With \
+        "Residuals of Cox's model, as R's `residuals(coxph)`: a list of `id`, `time`, `term` and `residual`, in any order. With \
          `type => 'martingale'` (the default) or 'deviance' there is one for each row, and `term` is NULL; with \
          'schoenfeld' and 'scaledsch' there is one for each event and term, with 'score', 'dfbeta' and 'dfbetas' one for each row \
          and term. 'dfbeta' is about how much a coefficient changes by the row, with all of its weight, 'dfbetas' the same in \
          standard errors; the others are not multiplied by weights. \
          NULL where no row has the event.",
-        "cox_residuals(time, event, covariates, id[, type => 'martingale'][, strata => s][, start => t0][, ties => 'efron'][, weights => w])",
+        "cox_residuals(time, event, covariates, id[, type => 'martingale'][, strata => s][, start => t0][, ties => 'efron'][, weights => w][, offset => o])",
     )
     .with_argument("time", "Days to the event or to censoring")
     .with_argument("event", "Whether the event happened: a boolean, or 0 and 1")
@@ -32,6 +32,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("start", "The left end of (start, time]")
     .with_argument("ties", "'efron' or 'breslow'")
     .with_argument("weights", "Case weights")
+    .with_argument("offset", "A term whose coefficient is 1")
     .with_sql_example(
         "> SELECT t.id AS id, round(t.residual, 4) AS residual FROM (
     SELECT unnest(cox_residuals(time, event, named_struct('x', x), id)) AS t
@@ -83,6 +84,7 @@ impl Statistic for CoxResiduals {
         START,
         TIES,
         WEIGHTS,
+        OFFSET,
     ];
 
     fn documentation() -> &'static Documentation {

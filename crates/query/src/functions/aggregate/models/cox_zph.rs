@@ -10,7 +10,7 @@ use columna_stats::survival::cox::{Cox, TimeTransform};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Documentation;
 
-use super::survival_rows::{CLUSTER, CoxOptions, START, STRATA, TIES, WEIGHTS, cox_rows};
+use super::survival_rows::{CLUSTER, CoxOptions, OFFSET, START, STRATA, TIES, WEIGHTS, cox_rows};
 use super::term_table::{TermTable, table_type};
 use crate::functions::aggregate::adapter::{
     ModelRows, Options, Parameter, Role, Statistic, refused,
@@ -21,8 +21,9 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SURVIVAL,
         "Tests whether hazards are proportional, as R's `cox.zph`: a list with a struct for each term and one for \
-         'GLOBAL', of `term`, `chisq`, `df` and `p_value`. A factor is tested as a whole. NULL where no row has the event.",
-        "cox_zph(time, event, covariates[, strata => s][, start => t0][, weights => w][, cluster => id][, ties => 'efron'][, transform => 'km'])",
+         'GLOBAL', of `term`, `chisq`, `df`, `p_value` and `note`, 'redundant' for a combination of terms before it. A factor is \
+         tested as a whole. NULL where no row has the event.",
+        "cox_zph(time, event, covariates[, strata => s][, start => t0][, weights => w][, cluster => id][, ties => 'efron'][, transform => 'km'][, offset => o])",
     )
     .with_argument("time", "Days to the event or to censoring")
     .with_argument("event", "Whether the event happened: a boolean, or 0 and 1")
@@ -33,6 +34,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("cluster", "Rows of one cluster are not independent")
     .with_argument("ties", "'efron' or 'breslow'")
     .with_argument("transform", "The function of time: 'km', 'rank', 'identity' or 'log', which takes no event at time 0")
+    .with_argument("offset", "A term whose coefficient is 1")
     .with_sql_example(
         "> SELECT t.term AS term, round(t.chisq, 4) AS chisq, t.df AS df FROM (
     SELECT unnest(cox_zph(time, event, named_struct('x', x))) AS t
@@ -71,6 +73,7 @@ impl Statistic for CoxZph {
         CLUSTER,
         TIES,
         Parameter::optional("transform", Role::Word),
+        OFFSET,
     ];
 
     fn documentation() -> &'static Documentation {
