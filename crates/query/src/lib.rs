@@ -2,6 +2,7 @@
 
 mod add_days;
 mod at_once;
+mod casts;
 mod correlated;
 mod cox_together;
 mod csv_nulls;

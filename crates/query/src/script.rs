@@ -25,6 +25,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
+use crate::casts::Casts;
 use crate::dialect;
 use crate::functions::aggregate;
 use crate::joins::Joins;
@@ -397,6 +398,7 @@ fn named<T: VisitMut>(
     prepare: impl FnMut(&mut Expr) -> ControlFlow<DataFusionError>,
 ) -> ControlFlow<DataFusionError> {
     of.visit(&mut NamedWindows)?;
+    of.visit(&mut Casts)?;
     of.visit(&mut Selects)?;
     of.visit(&mut Joins)?;
     visit_expressions_mut(of, prepare)

@@ -1,0 +1,201 @@
+//! Tells apart what differs by casts only.
+//!
+//! The engine leaves casts out of the names of what it computes: `count(DISTINCT t)` and `count(DISTINCT t::DATE)`, or
+//! `x::INT` and `x::DOUBLE`, are one name for two columns, which it refuses. A `coalesce` of one value around a cast is in the
+//! name, and gone before anything runs.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, OrderByKind, Query, Select,
+    SelectItem, SetExpr, VisitMut, VisitorMut, visit_expressions_mut,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+/// Puts casts into names that would be the same without them.
+#[derive(Debug)]
+pub(crate) struct Casts;
+
+impl VisitorMut for Casts {
+    type Break = DataFusionError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
+        let mut order = match query.order_by.as_mut().map(|order| &mut order.kind) {
+            Some(OrderByKind::Expressions(order)) => {
+                order.iter_mut().map(|key| &mut key.expr).collect()
+            }
+            _ => Vec::new(),
+        };
+        selects(&mut query.body, &mut order);
+        ControlFlow::Continue(())
+    }
+}
+
+fn selects(body: &mut SetExpr, order: &mut [&mut Expr]) {
+    match body {
+        SetExpr::Select(select) => tell_apart(select, order),
+        SetExpr::SetOperation { left, right, .. } => {
+            selects(left, &mut []);
+            selects(right, &mut []);
+        }
+        _ => {}
+    }
+}
+
+fn tell_apart(select: &mut Select, order: &mut [&mut Expr]) {
+    let mut texts: HashMap<String, Vec<String>> = HashMap::new();
+    let mut note = |expr: &Expr| {
+        let (name, text) = (without_casts(expr), expr.to_string());
+        let texts = texts.entry(name).or_default();
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    };
+    for item in &select.projection {
+        match item {
+            SelectItem::UnnamedExpr(expr) => note(expr),
+            SelectItem::ExprWithAlias { .. } => {}
+            _ => continue,
+        }
+    }
+    let mut calls = Here::new(|expr: &mut Expr| {
+        if matches!(expr, Expr::Function(_)) {
+            note(expr);
+        }
+        false
+    });
+    // The visitor never breaks off.
+    let _ = select.projection.visit(&mut calls);
+    let _ = select.having.visit(&mut calls);
+    for key in order.iter_mut() {
+        let _ = key.visit(&mut calls);
+    }
+    let mut marks: HashMap<String, usize> = HashMap::new();
+    for (name, mut texts) in texts {
+        // What has no cast stays as it is. The same order for calls and for what is in them.
+        texts.sort_by_cached_key(|text| (text.to_lowercase() != name, text.clone()));
+        marks.extend(texts.into_iter().zip(0..).skip(1));
+    }
+    if marks.is_empty() {
+        return;
+    }
+    for item in &mut select.projection {
+        if let SelectItem::UnnamedExpr(expr) = item
+            && let Some(marks) = marks.get(&expr.to_string())
+            && !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+        {
+            let alias = Ident::with_quote('"', expr.to_string());
+            let mut expr = expr.clone();
+            mark(&mut expr, *marks);
+            *item = SelectItem::ExprWithAlias { expr, alias };
+        }
+    }
+    let mut marked = Here::new(|expr: &mut Expr| {
+        let marks = marks.get(&expr.to_string());
+        if let Some(marks) = marks {
+            mark(expr, *marks);
+        }
+        marks.is_some()
+    });
+    let _ = select.projection.visit(&mut marked);
+    let _ = select.group_by.visit(&mut marked);
+    let _ = select.having.visit(&mut marked);
+    for key in order {
+        let _ = key.visit(&mut marked);
+    }
+}
+
+/// Every expression that is in no subquery, those around others first, and none within what is done.
+struct Here<F> {
+    /// Whether an expression is done.
+    each: F,
+    queries: usize,
+    /// Expressions around this one from the one that is done.
+    done: usize,
+}
+
+impl<F> Here<F> {
+    fn new(each: F) -> Self {
+        Self {
+            each,
+            queries: 0,
+            done: 0,
+        }
+    }
+}
+
+impl<F: FnMut(&mut Expr) -> bool> VisitorMut for Here<F> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.queries += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.queries -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.done > 0 || (self.queries == 0 && (self.each)(expr)) {
+            self.done += 1;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, _: &mut Expr) -> ControlFlow<()> {
+        self.done = self.done.saturating_sub(1);
+        ControlFlow::Continue(())
+    }
+}
+
+/// What the engine calls it, as far as it matters here.
+fn without_casts(expr: &Expr) -> String {
+    let mut expr = expr.clone();
+    let _ = visit_expressions_mut(&mut expr, |expr| {
+        match expr {
+            Expr::Cast { expr: inner, .. } | Expr::Nested(inner) => {
+                *expr = inner.as_ref().clone();
+            }
+            Expr::CompoundIdentifier(parts) => {
+                if let Some(name) = parts.pop() {
+                    *expr = Expr::Identifier(name);
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    expr.to_string().to_lowercase()
+}
+
+/// Puts so many marks on each cast.
+fn mark(expr: &mut Expr, marks: usize) {
+    let _ = visit_expressions_mut(expr, |expr| {
+        if matches!(expr, Expr::Cast { .. }) {
+            for _ in 0..marks {
+                *expr = coalesced(expr);
+            }
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+fn coalesced(value: &Expr) -> Expr {
+    let parsed = Parser::new(&GenericDialect {}).try_with_sql("coalesce(NULL)");
+    let mut call = match parsed.and_then(|mut parser| parser.parse_expr()) {
+        Ok(call) => call,
+        Err(_) => return value.clone(),
+    };
+    if let Expr::Function(function) = &mut call
+        && let FunctionArguments::List(list) = &mut function.args
+    {
+        let value = FunctionArgExpr::Expr(value.clone());
+        list.args = vec![FunctionArg::Unnamed(value)];
+    }
+    call
+}
