@@ -8,7 +8,7 @@
 //! code, which takes exponential time: three small pivots at once are not looked at.)
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use roaring::RoaringTreemap;
 
@@ -27,6 +27,10 @@ pub struct Span {
     vectors: Vec<Vec<(usize, u64)>>,
     /// The admitted ones, reduced, by pivot.
     basis: BTreeMap<usize, Row>,
+    /// For each atom the pivots of the rows that had it when they were added.
+    holders: HashMap<usize, Vec<usize>>,
+    /// The pivots of rows that have changed since.
+    filled: BTreeSet<usize>,
     k: u64,
     work: usize,
 }
@@ -86,6 +90,8 @@ impl Span {
             sizes: atoms.into_iter().map(|(_, size)| size).collect(),
             vectors,
             basis: BTreeMap::new(),
+            holders: HashMap::new(),
+            filled: BTreeSet::new(),
             k: u64::from(k),
             work: 0,
         }
@@ -120,10 +126,12 @@ impl Span {
         !told
     }
 
-    fn reduced(&mut self, at: usize) -> Option<Vec<(usize, u64)>> {
+    fn reduced(&mut self, at: usize) -> Option<Row> {
         let mut rest: BTreeMap<usize, u64> = self.vectors[at].iter().copied().collect();
         let mut from = 0;
-        while let Some((atom, value)) = rest.range(from..).next().map(|(a, v)| (*a, *v)) {
+        while rest.len() < self.sizes.len() / 16
+            && let Some((atom, value)) = rest.range(from..).next().map(|(a, v)| (*a, *v))
+        {
             from = atom + 1;
             let Some(row) = self.basis.get(&atom) else {
                 continue;
@@ -133,15 +141,35 @@ impl Span {
                 return None;
             }
             for (column, entry) in row {
-                let less = times(value, *entry);
                 let left = rest.entry(*column).or_insert(0);
-                *left = (*left + P - less) % P;
+                *left = (*left + P - times(value, *entry)) % P;
                 if *left == 0 {
                     rest.remove(column);
                 }
             }
         }
-        Some(rest.into_iter().collect())
+        if rest.range(from..).next().is_none() {
+            return Some(rest.into_iter().collect());
+        }
+        // With most atoms in it, every atom has a place.
+        let mut places = vec![0; self.sizes.len()];
+        for (atom, value) in rest {
+            places[atom] = value;
+        }
+        for atom in from..places.len() {
+            let value = places[atom];
+            let row = (value != 0).then(|| self.basis.get(&atom)).flatten();
+            let Some(row) = row else { continue };
+            self.work += row.len();
+            if self.work > MOST_WORK {
+                return None;
+            }
+            for (column, entry) in row {
+                places[*column] = (places[*column] + P - times(value, *entry)) % P;
+            }
+        }
+        let left = places.into_iter().enumerate();
+        Some(left.filter(|(_, value)| *value != 0).collect())
     }
 
     /// Adds what is left of a number, and takes its first atom out of the other rows. The rows that are new or others now, as they
@@ -155,13 +183,22 @@ impl Span {
             *entry = times(*entry, inverse);
         }
         let mut changed = vec![(pivot, None)];
-        for (of, row) in &mut self.basis {
+        let mut holding = self.filled.clone();
+        holding.extend(self.holders.remove(&pivot).unwrap_or_default());
+        for of in holding {
+            let Some(row) = self.basis.get_mut(&of) else {
+                continue;
+            };
             let Ok(place) = row.binary_search_by_key(&pivot, |(atom, _)| *atom) else {
                 continue;
             };
             self.work += row.len() + new.len();
             let less = less(row, row[place].1, &new);
-            changed.push((*of, Some(std::mem::replace(row, less))));
+            changed.push((of, Some(std::mem::replace(row, less))));
+            self.filled.insert(of);
+        }
+        for (atom, _) in &new {
+            self.holders.entry(*atom).or_default().push(pivot);
         }
         self.basis.insert(pivot, new);
         changed
@@ -179,7 +216,7 @@ impl Span {
             if persons < k {
                 return true;
             }
-            let Some((pivot, _)) = row.first() else {
+            let Some((pivot, _)) = row.first().filter(|(pivot, _)| sizes[*pivot] < k) else {
                 continue;
             };
             for (other, beside) in &self.basis {
@@ -187,7 +224,7 @@ impl Span {
                     continue;
                 }
                 self.work += 1;
-                if least(row, beside, sizes, k) < k {
+                if leave_few(row, beside, sizes, k) {
                     return true;
                 }
             }
@@ -228,28 +265,42 @@ fn less(row: &[(usize, u64)], factor: u64, other: &[(usize, u64)]) -> Row {
     entries.filter(|(_, value)| *value != 0).collect()
 }
 
-/// The fewest persons that a combination of two rows leaves; k or more where it is not fewer than k.
-fn least(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> u64 {
-    // What only one of them has stays in every combination.
+/// Whether a combination of two rows leaves fewer than k persons.
+fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> bool {
+    // What only one of them has stays, and so does what has another ratio: of any k persons, somebody has the one that is left out.
     let (mut alone, mut both) = (0, 0);
-    let mut ratios: HashMap<u64, u64> = HashMap::new();
+    let mut ratios = Vec::new();
     for (atom, x, y) in beside(a, b) {
         if x == 0 || y == 0 {
             alone += sizes[atom];
             if alone >= k {
-                return alone;
+                return false;
             }
             continue;
         }
-        let inverse = match y {
-            1 => 1,
-            _ if y == P - 1 => P - 1,
-            _ => power(y, P - 2),
+        let inverse = if y == 1 || y == P - 1 {
+            y
+        } else {
+            power(y, P - 2)
         };
+        let ratio = times(x, inverse);
+        if !ratios.contains(&ratio) {
+            ratios.push(ratio);
+        }
         both += sizes[atom];
-        *ratios.entry(times(x, inverse)).or_default() += sizes[atom];
+        if both >= k {
+            break;
+        }
     }
-    alone + both - ratios.values().max().copied().unwrap_or(0)
+    ratios.into_iter().any(|ratio| {
+        let mut left = 0;
+        beside(a, b).all(|(atom, x, y)| {
+            if x != times(ratio, y) {
+                left += sizes[atom];
+            }
+            left < k
+        })
+    })
 }
 
 #[expect(
