@@ -5,15 +5,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{Array, RecordBatch, UInt32Array};
-use arrow::compute::{SortColumn, concat_batches, take_arrays};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::{concat, take_arrays};
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::{
+    EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr, PhysicalSortExpr,
+};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{
     Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
@@ -205,25 +207,22 @@ async fn sorted(
         batches.push(batch);
     }
     let timer = metrics.elapsed_compute().timer();
-    if room {
-        let all = concat_batches(&schema, &batches)?;
-        if let Some(order) = order(&all, &keys)? {
-            drop(batches);
+    if room && let Some(order) = order(&batches, &keys)? {
+        let all = in_one_piece(&schema, batches)?;
+        timer.done();
+        let block = context.session_config().batch_size().max(1);
+        let pieces = (0..order.len()).step_by(block).map(move |at| {
+            // Held as long as there are rows to come.
+            let _ = &reservation;
+            let timer = metrics.elapsed_compute().timer();
+            let order = order.slice(at, block.min(order.len() - at));
+            let columns = take_arrays(all.columns(), &order, None)?;
             timer.done();
-            let block = context.session_config().batch_size().max(1);
-            let pieces = (0..order.len()).step_by(block).map(move |at| {
-                // Held as long as there are rows to come.
-                let _ = &reservation;
-                let timer = metrics.elapsed_compute().timer();
-                let order = order.slice(at, block.min(order.len() - at));
-                let columns = take_arrays(all.columns(), &order, None)?;
-                timer.done();
-                metrics.record_output(order.len());
-                Ok(RecordBatch::try_new(all.schema(), columns)?)
-            });
-            let stream = futures::stream::iter(pieces);
-            return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)));
-        }
+            metrics.record_output(order.len());
+            Ok(RecordBatch::try_new(all.schema(), columns)?)
+        });
+        let stream = futures::stream::iter(pieces);
+        return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)));
     }
     timer.done();
     drop(reservation);
@@ -232,24 +231,47 @@ async fn sorted(
     SortExec::new(keys, Arc::new(Rest::new(Box::pin(rows)))).execute(0, context)
 }
 
+/// All rows, a column at a time, so that few are there twice.
+fn in_one_piece(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<RecordBatch> {
+    let columns = 0..schema.fields().len();
+    let pieces: Vec<Vec<ArrayRef>> = columns
+        .map(|at| batches.iter().map(|b| Arc::clone(b.column(at))).collect())
+        .collect();
+    drop(batches);
+    let columns = pieces.into_iter().map(|pieces| together(&pieces));
+    Ok(RecordBatch::try_new(
+        Arc::clone(schema),
+        columns.collect::<Result<_>>()?,
+    )?)
+}
+
+fn together(pieces: &[ArrayRef]) -> Result<ArrayRef> {
+    let pieces: Vec<&dyn Array> = pieces.iter().map(AsRef::as_ref).collect();
+    Ok(concat(&pieces)?)
+}
+
 /// The rows' places in order; none where the keys are too many or too wide.
-fn order(rows: &RecordBatch, keys: &LexOrdering) -> Result<Option<UInt32Array>> {
-    let mut numbers = vec![0u128; rows.num_rows()];
+fn order(batches: &[RecordBatch], keys: &LexOrdering) -> Result<Option<UInt32Array>> {
+    let mut numbers = vec![0u128; batches.iter().map(RecordBatch::num_rows).sum()];
+    if numbers.is_empty() {
+        return Ok(None);
+    }
     let mut free = u128::BITS - PLACE;
-    for key in keys {
-        let column = SortColumn {
-            values: key.expr.evaluate(rows)?.into_array(rows.num_rows())?,
-            options: Some(key.options),
-        };
-        let Some(key) = keys::numbers(&column.values, key.options)? else {
+    for PhysicalSortExpr { expr, options } in keys {
+        let pieces = batches
+            .iter()
+            .map(|batch| expr.evaluate(batch)?.into_array(batch.num_rows()));
+        let values = together(&pieces.collect::<Result<Vec<_>>>()?)?;
+        let Some(key) = keys::numbers(&values, *options)? else {
             return Ok(None);
         };
-        let valid = |row: &usize| column.values.is_valid(*row);
-        let of_valid = || (0..key.len()).filter(valid).map(|row| key[row]);
-        let (least, most) = (
-            of_valid().min().unwrap_or_default(),
-            of_valid().max().unwrap_or_default(),
-        );
+        let of_valid = || {
+            (0..key.len())
+                .filter(|row| values.is_valid(*row))
+                .map(|row| key[row])
+        };
+        let least = of_valid().min().unwrap_or_default();
+        let most = of_valid().max().unwrap_or_default();
         // The values from 1, and nulls on one side of them or the other.
         let span = most - least + 2;
         let width = u128::BITS - span.leading_zeros();
@@ -257,13 +279,9 @@ fn order(rows: &RecordBatch, keys: &LexOrdering) -> Result<Option<UInt32Array>> 
             return Ok(None);
         };
         free = left;
-        let null = if column.options.unwrap_or_default().nulls_first {
-            0
-        } else {
-            span
-        };
+        let null = if options.nulls_first { 0 } else { span };
         for (row, number) in numbers.iter_mut().enumerate() {
-            let here = if column.values.is_valid(row) {
+            let here = if values.is_valid(row) {
                 key[row] - least + 1
             } else {
                 null

@@ -514,7 +514,12 @@ async fn plans_neither_move_nor_sort_all_rows() {
         for operator in operators {
             assert!(plan.contains(operator), "no {operator}: {plan}");
         }
-        for operator in ["RepartitionExec", " SortExec", "nSortExec"] {
+        for operator in [
+            "RepartitionExec",
+            " SortExec",
+            "nSortExec",
+            "NumberSortExec",
+        ] {
             assert!(!plan.contains(operator), "{operator}: {plan}");
         }
     }
