@@ -72,6 +72,11 @@ impl Bounds {
         };
         (upper.is_some() || lower.is_some()).then_some(Self { upper, lower })
     }
+
+    /// Whether there is a most and a least.
+    pub(super) fn are_two(self) -> bool {
+        self.upper.is_some() && self.lower.is_some()
+    }
 }
 
 /// The bounds of two pieces' rows, and of the key under way the rows in order.

@@ -117,7 +117,10 @@ impl SegmentJoinExec {
             None => join.left(),
         };
         let Some((left_keys, right_keys)) = sorted_keys(join, left)? else {
-            return Self::sorted_further(plan, join, left, large);
+            return match Self::sorted_further(plan, join, left, large)? {
+                None if large < usize::MAX => Self::sorted_for_bounds(plan, join, left),
+                further => Ok(further),
+            };
         };
         let (left_schema, right_schema) = (left.schema(), join.right().schema());
         let (_, mut columns) = build_join_schema(&left_schema, &right_schema, join.join_type());
@@ -192,31 +195,78 @@ impl SegmentJoinExec {
             let [sorted_left, sorted_right] = sorted.as_slice() else {
                 continue;
             };
-            let hidden = Arc::new(UnorderedExec::new(Arc::clone(sorted_left)));
-            let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-            let children = vec![hidden as _, Arc::clone(sorted_right)];
-            let changed = Arc::clone(plan).replace_children(children, options)?;
-            let Some(changed) = hash_join(changed.as_ref()).zip(Some(&changed)) else {
-                continue;
-            };
-            if sorted_keys(changed.0, sorted_left)?.is_none() {
-                continue;
-            }
-            // What is planned above may need the order that there was.
-            let Some(changed) = Self::of(changed.1, usize::MAX)? else {
-                continue;
-            };
-            let before = plan.equivalence_properties().oeq_class();
-            let mut kept = true;
-            for order in before.iter() {
-                let properties = &changed.properties.eq_properties;
-                kept &= properties.ordering_satisfy(order.iter().cloned())?;
-            }
-            if kept {
-                return Ok(Some(changed));
+            let over = Self::over(plan, sorted_left, sorted_right)?;
+            if over.is_some() {
+                return Ok(over);
             }
         }
         Ok(None)
+    }
+
+    /// The join of rows of which each asks for those of a person within two bounds, where one side is not sorted by person, as copies
+    /// by concept are not: all pairs of a person's rows would have to be made.
+    fn sorted_for_bounds(
+        plan: &Arc<dyn ExecutionPlan>,
+        join: &HashJoinExec,
+        left: &Arc<dyn ExecutionPlan>,
+    ) -> Result<Option<Self>> {
+        let ([(l, r)], Some(condition)) = (join.on(), join.filter()) else {
+            return Ok(None);
+        };
+        let condition = split(condition, &left.schema(), &join.right().schema())?.condition;
+        let bounds = Bounds::of(&condition, driver(*join.join_type()));
+        if !bounds.is_some_and(|bounds| bounds.are_two()) {
+            return Ok(None);
+        }
+        let sorted = |side: &Arc<dyn ExecutionPlan>, key| {
+            let properties = side.equivalence_properties();
+            properties.ordering_satisfy([ascending(key)])
+        };
+        let by = |side: &Arc<dyn ExecutionPlan>, key| {
+            let sort = LexOrdering::new([ascending(key)])
+                .map(|keys| SortExec::new(keys, Arc::clone(side)).with_preserve_partitioning(true));
+            sort.map_or_else(|| Arc::clone(side), |sort| Arc::new(sort) as _)
+        };
+        let right = join.right();
+        let (few, many) = (rows(left), rows(right));
+        let fewer = |side: Option<usize>, other: Option<usize>| {
+            side.zip(other)
+                .is_none_or(|(side, other)| side / ALIKE <= other)
+        };
+        match (sorted(left, l)?, sorted(right, r)?) {
+            (false, true) if fewer(few, many) => Self::over(plan, &by(left, l), right),
+            (true, false) if fewer(many, few) => Self::over(plan, left, &by(right, r)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The join over sides that are sorted anew; none where what is planned above may need the order that there was.
+    fn over(
+        plan: &Arc<dyn ExecutionPlan>,
+        left: &Arc<dyn ExecutionPlan>,
+        right: &Arc<dyn ExecutionPlan>,
+    ) -> Result<Option<Self>> {
+        let hidden = Arc::new(UnorderedExec::new(Arc::clone(left)));
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        let children = vec![hidden as _, Arc::clone(right)];
+        let changed = Arc::clone(plan).replace_children(children, options)?;
+        let Some(join) = hash_join(changed.as_ref()) else {
+            return Ok(None);
+        };
+        if sorted_keys(join, left)?.is_none() {
+            return Ok(None);
+        }
+        let Some(changed) = Self::of(&changed, usize::MAX)? else {
+            return Ok(None);
+        };
+        let before = plan.equivalence_properties().oeq_class();
+        for order in before.iter() {
+            let properties = &changed.properties.eq_properties;
+            if !properties.ordering_satisfy(order.iter().cloned())? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(changed))
     }
 }
 

@@ -19,7 +19,7 @@ use proptest::test_runner::TestRunner;
 use crate::fixture;
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-pub(crate) const QUESTIONS: [&str; 97] = [
+pub(crate) const QUESTIONS: [&str; 100] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -192,6 +192,11 @@ pub(crate) const QUESTIONS: [&str; 97] = [
     "SELECT id, row_number() OVER (PARTITION BY kind ORDER BY value DESC NULLS LAST, day, id), rank() OVER (PARTITION BY kind ORDER BY value) FROM a",
     "SELECT id, row_number() OVER (PARTITION BY value ORDER BY day DESC NULLS FIRST, id DESC), lag(id) OVER (ORDER BY value NULLS FIRST, day DESC, id) FROM a",
     "SELECT id, row_number() OVER (ORDER BY value * 1e300 DESC, -value / 0, id, kind), sum(kind) OVER (PARTITION BY day ORDER BY id ROWS 3 PRECEDING) FROM a",
+    // Within bounds, where one side is read by kind.
+    "SELECT count(*), count(DISTINCT c.person_id), sum(b.id) FROM a c JOIN b ON b.person_id = c.person_id AND b.day BETWEEN c.day - 1 AND c.day + INTERVAL '1 month'
+     WHERE c.kind IN (0, 2)",
+    "SELECT c.id, b.id FROM (SELECT * FROM a WHERE kind = 1) c LEFT JOIN b ON b.person_id = c.person_id AND b.day BETWEEN c.day AND c.day + 2 AND b.kind <> 1",
+    "SELECT b.id FROM b WHERE NOT EXISTS (SELECT 1 FROM a WHERE a.kind IN (1, 2) AND a.person_id = b.person_id AND b.day > a.day AND b.day <= a.day + INTERVAL '3 days')",
 ];
 
 /// Rows of every person: many for some, none for others; nulls among the values, days that come twice.
