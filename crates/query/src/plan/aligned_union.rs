@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::{SortOptions, concat_batches, take_arrays};
+use arrow::compute::{concat_batches, take_arrays};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -16,7 +16,7 @@ use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{
     EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr, PhysicalSortExpr,
-    RangePartitioning,
+    RangePartitioning, SplitPoint,
 };
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
@@ -29,13 +29,13 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSe
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::union::UnionExec;
-use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
     SendableRecordBatchStream,
 };
 
 use super::keys;
+use super::segment_window;
 use super::sorted_input::{Piece, SortedInput};
 
 /// Puts unions of tables person by person where the rows are grouped, joined or numbered by person above.
@@ -95,14 +95,7 @@ fn asked_of_inputs(plan: &dyn ExecutionPlan, asked: &[usize]) -> Vec<Vec<usize>>
             Vec::new()
         }];
     }
-    let window = (plan
-        .downcast_ref::<WindowAggExec>()
-        .map(WindowAggExec::window_expr))
-    .or_else(|| {
-        let window = plan.downcast_ref::<BoundedWindowAggExec>();
-        window.map(BoundedWindowAggExec::window_expr)
-    });
-    if let Some(exprs) = window {
+    if let Some(exprs) = segment_window::expressions(plan) {
         return vec![columns(
             exprs.iter().take(1).flat_map(|expr| expr.partition_by()),
         )];
@@ -187,10 +180,7 @@ impl AlignedUnionExec {
 }
 
 /// The points that divide every input's ranges of this column.
-fn ranges(
-    union: &Arc<dyn ExecutionPlan>,
-    column: usize,
-) -> Option<Vec<datafusion::physical_expr::SplitPoint>> {
+fn ranges(union: &Arc<dyn ExecutionPlan>, column: usize) -> Option<Vec<SplitPoint>> {
     let mut points: Option<&[_]> = None;
     for input in union.children() {
         let Partitioning::Range(range) = input.output_partitioning() else {
@@ -211,12 +201,8 @@ fn ranges(
 }
 
 fn ascending(schema: &SchemaRef, at: usize) -> PhysicalSortExpr {
-    let options = SortOptions {
-        descending: false,
-        nulls_first: false,
-    };
     let column = Column::new(schema.field(at).name(), at);
-    PhysicalSortExpr::new(Arc::new(column), options)
+    keys::ascending(&(Arc::new(column) as _))
 }
 
 /// Whether every input is sorted by these columns, which are whole numbers.

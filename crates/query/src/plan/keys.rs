@@ -1,9 +1,21 @@
 //! Sort keys as unsigned numbers that compare as the values do.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::{SortOptions, cast};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::common::Result;
+use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
+
+/// The order in which stores lie.
+pub(super) fn ascending(key: &Arc<dyn PhysicalExpr>) -> PhysicalSortExpr {
+    let options = SortOptions {
+        descending: false,
+        nulls_first: false,
+    };
+    PhysicalSortExpr::new(Arc::clone(key), options)
+}
 
 /// Whether a type's values are whole numbers of 64 bits with a sign, or times that are stored as such.
 pub(super) fn is_whole(data_type: &DataType) -> bool {

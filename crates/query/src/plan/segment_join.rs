@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow::compute::{BatchCoalescer, SortOptions};
+use arrow::compute::BatchCoalescer;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{JoinSide, JoinType, NullEquality, Result};
 use datafusion::config::ConfigOptions;
@@ -30,7 +30,7 @@ use datafusion::physical_plan::{
 use super::build_order::UnorderedExec;
 use super::build_side::rows;
 use super::colocated_join::ColocatedJoinExec;
-use super::keys;
+use super::keys::{self, ascending};
 use super::matches::{Output, Step, driver};
 use super::nearby::Bounds;
 use super::one_sided::{split, with_computed};
@@ -305,14 +305,6 @@ fn sorted_keys(
         }
     }
     Ok(None)
-}
-
-fn ascending(key: &Arc<dyn PhysicalExpr>) -> PhysicalSortExpr {
-    let options = SortOptions {
-        descending: false,
-        nulls_first: false,
-    };
-    PhysicalSortExpr::new(Arc::clone(key), options)
 }
 
 fn constant(properties: &EquivalenceProperties, keys: &[PhysicalSortExpr]) -> bool {

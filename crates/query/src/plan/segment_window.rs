@@ -61,6 +61,15 @@ impl PhysicalOptimizerRule for WindowsOverSegments {
     }
 }
 
+/// The window expressions of one of the engine's nodes.
+pub(super) fn expressions(plan: &dyn ExecutionPlan) -> Option<&[Arc<dyn WindowExpr>]> {
+    let bounded = plan.downcast_ref::<BoundedWindowAggExec>();
+    bounded.map(BoundedWindowAggExec::window_expr).or_else(|| {
+        plan.downcast_ref::<WindowAggExec>()
+            .map(WindowAggExec::window_expr)
+    })
+}
+
 /// The window expressions of a node whose input is sorted by what they are partitioned by.
 fn window_expressions(plan: &dyn ExecutionPlan) -> Option<&[Arc<dyn WindowExpr>]> {
     if let Some(window) = plan.downcast_ref::<BoundedWindowAggExec>() {
@@ -81,13 +90,7 @@ fn functions(plan: &dyn ExecutionPlan) -> Option<Vec<Function>> {
 /// The functions of a window with a `lead` that the engine gets wrong: by more than one of the rows that are not NULL, of which it
 /// counts some twice. They are worth the memory of a whole table.
 fn leads_over_nulls(plan: &dyn ExecutionPlan) -> Result<Option<Vec<Function>>> {
-    let exprs = plan
-        .downcast_ref::<BoundedWindowAggExec>()
-        .map(BoundedWindowAggExec::window_expr)
-        .or_else(|| {
-            plan.downcast_ref::<WindowAggExec>()
-                .map(WindowAggExec::window_expr)
-        });
+    let exprs = expressions(plan);
     let (Some(exprs), [input]) = (exprs, &plan.children()[..]) else {
         return Ok(None);
     };

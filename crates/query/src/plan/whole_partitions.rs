@@ -29,7 +29,7 @@ use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceC
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
+use datafusion::physical_plan::windows::WindowAggExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
     SendableRecordBatchStream,
@@ -37,6 +37,7 @@ use datafusion::physical_plan::{
 use futures::future::{BoxFuture, Shared as SharedFuture};
 use futures::{FutureExt, StreamExt};
 
+use super::segment_window;
 use super::segments::evaluate;
 use super::shared::Shared;
 use super::window_functions::filtered;
@@ -99,11 +100,7 @@ fn ordered_below(input: &Arc<dyn ExecutionPlan>, by: &[Arc<dyn PhysicalExpr>]) -
         let keys: Option<Vec<_>> = keys.collect();
         return keys.is_some_and(|keys| ordered_below(projection.input(), &keys));
     }
-    let expr = match input.downcast_ref::<WindowAggExec>() {
-        Some(window) => window.window_expr().first(),
-        None => (input.downcast_ref::<BoundedWindowAggExec>())
-            .and_then(|window| window.window_expr().first()),
-    };
+    let expr = segment_window::expressions(input.as_ref()).and_then(<[_]>::first);
     expr.is_some_and(|expr| by.iter().all(|key| expr.partition_by().contains(key)))
 }
 
