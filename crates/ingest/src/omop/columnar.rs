@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, new_null_array,
+    TimestampMicrosecondArray, new_null_array, timezone::Tz,
 };
 use arrow::compute::{CastOptions, cast_with_options, filter};
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
+use arrow::temporal_conversions::as_datetime_with_timezone;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::csv::{Builder, CellType, RowReject};
@@ -120,9 +121,9 @@ fn convert(
         return Ok(given);
     }
     match (&from, target) {
-        (DataType::Timestamp(..), DataType::Timestamp(..)) => Ok(Arc::new(universal(&given)?)),
+        (DataType::Timestamp(..), DataType::Timestamp(..)) => Ok(Arc::new(wall_clock(&given)?)),
         (DataType::Timestamp(..), DataType::Date32) => {
-            let moments = universal(&given)?;
+            let moments = wall_clock(&given)?;
             let days = moments.unary_opt::<_, arrow::datatypes::Date32Type>(|micros| {
                 i32::try_from(micros.div_euclid(MICROS_PER_DAY)).ok()
             });
@@ -180,8 +181,8 @@ fn safe_cast(given: &ArrayRef, target: &DataType) -> Result<ArrayRef, ArrowError
     )
 }
 
-/// Moments in microseconds of universal time, whatever zone they are shown in.
-fn universal(given: &ArrayRef) -> Result<TimestampMicrosecondArray, ArrowError> {
+/// What a clock on the wall of the column's zone showed, in microseconds; without a zone, what the column says.
+fn wall_clock(given: &ArrayRef) -> Result<TimestampMicrosecondArray, ArrowError> {
     let DataType::Timestamp(_, zone) = given.data_type() else {
         return Err(ArrowError::CastError("not a timestamp".to_owned()));
     };
@@ -189,10 +190,15 @@ fn universal(given: &ArrayRef) -> Result<TimestampMicrosecondArray, ArrowError> 
         given,
         &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
     )?;
-    Ok(micros
-        .as_primitive::<TimestampMicrosecondType>()
-        .clone()
-        .with_timezone_opt::<Arc<str>>(None))
+    let micros = micros.as_primitive::<TimestampMicrosecondType>();
+    let zone: Option<Tz> = zone.as_deref().map(str::parse).transpose()?;
+    match zone {
+        None => Ok(micros.clone()),
+        Some(zone) => Ok(micros.unary_opt(|micros| {
+            as_datetime_with_timezone::<TimestampMicrosecondType>(micros, zone)
+                .map(|moment| moment.naive_local().and_utc().timestamp_micros())
+        })),
+    }
 }
 
 /// Reports the cells whose value the conversion could not keep.
@@ -256,4 +262,38 @@ fn as_json(row: &RecordBatch) -> Result<String, ArrowError> {
     Ok(String::from_utf8_lossy(&writer.into_inner())
         .trim_end()
         .to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_with_a_zone_are_those_of_its_clock() -> Result<(), ArrowError> {
+        // 2024-02-28T16:00:00Z is one in the morning of the 29th in Seoul; New York changed its clocks on 2024-03-10.
+        let micros = [1_709_136_000_000_000, 1_710_090_000_000_000];
+        let shown = |zone: Option<&str>, target: &DataType| {
+            let moments = TimestampMicrosecondArray::from(micros.to_vec());
+            let given: ArrayRef = Arc::new(moments.with_timezone_opt(zone));
+            let stored = convert(&given, target, |_, _| ())?;
+            let text = as_text(&stored)?;
+            Ok::<_, ArrowError>([text.value(0).to_owned(), text.value(1).to_owned()])
+        };
+        let datetime = DataType::Timestamp(TimeUnit::Microsecond, None);
+        for universal in [None, Some("UTC"), Some("+00:00")] {
+            let expected = ["2024-02-28T16:00:00", "2024-03-10T17:00:00"];
+            assert_eq!(shown(universal, &datetime)?, expected);
+        }
+        for seoul in ["Asia/Seoul", "+09:00"] {
+            let expected = ["2024-02-29T01:00:00", "2024-03-11T02:00:00"];
+            assert_eq!(shown(Some(seoul), &datetime)?, expected);
+            assert_eq!(
+                shown(Some(seoul), &DataType::Date32)?,
+                ["2024-02-29", "2024-03-11"]
+            );
+        }
+        let expected = ["2024-02-28T11:00:00", "2024-03-10T13:00:00"];
+        assert_eq!(shown(Some("America/New_York"), &datetime)?, expected);
+        Ok(())
+    }
 }

@@ -47,7 +47,8 @@ pub(crate) fn date(cell: &[u8]) -> Result<i32, Fault> {
 
 /// A moment, as microseconds since 1970-01-01T00:00:00; of a date, its midnight.
 ///
-/// A zone or offset is applied, so that the stored moment is the universal one.
+/// A zone or offset is read and left out: the model's datetimes are those of the clock on the wall, and so are the dates
+/// beside them and the hours of a day that questions ask for.
 #[inline]
 pub(crate) fn datetime(cell: &[u8]) -> Result<i64, Fault> {
     match moment(cell) {
@@ -71,7 +72,7 @@ pub(crate) fn is_midnight_seconds(cell: &[u8]) -> Option<i32> {
         .and_then(|days| i32::try_from(days).ok())
 }
 
-/// The date of the cell, and the microseconds of its time of day moved to universal time.
+/// The date of the cell, and the microseconds of its time of day, both as the clock showed them.
 fn moment(cell: &[u8]) -> Option<(i32, i64)> {
     let (day, used) = leading_date(cell)?;
     let rest = &cell[used..];
@@ -85,9 +86,7 @@ fn moment(cell: &[u8]) -> Option<(i32, i64)> {
         _ => return None,
     };
     let (micros, used) = clock_time(clock)?;
-    let offset = zone(clock[used..].trim_ascii_start())?;
-    // The date stays that of the clock on the wall: an offset moves the moment, never a day of the record.
-    Some((day, micros - offset))
+    is_zone(clock[used..].trim_ascii_start()).then_some((day, micros))
 }
 
 /// `YYYY-MM-DD`, `YYYY/MM/DD`, `YYYY.MM.DD`, `YYYYMMDD`, `DD.MM.YYYY`; one-digit months and days too.
@@ -239,28 +238,25 @@ fn clock_time(clock: &[u8]) -> Option<(i64, usize)> {
     })
 }
 
-/// Nothing, `Z`, `UTC`, or `±HH`, `±HHMM`, `±HH:MM`: microseconds east of universal time.
-fn zone(zone: &[u8]) -> Option<i64> {
+/// Nothing, `Z`, `UTC`, `GMT`, or `±HH`, `±HHMM`, `±HH:MM`.
+fn is_zone(zone: &[u8]) -> bool {
     let zone = zone.trim_ascii_end();
     match zone {
-        [] | [b'Z' | b'z'] => Some(0),
-        [sign @ (b'+' | b'-'), rest @ ..] => {
-            let (hours, at) = number(rest, 0, 2)?;
-            let rest = rest[at..].strip_prefix(b":").unwrap_or(&rest[at..]);
-            let (minutes, used) = if rest.is_empty() {
-                (0, 0)
-            } else {
-                number(rest, 0, 2)?
-            };
-            if used != rest.len() || hours > 18 || minutes > 59 {
-                return None;
-            }
-            let micros = (i64::from(hours) * 60 + i64::from(minutes)) * 60_000_000;
-            Some(if *sign == b'-' { -micros } else { micros })
-        }
-        _ if zone.eq_ignore_ascii_case(b"UTC") || zone.eq_ignore_ascii_case(b"GMT") => Some(0),
-        _ => None,
+        [] | [b'Z' | b'z'] => true,
+        [b'+' | b'-', offset @ ..] => is_offset(offset).is_some(),
+        _ => zone.eq_ignore_ascii_case(b"UTC") || zone.eq_ignore_ascii_case(b"GMT"),
     }
+}
+
+fn is_offset(offset: &[u8]) -> Option<()> {
+    let (hours, at) = number(offset, 0, 2)?;
+    let rest = offset[at..].strip_prefix(b":").unwrap_or(&offset[at..]);
+    let (minutes, used) = if rest.is_empty() {
+        (0, 0)
+    } else {
+        number(rest, 0, 2)?
+    };
+    (used == rest.len() && hours <= 18 && minutes <= 59).then_some(())
 }
 
 #[cfg(test)]
@@ -322,8 +318,9 @@ mod tests {
             "2024-02-29T13:14:15.000",
             "20240229131415",
             "2024-02-29 01:14:15 PM",
-            "2024-02-29 22:14:15+09:00",
-            "2024-02-29T08:14:15-0500",
+            "2024-02-29 13:14:15+09:00",
+            "2024-02-29T13:14:15-0500",
+            "2024-02-29T13:14:15.000000+05:30",
             "2024-02-29 13:14:15 UTC",
         ] {
             assert_eq!(datetime(form.as_bytes()), Ok(clock), "{form}");
