@@ -13,6 +13,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{
     EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr, PhysicalSortExpr,
@@ -89,7 +90,10 @@ fn asked_of_inputs(plan: &dyn ExecutionPlan, asked: &[usize]) -> Vec<Vec<usize>>
     if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
         let groups = aggregate.group_expr();
         let exprs = groups.expr().iter().map(|(expr, _)| expr);
-        return vec![if groups.is_single() {
+        // Sums by person alone are had from each table for itself, for less than the order costs.
+        let ordered = |function: &Arc<AggregateFunctionExpr>| !function.order_bys().is_empty();
+        let worth = exprs.len() > 1 || aggregate.aggr_expr().iter().any(ordered);
+        return vec![if groups.is_single() && worth {
             columns(exprs)
         } else {
             Vec::new()
