@@ -136,7 +136,7 @@ const LEAST: &str = "first_value($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL AN
 /// Writes an expression in this engine's words; its parts are written already.
 ///
 /// # Errors
-/// When it is not plain what IS DISTINCT FROM compares.
+/// When a form is not one of this engine.
 pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
     match expr {
         // A frame of a window takes the number in quotes only.
@@ -164,18 +164,25 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
                 *expr = filled("CAST($1 AS BIGINT)", std::slice::from_ref(expr))?;
             }
         }
-        // The parser takes all that follows for the right side, as if it were in parentheses.
-        Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right) => {
-            if let Expr::BinaryOp {
-                op: op @ (BinaryOperator::And | BinaryOperator::Or),
-                ..
-            } = right.as_ref()
-            {
-                return plan_err!(
-                    "put parentheses where IS DISTINCT FROM and {op} meet: `(a IS DISTINCT FROM b) {op} c`"
-                );
-            }
+        // The parser takes all that follows IS DISTINCT FROM for its right side, AND and OR among it.
+        Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right)
+            if is_and_or_or(right) =>
+        {
+            regroup(expr);
         }
+        Expr::BinaryOp {
+            op: BinaryOperator::And,
+            right,
+            ..
+        } if begins_distinct(right)
+            && matches!(right.as_ref(), Expr::BinaryOp { op, .. } if *op == BinaryOperator::Or) =>
+        {
+            regroup(expr);
+        }
+        Expr::UnaryOp {
+            op: UnaryOperator::Not,
+            expr: right,
+        } if begins_distinct(right) && is_and_or_or(right) => regroup(expr),
         Expr::AnyOp {
             left,
             compare_op,
@@ -204,6 +211,68 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
         _ => {}
     }
     Ok(())
+}
+
+fn is_and_or_or(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::BinaryOp {
+            op: BinaryOperator::And | BinaryOperator::Or,
+            ..
+        }
+    )
+}
+
+/// Whether the first of terms that AND and OR join, in no parentheses, is an IS DISTINCT FROM.
+fn begins_distinct(mut expr: &Expr) -> bool {
+    loop {
+        expr = match expr {
+            Expr::BinaryOp { left, .. } if is_and_or_or(expr) => left,
+            Expr::UnaryOp {
+                op: UnaryOperator::Not,
+                expr,
+            } => expr,
+            Expr::IsDistinctFrom(..) | Expr::IsNotDistinctFrom(..) => return true,
+            _ => return false,
+        };
+    }
+}
+
+/// `a ∘ (b AND c)` as `(a ∘ b) AND c`, where ∘ binds closer: so for OR, and for what stands first in `b`.
+fn regroup(expr: &mut Expr) {
+    // An AND binds as close as `a AND` does: only what OR joins is taken apart there.
+    let closer_than_and = !matches!(expr, Expr::BinaryOp { .. });
+    let Some(right) = right_of(expr) else { return };
+    let mut joined = std::mem::replace(right, Expr::value(Value::Null));
+    put_first(&mut joined, closer_than_and, expr);
+    *expr = joined;
+}
+
+/// Puts what stands first in `joined` into `whole`, and `whole` in its place.
+fn put_first(joined: &mut Expr, through_and: bool, whole: &mut Expr) {
+    match joined {
+        Expr::BinaryOp { left, op, .. }
+            if *op == BinaryOperator::Or || (through_and && *op == BinaryOperator::And) =>
+        {
+            put_first(left, through_and, whole);
+        }
+        first => {
+            if let Some(right) = right_of(whole) {
+                std::mem::swap(right, first);
+                std::mem::swap(whole, first);
+            }
+        }
+    }
+}
+
+fn right_of(expr: &mut Expr) -> Option<&mut Expr> {
+    match expr {
+        Expr::IsDistinctFrom(_, right)
+        | Expr::IsNotDistinctFrom(_, right)
+        | Expr::BinaryOp { right, .. }
+        | Expr::UnaryOp { expr: right, .. } => Some(right),
+        _ => None,
+    }
 }
 
 fn is_in(left: &Expr, subquery: &Query, negated: bool) -> Expr {

@@ -25,6 +25,7 @@ mod plan;
 pub mod script;
 mod selects;
 mod session;
+mod short_times;
 mod spill;
 mod subquery_names;
 mod unneeded_sorts;

@@ -1,4 +1,4 @@
-//! Parts of a SELECT in the engine's words: FETCH FIRST, columns of one name, `(a, b) IN (SELECT …)`.
+//! Parts of a SELECT in the engine's words: FETCH FIRST, ORDER BY ALL, columns of one name, `(a, b) IN (SELECT …)`.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use datafusion::common::{Result, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Ident, LimitClause, Query, Select, SelectItem, SetExpr, TableFactor,
-    TableWithJoins, Value, VisitorMut, visit_expressions_mut,
+    BinaryOperator, Expr, Ident, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem,
+    SetExpr, TableFactor, TableWithJoins, Value, VisitorMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -21,6 +21,7 @@ impl VisitorMut for Selects {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
         limit(query);
+        order_by_all(query);
         match selects(&mut query.body) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
@@ -67,6 +68,44 @@ fn limit(query: &mut Query) {
         }) => *limit = Some(rows),
         // Both: the engine says what is wrong.
         Some(_) => query.fetch = Some(fetch),
+    }
+}
+
+/// `ORDER BY ALL` is by every column that is named, from left to right.
+fn order_by_all(query: &mut Query) {
+    let columns = columns(&query.body);
+    let Some(OrderByKind::Expressions(by)) = query.order_by.as_mut().map(|order| &mut order.kind)
+    else {
+        return;
+    };
+    if let ([all], Some(columns)) = (by.as_slice(), columns)
+        && matches!(&all.expr, Expr::Identifier(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("all"))
+    {
+        let place = |place: usize| Expr::value(Value::Number(place.to_string(), false));
+        *by = (1..=columns)
+            .map(|at| OrderByExpr {
+                expr: place(at),
+                ..all.clone()
+            })
+            .collect();
+    }
+}
+
+/// How many columns there are, where no `*` stands for some.
+fn columns(body: &SetExpr) -> Option<usize> {
+    match body {
+        SetExpr::Select(select) => {
+            let named = |item: &SelectItem| {
+                matches!(
+                    item,
+                    SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }
+                )
+            };
+            let all = select.projection.iter().all(named);
+            all.then_some(select.projection.len())
+        }
+        SetExpr::SetOperation { left, .. } => columns(left),
+        _ => None,
     }
 }
 

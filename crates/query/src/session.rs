@@ -95,9 +95,10 @@ pub async fn session(mut options: SessionOptions) -> Result<SessionContext> {
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &vocabulary);
-    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 5] = [
+    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 6] = [
         Arc::new(scalar::LengthOfLists),
         Arc::new(crate::day_frames::DayFrames),
+        Arc::new(crate::short_times::ShortTimes),
         Arc::new(scalar::ComparedIntervals),
         Arc::new(scalar::CastsOutOfOrder),
         Arc::new(scalar::RoundedCasts),

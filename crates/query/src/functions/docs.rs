@@ -210,7 +210,7 @@ pub fn reference() -> String {
          \n\
          What is not there, and what to write: `PIVOT` (`count(*) FILTER (WHERE …)` by value), `UNPIVOT` (`UNION ALL`), `ASOF JOIN`\n\
          (`row_number()` over a join with `<=`), `EXCEPT ALL` and `INTERSECT ALL` (number equal rows on both sides), `(a, b) NOT IN (SELECT …)`\n\
-         (`NOT EXISTS`), samples (a condition on `person_id`), `ORDER BY ALL`, names of a SELECT's own columns in its WHERE (a\n\
+         (`NOT EXISTS`), samples (a condition on `person_id`), `ORDER BY ALL` beside `*`, names of a SELECT's own columns in its WHERE (a\n\
          subquery), `time_bucket` (`date_bin(INTERVAL '7 days', day, TIMESTAMP '2000-01-03')`), `typeof` (`arrow_typeof`), `mode`,\n\
          `quantile` and `percentile_disc` (`percentile_cont`), `SUMMARIZE`, lambdas, and numbers such as `1_000`.\n",
     );
