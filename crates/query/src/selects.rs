@@ -1,4 +1,5 @@
-//! Parts of a SELECT in the engine's words: FETCH FIRST, ORDER BY ALL, columns of one name, `(a, b) IN (SELECT …)`.
+//! Parts of a SELECT in the engine's words: FETCH FIRST, ORDER BY ALL, GROUP BY … WITH ROLLUP, columns of one name,
+//! `(a, b) IN (SELECT …)`.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -6,8 +7,9 @@ use std::ops::ControlFlow;
 use datafusion::common::{Result, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Ident, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SetExpr, TableFactor, TableWithJoins, Value, VisitorMut, visit_expressions_mut,
+    BinaryOperator, Expr, GroupByExpr, GroupByWithModifier, Ident, LimitClause, OrderByExpr,
+    OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Value,
+    VisitorMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -33,6 +35,7 @@ fn selects(body: &mut SetExpr) -> Result<()> {
     match body {
         SetExpr::Select(select) => {
             numbers(select)?;
+            grouping_sets(select)?;
             name_apart(select);
             select.selection.as_mut().map_or(Ok(()), condition)
         }
@@ -107,6 +110,42 @@ fn columns(body: &SetExpr) -> Option<usize> {
         SetExpr::SetOperation { left, .. } => columns(left),
         _ => None,
     }
+}
+
+/// `GROUP BY a, b WITH ROLLUP`, whose last words the engine passes over, is `GROUP BY ROLLUP (a, b)`. In such sets a
+/// place in the SELECT list stands for what is there.
+fn grouping_sets(select: &mut Select) -> Result<()> {
+    let GroupByExpr::Expressions(by, with) = &mut select.group_by else {
+        return Ok(());
+    };
+    let sets = match with.as_slice() {
+        [] => None,
+        [GroupByWithModifier::Rollup] => Some(Expr::Rollup as fn(_) -> _),
+        [GroupByWithModifier::Cube] => Some(Expr::Cube as fn(_) -> _),
+        _ => return plan_err!("of the words after GROUP BY there are WITH ROLLUP and WITH CUBE"),
+    };
+    if let Some(sets) = sets {
+        with.clear();
+        *by = vec![sets(by.drain(..).map(|expr| vec![expr]).collect())];
+    }
+    let sets = by.iter_mut().filter_map(|expr| match expr {
+        Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets) => Some(sets),
+        _ => None,
+    });
+    for expr in sets.flatten().flatten() {
+        let Expr::Value(value) = &*expr else { continue };
+        let Value::Number(place, _) = &value.value else {
+            continue;
+        };
+        let at = place.parse::<usize>().ok().and_then(|at| at.checked_sub(1));
+        *expr = match at.and_then(|at| select.projection.get(at)) {
+            Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => {
+                expr.clone()
+            }
+            _ => return plan_err!("GROUP BY: the SELECT list names no column at place {place}"),
+        };
+    }
+    Ok(())
 }
 
 /// Refuses `1_000`, which the parser takes for a 1 with the name `_000`.
