@@ -334,6 +334,11 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
         ("lag" | "lead", [_, _, default]) if !is_literal(default) => {
             return Ok(Some(defaulted(function, &arguments)));
         }
+        ("to_char", [_, format]) if is_template(format) => {
+            return plan_err!(
+                "formats of `to_char` are such as '%Y-%m-%d %H:%M:%S'; other letters would stand for themselves"
+            );
+        }
         ("strptime", [_, format]) if is_plain(format) => "to_timestamp($1, $2)",
         ("arg_max" | "max_by", [_, _]) if function.over.is_none() => GREATEST,
         ("arg_min" | "min_by", [_, _]) if function.over.is_none() => LEAST,
@@ -388,6 +393,19 @@ fn is_plain(format: &Expr) -> bool {
     !["%f", "%g", "%n", "%Z"]
         .iter()
         .any(|part| text.contains(part))
+}
+
+/// Whether a format of a moment is written as in PostgreSQL, 'YYYY-MM-DD'.
+fn is_template(format: &Expr) -> bool {
+    match format {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => {
+                !text.contains('%') && text.contains(|c: char| c.is_ascii_alphabetic())
+            }
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// The arguments of a plain call: none named, no DISTINCT, no clause of its own.

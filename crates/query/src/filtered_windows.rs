@@ -1,7 +1,7 @@
 //! `count(x) FILTER (WHERE p) OVER w` as `count(CASE WHEN p THEN x END) OVER w`, which windows by person run as rows lie.
 
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, WindowFunctionDefinition, when};
@@ -27,9 +27,11 @@ impl OptimizerRule for FilteredWindows {
         let mut found = false;
         plan.apply_with_subqueries(|node| {
             if let LogicalPlan::Window(window) = node {
-                found |= window.window_expr.iter().any(|expr| {
-                    matches!(expr, Expr::WindowFunction(call) if call.params.filter.is_some())
-                });
+                for expr in &window.window_expr {
+                    found |= expr.exists(|part| {
+                        Ok(matches!(part, Expr::WindowFunction(call) if call.params.filter.is_some()))
+                    })?;
+                }
             }
             Ok(TreeNodeRecursion::Continue)
         })?;
@@ -43,7 +45,8 @@ impl OptimizerRule for FilteredWindows {
             let names = NamePreserver::new(&node);
             node.map_expressions(|expr| {
                 let name = names.save(&expr);
-                Ok(taken_in(expr)?.update_data(|expr| name.restore(expr)))
+                let done = expr.transform_up(taken_in)?;
+                Ok(done.update_data(|expr| name.restore(expr)))
             })
         })
     }

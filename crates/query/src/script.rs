@@ -30,7 +30,8 @@ use crate::dialect;
 use crate::functions::aggregate;
 use crate::joins::Joins;
 use crate::named_windows::NamedWindows;
-use crate::selects::Selects;
+use crate::operators::Operators;
+use crate::selects::{NamesApart, Selects};
 use crate::subquery_names::SubqueryNames;
 
 /// The value of a parameter, typed.
@@ -401,7 +402,9 @@ fn named<T: VisitMut>(
     of.visit(&mut Casts)?;
     of.visit(&mut Selects)?;
     of.visit(&mut Joins)?;
-    visit_expressions_mut(of, prepare)
+    of.visit(&mut Operators)?;
+    visit_expressions_mut(of, prepare)?;
+    of.visit(&mut NamesApart)
 }
 
 /// Gives every optional parameter that stands before a named one and was left out the value NULL, which means

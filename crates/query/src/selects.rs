@@ -47,6 +47,29 @@ fn selects(body: &mut SetExpr) -> Result<()> {
     }
 }
 
+/// Names columns apart that are one expression in this engine's words: `month(day)` and `date_part('month', day)`.
+#[derive(Debug)]
+pub(crate) struct NamesApart;
+
+impl VisitorMut for NamesApart {
+    type Break = DataFusionError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
+        fn apart(body: &mut SetExpr) {
+            match body {
+                SetExpr::Select(select) => name_apart(select),
+                SetExpr::SetOperation { left, right, .. } => {
+                    apart(left);
+                    apart(right);
+                }
+                _ => {}
+            }
+        }
+        apart(&mut query.body);
+        ControlFlow::Continue(())
+    }
+}
+
 /// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
 fn limit(query: &mut Query) {
     let Some(fetch) = query
@@ -233,6 +256,18 @@ fn name_of(expr: &Expr) -> String {
             if let Some(name) = name {
                 *expr = Expr::Identifier(Ident::new(name));
             }
+        }
+        // Parentheses around one thing are no part of a name.
+        if let Expr::Nested(inner) = expr
+            && matches!(
+                inner.as_ref(),
+                Expr::Identifier(_)
+                    | Expr::CompoundIdentifier(_)
+                    | Expr::Value(_)
+                    | Expr::Function(_)
+            )
+        {
+            *expr = inner.as_ref().clone();
         }
         ControlFlow::<()>::Continue(())
     });

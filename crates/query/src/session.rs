@@ -21,6 +21,7 @@ use crate::csv_nulls::CsvTables;
 use crate::functions::{aggregate, scalar, table};
 use crate::spill::SpillFolder;
 use crate::unnested::optimizer_rules;
+use crate::untold_limit::UntoldLimit;
 use crate::vocabulary::Vocabulary;
 use crate::{Error, Result};
 
@@ -57,19 +58,25 @@ pub struct SessionOptions {
 /// # Errors
 ///
 /// When the snapshot can't be read, or there is no place to spill to.
-pub async fn session(mut options: SessionOptions) -> Result<SessionContext> {
-    if let Some(access) = &options.access {
-        options.memory_limit = access.memory(options.memory_limit)?;
-    }
+pub async fn session(options: SessionOptions) -> Result<SessionContext> {
+    let asked = options.memory_limit;
+    let limit = match &options.access {
+        Some(access) => access.memory(asked)?,
+        None => asked,
+    };
     let spill = Arc::new(SpillFolder::new(options.temp_dir.as_deref())?);
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![
         spill.path().to_path_buf(),
     ]));
     let mut runtime = RuntimeEnvBuilder::new().with_disk_manager_builder(disk);
-    if let Some(limit) = options.memory_limit {
+    if let Some(bytes) = limit {
         // Fair: with one partition per bucket group, the first operator to ask must not starve the rest.
-        let pool = TrackConsumersPool::new(FairSpillPool::new(limit), CONSUMERS_NAMED);
-        runtime = runtime.with_memory_pool(Arc::new(pool));
+        let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), CONSUMERS_NAMED);
+        runtime = runtime.with_memory_pool(if limit == asked {
+            Arc::new(pool)
+        } else {
+            Arc::new(UntoldLimit(pool))
+        });
     }
     let snapshot = match &options.store {
         Some(store) => Some(store.snapshot(options.snapshot).await?),
@@ -95,11 +102,12 @@ pub async fn session(mut options: SessionOptions) -> Result<SessionContext> {
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &vocabulary);
-    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 6] = [
+    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 7] = [
         Arc::new(scalar::LengthOfLists),
         Arc::new(crate::day_frames::DayFrames),
         Arc::new(crate::short_times::ShortTimes),
         Arc::new(scalar::ComparedIntervals),
+        Arc::new(scalar::PartsOfDifferences),
         Arc::new(scalar::CastsOutOfOrder),
         Arc::new(scalar::RoundedCasts),
     ];
@@ -116,6 +124,7 @@ pub async fn session(mut options: SessionOptions) -> Result<SessionContext> {
             ctx.state_ref().write().register_function_rewrite(rewrite)?;
         }
     }
+    ctx.register_relation_planner(Arc::new(crate::unnested::UnnestedRelations))?;
     ctx.state_ref()
         .write()
         .register_expr_planner(Arc::new(scalar::MultipliedIntervals))?;
@@ -216,11 +225,13 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
     }
     ctx.register_udf(Arc::unwrap_or_clone(scalar::date_part()));
     for internal in [
+        crate::missing_rows::maybe(),
         crate::plan::unknown(),
         scalar::interval_length(),
         scalar::interval_times(),
         scalar::out_of_order(),
         scalar::regexp_extract(),
+        scalar::round(),
         scalar::round_to_even(),
     ] {
         ctx.register_udf(internal);

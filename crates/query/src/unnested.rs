@@ -1,18 +1,22 @@
 //! What GROUP BY makes unique is unique no longer after `unnest`.
 //!
 //! DataFusion 55 hands the dependencies of a grouping through `unnest` unchanged: after
-//! `SELECT g, unnest(a) AS u FROM (SELECT g, array_agg(x) AS a … GROUP BY g)` it takes `g` for a key, drops `u` from
-//! `ORDER BY g, u`, and leaves `DISTINCT g` out. Every curve and table of terms by group is such a query. So the rules
-//! that would do this see a plan without those dependencies. They are put back afterwards, because the planner has
-//! added `u` to a `GROUP BY g` by them, and another rule must take it out again.
+//! `SELECT g, unnest(a) AS u FROM (SELECT g, array_agg(x) AS a … GROUP BY g)` it takes `g` for a key. The planner adds `u` to
+//! a `GROUP BY g, u % 2` around it, and rules drop `u` from `ORDER BY g, u`, and leave `DISTINCT g` out. Every curve and
+//! table of terms by group is such a query. So relations are planned without those dependencies, and the rules that would
+//! use them see a plan without them.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{FunctionalDependencies, Result};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::planner::{
+    PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
+};
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+use datafusion::sql::sqlparser::ast::{Ident, TableAlias, TableFactor};
 
 use crate::add_days::AddDays;
 use crate::correlated::{ConditionsFirst, Correlated};
@@ -23,15 +27,17 @@ use crate::functions::scalar::QuickDateParts;
 use crate::is_true::IsTrue;
 use crate::looked_up::LookedUp;
 use crate::lookups_first::LookupsFirst;
+use crate::missing_rows::MissingRows;
 use crate::once_per_key::OncePerKey;
 use crate::percentiles::Percentiles;
 use crate::unneeded_sorts::UnneededSorts;
 use crate::vocabulary::Vocabulary;
 use crate::widest::Widest;
 
-/// The rules that use what depends on what, but for the one that takes columns out of GROUP BY.
-const USERS: [&str; 3] = [
+/// The rules that use what depends on what.
+const USERS: [&str; 4] = [
     "eliminate_duplicated_expr",
+    "optimize_projections",
     "replace_distinct_aggregate",
     "eliminate_join",
 ];
@@ -48,6 +54,7 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
         }
     };
     let mut rules: Vec<Rule> = Optimizer::new().rules.into_iter().map(told_less).collect();
+    rules.insert(0, Arc::new(MissingRows));
     // As soon as intervals are literals, and before predicates move into scans.
     let simplified = rules
         .iter()
@@ -111,16 +118,12 @@ impl OptimizerRule for ToldLess {
         plan: LogicalPlan,
         config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        if !unnests(&plan)? {
-            return self.apply(plan, config);
-        }
-        let plan = with_dependencies(plan, |_| FunctionalDependencies::empty())?;
-        let done = self.apply(plan, config)?;
-        let changed = done.transformed;
-        let plan = with_dependencies(done.data, |input| {
-            input.schema().functional_dependencies().clone()
-        })?;
-        Ok(Transformed::new_transformed(plan, changed))
+        let plan = if unnests(&plan)? {
+            without_dependencies(plan)?
+        } else {
+            plan
+        };
+        self.apply(plan, config)
     }
 }
 
@@ -153,21 +156,69 @@ fn unnests(plan: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-/// The plan with other dependencies after each `unnest`, and what follows from them.
-fn with_dependencies(
-    plan: LogicalPlan,
-    after: impl Fn(&LogicalPlan) -> FunctionalDependencies,
-) -> Result<LogicalPlan> {
+/// The plan without dependencies after each `unnest`, and what follows from that.
+fn without_dependencies(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|node| {
         Ok(Transformed::yes(match node {
             LogicalPlan::Unnest(mut unnest) => {
                 let schema = unnest.schema.as_ref().clone();
-                let dependencies = after(&unnest.input);
-                unnest.schema = Arc::new(schema.with_functional_dependencies(dependencies)?);
+                let none = FunctionalDependencies::empty();
+                unnest.schema = Arc::new(schema.with_functional_dependencies(none)?);
                 LogicalPlan::Unnest(unnest)
             }
             other => other.recompute_schema()?,
         }))
     })?;
     Ok(plan.data)
+}
+
+/// Plans relations that `unnest` without the dependencies of what they unnest.
+#[derive(Debug)]
+pub(crate) struct UnnestedRelations;
+
+/// The alias of a relation that is being planned.
+const PLANNED: &str = "__columna_planned";
+
+impl RelationPlanner for UnnestedRelations {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
+        let mut plain = relation.clone();
+        let (TableFactor::Derived {
+            lateral: false,
+            alias,
+            ..
+        }
+        | TableFactor::Table { alias, .. }) = &mut plain
+        else {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        };
+        if alias
+            .as_ref()
+            .is_some_and(|alias| alias.name.value == PLANNED)
+        {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        }
+        let planned = TableAlias {
+            explicit: true,
+            name: Ident::new(PLANNED),
+            columns: Vec::new(),
+            at: None,
+        };
+        let alias = alias.replace(planned);
+        let plan = match context.plan(plain)? {
+            LogicalPlan::SubqueryAlias(planned) => Arc::unwrap_or_clone(planned.input),
+            plan => plan,
+        };
+        // Others as they are: a query within a query would be planned twice for each query around it.
+        let plan = match (unnests(&plan)?, &relation) {
+            (true, _) => without_dependencies(plan)?,
+            (false, TableFactor::Derived { .. }) => plan,
+            (false, _) => return Ok(RelationPlanning::Original(Box::new(relation))),
+        };
+        let planned = PlannedRelation::new(plan, alias);
+        Ok(RelationPlanning::Planned(Box::new(planned)))
+    }
 }

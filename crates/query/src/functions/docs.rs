@@ -201,18 +201,21 @@ pub fn reference() -> String {
          `date_diff('day', from, to)`, also `datediff`, of any part from `second` to `year`; `date_add` and `date_sub` of an\n\
          interval; `arg_max`, `arg_min`, `max_by`, `min_by`, `count_if`, `first`, `last`, `list`, `approx_count_distinct`, `variance`;\n\
          `regexp_matches`, `regexp_extract`, `string_split`, `group_concat`, `listagg`, `len`, `sign`, `if`, `mod`, `//`, `SEMI JOIN`,\n\
-         `ANTI JOIN` and `FETCH FIRST n ROWS ONLY`; `length` of a list counts its elements.\n\
+         `ANTI JOIN` and `FETCH FIRST n ROWS ONLY`; `length` of a list counts its elements; `GROUP BY … WITH ROLLUP`. `a ^ b` is a power,\n\
+         `SIMILAR TO` a regular expression for the whole text, and rows are compared from left to right, `(year, month) < (1970, 6)`.\n\
          \n\
          What answers otherwise than DuckDB: `7 / 2` is 3, and NULL comes first in descending order unless `NULLS LAST` is said, as in\n\
          PostgreSQL. Other than in both, numbers with a point are doubles (`0.1 + 0.2 = 0.3` is\n\
          false), and whole numbers that do not fit into their type wrap, such as a sum of BIGINT (sum doubles). A second column of a name in a SELECT gets the name and\n\
-         a number, as in `count(*)_1`.\n\
+         a number, as in `count(*)_1`. `TRY_CAST('16.0' AS INTEGER)` is NULL. A frame `RANGE INTERVAL '1 month' PRECEDING` over moments goes by their\n\
+         own month's end; over days it is DuckDB's. `\\w` in a regular expression is any letter, and not ASCII's alone.\n\
          \n\
          What is not there, and what to write: `PIVOT` (`count(*) FILTER (WHERE …)` by value), `UNPIVOT` (`UNION ALL`), `ASOF JOIN`\n\
          (`row_number()` over a join with `<=`), `EXCEPT ALL` and `INTERSECT ALL` (number equal rows on both sides), `(a, b) NOT IN (SELECT …)`\n\
          (`NOT EXISTS`), samples (a condition on `person_id`), `ORDER BY ALL` beside `*`, names of a SELECT's own columns in its WHERE (a\n\
          subquery), `time_bucket` (`date_bin(INTERVAL '7 days', day, TIMESTAMP '2000-01-03')`), `typeof` (`arrow_typeof`), `mode`,\n\
-         `quantile` and `percentile_disc` (`percentile_cont`), `SUMMARIZE`, lambdas, and numbers such as `1_000`.\n",
+         `quantile` and `percentile_disc` (`percentile_cont`), `arg_max(…) OVER` (`last_value` with an order), subqueries that look out by two\n\
+         levels, and in the condition of a join (join them), `sum` of booleans (`count_if`), `SUMMARIZE`, lambdas, and numbers such as `1_000`.\n",
     );
     let mut section = "";
     for function in functions() {

@@ -16,8 +16,8 @@ use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{
-    EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr, PhysicalSortExpr,
-    RangePartitioning, SplitPoint,
+    EquivalenceProperties, LexOrdering, OrderingRequirements, Partitioning, PhysicalExpr,
+    PhysicalSortExpr, RangePartitioning, SplitPoint,
 };
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
@@ -247,8 +247,20 @@ impl ExecutionPlan for AlignedUnionExec {
         self.union.children()
     }
 
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        let by = columns(self.by.iter().map(|key| &key.expr));
+        let children = self.children().into_iter();
+        let required = children.map(|input| {
+            let schema = input.schema();
+            let keys = by.iter().map(|at| ascending(&schema, *at));
+            LexOrdering::new(keys).map(OrderingRequirements::from)
+        });
+        required.collect()
+    }
+
+    /// Rows come out in the order of all inputs together: one that each of them has by itself, of descending days, is lost.
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true; self.children().len()]
+        vec![false; self.children().len()]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {

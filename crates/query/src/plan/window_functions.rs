@@ -26,6 +26,10 @@ pub(super) enum Function {
     RowNumber,
     Rank,
     DenseRank,
+    PercentRank,
+    CumeDist,
+    /// Into so many parts.
+    Ntile(usize),
     /// `lag` and `lead`: the value this many rows on, back where negative.
     Shift {
         of: Arc<dyn PhysicalExpr>,
@@ -36,6 +40,8 @@ pub(super) enum Function {
     /// The frame's first value or its last; of those that are not NULL, where these are passed over.
     FirstValue(Arc<dyn PhysicalExpr>, Frame, PassNulls),
     LastValue(Arc<dyn PhysicalExpr>, Frame, PassNulls),
+    /// The value of the frame's row of this number, from 1 on.
+    NthValue(Arc<dyn PhysicalExpr>, Frame, usize),
     Aggregate(Aggregate, Arc<dyn PhysicalExpr>, Frame),
 }
 
@@ -86,6 +92,14 @@ impl Function {
             "row_number" if !reversed => Some(Self::RowNumber),
             "rank" if !reversed => Some(Self::Rank),
             "dense_rank" if !reversed => Some(Self::DenseRank),
+            "percent_rank" if !reversed => Some(Self::PercentRank),
+            "cume_dist" if !reversed => Some(Self::CumeDist),
+            "ntile" if !reversed => Some(Self::Ntile(number(call.args().first()?)?)),
+            "nth_value" if !reversed && !pass_nulls => Some(Self::NthValue(
+                argument(call)?,
+                frame()?,
+                number(call.args().get(1)?)?,
+            )),
             name @ ("lag" | "lead") => {
                 let of = argument(call)?;
                 let to = of.data_type(input).ok()?;
@@ -145,10 +159,11 @@ impl Function {
     /// Whether the function asks which rows are sorted equally.
     pub(super) fn needs_peers(&self) -> bool {
         match self {
-            Self::Rank | Self::DenseRank => true,
-            Self::RowNumber | Self::Shift { .. } => false,
+            Self::Rank | Self::DenseRank | Self::PercentRank | Self::CumeDist => true,
+            Self::RowNumber | Self::Ntile(_) | Self::Shift { .. } => false,
             Self::FirstValue(_, frame, _)
             | Self::LastValue(_, frame, _)
+            | Self::NthValue(_, frame, _)
             | Self::Aggregate(_, _, frame) => frame.needs_peers(),
         }
     }
@@ -179,6 +194,15 @@ impl Function {
             }
             Self::Rank => Arc::new(ranks(layout, false)),
             Self::DenseRank => Arc::new(ranks(layout, true)),
+            Self::PercentRank => Arc::new(shares(layout, |before, _, rows| {
+                if rows > 1.0 {
+                    before / (rows - 1.0)
+                } else {
+                    0.0
+                }
+            })),
+            Self::CumeDist => Arc::new(shares(layout, |_, upto, rows| upto / rows)),
+            Self::Ntile(parts) => Arc::new(tiles(layout, *parts)),
             Self::Shift {
                 of,
                 by,
@@ -209,6 +233,14 @@ impl Function {
                     Some(last) => last[frame.end - 1].filter(|at| frame.contains(at)),
                 });
                 take(&values, &last, None)?
+            }
+            Self::NthValue(of, frame, n) => {
+                let (values, frames) = (column(of)?, frame.over(layout)?);
+                let nth = frames.pick(|frame| {
+                    let at = frame.start.checked_add(n - 1);
+                    at.filter(|at| frame.contains(at))
+                });
+                take(&values, &nth, None)?
             }
             Self::Aggregate(what, of, frame) => {
                 let values = column(of)?;
@@ -272,6 +304,14 @@ fn literal(expr: &Arc<dyn PhysicalExpr>) -> Option<ScalarValue> {
     expr.downcast_ref::<Literal>().map(|l| l.value().clone())
 }
 
+/// A literal number from 1 on.
+fn number(expr: &Arc<dyn PhysicalExpr>) -> Option<usize> {
+    match literal(expr)?.cast_to(&DataType::Int64).ok()? {
+        ScalarValue::Int64(Some(n)) if n > 0 => usize::try_from(n).ok(),
+        _ => None,
+    }
+}
+
 /// Whether an aggregate may have a FILTER clause, which the engine shows in no other way.
 pub(super) fn filtered(expr: &Arc<dyn WindowExpr>) -> bool {
     !format!("{expr:?}").ends_with("filter: None }")
@@ -295,6 +335,44 @@ fn ranks(layout: &Layout, dense: bool) -> UInt64Array {
         ranks.extend(peers.clone().map(|_| rank));
     }
     UInt64Array::from(ranks)
+}
+
+/// What is made of how many rows come before a row's peers, how many up to them, and how many there are.
+#[expect(clippy::cast_precision_loss, reason = "no person has 2^53 rows")]
+fn shares(layout: &Layout, share: impl Fn(f64, f64, f64) -> f64) -> Float64Array {
+    let mut shares = Vec::with_capacity(layout.rows);
+    let mut segments = layout.segments.iter();
+    let mut segment = 0..0;
+    for peers in &layout.peers {
+        if peers.start >= segment.end
+            && let Some(next) = segments.next()
+        {
+            segment = next.clone();
+        }
+        let before = (peers.start - segment.start) as f64;
+        let upto = (peers.end - segment.start) as f64;
+        let value = share(before, upto, segment.len() as f64);
+        shares.extend(peers.clone().map(|_| value));
+    }
+    Float64Array::from(shares)
+}
+
+/// The number of each row's part, of so many parts as alike as can be, the larger ones first.
+fn tiles(layout: &Layout, parts: usize) -> UInt64Array {
+    let mut tiles = Vec::with_capacity(layout.rows);
+    for segment in &layout.segments {
+        let (size, larger) = (segment.len() / parts, segment.len() % parts);
+        let longer = larger * (size + 1);
+        tiles.extend((0..segment.len()).map(|row| {
+            let part = if row < longer {
+                row / (size + 1)
+            } else {
+                larger + (row - longer) / size.max(1)
+            };
+            part as u64 + 1
+        }));
+    }
+    UInt64Array::from(tiles)
 }
 
 /// Each row's row so many rows on, in its segment.

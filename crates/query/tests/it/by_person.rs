@@ -19,7 +19,7 @@ use proptest::test_runner::TestRunner;
 use crate::fixture;
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-pub(crate) const QUESTIONS: [&str; 100] = [
+pub(crate) const QUESTIONS: [&str; 104] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -197,6 +197,14 @@ pub(crate) const QUESTIONS: [&str; 100] = [
      WHERE c.kind IN (0, 2)",
     "SELECT c.id, b.id FROM (SELECT * FROM a WHERE kind = 1) c LEFT JOIN b ON b.person_id = c.person_id AND b.day BETWEEN c.day AND c.day + 2 AND b.kind <> 1",
     "SELECT b.id FROM b WHERE NOT EXISTS (SELECT 1 FROM a WHERE a.kind IN (1, 2) AND a.person_id = b.person_id AND b.day > a.day AND b.day <= a.day + INTERVAL '3 days')",
+    "SELECT id, nth_value(value, 2) OVER w, ntile(3) OVER w, percent_rank() OVER w * 1000000, nth_value(id, 1) OVER w FROM a
+     WINDOW w AS (PARTITION BY person_id ORDER BY day, id)",
+    "SELECT id, cume_dist() OVER w, percent_rank() OVER w, count(*) FILTER (WHERE 2 < value) OVER w FROM a
+     WINDOW w AS (PARTITION BY person_id ORDER BY day)",
+    "SELECT id, nth_value(id, 3) OVER (PARTITION BY person_id ORDER BY day, id ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING),
+     ntile(2) OVER (PARTITION BY person_id, kind ORDER BY day, id), ntile(7) OVER (PARTITION BY person_id ORDER BY day, id) FROM a",
+    "SELECT x.id, row_number() OVER (PARTITION BY x.person_id ORDER BY x.day DESC, x.id DESC) FROM
+     (SELECT id, person_id, day FROM a UNION ALL SELECT id + 1000000, person_id, day FROM b) x",
 ];
 
 /// Rows of every person: many for some, none for others; nulls among the values, days that come twice.

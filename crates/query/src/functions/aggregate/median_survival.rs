@@ -18,7 +18,7 @@ use crate::functions::docs::SURVIVAL;
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SURVIVAL,
-        "The median survival time with its interval, as R prints it with a `survfit`: a struct of \
+        "The median survival time with its interval, as R's `quantile` gives it for a `survfit`: a struct of \
          `time`, `lower` and `upper`. It is `survival_quantile` with p = 0.5.",
         "median_survival(time, event[, conf_type => 'log'][, conf_level => 0.95][, weights => w][, start => s])",
     )

@@ -20,6 +20,7 @@ mod readmission;
 mod rmst;
 mod rmst_difference;
 mod smd;
+mod spread;
 mod survival_quantile;
 mod table_one;
 
@@ -153,7 +154,8 @@ pub(crate) fn cox_together() -> Arc<AggregateUDF> {
 
 /// The engine's aggregates that ours stand in the place of, under their names.
 pub(crate) fn replaced() -> impl Iterator<Item = AggregateUDF> {
-    percentile::functions().into_iter()
+    let spreads = spread::functions().into_iter();
+    percentile::functions().into_iter().chain(spreads)
 }
 
 /// How the results of our aggregates may be disclosed, by function.

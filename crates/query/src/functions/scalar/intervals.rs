@@ -9,19 +9,19 @@ use arrow::array::AsArray;
 use arrow::compute::{cast as cast_array, try_binary};
 use arrow::datatypes::{
     DataType, Decimal128Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
-    IntervalUnit,
+    IntervalUnit, TimeUnit,
 };
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, exec_err};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, exec_err};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
 use datafusion::logical_expr::{
     Between, BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility, binary_expr, cast, lit,
 };
 
 const MONTH_DAY_NANO: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
@@ -97,6 +97,56 @@ impl FunctionRewrite for ComparedIntervals {
     }
 }
 
+/// Parts of the difference of two moments: its days, and what hours, minutes and seconds are left of it. The engine gives all
+/// of its hours, and all of its minutes.
+#[derive(Debug)]
+pub(crate) struct PartsOfDifferences;
+
+impl FunctionRewrite for PartsOfDifferences {
+    fn name(&self) -> &'static str {
+        "parts_of_differences"
+    }
+
+    fn rewrite(
+        &self,
+        expr: Expr,
+        schema: &DFSchema,
+        _: &ConfigOptions,
+    ) -> Result<Transformed<Expr>> {
+        let Expr::ScalarFunction(call) = &expr else {
+            return Ok(Transformed::no(expr));
+        };
+        let ("date_part", [Expr::Literal(part, _), of]) = (call.name(), call.args.as_slice())
+        else {
+            return Ok(Transformed::no(expr));
+        };
+        let (DataType::Duration(unit), Some(Some(part))) =
+            (of.get_type(schema)?, part.try_as_str())
+        else {
+            return Ok(Transformed::no(expr));
+        };
+        let (seconds, of_larger): (i64, Option<i64>) = match part.to_ascii_lowercase().as_str() {
+            "day" | "days" => (86_400, None),
+            "hour" | "hours" => (3_600, Some(24)),
+            "minute" | "minutes" => (60, Some(60)),
+            "second" | "seconds" => (1, Some(60)),
+            _ => return Ok(Transformed::no(expr)),
+        };
+        let per_second = match unit {
+            TimeUnit::Second => 1_i64,
+            TimeUnit::Millisecond => 1_000,
+            TimeUnit::Microsecond => 1_000_000,
+            TimeUnit::Nanosecond => 1_000_000_000,
+        };
+        let units = cast(of.clone(), DataType::Int64);
+        let mut count = units / lit(seconds * per_second);
+        if let Some(of_larger) = of_larger {
+            count = count % lit(of_larger);
+        }
+        Ok(Transformed::yes(cast(count, DataType::Int32)))
+    }
+}
+
 const NAME: &str = "interval_length";
 
 static LENGTH: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
@@ -149,9 +199,25 @@ impl ScalarUDFImpl for Length {
     }
 }
 
-/// `day + n * INTERVAL '1 month'`, which the engine multiplies literals by only.
+/// `day + n * INTERVAL '1 month'`, which the engine multiplies literals by only; and `day + INTERVAL '12 hours'`, of which the engine
+/// makes a day.
 #[derive(Debug)]
 pub(crate) struct MultipliedIntervals;
+
+/// Whether an interval ends within a day.
+fn has_hours(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(span)), _) => {
+            i128::from(span.nanoseconds) % NANOSECONDS_PER_DAY != 0
+        }
+        _ => false,
+    }
+}
+
+/// The moment that a day begins.
+fn midnight(day: Expr) -> Expr {
+    cast(day, DataType::Timestamp(TimeUnit::Microsecond, None))
+}
 
 impl ExprPlanner for MultipliedIntervals {
     fn plan_binary_op(
@@ -159,8 +225,23 @@ impl ExprPlanner for MultipliedIntervals {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
-        if expr.op != BinaryOperator::Multiply {
-            return Ok(PlannerResult::Original(expr));
+        let operator = match expr.op {
+            BinaryOperator::Plus => Operator::Plus,
+            BinaryOperator::Minus => Operator::Minus,
+            BinaryOperator::Multiply => Operator::Multiply,
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        if operator != Operator::Multiply {
+            let day =
+                |expr: &Expr| Ok::<_, DataFusionError>(expr.get_type(schema)? == DataType::Date32);
+            let (left, right) = if has_hours(&expr.right) && day(&expr.left)? {
+                (midnight(expr.left), expr.right)
+            } else if operator == Operator::Plus && has_hours(&expr.left) && day(&expr.right)? {
+                (midnight(expr.right), expr.left)
+            } else {
+                return Ok(PlannerResult::Original(expr));
+            };
+            return Ok(PlannerResult::Planned(binary_expr(left, operator, right)));
         }
         let (left, right) = (expr.left.get_type(schema)?, expr.right.get_type(schema)?);
         let args = match (&left, &right) {

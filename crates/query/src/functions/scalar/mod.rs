@@ -17,6 +17,7 @@ mod out_of_order;
 mod person_time;
 mod regexp_extract;
 mod repeated_values;
+mod round;
 mod rounded;
 
 pub(crate) use bounded::bounded;
@@ -24,13 +25,14 @@ pub(crate) use bounded_lists::BoundedLists;
 pub(crate) use concept_set::look_up as concepts_of;
 pub(crate) use date_part::{QuickDateParts, date_part};
 pub(crate) use intervals::{
-    ComparedIntervals, MultipliedIntervals, interval_length, interval_times,
+    ComparedIntervals, MultipliedIntervals, PartsOfDifferences, interval_length, interval_times,
 };
 pub(crate) use joined::BoundedJoins;
 pub(crate) use length::LengthOfLists;
 pub(crate) use out_of_order::{CastsOutOfOrder, out_of_order};
 pub(crate) use regexp_extract::regexp_extract;
 pub(crate) use repeated_values::of_repeated_values;
+pub(crate) use round::round;
 pub(crate) use rounded::{RoundedCasts, round_to_even};
 
 use std::sync::Arc;

@@ -17,6 +17,7 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
     displayable,
@@ -33,6 +34,10 @@ pub(crate) struct MarkShared;
 
 impl PhysicalOptimizerRule for MarkShared {
     fn optimize(&self, plan: Plan, _: &ConfigOptions) -> Result<Plan> {
+        // What runs again for each level of a recursion has its rows anew each time.
+        if recurs(&plan) {
+            return Ok(plan);
+        }
         let mut parts = Parts::of(&plan)?;
         if parts.none_twice() {
             return Ok(plan);
@@ -47,6 +52,10 @@ impl PhysicalOptimizerRule for MarkShared {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+fn recurs(plan: &Plan) -> bool {
+    plan.is::<RecursiveQueryExec>() || plan.children().into_iter().any(recurs)
 }
 
 fn mark(plan: Plan, parts: &mut Parts) -> Result<Plan> {
