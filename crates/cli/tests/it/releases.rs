@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::desk::Desk;
-use crate::support::columna;
+use crate::support::{columna, ran};
 
 #[test]
 fn an_analyst_of_groups_can_work() {
@@ -157,6 +157,63 @@ fn attacks_17_to_32_on_an_omop_store() {
     assert!(
         !numbers.is_empty() && numbers.iter().all(|n| n % 5 == 0 && *n >= 10),
         "{cube:?}"
+    );
+}
+
+/// Whoever is left out, one of the dead or of the living: the curve of before, to the last step.
+#[test]
+fn a_curve_without_one_person_is_the_curve_of_before() {
+    let persons = |dead: &str| {
+        let sql = format!(
+            "SELECT year_of_birth, month_of_birth, day_of_birth FROM person p LEFT JOIN death d ON d.person_id = p.person_id
+             WHERE d.person_id IS {dead} ORDER BY p.person_id LIMIT 2"
+        );
+        let store = crate::support::store();
+        columna(&["sql", "--store", &store, "--format", "csv", "-c", &sql]).ok()
+    };
+    let desk = Desk::new();
+    let curve = |but: &str| {
+        desk.rows(
+            "counter",
+            &format!(
+                "SELECT r.time AS time, r.n_risk AS n_risk, r.n_event AS n_event FROM (
+                   SELECT unnest(kaplan_meier(days_between(p.birth_datetime, coalesce(d.death_date, date '2024-01-01')),
+                                              d.person_id IS NOT NULL)) AS r
+                   FROM person p LEFT JOIN death d ON d.person_id = p.person_id WHERE NOT ({but}))"
+            ),
+        )
+    };
+    let all = curve("false");
+    assert!(!all.is_empty());
+    for dead in ["NULL", "NOT NULL"] {
+        for birth in persons(dead).lines().skip(1) {
+            let parts: Vec<&str> = birth.split(',').collect();
+            let but = format!(
+                "p.year_of_birth = {} AND p.month_of_birth = {} AND p.day_of_birth = {}",
+                parts[0], parts[1], parts[2]
+            );
+            assert_eq!(curve(&but), all, "death {dead}: {but}");
+        }
+    }
+    // Many persons less are another curve, or none.
+    assert_ne!(curve("p.gender_concept_id = 8532"), all);
+}
+
+#[test]
+fn the_drawn_limit_of_memory_is_not_told() {
+    let desk = Desk::new();
+    let told = |name: &str| {
+        let show = format!("SHOW {name}");
+        let mut asking = desk.asking("counter", &show);
+        ran(asking.args(["--memory-limit", "512MB"])).ok()
+    };
+    let limit = told("datafusion.runtime.memory_limit");
+    assert!(!limit.contains(|c: char| c.is_ascii_digit()), "{limit}");
+    // A part of what was asked for, and not of what was drawn.
+    let merges = told("datafusion.execution.sort_spill_reservation_bytes");
+    assert_eq!(
+        merges,
+        told("datafusion.execution.sort_spill_reservation_bytes")
     );
 }
 

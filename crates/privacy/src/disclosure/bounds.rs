@@ -19,6 +19,26 @@ pub struct Number {
     pub sensitive: bool,
     /// It may still be withheld: it was not released before.
     pub open: bool,
+    /// Withheld, it is known to lie in here: groups of few persons are not listed, and others are.
+    pub range: (f64, f64),
+}
+
+impl Number {
+    /// Between which values it lies, by what is shown of it alone.
+    fn possible(&self) -> (f64, f64) {
+        let (low, high) = self.range;
+        self.shown.map_or(self.range, |slack| {
+            (
+                (self.value - slack).max(low),
+                (self.value + slack).min(high),
+            )
+        })
+    }
+
+    /// A value is as good as one of `k`, or as the most that it can be.
+    fn reaches(&self, value: f64, k: u32) -> bool {
+        value >= f64::from(k).min(self.range.1) - 1e-6
+    }
 }
 
 /// A margin and its cells.
@@ -75,10 +95,6 @@ pub struct Protected {
 /// A number of less is as good as 0.
 const AS_GOOD_AS_ZERO: f64 = 0.5;
 
-fn reaches(value: f64, k: u32) -> bool {
-    value >= f64::from(k) - 1e-6
-}
-
 /// What can say something of a number.
 struct Neighbourhood {
     /// The numbers that vary.
@@ -132,9 +148,8 @@ impl Audit {
     }
 
     fn bounds_with(&self, target: usize, touching: &Touching) -> Option<(f64, f64)> {
-        if let Some(slack) = self.numbers[target].shown {
-            let value = self.numbers[target].value;
-            return Some((value - slack, value + slack));
+        if self.numbers[target].shown.is_some() {
+            return Some(self.numbers[target].possible());
         }
         let around = self.neighbourhood(target, touching);
         let low = self.solved(target, &around, OptimizationDirection::Minimize)?;
@@ -152,7 +167,8 @@ impl Audit {
     ) -> Option<(f64, Vec<(usize, f64)>)> {
         let minimise = matches!(direction, OptimizationDirection::Minimize);
         if around.equations.is_empty() {
-            return Some((if minimise { 0.0 } else { f64::INFINITY }, Vec::new()));
+            let (low, high) = self.numbers[target].range;
+            return Some((if minimise { low } else { high }, Vec::new()));
         }
         let mut problem = Problem::new(direction);
         let variables: BTreeMap<usize, _> = around
@@ -160,9 +176,7 @@ impl Audit {
             .iter()
             .map(|number| {
                 let known = &self.numbers[*number];
-                let range = known.shown.map_or((0.0, f64::INFINITY), |slack| {
-                    ((known.value - slack).max(0.0), known.value + slack)
-                });
+                let range = known.possible();
                 let weight = if *number == target { 1.0 } else { 0.0 };
                 (*number, problem.add_var(weight, range))
             })
@@ -253,9 +267,9 @@ impl Audit {
         touching: &Touching,
         witnessed: &mut Witnessed,
     ) -> bool {
-        if let Some(slack) = self.numbers[target].shown {
-            let value = self.numbers[target].value;
-            return value - slack < AS_GOOD_AS_ZERO && reaches(value + slack, k);
+        if self.numbers[target].shown.is_some() {
+            let (low, high) = self.numbers[target].possible();
+            return low < AS_GOOD_AS_ZERO && self.numbers[target].reaches(high, k);
         }
         let (low, high) = (
             witnessed.low.contains(&target),
@@ -274,7 +288,7 @@ impl Audit {
                 if value < AS_GOOD_AS_ZERO {
                     witnessed.low.insert(number);
                 }
-                if reaches(value, k) {
+                if self.numbers[number].reaches(value, k) {
                     witnessed.high.insert(number);
                 }
             }
@@ -282,7 +296,10 @@ impl Audit {
         };
         (low || can(OptimizationDirection::Minimize, &|value| {
             value < AS_GOOD_AS_ZERO
-        })) && (high || can(OptimizationDirection::Maximize, &|value| reaches(value, k)))
+        })) && (high
+            || can(OptimizationDirection::Maximize, &|value| {
+                self.numbers[target].reaches(value, k)
+            }))
     }
 
     /// The next number to withhold for a target. First from equations with a single gap, which is no gap at all, and
@@ -339,6 +356,7 @@ mod tests {
                     shown: (!sensitive && !hidden.contains(&(i, j))).then_some(0.0),
                     sensitive,
                     open: true,
+                    range: (0.0, f64::INFINITY),
                 });
             }
         }
@@ -348,6 +366,7 @@ mod tests {
                 shown: Some(0.0),
                 sensitive: false,
                 open: true,
+                range: (0.0, f64::INFINITY),
             });
             audit.equations.push(Equation {
                 margin: audit.numbers.len() - 1,
@@ -471,6 +490,20 @@ mod tests {
         let mut audit = table(&[&[3.0, 4.0, 50.0]], 11.0, &[]);
         audit.equations.truncate(1);
         assert_eq!(audit.protect(11).withheld, [2]);
+    }
+
+    #[test]
+    fn that_groups_are_listed_is_known_of_them() {
+        // One row each: 10 + 10 + 80, total 100. Two groups that are not listed have 20 together, and 10 at most each.
+        let mut audit = table(&[&[10.0, 10.0, 80.0]], 11.0, &[]);
+        audit.equations.truncate(1);
+        for at in [0, 1] {
+            audit.numbers[at].range = (0.0, 10.0);
+        }
+        audit.numbers[2].range = (11.0, f64::INFINITY);
+        assert_eq!(audit.bounds(0), Some((10.0, 10.0)));
+        assert_eq!(audit.protect(11), changed(&[2], &[]));
+        assert_eq!(audit.bounds(0), Some((0.0, 10.0)));
     }
 
     #[test]

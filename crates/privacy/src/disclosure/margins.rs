@@ -20,6 +20,17 @@ impl Work<'_> {
             .map_or(0.0, |step| f64::from(step) / 2.0);
         let mut places: Vec<Dims> = Vec::new();
         let mut audit = Audit::default();
+        let once = table.cells.iter_mut().all(|cell| {
+            let mut persons = cell.persons.contributions().iter();
+            persons.all(|entry| entry.rows == 1)
+        });
+        let k = f64::from(self.profile.k);
+        // Groups of fewer than k persons are not listed. Their rows can be any number, unless each has one.
+        let range = |listed: bool| match (listed, once) {
+            (true, _) => (k, f64::INFINITY),
+            (false, true) => (0.0, k - 1.0),
+            (false, false) => (0.0, f64::INFINITY),
+        };
         for (cell, found) in table.cells.iter_mut().zip(matches) {
             let contributions = cell.persons.contributions();
             let rows: u64 = contributions.iter().map(|entry| entry.rows).sum();
@@ -29,12 +40,13 @@ impl Work<'_> {
                 shown: matches!(found, Match::New(_) | Match::Same(_)).then_some(slack),
                 sensitive: few && rows > 0,
                 open: true,
+                range: range(!few),
             });
             places.push(cell.dims.clone());
         }
         let mine = places.len();
         let rows_key = rows_key(table, self.treatments);
-        self.earlier_cells(table, &rows_key, &mut places, &mut audit)?;
+        self.earlier_cells(table, &rows_key, &mut places, &mut audit, &range)?;
         audit.equations = equations(&places);
         if self.profile.margins_of_shown {
             // Margins within this result are sums of what is shown, and say nothing of their own.
@@ -69,6 +81,7 @@ impl Work<'_> {
         rows_key: &str,
         places: &mut Vec<Dims>,
         audit: &mut Audit,
+        range: &dyn Fn(bool) -> (f64, f64),
     ) -> Result<(), Error> {
         let mut statement = self.transaction.prepare_cached(
             "SELECT dims, value, slack, sensitive FROM cell
@@ -116,6 +129,7 @@ impl Work<'_> {
                         shown: slack,
                         sensitive,
                         open: false,
+                        range: range(!sensitive && value > 0.0),
                     });
                 }
             }

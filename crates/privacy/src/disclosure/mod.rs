@@ -11,6 +11,7 @@ mod matching;
 pub mod persons;
 pub mod profile;
 pub mod releases;
+pub mod sketch;
 pub mod span;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,11 @@ pub(crate) fn is_additive(function: &str, apart: bool) -> bool {
         _ => false,
     }
 }
+
+/// What the measure of a regression begins with, before its columns.
+pub(crate) const MODEL_OF: &str = "model of ";
+/// The same of a curve, before its definition.
+pub(crate) const CURVE_OF: &str = "curve of ";
 
 /// The functions whose numbers are kept, by the names that the record has for them.
 pub(crate) const ROWS: &str = "rows";

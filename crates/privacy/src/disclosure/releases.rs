@@ -7,6 +7,8 @@
 //!   subtraction. Where the difference is within the noise of a count (two persons, a rounding step or two per cent),
 //!   the earlier answer is given again, whether or not there is a difference, so that it cannot be seen.
 //!   Where it is larger and still below the threshold, the number is withheld.
+//!   Of measures, persons who contribute other values differ too; and numbers of columns in common are held against each
+//!   other, whatever is computed from them.
 //! - *Combinations.* Exact numbers of several groups may give few persons away together: see [`super::span`].
 //! - *Margins.* Cells and margins of the same rows, over all levels and earlier answers, are audited together:
 //!   see [`super::bounds`].
@@ -27,6 +29,7 @@ use super::margins::add_up;
 use super::matching::Match;
 use super::persons::Persons;
 use super::profile::Profile;
+use super::sketch::Sketch;
 use super::{IN_SHARE, PERSONS, ROWS};
 
 /// To whom, and of which bytes.
@@ -43,6 +46,8 @@ pub struct Reader {
 pub struct Table {
     /// What is summed up; empty for counts.
     pub measure: String,
+    /// How that is computed from its columns; empty for counts.
+    pub atom: String,
     /// How the columns that it is computed from are treated; empty where they are as stored.
     pub treated: String,
     /// Something of it is to be shown; otherwise nothing is looked at or kept.
@@ -60,6 +65,8 @@ pub struct Cell {
     pub dims: Dims,
     /// Who stands behind it.
     pub persons: Persons,
+    /// What they contribute; nothing for counts.
+    pub sketch: Option<Sketch>,
     /// It stands on enough persons, none of whom dominates it.
     pub safe: bool,
     /// Its numbers as they would be shown, by function.
@@ -86,14 +93,16 @@ CREATE TABLE IF NOT EXISTS number_set (
   id INTEGER PRIMARY KEY,
   snapshot TEXT NOT NULL, principal TEXT NOT NULL, measure TEXT NOT NULL,
   elements INTEGER NOT NULL, persons INTEGER NOT NULL, footprint BLOB NOT NULL, shown TEXT NOT NULL,
-  rules TEXT NOT NULL DEFAULT '', treated TEXT NOT NULL DEFAULT ''
+  rules TEXT NOT NULL DEFAULT '', treated TEXT NOT NULL DEFAULT '',
+  atom TEXT NOT NULL DEFAULT '', sketch BLOB NOT NULL DEFAULT x''
 );
 CREATE INDEX IF NOT EXISTS number_set_size ON number_set (snapshot, principal, measure, elements);
 CREATE TABLE IF NOT EXISTS cell (
   snapshot TEXT NOT NULL, principal TEXT NOT NULL, rows TEXT NOT NULL, measure TEXT NOT NULL, dims TEXT NOT NULL,
   value REAL NOT NULL, slack REAL, sensitive INTEGER NOT NULL,
   PRIMARY KEY (snapshot, principal, rows, measure, dims)
-);";
+);
+CREATE TABLE IF NOT EXISTS curve (ticket REAL PRIMARY KEY, course TEXT NOT NULL);";
 
 impl Releases {
     /// Opens the record at `path`, and makes it if there is none, readable by its owner alone.
@@ -103,13 +112,18 @@ impl Releases {
     /// When the file can't be made or is not a record of releases.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let connection = crate::ledger::database(path, TABLES)?;
-        // Records of before did not say by which rules a number was shown: they count as others than today's.
-        for column in ["rules", "treated"] {
+        // Records of before did not say by which rules a number was shown, nor what persons contribute: they count as
+        // others than today's, and as the same contributions.
+        for (column, kind) in [
+            ("rules", "TEXT NOT NULL DEFAULT ''"),
+            ("treated", "TEXT NOT NULL DEFAULT ''"),
+            ("atom", "TEXT NOT NULL DEFAULT ''"),
+            ("sketch", "BLOB NOT NULL DEFAULT x''"),
+        ] {
             let known = connection.prepare(&format!("SELECT {column} FROM number_set LIMIT 0"));
             if known.is_err() {
                 drop(known);
-                let add =
-                    format!("ALTER TABLE number_set ADD COLUMN {column} TEXT NOT NULL DEFAULT ''");
+                let add = format!("ALTER TABLE number_set ADD COLUMN {column} {kind}");
                 // Another process may have been faster.
                 let added = connection.execute(&add, []).map(|_| ());
                 let known = connection.prepare(&format!("SELECT {column} FROM number_set LIMIT 0"));
@@ -119,6 +133,37 @@ impl Releases {
         Ok(Self {
             connection: Mutex::new(connection),
         })
+    }
+
+    /// Keeps what is shown of a curve, under the number by which the record knows its persons.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be written: then nothing may be shown.
+    pub fn keep_curve(&self, ticket: f64, course: &str) -> Result<(), Error> {
+        let connection = self.locked();
+        let insert = "INSERT OR IGNORE INTO curve (ticket, course) VALUES (?1, ?2)";
+        connection.execute(insert, params![ticket, course])?;
+        Ok(())
+    }
+
+    /// What is shown of a curve.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be read.
+    pub fn curve(&self, ticket: f64) -> Result<Option<String>, Error> {
+        let connection = self.locked();
+        let select = "SELECT course FROM curve WHERE ticket = ?1";
+        let mut statement = connection.prepare_cached(select)?;
+        let mut rows = statement.query([ticket])?;
+        Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Decides about the numbers of one result, and keeps what is shown. The outcomes are in the order of the cells.
@@ -133,10 +178,7 @@ impl Releases {
         treatments: &str,
         tables: &mut [Table],
     ) -> Result<Vec<Vec<Outcome>>, Error> {
-        let mut connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.locked();
         // Immediate: two sessions that release at once see each other's releases.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut outcomes = Vec::with_capacity(tables.len());
@@ -181,7 +223,7 @@ impl Work<'_> {
                     let place = i64::try_from(at).unwrap_or(i64::MAX - 1);
                     placed.insert(
                         -1 - place,
-                        self.keep(&table.measure, &table.treated, cell, &print)?,
+                        self.keep([&table.measure, &table.treated, &table.atom], cell, &print)?,
                     );
                     outcomes[at] = Outcome::Shown(cell.values.clone());
                 }
@@ -211,8 +253,7 @@ impl Work<'_> {
     /// Keeps a group's persons with its numbers.
     fn keep(
         &self,
-        measure: &str,
-        treated: &str,
+        [measure, treated, atom]: [&str; 3],
         cell: &mut Cell,
         print: &RoaringTreemap,
     ) -> Result<i64, Error> {
@@ -222,8 +263,8 @@ impl Work<'_> {
             .map_err(|_| Error::Damaged)?;
         let size = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.transaction.execute(
-            "INSERT INTO number_set (snapshot, principal, measure, elements, persons, footprint, shown, rules, treated)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO number_set (snapshot, principal, measure, elements, persons, footprint, shown, rules, treated, atom, sketch)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             params![
                 self.reader.snapshot,
                 self.reader.principal,
@@ -234,6 +275,8 @@ impl Work<'_> {
                 json(&cell.values)?,
                 self.rules(),
                 treated,
+                atom,
+                cell.sketch.as_ref().map(Sketch::bytes).unwrap_or_default(),
             ],
         )?;
         Ok(self.transaction.last_insert_rowid())

@@ -52,12 +52,14 @@ impl Desk {
                         .collect::<Dims>(),
                     safe: shown.is_some(),
                     persons,
+                    sketch: None,
                     values: BTreeMap::from([(ROWS.to_owned(), shown), (PERSONS.to_owned(), shown)]),
                 }
             })
             .collect();
         let mut tables = [Table {
             measure: String::new(),
+            atom: String::new(),
             treated: String::new(),
             gave_up: false,
             asked: true,
@@ -151,12 +153,14 @@ fn a_total_in_other_words_counts_too() {
     let shown = BTreeMap::from([(PERSONS.to_owned(), Some(99.0))]);
     let mut tables = [Table {
         measure: String::new(),
+        atom: String::new(),
         treated: String::new(),
         gave_up: false,
         asked: true,
         cells: vec![Cell {
             dims: Dims::new(),
             persons,
+            sketch: None,
             safe: true,
             values: shown,
         }],
@@ -181,6 +185,30 @@ fn one_person_more_or_less_is_never_seen() {
     // A few less: withheld. Enough less: shown.
     assert_eq!(desk.ask(&[(&[], 0..93)]), [None]);
     assert_eq!(desk.ask(&[(&[], 0..80)]), [Some(80.0)]);
+}
+
+/// Groups of fewer than eleven are not listed, which says of two with twenty persons together that each has ten.
+#[test]
+fn what_is_not_listed_is_known_to_be_small() {
+    let desk = Desk::new("cms");
+    let shown = desk.ask(&[
+        (&[("g", "a")], 0..10),
+        (&[("g", "b")], 10..20),
+        (&[("g", "c")], 20..500),
+        (&[], 0..500),
+    ]);
+    assert_eq!(shown, [None, None, None, Some(500.0)]);
+    // Of four groups with twenty together, each may have none, and each may have ten.
+    let desk = Desk::new("cms");
+    let shown = desk.ask(&[
+        (&[("g", "a")], 0..5),
+        (&[("g", "b")], 5..10),
+        (&[("g", "c")], 10..15),
+        (&[("g", "d")], 15..20),
+        (&[("g", "e")], 20..500),
+        (&[], 0..500),
+    ]);
+    assert_eq!(shown[4..], [Some(480.0), Some(500.0)]);
 }
 
 #[test]

@@ -72,8 +72,19 @@ fn refuse_partial(filter: &Expr, schema: &DFSchema) -> Result<(), String> {
     }
 }
 
-/// Why an expression might fail on some value, or `None`.
+/// Why an expression might fail on some value, or might not be what it looks like, or `None`.
 fn partial(expr: &Expr, schema: &DFSchema) -> Option<String> {
+    // The parser takes all that follows for the right side, where SQL takes one value.
+    if let Expr::BinaryExpr(BinaryExpr { op, right, .. }) = expr
+        && matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom)
+        && matches!(right.as_ref(), Expr::BinaryExpr(_) | Expr::Not(_))
+    {
+        return Some(format!(
+            "`{}` would compare with a whole condition; put what is compared into parentheses, `(a IS DISTINCT FROM b) AND c`, \
+             or write the condition first",
+            first_line(&expr.to_string())
+        ));
+    }
     let allowed = match expr {
         Expr::Column(_)
         | Expr::Literal(..)
@@ -163,6 +174,8 @@ mod tests {
             "seen >= DATE '2020-01-01'",
             "TRY_CAST(hosp AS INT) = 3",
             "age > 1.5",
+            "age > 3 AND (hosp = 'A') IS DISTINCT FROM true",
+            "(hosp IS NOT DISTINCT FROM 'A') AND age > 3",
         ] {
             assert_eq!(check_filter(filter, &schema()), Ok(()), "{filter}");
         }
@@ -180,6 +193,8 @@ mod tests {
             "age IN (SELECT 1)",
             "random() > 0.5",
             "age >",
+            "(hosp = 'A') IS DISTINCT FROM true AND age > 3",
+            "hosp IS NOT DISTINCT FROM 'A' OR age > 3",
             "date_trunc('month', seen) = '2020-01-01'",
         ] {
             assert!(check_filter(filter, &schema()).is_err(), "{filter}");

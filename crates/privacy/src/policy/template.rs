@@ -171,6 +171,13 @@ quasi = "raw"
 code = "raw"
 value = "raw"
 
+# Who can be named in conditions can be looked for in groups. As in OpenSAFELY, a date of birth is its month.
+[[rules]]
+name = "birth"
+roles = ["researcher"]
+tables = ["person"]
+columns = { day_of_birth = "absent", birth_datetime = { generalize_date = "month" } }
+
 [[rules]]
 name = "vocabulary"
 roles = ["researcher"]

@@ -34,7 +34,7 @@ impl Shaper<'_> {
             ))),
             Expr::InSubquery(inner) => self.in_subquery(inner, rows, schema),
             Expr::Exists(mut exists) => {
-                exists.subquery = self.exists(exists.subquery, rows)?;
+                exists.subquery = self.exists(exists.subquery, rows, schema)?;
                 Ok(Expr::Exists(exists))
             }
             // The rows around a linked subquery are of the same person: their other columns may be compared.
@@ -57,7 +57,10 @@ impl Shaper<'_> {
             other => return rows.scope(schema).total(other),
         };
         let side = |side: Expr| match side {
-            Expr::OuterReferenceColumn(_, ref column) if !outer.rows.persons.contains(column) => {
+            // Of the rows around it, and not of those around them.
+            Expr::OuterReferenceColumn(_, ref column)
+                if outer.schema.has_column(column) && !outer.rows.persons.contains(column) =>
+            {
                 Ok(side)
             }
             other => rows.scope(schema).total(other),
@@ -73,14 +76,12 @@ impl Shaper<'_> {
         let by_person = rows.is_person(&inner.expr);
         let (plan, kind) =
             self.relation(Arc::unwrap_or_clone(inner.subquery.subquery), &mut None)?;
+        if looks_out(&plan)? {
+            return looking_out();
+        }
         let first = plan.schema().iter().next().map(Column::from);
         let plan = match (kind, first) {
-            (Kind::Public, _) if !by_person => {
-                if looks_out(&plan)? {
-                    return looking_out();
-                }
-                plan
-            }
+            (Kind::Public, _) if !by_person => plan,
             (Kind::Rows(of), Some(first)) if by_person && of.persons.contains(&first) => {
                 LogicalPlan::Projection(Projection::try_new(
                     vec![Expr::Column(first)],
@@ -110,9 +111,10 @@ impl Shaper<'_> {
         }))
     }
 
-    fn exists(&self, subquery: Subquery, rows: &Rows) -> Result<Subquery> {
+    fn exists(&self, subquery: Subquery, rows: &Rows, schema: &DFSchema) -> Result<Subquery> {
         let mut outer = Some(Outer {
             rows,
+            schema,
             linked: false,
         });
         let (plan, _) = self.relation(Arc::unwrap_or_clone(subquery.subquery), &mut outer)?;
@@ -163,8 +165,8 @@ pub(super) fn expression_looks_out(expr: &Expr) -> Result<bool> {
 pub(super) fn looking_out<T>() -> Result<T> {
     refuse(
         "subquery",
-        "a subquery over no person's rows looks at the rows of persons around it",
-        "join the table to the persons' rows by its key, or write the condition outside of the subquery",
+        "a subquery looks at the rows of persons around it otherwise than EXISTS does",
+        "link it by the person, EXISTS (SELECT 1 FROM b WHERE b.person_id = a.person_id AND ...); join a table of no person's by its key; or write the condition outside of the subquery",
     )
 }
 

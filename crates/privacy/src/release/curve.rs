@@ -9,6 +9,7 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Expr;
+use serde::{Deserialize, Serialize};
 
 use super::expression::is_literal;
 use super::refused::refuse;
@@ -172,13 +173,16 @@ pub(super) struct Follow {
 }
 
 /// A step of a curve: who had an event of each cause in it, who was censored, and how many were at risk before. Where groups
-/// are compared, the first one's causes come first.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// are compared, the first one's causes come first. Kept is its time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Step {
     pub(super) time: f64,
+    #[serde(skip)]
     pub(super) at_risk: u64,
+    #[serde(skip)]
     pub(super) events: Vec<Vec<i64>>,
     /// By group.
+    #[serde(skip)]
     pub(super) censored: Vec<Vec<i64>>,
 }
 

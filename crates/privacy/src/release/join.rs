@@ -10,8 +10,9 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Join, LogicalPlan, Operator};
 
 use super::condition::{looking_out, looks_out};
 use super::expression::Scope;
+use super::measure::{Measure, is_measured_type};
 use super::refused::refuse;
-use super::shape::{Kind, Outer, Rows, Shaper, TableRole};
+use super::shape::{Kind, Outer, Rows, Shaper, TableRole, is_reference, plain};
 
 impl Shaper<'_> {
     pub(super) fn join(
@@ -45,7 +46,7 @@ impl Shaper<'_> {
                 return Ok((plan, released));
             }
             (Kind::Rows(a), Kind::Rows(b)) => persons_joined(&join, a, b)?,
-            (Kind::Rows(rows), Kind::Public | Kind::Linked) => {
+            (Kind::Rows(rows), other @ (Kind::Public | Kind::Linked)) => {
                 let left_rows = matches!(
                     join.join_type,
                     JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti
@@ -53,9 +54,12 @@ impl Shaper<'_> {
                 if !left_rows {
                     return no_person(&join);
                 }
-                self.looked_up(&join, rows, &right)
+                match other {
+                    Kind::Linked => self.referred(&join, rows, &right)?,
+                    _ => self.looked_up(&join, rows, &right),
+                }
             }
-            (Kind::Public | Kind::Linked, Kind::Rows(rows)) => {
+            (other @ (Kind::Public | Kind::Linked), Kind::Rows(rows)) => {
                 let right_rows = matches!(
                     join.join_type,
                     JoinType::Inner | JoinType::Right | JoinType::RightSemi | JoinType::RightAnti
@@ -63,7 +67,10 @@ impl Shaper<'_> {
                 if !right_rows {
                     return no_person(&join);
                 }
-                self.looked_up(&join, rows, &left)
+                match other {
+                    Kind::Linked => self.referred(&join, rows, &left)?,
+                    _ => self.looked_up(&join, rows, &left),
+                }
             }
             (Kind::Linked, Kind::Public | Kind::Linked) | (Kind::Public, Kind::Linked) => {
                 let both = left.schema().join(right.schema())?;
@@ -133,6 +140,82 @@ impl Shaper<'_> {
         Ok((plan, Kind::Rows(kind)))
     }
 
+    /// A table like places joined to persons' rows. Its rows are nobody's to see but where stored data refer to them: a
+    /// person's row to one of them by its key, or one of them to a person's row by that row's key. In any other join the
+    /// query would choose which of them are seen.
+    fn referred(&self, join: &Join, mut rows: Rows, other: &LogicalPlan) -> Result<Rows> {
+        let mut theirs = false;
+        for (left, right) in equalities(join) {
+            for (a, b) in [(&left, &right), (&right, &left)] {
+                let (Expr::Column(of_rows), Expr::Column(of_other)) = (a, b) else {
+                    continue;
+                };
+                let (Some(row), Some(place)) = (
+                    rows.origins.get(of_rows),
+                    self.linked_column(other, of_other),
+                ) else {
+                    continue;
+                };
+                let (row, place) = ((&*row.0, &*row.1), (&*place.0, &*place.1));
+                if self.sources.refers(row, place) {
+                    return Ok(self.looked_up(join, rows, other));
+                }
+                theirs |= rows.keys.contains(of_rows) && is_reference(place.1);
+            }
+        }
+        if !theirs {
+            return refuse(
+                "join",
+                "such a table counts only where a person's row refers to one of its rows, or one of them to a person's row",
+                "join it by its key, `v.care_site_id = c.care_site_id`, or by the key that its rows refer to, `c.cost_event_id = v.visit_occurrence_id`",
+            );
+        }
+        // Each of its rows is of one person's row, and so are its numbers. It may be one of several.
+        rows.keys.clear();
+        for (table, field) in other.schema().iter() {
+            let column = Column::from((table, field));
+            let Some(origin) = self.linked_column(other, &column) else {
+                continue;
+            };
+            let (table, name) = (&origin.0, &origin.1);
+            if is_measured_type(field.data_type()) {
+                let measure = Measure::column(&format!("{table}.{name}"));
+                rows.measured.insert(column.clone(), measure);
+            }
+            if let Some(bounds) = self.sources.bounds(table, name) {
+                rows.bounds.insert(column.clone(), bounds);
+            }
+            rows.origins.insert(column, origin);
+        }
+        Ok(rows)
+    }
+
+    /// The stored column that a column of a table like places is.
+    fn linked_column(&self, plan: &LogicalPlan, column: &Column) -> Option<(String, String)> {
+        match plan {
+            LogicalPlan::TableScan(scan) => match self.sources.role(scan)? {
+                TableRole::Linked(_) if scan.projected_schema.has_column(column) => {
+                    Some((scan.table_name.table().to_owned(), column.name.clone()))
+                }
+                _ => None,
+            },
+            LogicalPlan::Filter(filter) => self.linked_column(&filter.input, column),
+            LogicalPlan::SubqueryAlias(alias) => {
+                let at = alias.schema.maybe_index_of_column(column)?;
+                let (table, field) = alias.input.schema().qualified_field(at);
+                self.linked_column(&alias.input, &Column::from((table, field)))
+            }
+            LogicalPlan::Projection(projection) => {
+                let at = projection.schema.maybe_index_of_column(column)?;
+                match plain(projection.expr.get(at)?) {
+                    Expr::Column(column) => self.linked_column(&projection.input, column),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
     /// A table of no person joined to persons' rows. Unless each row finds at most one, by the other's key, rows are
     /// multiplied.
     fn looked_up(&self, join: &Join, mut rows: Rows, other: &LogicalPlan) -> Rows {
@@ -177,6 +260,12 @@ impl Shaper<'_> {
             LogicalPlan::SubqueryAlias(alias) => {
                 let key = self.key(&alias.input)?;
                 Some(Column::new(Some(alias.alias.clone()), key.name))
+            }
+            LogicalPlan::Projection(projection) => {
+                let key = self.key(&projection.input)?;
+                let mut outputs = projection.expr.iter().zip(projection.schema.iter());
+                let found = outputs.find(|(expr, _)| *plain(expr) == Expr::Column(key.clone()));
+                found.map(|(_, output)| Column::from(output))
             }
             _ => None,
         }

@@ -45,6 +45,9 @@ pub(super) struct Measure {
     /// What it is put together from, and how often.
     parts: BTreeMap<String, u32>,
     form: Form,
+    /// All that was added to the measure itself on the way, whether or not it was taken off again: its last digits are lost
+    /// to it.
+    shifted: f64,
 }
 
 /// What more can be made of a measure.
@@ -84,10 +87,10 @@ impl Measure {
     ) -> Self {
         let plain = of.is_none_or(|of| of.form == Form::Product && of.offset == 0.0);
         if !(all && plain) {
-            return Self::atom(text, columns);
+            return Self::atom(text, columns).made_of(of);
         }
         let parts = BTreeMap::from([(text.clone(), 1)]);
-        Self::new(text, columns, parts, Form::Product)
+        Self::new(text, columns, parts, Form::Product).made_of(of)
     }
 
     fn new(
@@ -103,6 +106,29 @@ impl Measure {
             columns,
             parts,
             form,
+            shifted: 0.0,
+        }
+    }
+
+    /// What may have been added to the atom and taken off again.
+    pub(super) fn shifted(&self) -> f64 {
+        (self.shifted + self.offset.abs()) / self.scale.abs()
+    }
+
+    /// A measure made of others: of one that was shifted nobody knows what is left of its digits.
+    fn made_of<'a>(self, parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let whole = parts.into_iter().all(|part| part.shifted == 0.0);
+        Self {
+            shifted: if whole { 0.0 } else { f64::INFINITY },
+            ..self
+        }
+    }
+
+    /// A measure that nothing more is made of, with the values of this one.
+    pub(super) fn alone(&self, atom: String, columns: BTreeSet<String>) -> Self {
+        Self {
+            shifted: self.shifted + self.offset.abs(),
+            ..Self::atom(atom, columns)
         }
     }
 
@@ -128,9 +154,14 @@ impl Measure {
             sign * other.scale,
             other.atom
         );
+        let shifted = self.shifted + other.shifted;
         let columns = self.columns.into_iter().chain(other.columns).collect();
         let parts = self.parts.into_iter().chain(other.parts).collect();
-        Self::new(atom, columns, parts, Form::Sum).scaled(1.0, offset)
+        let sum = Self {
+            shifted,
+            ..Self::new(atom, columns, parts, Form::Sum)
+        };
+        sum.scaled(1.0, offset)
     }
 
     /// The product of two measures, or their quotient.
@@ -144,6 +175,7 @@ impl Measure {
         }
         let atom = format!("({} {op} {})", self.text(), other.text());
         let form = self.form.max(other.form);
+        let whole = self.shifted == 0.0 && other.shifted == 0.0;
         let mut parts = self.parts;
         for (part, times) in other.parts {
             *parts.entry(part).or_default() += times;
@@ -151,7 +183,10 @@ impl Measure {
         let columns = self.columns.into_iter().chain(other.columns).collect();
         let few = parts.values().all(|times| *times <= POWERS.0)
             && parts.values().sum::<u32>() <= POWERS.1;
-        few.then(|| Self::new(atom, columns, parts, form))
+        few.then(|| Self {
+            shifted: if whole { 0.0 } else { f64::INFINITY },
+            ..Self::new(atom, columns, parts, form)
+        })
     }
 
     fn is_plain(&self) -> bool {
@@ -175,12 +210,14 @@ impl Measure {
     }
 
     fn scaled(self, scale: f64, offset: f64) -> Option<Self> {
+        let shifted = self.shifted * scale.abs() + offset.abs();
         let (scale, offset) = (self.scale * scale, self.offset * scale + offset);
-        // Beyond these, numbers vanish or lose their digits.
-        let usable = (1e-30..1e30).contains(&scale.abs()) && offset.abs() < 1e30;
+        // Beyond these, numbers vanish, lose their digits or no longer fit into their type.
+        let usable = (1e-12..1e12).contains(&scale.abs()) && offset.abs() < 1e12;
         usable.then_some(Self {
             scale,
             offset,
+            shifted,
             ..self
         })
     }
@@ -247,6 +284,7 @@ fn function(call: &ScalarFunction, known: &Measures, schema: &DFSchema) -> Resul
     let mut columns = BTreeSet::new();
     let mut texts = Vec::new();
     let mut form = Form::Product;
+    let mut whole = true;
     for arg in &call.args {
         if is_literal(arg) {
             // A part of a date is named by one. Any other is a point to measure from.
@@ -263,6 +301,7 @@ fn function(call: &ScalarFunction, known: &Measures, schema: &DFSchema) -> Resul
             return Ok(None);
         }
         form = form.max(inner.form);
+        whole &= inner.shifted == 0.0;
         texts.push(inner.text());
         columns.extend(inner.columns);
     }
@@ -270,12 +309,17 @@ fn function(call: &ScalarFunction, known: &Measures, schema: &DFSchema) -> Resul
         return Ok(None);
     }
     let atom = format!("{}({})", call.func.name(), texts.join(", "));
-    if cuts || form == Form::Alone {
-        return Ok(Some(Measure::atom(atom, columns)));
-    }
-    // A date's years to two days differ for those who have a birthday between them: one part, whatever the function.
-    let parts = columns.iter().map(|column| (column.clone(), 1)).collect();
-    Ok(Some(Measure::new(atom, columns, parts, form)))
+    let of = if cuts || form == Form::Alone {
+        Measure::atom(atom, columns)
+    } else {
+        // A date's years to two days differ for those who have a birthday between them: one part, whatever the function.
+        let parts = columns.iter().map(|column| (column.clone(), 1)).collect();
+        Measure::new(atom, columns, parts, form)
+    };
+    Ok(Some(Measure {
+        shifted: if whole { 0.0 } else { f64::INFINITY },
+        ..of
+    }))
 }
 
 fn arithmetic(binary: &BinaryExpr, known: &Measures, schema: &DFSchema) -> Result<Option<Measure>> {
@@ -302,11 +346,13 @@ fn arithmetic(binary: &BinaryExpr, known: &Measures, schema: &DFSchema) -> Resul
             (Some(m), None, _, Some(c), Divide) if !whole && c != 0.0 => m.scaled(1.0 / c, 0.0),
             // Whole numbers are cut by a division, and products have no scale: measures of their own.
             (Some(m), None, _, Some(c), Divide) => {
-                Some(Measure::atom(format!("({} div {c})", m.text()), m.columns))
+                let atom = format!("({} div {c})", m.text());
+                Some(Measure::atom(atom, m.columns.clone()).made_of([&m]))
             }
             (None, Some(m), Some(c), _, Divide) if m.is_unshifted(Form::Product) => {
                 let atom = format!("({c} / {})", m.text());
-                Some(Measure::new(atom, m.columns, m.parts, m.form))
+                let (columns, parts) = (m.columns.clone(), m.parts.clone());
+                Some(Measure::new(atom, columns, parts, m.form).made_of([&m]))
             }
             (Some(a), Some(b), _, _, Plus) => a.added(b, 1.0),
             (Some(a), Some(b), _, _, Minus) => a.added(b, -1.0),

@@ -15,6 +15,7 @@ use super::value::{Desk, hidden, value};
 use crate::disclosure::cube::Dims;
 use crate::disclosure::persons::{Contribution, Persons};
 use crate::disclosure::releases::{Cell, Outcome, Table};
+use crate::disclosure::sketch::Sketch;
 use crate::disclosure::{DEVIATION, IN_SHARE, MEAN, PERSONS, Profile, ROWS};
 
 /// Makes the result of a grouping safe.
@@ -179,6 +180,7 @@ fn table(column: &ArrayRef, basis: &Basis, places: &[Dims], control: &Controlled
     let columns = basis.measure.iter().flat_map(|(of, _)| &of.columns);
     Ok(Table {
         measure: basis.columns(),
+        atom: basis.atom().to_owned(),
         treated: control.lens.of_columns(columns.map(String::as_str)),
         gave_up: false,
         asked: basis.asked,
@@ -193,7 +195,9 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
     let enough = count >= u64::from(profile.k);
     let mut values = BTreeMap::new();
     let mut safe = enough;
-    if basis.measure.is_some() {
+    let mut sketch = None;
+    if let Some((of, _)) = &basis.measure {
+        sketch = enough.then(|| Sketch::of(contributions, of.shifted()));
         let measured = enough && spreads(contributions, profile);
         safe = measured;
         if measured {
@@ -212,14 +216,15 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
         let dominated = profile.is_dominated(&weights);
         values.insert(PERSONS.to_owned(), profile.count(count).map(|n| n as f64));
         let shown = profile.rows(rows, count).filter(|_| !dominated);
-        let shown = shown.map(|rows| rows as f64);
-        let in_share = shown.map(|_| profile.in_share(rows) as f64);
-        values.insert(ROWS.to_owned(), shown);
+        // Of the count as it is shown: two ways of rounding one count would tell more of it than either.
+        let in_share = shown.map(|rows| profile.in_share(rows) as f64);
+        values.insert(ROWS.to_owned(), shown.map(|rows| rows as f64));
         values.insert(IN_SHARE.to_owned(), in_share);
     }
     Cell {
         dims,
         persons,
+        sketch,
         safe,
         values,
     }

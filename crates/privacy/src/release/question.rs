@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::{Column, Result, ScalarValue};
+use arrow::ipc::writer::StreamWriter;
+use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, Result, ScalarValue, internal_err};
+use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, TryCast, cast, lit};
 
@@ -138,7 +142,7 @@ pub(super) fn question(
         })
         .collect();
     let plan = LogicalPlan::Aggregate(Aggregate::try_new(Arc::new(input), groups, functions)?);
-    let mut text = plan.display_indent().to_string();
+    let mut text = described(&plan)?;
     for (filter, measure) in &bases {
         // An aggregate's name leaves out its filter.
         text.push_str(&format!("|{filter:?}|{measure:?}"));
@@ -157,6 +161,55 @@ pub(super) fn question(
         fingerprint: text,
     };
     Ok((question, plan))
+}
+
+/// A plan in words, with what its words leave out: rows that the query wrote itself, those of functions of the vocabulary,
+/// and the filters of aggregates.
+fn described(plan: &LogicalPlan) -> Result<String> {
+    let mut text = plan.display_indent().to_string();
+    plan.apply_with_subqueries(|node| {
+        match node {
+            LogicalPlan::Values(values) => text.push_str(&format!("|{:?}", values.values)),
+            LogicalPlan::TableScan(scan) if scan.table_name.table().ends_with("()") => {
+                let provider = source_as_provider(&scan.source);
+                if let Some(table) = provider.ok().as_deref().and_then(rows_of) {
+                    text.push_str(&format!("|{}", digest(table)?));
+                }
+            }
+            _ => {}
+        }
+        for expr in node.expressions() {
+            expr.apply(|part| {
+                if let Expr::AggregateFunction(function) = part {
+                    let AggregateFunction { params, .. } = function;
+                    text.push_str(&format!("|{:?}|{}", params.filter, params.distinct));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(text)
+}
+
+fn rows_of(provider: &dyn TableProvider) -> Option<&MemTable> {
+    provider.downcast_ref::<MemTable>()
+}
+
+fn digest(table: &MemTable) -> Result<String> {
+    let mut bytes = Vec::new();
+    let mut writer = StreamWriter::try_new(&mut bytes, &table.schema())?;
+    for partition in &table.batches {
+        let Ok(batches) = partition.try_read() else {
+            return internal_err!("a table of constants is being written to");
+        };
+        for batch in batches.iter() {
+            writer.write(batch)?;
+        }
+    }
+    writer.finish()?;
+    drop(writer);
+    Ok(blake3::hash(&bytes).to_hex().to_string())
 }
 
 type Parts = (Asked, Option<Expr>, Option<Expr>);

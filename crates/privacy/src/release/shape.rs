@@ -47,10 +47,20 @@ pub trait Sources: std::fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether a column, by table and name, refers to the key of another table, which it is the `to` of.
+    fn refers(&self, from: (&str, &str), to: (&str, &str)) -> bool {
+        from.1 == to.1 && is_reference(from.1)
+    }
+
     /// The lowest and highest value that a column is declared to have.
     fn bounds(&self, _table: &str, _column: &str) -> Option<(f64, f64)> {
         None
     }
+}
+
+/// Whether a column has the name of one that names another row, and not a concept.
+pub(super) fn is_reference(name: &str) -> bool {
+    name.ends_with("_id") && !name.ends_with("concept_id")
 }
 
 /// What a relation is.
@@ -120,6 +130,7 @@ pub(super) struct Shaper<'a> {
 /// The rows around a subquery, and whether it was linked to them by the person.
 pub(super) struct Outer<'a> {
     pub(super) rows: &'a Rows,
+    pub(super) schema: &'a DFSchema,
     pub(super) linked: bool,
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use columna_model::{CdmVersion, TableDef, TableKind};
 use datafusion::logical_expr::TableScan;
 
-use super::shape::{Sources, TableRole};
+use super::shape::{Sources, TableRole, is_reference};
 
 /// The tables of a session.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +56,18 @@ impl Sources for Tables {
     fn key(&self, scan: &TableScan) -> Option<String> {
         let table = definition(scan.table_name.table())?;
         table.primary_key().map(ToOwned::to_owned)
+    }
+
+    fn refers(&self, from: (&str, &str), to: (&str, &str)) -> bool {
+        let column = |(table, name): (&str, &str)| {
+            let columns = definition(table)?.columns.iter();
+            columns.into_iter().find(|column| column.name == name)
+        };
+        match (column(from), column(to)) {
+            (Some(from), Some(_)) => from.foreign_key == Some(to),
+            // Of tables that the model does not know, names say what refers to what.
+            _ => from.1 == to.1 && is_reference(from.1),
+        }
     }
 
     fn bounds(&self, table: &str, column: &str) -> Option<(f64, f64)> {

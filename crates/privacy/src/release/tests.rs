@@ -11,4 +11,5 @@ mod attacks;
 mod budgets;
 mod desk;
 mod oracles;
+mod second_round;
 mod unlisted;

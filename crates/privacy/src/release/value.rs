@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use serde::{Deserialize, Serialize};
 
 use super::aggregate::Controlled;
 use super::curve::{Follow, Step, causes, digits, groups, result, steps};
@@ -15,7 +16,15 @@ use super::spec::{Basis, Function, Model, Number};
 use crate::disclosure::cube::Dims;
 use crate::disclosure::persons::{Contribution, Persons};
 use crate::disclosure::releases::{Cell, Outcome, Table};
-use crate::disclosure::{DEVIATION, IN_SHARE, MEAN, PERSONS, Profile, ROWS};
+use crate::disclosure::sketch::Sketch;
+use crate::disclosure::{CURVE_OF, DEVIATION, IN_SHARE, MEAN, MODEL_OF, PERSONS, Profile, ROWS};
+use crate::dp::random::Random;
+
+/// Sums of several measures of the same persons are told apart by powers of it.
+const OTHER_MEASURE: f64 = 1.618_033_988_749_895;
+
+/// The name under which a curve is kept in the record.
+const TICKET: &str = "ticket";
 
 /// What numbers are made of.
 pub(super) struct Desk<'a> {
@@ -28,6 +37,7 @@ pub(super) struct Desk<'a> {
 }
 
 /// What is shown of persons over time.
+#[derive(Debug, Serialize, Deserialize)]
 struct Course {
     causes: Vec<i64>,
     /// The groups that are compared, by their values.
@@ -37,8 +47,74 @@ struct Course {
     counts: BTreeMap<String, f64>,
 }
 
-/// Persons over time: each step is a group of persons, and is released like one.
+/// Persons over time, once for nearly the same persons: who had an event, and when, decides where steps end and which of them
+/// can be shown, and so must not be seen to change.
 fn course_of(
+    desk: &mut Desk<'_>,
+    times: usize,
+    events: usize,
+    arms: Option<usize>,
+    row: usize,
+) -> Result<Option<Course>> {
+    let mut sketch = Sketch::default();
+    let mut text = format!(
+        "{:?}; {}",
+        desk.control.profile,
+        desk.control.lens.treatments()
+    );
+    let mut factor = 1.0;
+    for at in [times, events].into_iter().chain(arms) {
+        let shifted = desk.bases[at].measure.as_ref();
+        let shifted = shifted.map_or(0.0, |(of, _)| of.shifted());
+        let contributions = desk.tables[at].cells[row].persons.contributions();
+        sketch.add(contributions, shifted, factor);
+        factor *= OTHER_MEASURE;
+        text.push_str(&format!("; {}", desk.bases[at].atom()));
+    }
+    let bytes = desk.tables[times].cells[row].persons.bytes();
+    let persons = Persons::from_bytes(&bytes);
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "less than 2^53 is exact as a number"
+    )]
+    let ticket = Random::default()
+        .below(1 << 52)
+        .map_err(|error| DataFusionError::External(Box::new(error)))? as f64;
+    let mut tables = [Table {
+        measure: format!("{CURVE_OF}{text}"),
+        atom: text,
+        treated: String::new(),
+        gave_up: false,
+        asked: true,
+        cells: vec![Cell {
+            dims: Dims::new(),
+            sketch: Some(sketch),
+            safe: desk.tables[times].cells[row].persons.contributions().len()
+                >= desk.control.profile.k as usize,
+            persons,
+            values: BTreeMap::from([(TICKET.to_owned(), Some(ticket))]),
+        }],
+    }];
+    let outcomes = desk.control.release(&mut tables)?;
+    let Some(found) = number_of(&outcomes[0][0], TICKET) else {
+        return Ok(None);
+    };
+    let failed = |error: crate::disclosure::Error| DataFusionError::External(Box::new(error));
+    let damaged = |_| failed(crate::disclosure::Error::Damaged);
+    let releases = &desk.control.releases;
+    if found == ticket {
+        let course = new_course(desk, times, events, arms, row)?;
+        let course = serde_json::to_string(&course).map_err(damaged)?;
+        releases.keep_curve(ticket, &course).map_err(failed)?;
+    }
+    match releases.curve(found).map_err(failed)? {
+        Some(course) => serde_json::from_str(&course).map_err(damaged),
+        None => Ok(None),
+    }
+}
+
+/// Each step is a group of persons, and is released like one.
+fn new_course(
     desk: &mut Desk<'_>,
     times: usize,
     events: usize,
@@ -101,6 +177,7 @@ fn course_of(
         }
         let mut tables = [Table {
             measure: String::new(),
+            atom: String::new(),
             treated: String::new(),
             gave_up: false,
             asked: true,
@@ -226,14 +303,26 @@ fn model_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Result<Option<Sca
     let numbers = model::flat(&shown)?;
     let key = |at: usize| format!("{} {at}", model.text);
     let bytes = desk.tables[model.event].cells[row].persons.bytes();
+    // The same persons may have other values: those of all terms together, each with a factor of its own.
+    let mut sketch = Sketch::default();
+    let mut factor = 1.0;
+    for at in [model.event].iter().chain(&model.covariates) {
+        let shifted = desk.bases[*at].measure.as_ref();
+        let shifted = shifted.map_or(0.0, |(of, _)| of.shifted());
+        let contributions = desk.tables[*at].cells[row].persons.contributions();
+        sketch.add(contributions, shifted, factor);
+        factor *= OTHER_MEASURE;
+    }
     let mut tables = [Table {
-        measure: format!("model of {}", model.columns),
+        measure: format!("{MODEL_OF}{}", model.columns),
+        atom: model.text.clone(),
         treated: desk.control.lens.of_columns(model.columns.split(", ")),
         gave_up: false,
         asked: true,
         cells: vec![Cell {
             dims: Dims::new(),
             persons: Persons::from_bytes(&bytes),
+            sketch: Some(sketch),
             safe: true,
             values: numbers
                 .iter()
@@ -268,6 +357,7 @@ fn group_cell(members: &[i64], name: &str, profile: &Profile) -> Cell {
         dims: Dims::from([("curve".to_owned(), name.to_owned())]),
         safe: shown.is_some(),
         persons,
+        sketch: None,
         values: BTreeMap::from([(PERSONS.to_owned(), shown), (ROWS.to_owned(), shown)]),
     }
 }

@@ -1,5 +1,7 @@
 //! Regressions and curves: what must stand behind each of their terms and steps.
 
+use std::collections::BTreeSet;
+
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::logical_expr::expr::AggregateFunction;
@@ -57,39 +59,38 @@ impl Builder<'_> {
         self.not_repeated("a regression takes one row for each person")?;
         let scope = self.rows.scope(self.schema);
         let terms = model::covariates(terms)?;
-        let mut columns = std::collections::BTreeSet::new();
+        let mut columns = BTreeSet::new();
         let mut values = Vec::new();
         for (name, term) in &terms {
             let total = scope.total(term.clone())?;
-            columns.extend(
-                term.column_refs()
-                    .into_iter()
-                    .map(|column| column.name.clone()),
-            );
             let number = term.get_type(self.schema)?.is_numeric();
-            let value = match measure(term, &self.rows.measured, self.schema)? {
-                Some(_) if number => total,
-                _ => match model::comparison(term, self.rows) {
-                    Some(condition) => cast(scope.total(condition)?, DataType::Int64),
-                    None => return model::not_a_covariate(name),
-                },
-            };
-            values.push(value);
+            let of = measure(term, &self.rows.measured, self.schema)?;
+            match of.filter(|_| number) {
+                Some(of) => {
+                    columns.extend(of.columns.iter().cloned());
+                    let atom = of.alone(format!("covariate {total}"), BTreeSet::new());
+                    values.push((atom, total));
+                }
+                None => {
+                    let Some(condition) = model::comparison(term, self.rows) else {
+                        return model::not_a_covariate(name);
+                    };
+                    columns.extend(self.stored(term));
+                    let value = cast(scope.total(condition)?, DataType::Int64);
+                    let atom = Measure::atom(format!("covariate {value}"), BTreeSet::new());
+                    values.push((atom, value));
+                }
+            }
         }
         let event_total = scope.total(event.clone())?;
-        columns.extend(
-            event
-                .column_refs()
-                .into_iter()
-                .map(|column| column.name.clone()),
-        );
+        columns.extend(self.stored(event));
         let mut known = event_total.clone().is_not_null();
         if time {
             let of = self.measured(name, &args[0])?;
             columns.extend(of.columns);
             known = known.and(scope.total(args[0].clone())?.is_not_null());
         }
-        for value in &values {
+        for (_, value) in &values {
             known = known.and(value.clone().is_not_null());
         }
         let known = Some(match filter {
@@ -106,14 +107,11 @@ impl Builder<'_> {
                 }
             })
             .collect::<Result<Vec<_>>>()?;
-        let collected = |builder: &mut Self, text: String, value: Expr| {
-            let atom = Measure::atom(text, std::collections::BTreeSet::new());
-            builder.collected(known.clone(), Some((atom, value)))
-        };
-        let event = collected(self, format!("event {event_total}"), event_total);
+        let of_event = Measure::atom(format!("event {event_total}"), BTreeSet::new());
+        let event = self.collected(known.clone(), Some((of_event, event_total)));
         let covariates = values
             .into_iter()
-            .map(|value| collected(self, format!("covariate {value}"), value))
+            .map(|value| self.collected(known.clone(), Some(value)))
             .collect();
         let statistic = Expr::AggregateFunction(AggregateFunction::new_udf(
             lenient(&call.func),
@@ -133,6 +131,15 @@ impl Builder<'_> {
             both,
         };
         Ok((Function::Model(Box::new(model)), event))
+    }
+
+    /// The stored columns of an expression, by table and name; what is computed is `?`, and could be any.
+    fn stored(&self, expr: &Expr) -> BTreeSet<String> {
+        let name = |column| match self.rows.origins.get(column) {
+            Some((table, name)) => format!("{table}.{name}"),
+            None => "?".to_owned(),
+        };
+        expr.column_refs().into_iter().map(name).collect()
     }
 
     /// A struct of total expressions, or a total expression.
@@ -174,7 +181,7 @@ impl Builder<'_> {
             Some(filter) => filter.and(known),
             None => known,
         });
-        let of_event = Measure::atom(format!("event {event}"), std::collections::BTreeSet::new());
+        let of_event = Measure::atom(format!("event {event}"), BTreeSet::new());
         let events = self.collected(known.clone(), Some((of_event, event)));
         // Time as it is asked for, not as it is stored.
         let of_time = Measure::atom(format!("time {time}"), of.columns);

@@ -261,6 +261,33 @@ async fn attack_35_the_same_question_again() {
     );
 }
 
+/// What a plan's words leave out makes another question.
+#[tokio::test]
+async fn attack_35_another_question_of_the_same_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk(generous(), folder.path());
+    let values = |last: i64| {
+        format!(
+            "SELECT count(DISTINCT pid) FROM emr JOIN (VALUES (91), (92), (93), (94), (95), ({last})) AS v(x) ON v.x = emr.age"
+        )
+    };
+    let rows = |kind: &str| {
+        format!(
+            "SELECT count(DISTINCT pid) FROM (SELECT pid, count(*) FILTER (WHERE kind = '{kind}') AS n FROM visit GROUP BY pid) WHERE n > 0"
+        )
+    };
+    for [first, second] in [[values(50), values(19)], [rows("in"), rows("neither")]] {
+        assert!(number(&desk.ask(&first).await) > 1.0, "{first}");
+        desk.notes.take();
+        assert!(number(&desk.ask(&second).await) < 20.0, "{second}");
+        let notes = desk.notes.take();
+        assert!(
+            !notes.iter().any(|note| note.contains("free of charge")),
+            "{second}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn attack_35_at_once() {
     let folder = tempfile::tempdir().unwrap();

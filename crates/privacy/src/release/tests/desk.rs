@@ -25,7 +25,7 @@ struct Tables;
 impl Sources for Tables {
     fn role(&self, scan: &TableScan) -> Option<TableRole> {
         match scan.table_name.table() {
-            "emr" | "visit" => Some(TableRole::Persons("pid".into())),
+            "emr" | "visit" | "lab" => Some(TableRole::Persons("pid".into())),
             "concept" => Some(TableRole::Public(Some("concept_id".into()))),
             "place" => Some(TableRole::Linked(Some("place_id".into()))),
             _ => None,
@@ -134,6 +134,25 @@ fn visit() -> RecordBatch {
     .unwrap()
 }
 
+/// Three values of each person, all from one panel.
+fn lab() -> RecordBatch {
+    let all = || (1..=400_i64).flat_map(|pid| ["a", "b", "c"].map(|kind| (pid, kind)));
+    let value = |(pid, kind)| match kind {
+        "a" => 10.0 + (pid % 7) as f64,
+        "b" => 60.0 + (pid * 31 % 97) as f64,
+        _ => 160.0 + (pid % 5) as f64,
+    };
+    let pids: Int64Array = all().map(|(pid, _)| Some(pid)).collect();
+    let kinds: StringArray = all().map(|(_, kind)| Some(kind)).collect();
+    let values: Float64Array = all().map(|row| Some(value(row))).collect();
+    RecordBatch::try_from_iter([
+        ("pid", Arc::new(pids) as ArrayRef),
+        ("kind", Arc::new(kinds) as ArrayRef),
+        ("value", Arc::new(values) as ArrayRef),
+    ])
+    .unwrap()
+}
+
 pub(super) struct Desk {
     pub(super) ctx: SessionContext,
     pub(super) notes: Arc<Notes>,
@@ -155,6 +174,7 @@ pub(super) fn tables(emr: RecordBatch) -> SessionContext {
     };
     add("emr", emr);
     add("visit", visit());
+    add("lab", lab());
     add(
         "concept",
         RecordBatch::try_from_iter([

@@ -1,0 +1,147 @@
+//! What a number's persons contribute, in little room: enough to see that many of them contribute something else.
+//!
+//! The same persons with as many rows each may still be other rows: two laboratory values of one panel. Persons are
+//! spread over buckets, and each bucket has the sum of what its persons contribute. A bucket in which two numbers differ holds at
+//! least one person who contributes something else, so that at least as many persons differ as buckets do.
+
+use super::Error;
+use super::persons::Contribution;
+
+/// Enough for the largest threshold, with persons to spare that fall together.
+const BUCKETS: usize = 256;
+
+/// Two sums of the same values are as near as this, also where one of them was taken of numbers of 32 bits.
+const RELATIVE: f64 = 1e-6;
+
+/// Of what was added to a value and taken off again, at most this part stays behind.
+const LEFT_BEHIND: f64 = 3.6e-15;
+
+/// Sums of contributions by bucket, each with how far it may be off.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sketch {
+    buckets: Vec<(f64, f64)>,
+}
+
+impl Default for Sketch {
+    fn default() -> Self {
+        Self {
+            buckets: vec![(0.0, 0.0); BUCKETS],
+        }
+    }
+}
+
+impl Sketch {
+    /// Of a measure: `shifted` is what may have been added to each value and taken off again.
+    #[must_use]
+    pub fn of(contributions: &[Contribution], shifted: f64) -> Self {
+        let mut sketch = Self::default();
+        sketch.add(contributions, shifted, 1.0);
+        sketch
+    }
+
+    /// Adds what the same persons contribute to another measure, with a factor that tells the measures apart.
+    pub fn add(&mut self, contributions: &[Contribution], shifted: f64, factor: f64) {
+        for entry in contributions {
+            let (sum, off) = &mut self.buckets[bucket(entry.person)];
+            let rows = entry.rows as f64;
+            *sum += factor * entry.sum;
+            // No sum of absolute values is larger.
+            let size = (rows * entry.squares).sqrt();
+            *off += factor.abs() * (RELATIVE * size + LEFT_BEHIND * rows * shifted);
+        }
+    }
+
+    /// At least so many persons contribute something else.
+    #[must_use]
+    pub fn persons_between(&self, other: &Self) -> u64 {
+        let pairs = self.buckets.iter().zip(&other.buckets);
+        let differ = pairs.filter(|((a, off_a), (b, off_b))| (a - b).abs() > off_a + off_b);
+        differ.count() as u64
+    }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let numbers = self.buckets.iter().flat_map(|(sum, off)| [*sum, *off]);
+        numbers.flat_map(f64::to_le_bytes).collect()
+    }
+
+    /// Nothing for an empty list, which is none.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Option<Self>, Error> {
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let (numbers, rest) = bytes.as_chunks::<8>();
+        let numbers: Vec<f64> = numbers.iter().copied().map(f64::from_le_bytes).collect();
+        let (pairs, odd) = numbers.as_chunks::<2>();
+        if !rest.is_empty() || !odd.is_empty() || pairs.len() != BUCKETS {
+            return Err(Error::Damaged);
+        }
+        Ok(Some(Self {
+            buckets: pairs.iter().map(|[sum, off]| (*sum, *off)).collect(),
+        }))
+    }
+}
+
+fn bucket(person: i64) -> usize {
+    let mixed = person.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::from((mixed >> 56).to_le_bytes()[0])
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn of(values: impl Iterator<Item = f64>, shifted: f64) -> Sketch {
+        let contributions: Vec<Contribution> = values
+            .zip(0..)
+            .map(|(value, person)| Contribution {
+                person,
+                rows: 1,
+                sum: value,
+                squares: value * value,
+            })
+            .collect();
+        Sketch::of(&contributions, shifted)
+    }
+
+    #[test]
+    fn differences_are_no_more_than_the_persons_who_differ() {
+        let values = |changed: u32| {
+            (0..5_000_u32).map(move |at| match at < changed {
+                true => 7.25,
+                false => 60.0 + f64::from(at % 50),
+            })
+        };
+        let all = of(values(0), 0.0);
+        assert_eq!(all.persons_between(&of(values(0), 0.0)), 0);
+        for changed in [1, 2, 7, 40] {
+            let found = all.persons_between(&of(values(changed), 0.0));
+            assert!(
+                (1..=u64::from(changed)).contains(&found),
+                "{found} of {changed}"
+            );
+        }
+        assert!(all.persons_between(&of(values(5_000), 0.0)) > 200);
+        let again = Sketch::from_bytes(&all.bytes()).unwrap().unwrap();
+        assert_eq!(again, all);
+        assert!(Sketch::from_bytes(&[]).unwrap().is_none());
+        assert!(Sketch::from_bytes(&[1, 2, 3]).is_err());
+    }
+
+    /// Nobody gets an answer of its own for the same values by what arithmetic does to their last digits.
+    #[test]
+    fn rounding_is_no_difference() {
+        let values = || (0..5_000).map(|at| 60.0 + f64::from(at % 50) / 7.0);
+        let all = of(values(), 0.0);
+        for shift in [32.0, 1e6, 1e9, 1e12] {
+            let shifted = of(values().map(|x| (x + shift) - shift), shift);
+            assert_eq!(all.persons_between(&shifted), 0, "{shift}");
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "as a query may ask for")]
+        let short = of(values().map(|x| f64::from(x as f32)), 0.0);
+        assert_eq!(all.persons_between(&short), 0);
+        let scaled = of(values().map(|x| x * 3.0 / 3.0), 0.0);
+        assert_eq!(all.persons_between(&scaled), 0);
+    }
+}

@@ -1,0 +1,136 @@
+//! A second round of attacks that are in no list, each with the honest question beside it.
+
+use super::desk::Desk;
+
+#[tokio::test]
+async fn tables_without_persons_are_seen_where_rows_refer_to_them() {
+    let desk = Desk::new("cms");
+    for sql in [
+        "SELECT p.city, count(*) FROM emr e CROSS JOIN place p GROUP BY p.city",
+        "SELECT p.city, count(DISTINCT e.pid) FROM emr e JOIN place p ON p.city > 'city 2' GROUP BY p.city",
+        "SELECT p.city, count(DISTINCT e.pid) FROM emr e JOIN place p ON p.place_id = e.concept_id GROUP BY p.city",
+        "SELECT p.city, count(DISTINCT e.pid) FROM (SELECT pid, 3 AS place_id FROM emr) e JOIN place p ON p.place_id = e.place_id GROUP BY p.city",
+        "SELECT p.city, count(DISTINCT e.pid) FROM emr e JOIN place p ON p.place_id + 0 = e.place_id GROUP BY p.city",
+        "SELECT count(DISTINCT e.pid) FROM emr e LEFT SEMI JOIN place p ON p.city = 'city 3'",
+        "SELECT count(DISTINCT e.pid) FROM place p RIGHT JOIN emr e ON p.city = e.hosp",
+    ] {
+        assert_eq!(desk.refused(sql).await, "join", "{sql}");
+    }
+    for sql in [
+        "SELECT p.city, count(*) FROM emr e JOIN place p ON p.place_id = e.place_id GROUP BY p.city",
+        "SELECT q.city, count(*) FROM emr e JOIN (SELECT place_id AS id, city FROM place WHERE city <> '') q ON q.id = e.place_id GROUP BY q.city",
+        "SELECT p.city, count(*) FROM place p RIGHT JOIN emr e USING (place_id) GROUP BY p.city",
+    ] {
+        assert_eq!(desk.ask(sql).await.len(), 4, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_subquery_fails_for_nobody_around_it() {
+    let desk = Desk::new("cms");
+    for sql in [
+        "SELECT count(*) FROM emr e WHERE e.pid IN (SELECT v.pid FROM visit v JOIN (SELECT concept_id FROM concept
+           WHERE CASE WHEN e.age = 57 THEN 1 / (e.age - e.age) ELSE 1 END > -5) c ON c.concept_id = v.days)",
+        "SELECT count(*) FROM emr e WHERE e.pid NOT IN (SELECT v.pid FROM visit v, (SELECT 1 FROM concept WHERE e.age > 50) c)",
+        "SELECT count(*) FROM emr a WHERE EXISTS (SELECT 1 FROM visit b WHERE b.pid = a.pid
+           AND EXISTS (SELECT 1 FROM visit c WHERE c.pid = b.pid AND a.age > 50))",
+        "SELECT count(*) FROM emr a WHERE EXISTS (SELECT 1 FROM visit b WHERE b.pid = a.pid
+           AND EXISTS (SELECT 1 FROM visit c WHERE c.pid = b.pid AND 300 > a.pid))",
+    ] {
+        assert_eq!(desk.refused(sql).await, "subquery", "{sql}");
+    }
+    let sql = "SELECT count(*) FROM emr a WHERE EXISTS (SELECT 1 FROM visit b WHERE b.pid = a.pid AND b.days * 10 > a.age
+           AND EXISTS (SELECT 1 FROM visit c WHERE c.pid = b.pid AND c.days <= b.days))";
+    assert_ne!(desk.ask(sql).await, [""]);
+}
+
+/// Three values of the same persons, one row each: no one stands for another, and none gives a person away.
+#[tokio::test]
+async fn means_of_other_values_of_the_same_persons_are_their_own() {
+    let of = |rows: &[String]| -> Vec<f64> {
+        let mean = |row: &String| row.rsplit('|').next().unwrap().parse().unwrap();
+        rows.iter().map(mean).collect()
+    };
+    let near = |found: &[f64], wanted: &[f64]| {
+        found.len() == wanted.len() && found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 2.0)
+    };
+    let truth = [13.0, 108.0, 162.0];
+    for rules in ["cms", "opensafely", "sacro"] {
+        let desk = Desk::new(rules);
+        let grouped = of(&desk
+            .ask("SELECT kind, avg(value) FROM lab GROUP BY kind")
+            .await);
+        assert!(near(&grouped, &truth), "{rules}: {grouped:?}");
+        let desk = Desk::new(rules);
+        for (kind, wanted) in ["a", "b", "c"].into_iter().zip(truth) {
+            for value in ["value", "value * 2 / 2", "value + 1000 - 1000"] {
+                let sql = format!("SELECT avg({value}) FROM lab WHERE kind = '{kind}'");
+                let found = of(&desk.ask(&sql).await);
+                assert!(near(&found, &[wanted]), "{rules}: {sql}: {found:?}");
+            }
+        }
+        // Without one person, by the same values in whatever words: the answer of before.
+        let all = desk
+            .ask("SELECT avg(value) FROM lab WHERE kind = 'b'")
+            .await;
+        for value in [
+            "value",
+            "value + 100000000000 - 100000000000",
+            "CAST(value AS REAL)",
+            "value * 3 / 3",
+        ] {
+            let sql = format!(
+                "SELECT avg(v) FROM (SELECT l.pid, {value} AS v FROM lab l JOIN emr e ON e.pid = l.pid
+                   WHERE kind = 'b' AND name <> 'name 7')"
+            );
+            assert_eq!(desk.ask(&sql).await, all, "{rules}: {sql}");
+        }
+    }
+}
+
+/// A second column, so small that it changes nothing, makes no other measure of the same persons less one.
+#[tokio::test]
+async fn a_grain_of_another_column_is_no_way_around() {
+    for rules in ["cms", "opensafely"] {
+        let desk = Desk::new(rules);
+        assert_ne!(desk.ask("SELECT avg(cost) FROM emr").await, [""]);
+        // Of the very same persons it is another number.
+        assert_ne!(
+            desk.ask("SELECT avg(cost + 0.0000000001 * age) FROM emr")
+                .await,
+            [""]
+        );
+        for sql in [
+            "SELECT avg(cost + 0.0000000001 * los) FROM emr WHERE name <> 'name 7'",
+            "SELECT avg(cost + 0.0000000001 * los + 0.0000000001 * age) FROM emr WHERE name <> 'name 7'",
+            "SELECT stddev(cost + 0.0000000001 * los) FROM emr WHERE name <> 'name 7'",
+        ] {
+            assert_eq!(desk.ask(sql).await, [""], "{rules}: {sql}");
+        }
+        // Enough persons less are another group.
+        assert_ne!(
+            desk.ask("SELECT avg(cost + 0.0000000001 * los) FROM emr WHERE age > 40")
+                .await,
+            [""]
+        );
+    }
+}
+
+#[tokio::test]
+async fn two_ways_of_rounding_one_count_are_one() {
+    let desk = Desk::new("opensafely");
+    for age in 20..90 {
+        let sql = format!(
+            "SELECT count(*) FILTER (WHERE age < {age}), avg(CASE WHEN age < {age} THEN 1.0 ELSE 0 END), count(*) FROM emr"
+        );
+        let row = desk.ask(&sql).await.remove(0);
+        let numbers: Vec<Option<f64>> = row.split('|').map(|n| n.parse().ok()).collect();
+        let [Some(count), Some(share), Some(all)] = numbers[..] else {
+            continue;
+        };
+        // The midpoint of six of a count that is rounded to five.
+        let midpoint = |count: f64| ((count - 1.0) / 6.0).floor() * 6.0 + 3.0;
+        let wanted = (midpoint(count) / midpoint(all)).min(1.0);
+        assert!((share - wanted).abs() <= 0.0051 * wanted, "{row}");
+    }
+}
