@@ -4,6 +4,10 @@
 //! are read as text, and a view over them makes it NULL and gives them their types. Where nothing is said, `NA` is NULL
 //! in columns that are else of numbers, days or booleans: they would be text, and a factor of a model, without a word. So
 //! would numbers be that have R's `Inf`, `-Inf` and `NaN` among them.
+//!
+//! The engine guesses by the first 1,000 rows: a column that is empty there would be of NULLs for good, whatever comes after,
+//! and one of whole numbers could not have a fraction later. Here it guesses by a million, and what is empty in all of
+//! those is text.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -26,6 +30,8 @@ use datafusion::physical_plan::ExecutionPlan;
 
 /// The option that says which words are NULL.
 const NULL_REGEX: &str = "format.null_regex";
+/// The option that says how many rows types are guessed by, and how many they are by default.
+const GUESSED_BY: (&str, &str) = ("format.schema_infer_max_rec", "1000000");
 /// What R writes.
 const NA: &str = "^NA$";
 /// What R writes of numbers that are not finite.
@@ -44,6 +50,11 @@ impl TableProviderFactory for CsvTables {
         state: &dyn Session,
         asked: &CreateExternalTable,
     ) -> Result<Arc<dyn TableProvider>> {
+        let mut asked = asked.clone();
+        let (option, rows) = GUESSED_BY;
+        let by = asked.options.entry(option.to_owned());
+        by.or_insert_with(|| rows.to_owned());
+        let asked = &asked;
         let word = asked.options.get(NULL_REGEX).map(String::as_str);
         if let Some(word) = word {
             // The engine takes any for granted.
@@ -53,7 +64,10 @@ impl TableProviderFactory for CsvTables {
         }
         let table = self.tables.create(state, asked).await?;
         let plain = table.schema();
-        let may_hold = |field: &FieldRef| word.is_some() || is_text(field.data_type());
+        let is_empty = |field: &FieldRef| field.data_type().is_null();
+        let empty = plain.fields().iter().any(is_empty);
+        let may_hold =
+            |field: &FieldRef| word.is_some() || is_text(field.data_type()) || is_empty(field);
         let declared = !asked.schema.fields().is_empty();
         if asked.unbounded || word.is_none() && declared || !plain.fields().iter().any(may_hold) {
             return Ok(table);
@@ -76,7 +90,7 @@ impl TableProviderFactory for CsvTables {
             let given = asked.options.contains_key(NULL_REGEX);
             let to = typed.data_type();
             let partition = matches!(to, DataType::Dictionary(..));
-            let guessed = is_text(field.data_type()) && !is_text(to) && !to.is_null();
+            let guessed = is_text(field.data_type()) && !is_text(to);
             !partition && (given || guessed)
         };
         let held: Vec<bool> = plain
@@ -85,12 +99,19 @@ impl TableProviderFactory for CsvTables {
             .zip(typed.fields())
             .map(held)
             .collect();
-        if !held.contains(&true) {
+        if !held.contains(&true) && !empty {
             return Ok(table);
         }
+        // What is empty as far as anybody looked may hold anything.
+        let typed = Schema::new(Vec::from_iter(typed.fields().iter().map(
+            |field| match is_empty(field) {
+                true => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
+                false => FieldRef::clone(field),
+            },
+        )));
         let fields = typed.fields().iter().zip(&held).map(|(field, held)| {
             let text = *held && !is_text(field.data_type());
-            let kind = if text {
+            let kind = if text || is_empty(field) {
                 DataType::Utf8
             } else {
                 field.data_type().clone()

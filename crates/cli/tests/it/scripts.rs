@@ -122,6 +122,30 @@ fn the_na_of_r_is_null() {
     columna(&["sql", "-c", &script]).ok();
 }
 
+/// What comes late in a file counts: values of a column that begins empty, and fractions of one that begins whole.
+#[test]
+fn types_are_guessed_by_what_comes_late_as_well() {
+    let folder = folder();
+    let path = folder.path().join("late.csv");
+    let mut csv = "id,late,some,never\n".to_owned();
+    for id in 1..=3_000 {
+        let late = if id > 2_500 { "7" } else { "NA" };
+        let some = if id == 2_900 { "6.31" } else { "6" };
+        csv.push_str(&format!("{id},{late},{some},\n"));
+    }
+    std::fs::write(&path, csv).expect("a file");
+    let ask = |sql: &str| {
+        let path = text(&path);
+        let sql = format!("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '{path}'; {sql}");
+        columna(&["sql", "--format", "csv", "-c", &sql]).ok()
+    };
+    let told = ask("SELECT count(late), sum(late), max(some), count(never), count(*) FROM t");
+    assert!(told.ends_with("500,3500,6.31,0,3000\n"), "{told}");
+    let told =
+        ask("SELECT arrow_typeof(late), arrow_typeof(some), arrow_typeof(never) FROM t LIMIT 1");
+    assert!(told.ends_with("Int64,Float64,Utf8\n"), "{told}");
+}
+
 #[test]
 fn numbers_that_r_writes_as_not_finite_are_numbers() {
     let folder = folder();
