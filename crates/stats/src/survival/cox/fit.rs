@@ -130,7 +130,10 @@ pub(super) fn finish(newton: &Newton, maximum: &Maximum, facts: Facts) -> Fit {
         None => naive.clone(),
     };
     let df = newton.null_factor.rank();
-    let (wald, wald_df) = match &facts.middle {
+    // As many degrees of freedom as there are estimates, as in R, also where fewer clusters than terms leave the variance a lower
+    // rank.
+    let estimates = kept.iter().filter(|kept| **kept).count();
+    let (wald, _) = match &facts.middle {
         Some(middle) if factor.kept() == kept => robust_wald(&at.information, middle, beta, &kept),
         _ => None,
     }
@@ -151,7 +154,7 @@ pub(super) fn finish(newton: &Newton, maximum: &Maximum, facts: Facts) -> Fit {
         log_likelihood: at.log_likelihood,
         likelihood_ratio_test: Test::new(2.0 * (at.log_likelihood - null.log_likelihood), df),
         score_test: Test::new(dot(&null_step, &null.score), df),
-        wald_test: Test::new(wald, wald_df),
+        wald_test: Test::new(wald, estimates),
         robust_score_test,
         means: facts.means,
         iterations: *iterations,
