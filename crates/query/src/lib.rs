@@ -28,6 +28,7 @@ pub mod script;
 mod selects;
 mod session;
 mod short_times;
+mod single_rows;
 mod spill;
 mod subquery_names;
 mod unneeded_sorts;

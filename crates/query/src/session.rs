@@ -124,6 +124,7 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
             ctx.state_ref().write().register_function_rewrite(rewrite)?;
         }
     }
+    ctx.add_analyzer_rule(Arc::new(crate::single_rows::SingleRows));
     ctx.register_relation_planner(Arc::new(crate::unnested::UnnestedRelations))?;
     ctx.state_ref()
         .write()
@@ -226,6 +227,7 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
     ctx.register_udf(Arc::unwrap_or_clone(scalar::date_part()));
     for internal in [
         crate::missing_rows::maybe(),
+        crate::single_rows::one_row(),
         crate::plan::unknown(),
         scalar::interval_length(),
         scalar::interval_times(),

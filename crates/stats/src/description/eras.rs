@@ -25,8 +25,9 @@ pub struct Era {
 /// Records of one person and one drug or condition.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Eras {
-    /// In the order in which they came; those without a gap are one.
-    spans: Vec<Era>,
+    /// In the order in which they came; those without a gap are one. Most have one, which is no place of its own in memory.
+    first: Option<Era>,
+    more: Vec<Era>,
 }
 
 impl Eras {
@@ -44,30 +45,30 @@ impl Eras {
     /// Takes in records that overlap.
     #[inline]
     pub fn add_span(&mut self, span: Era) {
-        match self.spans.last_mut() {
+        match self.more.last_mut().or(self.first.as_mut()) {
             Some(last) if (last.start..=last.end).contains(&span.start) => {
                 last.end = last.end.max(span.end);
                 last.records = last.records.saturating_add(span.records);
             }
-            _ => self.spans.push(span),
+            Some(_) => self.more.push(span),
+            None => self.first = Some(span),
         }
     }
 
     /// The records, those that overlap as one where they came one after the other.
-    #[must_use]
-    pub fn spans(&self) -> &[Era] {
-        &self.spans
+    pub fn spans(&self) -> impl Iterator<Item = &Era> + Clone {
+        self.first.iter().chain(&self.more)
     }
 
     /// Appends the eras that remain when gaps of up to `gap` days are bridged, in order; says how many.
     pub fn append_to(&self, gap: u32, eras: &mut Vec<Era>) -> usize {
         let before = eras.len();
-        if self.spans.is_sorted_by_key(|span| span.start) {
-            bridge(&self.spans, gap, eras);
+        if self.spans().is_sorted_by_key(|span| span.start) {
+            bridge(self.spans(), gap, eras);
         } else {
-            let mut spans = self.spans.clone();
+            let mut spans: Vec<Era> = self.spans().copied().collect();
             spans.sort_unstable();
-            bridge(&spans, gap, eras);
+            bridge(spans.iter(), gap, eras);
         }
         eras.len() - before
     }
@@ -75,17 +76,17 @@ impl Eras {
     /// Bytes on the heap.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        self.spans.capacity() * size_of::<Era>()
+        self.more.capacity() * size_of::<Era>()
     }
 }
 
 /// Appends the eras of records in order of their first days.
-fn bridge(spans: &[Era], gap: u32, eras: &mut Vec<Era>) {
-    let Some((first, rest)) = spans.split_first() else {
+fn bridge<'a>(mut spans: impl Iterator<Item = &'a Era>, gap: u32, eras: &mut Vec<Era>) {
+    let Some(first) = spans.next() else {
         return;
     };
     let mut era = *first;
-    for span in rest {
+    for span in spans {
         // Days of 32 bits may be as far apart as no 32 bits with a sign can say.
         let apart = i64::from(span.start) - i64::from(era.end);
         match u32::try_from(apart.max(0)) {
@@ -102,13 +103,13 @@ fn bridge(spans: &[Era], gap: u32, eras: &mut Vec<Era>) {
 
 impl Summary for Eras {
     fn merge(&mut self, other: Self) {
-        for span in other.spans {
-            self.add_span(span);
+        for span in other.spans() {
+            self.add_span(*span);
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.spans.is_empty()
+        self.first.is_none()
     }
 }
 

@@ -107,8 +107,9 @@ impl RowSummary for Kept {
 
     fn write(&self, state: &mut StateBuilder) {
         let day = |day: i32| u64::from(day.cast_unsigned());
-        let spans = self.0.spans().iter();
-        let ints: Vec<u64> = spans
+        let ints: Vec<u64> = self
+            .0
+            .spans()
             .flat_map(|span| {
                 let days = day(span.start) << 32 | day(span.end);
                 [days, u64::from(span.records)]
