@@ -28,12 +28,17 @@ impl Sources for Tables {
             "emr" | "visit" | "lab" => Some(TableRole::Persons("pid".into())),
             "concept" => Some(TableRole::Public(Some("concept_id".into()))),
             "place" => Some(TableRole::Linked(Some("place_id".into()))),
+            "bill" => Some(TableRole::Linked(Some("bill_id".into()))),
             _ => None,
         }
     }
 
     fn key(&self, scan: &TableScan) -> Option<String> {
-        (scan.table_name.table() == "emr").then(|| "pid".to_owned())
+        match scan.table_name.table() {
+            "emr" => Some("pid".to_owned()),
+            "lab" => Some("lab_id".to_owned()),
+            _ => None,
+        }
     }
 
     fn bounds(&self, _: &str, column: &str) -> Option<(f64, f64)> {
@@ -145,10 +150,28 @@ fn lab() -> RecordBatch {
     let pids: Int64Array = all().map(|(pid, _)| Some(pid)).collect();
     let kinds: StringArray = all().map(|(_, kind)| Some(kind)).collect();
     let values: Float64Array = all().map(|row| Some(value(row))).collect();
+    let numbers = Int64Array::from_iter_values(1..=1_200);
     RecordBatch::try_from_iter([
+        ("lab_id", Arc::new(numbers) as ArrayRef),
         ("pid", Arc::new(pids) as ArrayRef),
         ("kind", Arc::new(kinds) as ArrayRef),
         ("value", Arc::new(values) as ArrayRef),
+    ])
+    .unwrap()
+}
+
+/// Two bills of each laboratory value; they name no person.
+fn bill() -> RecordBatch {
+    let bills = || 1..=2_400_i64;
+    let of = Int64Array::from_iter_values(bills().map(|bill| 1 + (bill - 1) / 2));
+    let amounts = Float64Array::from_iter_values(bills().map(|bill| 20.0 + (bill % 13) as f64));
+    RecordBatch::try_from_iter([
+        (
+            "bill_id",
+            Arc::new(Int64Array::from_iter_values(bills())) as ArrayRef,
+        ),
+        ("bill_lab_id", Arc::new(of) as ArrayRef),
+        ("amount", Arc::new(amounts) as ArrayRef),
     ])
     .unwrap()
 }
@@ -175,6 +198,7 @@ pub(super) fn tables(emr: RecordBatch) -> SessionContext {
     add("emr", emr);
     add("visit", visit());
     add("lab", lab());
+    add("bill", bill());
     add(
         "concept",
         RecordBatch::try_from_iter([

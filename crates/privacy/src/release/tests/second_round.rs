@@ -13,6 +13,9 @@ async fn tables_without_persons_are_seen_where_rows_refer_to_them() {
         "SELECT p.city, count(DISTINCT e.pid) FROM emr e JOIN place p ON p.place_id + 0 = e.place_id GROUP BY p.city",
         "SELECT count(DISTINCT e.pid) FROM emr e LEFT SEMI JOIN place p ON p.city = 'city 3'",
         "SELECT count(DISTINCT e.pid) FROM place p RIGHT JOIN emr e ON p.city = e.hosp",
+        "SELECT b.bill_id, count(DISTINCT e.pid) FROM emr e CROSS JOIN bill b GROUP BY b.bill_id",
+        "SELECT count(DISTINCT l.pid) FROM lab l JOIN bill b ON b.amount = l.value",
+        "SELECT count(DISTINCT l.pid) FROM (SELECT pid, 7 AS lab_id FROM lab) l JOIN bill b ON b.bill_lab_id = l.lab_id",
     ] {
         assert_eq!(desk.refused(sql).await, "join", "{sql}");
     }
@@ -23,6 +26,22 @@ async fn tables_without_persons_are_seen_where_rows_refer_to_them() {
     ] {
         assert_eq!(desk.ask(sql).await.len(), 4, "{sql}");
     }
+    // Rows that refer to a person's row are that person's, and so are their numbers. 20 to 32 each, 26 in the middle.
+    for sql in [
+        "SELECT count(*), avg(b.amount) FROM lab l JOIN bill b ON b.bill_lab_id = l.lab_id",
+        "SELECT count(*), avg(b.amount) FROM emr e JOIN lab l ON l.pid = e.pid JOIN bill b ON b.bill_lab_id = l.lab_id",
+    ] {
+        let row = desk.ask(sql).await.remove(0);
+        let (count, mean) = row.split_once('|').unwrap();
+        let mean: f64 = mean.parse().unwrap();
+        assert!(
+            count == "2400" && (mean - 25.995).abs() < 0.1,
+            "{sql}: {row}"
+        );
+    }
+    // Each is counted as one of its person's, so that a single bill is nobody's number.
+    let single = "SELECT count(*), avg(b.amount) FROM lab l JOIN bill b ON b.bill_lab_id = l.lab_id WHERE b.bill_id = 7";
+    assert_eq!(desk.ask(single).await, ["|"]);
 }
 
 #[tokio::test]
