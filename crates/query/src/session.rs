@@ -124,7 +124,14 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
             ctx.state_ref().write().register_function_rewrite(rewrite)?;
         }
     }
-    ctx.add_analyzer_rule(Arc::new(crate::single_rows::SingleRows));
+    // Roles that see groups only have no such subqueries, and are told so.
+    let of_groups = |access: &Access| {
+        let kind = access.kind()?;
+        Ok::<_, Error>(matches!(kind, RoleKind::Aggregate | RoleKind::Dp))
+    };
+    if !options.access.as_ref().map_or(Ok(false), of_groups)? {
+        ctx.add_analyzer_rule(Arc::new(crate::single_rows::SingleRows));
+    }
     ctx.register_relation_planner(Arc::new(crate::unnested::UnnestedRelations))?;
     ctx.state_ref()
         .write()

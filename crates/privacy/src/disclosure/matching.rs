@@ -120,7 +120,7 @@ impl Work<'_> {
             .map(|cell| cell.safe.then(|| footprint(cell.persons.contributions())))
             .collect();
         let earlier = self.earlier_sets(table)?;
-        let mut spans = self.spans(&earlier, &prints, table.measure.is_empty());
+        let mut spans = self.spans(&earlier, &prints);
         let mut known = Known::default();
         for set in earlier {
             known.add(set);
@@ -189,15 +189,10 @@ impl Work<'_> {
         Ok(sets)
     }
 
-    /// What earlier exact numbers say together, ready for those of this result. Rounded counts say little together:
-    /// each of them may be off by half a step. Means are not rounded so.
-    fn spans(
-        &self,
-        earlier: &[KnownSet],
-        prints: &[Option<RoaringTreemap>],
-        counts: bool,
-    ) -> Vec<Span> {
-        if counts && self.profile.round_to.is_some_and(|step| step > 1) {
+    /// What earlier exact numbers say together, ready for those of this result. Rounded numbers say little together:
+    /// each of them may be off by half a step.
+    fn spans(&self, earlier: &[KnownSet], prints: &[Option<RoaringTreemap>]) -> Vec<Span> {
+        if self.profile.round_to.is_some_and(|step| step > 1) {
             return Vec::new();
         }
         let none = RoaringTreemap::new();

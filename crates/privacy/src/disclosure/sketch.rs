@@ -16,18 +16,10 @@ const RELATIVE: f64 = 1e-6;
 /// Of what was added to a value and taken off again, at most this part stays behind.
 const LEFT_BEHIND: f64 = 3.6e-15;
 
-/// Sums of contributions by bucket, each with how far it may be off.
-#[derive(Debug, Clone, PartialEq)]
+/// Sums of contributions by bucket, each with how far it may be off; so many buckets for each measure.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sketch {
     buckets: Vec<(f64, f64)>,
-}
-
-impl Default for Sketch {
-    fn default() -> Self {
-        Self {
-            buckets: vec![(0.0, 0.0); BUCKETS],
-        }
-    }
 }
 
 impl Sketch {
@@ -35,27 +27,34 @@ impl Sketch {
     #[must_use]
     pub fn of(contributions: &[Contribution], shifted: f64) -> Self {
         let mut sketch = Self::default();
-        sketch.add(contributions, shifted, 1.0);
+        sketch.add(contributions, shifted);
         sketch
     }
 
-    /// Adds what the same persons contribute to another measure, with a factor that tells the measures apart.
-    pub fn add(&mut self, contributions: &[Contribution], shifted: f64, factor: f64) {
+    /// Adds what the same persons contribute to another measure.
+    pub fn add(&mut self, contributions: &[Contribution], shifted: f64) {
+        let first = self.buckets.len();
+        self.buckets.resize(first + BUCKETS, (0.0, 0.0));
         for entry in contributions {
-            let (sum, off) = &mut self.buckets[bucket(entry.person)];
+            let (sum, off) = &mut self.buckets[first + bucket(entry.person)];
             let rows = entry.rows as f64;
-            *sum += factor * entry.sum;
+            *sum += entry.sum;
             // No sum of absolute values is larger.
             let size = (rows * entry.squares).sqrt();
-            *off += factor.abs() * (RELATIVE * size + LEFT_BEHIND * rows * shifted);
+            *off += RELATIVE * size + LEFT_BEHIND * rows * shifted;
         }
     }
 
     /// At least so many persons contribute something else.
     #[must_use]
     pub fn persons_between(&self, other: &Self) -> u64 {
-        let pairs = self.buckets.iter().zip(&other.buckets);
-        let differ = pairs.filter(|((a, off_a), (b, off_b))| (a - b).abs() > off_a + off_b);
+        let differs = |at: usize| {
+            let ((a, off_a), (b, off_b)) = (self.buckets[at], other.buckets[at]);
+            (a - b).abs() > off_a + off_b
+        };
+        // Of other measures nothing is known.
+        let both = self.buckets.len().min(other.buckets.len());
+        let differ = (0..BUCKETS).filter(|bucket| (*bucket..both).step_by(BUCKETS).any(differs));
         differ.count() as u64
     }
 
@@ -72,7 +71,7 @@ impl Sketch {
         let (numbers, rest) = bytes.as_chunks::<8>();
         let numbers: Vec<f64> = numbers.iter().copied().map(f64::from_le_bytes).collect();
         let (pairs, odd) = numbers.as_chunks::<2>();
-        if !rest.is_empty() || !odd.is_empty() || pairs.len() != BUCKETS {
+        if !rest.is_empty() || !odd.is_empty() || pairs.len() % BUCKETS != 0 {
             return Err(Error::Damaged);
         }
         Ok(Some(Self {

@@ -12,7 +12,7 @@ use super::condition::{looking_out, looks_out};
 use super::expression::Scope;
 use super::measure::{Measure, is_measured_type};
 use super::refused::refuse;
-use super::shape::{Kind, Outer, Rows, Shaper, TableRole, is_reference, plain};
+use super::shape::{Kind, Outer, Rows, Shaper, TableRole, plain};
 
 impl Shaper<'_> {
     pub(super) fn join(
@@ -144,7 +144,8 @@ impl Shaper<'_> {
     /// person's row to one of them by its key, or one of them to a person's row by that row's key. In any other join the
     /// query would choose which of them are seen.
     fn referred(&self, join: &Join, mut rows: Rows, other: &LogicalPlan) -> Result<Rows> {
-        let mut theirs = false;
+        let key = self.key(other);
+        let (mut ours, mut theirs) = (false, false);
         for (left, right) in equalities(join) {
             for (a, b) in [(&left, &right), (&right, &left)] {
                 let (Expr::Column(of_rows), Expr::Column(of_other)) = (a, b) else {
@@ -157,17 +158,19 @@ impl Shaper<'_> {
                     continue;
                 };
                 let (row, place) = ((&*row.0, &*row.1), (&*place.0, &*place.1));
-                if self.sources.refers(row, place) {
-                    return Ok(self.looked_up(join, rows, other));
-                }
-                theirs |= rows.keys.contains(of_rows) && is_reference(place.1);
+                let is_key = key.as_ref().is_none_or(|key| key == of_other);
+                ours |= is_key && self.sources.refers(row, place);
+                theirs |= rows.keys.contains(of_rows) && self.sources.refers(place, row);
             }
+        }
+        if ours && !theirs {
+            return Ok(self.looked_up(join, rows, other));
         }
         if !theirs {
             return refuse(
                 "join",
                 "such a table counts only where a person's row refers to one of its rows, or one of them to a person's row",
-                "join it by its key, `v.care_site_id = c.care_site_id`, or by the key that its rows refer to, `c.cost_event_id = v.visit_occurrence_id`",
+                "join it by its key, `v.care_site_id = c.care_site_id`, or by the key that its rows refer to, `n.note_id = m.note_id`; numbers that may be of several tables, such as `cost_event_id`, refer to none",
             );
         }
         // Each of its rows is of one person's row, and so are its numbers. It may be one of several.

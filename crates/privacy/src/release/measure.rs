@@ -30,6 +30,9 @@ const MEASURED: &[&str] = &[
     "datepart",
 ];
 
+/// No person has more rows.
+const ROWS_OF_ONE: f64 = 1e6;
+
 /// How often a column may be in a product or quotient, and all columns together.
 const POWERS: (u32, u32) = (2, 3);
 
@@ -72,6 +75,12 @@ impl Measure {
         )
     }
 
+    /// The same, of a column that says the same as another.
+    pub(super) fn beside(mut self, twin: Option<String>) -> Self {
+        self.columns.extend(twin);
+        self
+    }
+
     /// A measure that nothing more is made of.
     pub(super) fn atom(atom: String, columns: BTreeSet<String>) -> Self {
         Self::new(atom, columns, BTreeMap::new(), Form::Alone)
@@ -86,11 +95,16 @@ impl Measure {
         all: bool,
     ) -> Self {
         let plain = of.is_none_or(|of| of.form == Form::Product && of.offset == 0.0);
-        if !(all && plain) {
-            return Self::atom(text, columns).made_of(of);
+        let made = if all && plain {
+            let parts = BTreeMap::from([(text.clone(), 1)]);
+            Self::new(text, columns, parts, Form::Product)
+        } else {
+            Self::atom(text, columns)
+        };
+        Self {
+            shifted: of.map_or(0.0, |of| of.shifted * ROWS_OF_ONE),
+            ..made
         }
-        let parts = BTreeMap::from([(text.clone(), 1)]);
-        Self::new(text, columns, parts, Form::Product).made_of(of)
     }
 
     fn new(
@@ -260,7 +274,7 @@ pub(super) fn measure(expr: &Expr, known: &Measures, schema: &DFSchema) -> Resul
         Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
             let (from, to) = (expr.get_type(schema)?, field.data_type());
             // A number of another type is the same number, unless digits are cut.
-            let same = (from.is_numeric() && to.is_floating())
+            let same = (from.is_numeric() && *to == DataType::Float64)
                 || (from.is_integer() && (to.is_integer() || to.is_decimal()))
                 || (is_day(&from) && is_day(to));
             if same {

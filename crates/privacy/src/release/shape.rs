@@ -58,6 +58,18 @@ pub trait Sources: std::fmt::Debug + Send + Sync {
     }
 }
 
+/// The column that says the same as this one: a day and its time, and the parts of a birthday.
+fn twin(table: &str, column: &str) -> Option<String> {
+    match column {
+        "year_of_birth" | "month_of_birth" | "day_of_birth" | "birth_datetime" => {
+            Some(format!("{table}.birth"))
+        }
+        _ => column
+            .strip_suffix("_datetime")
+            .map(|day| format!("{table}.{day}_date")),
+    }
+}
+
 /// Whether a column has the name of one that names another row, and not a concept.
 pub(super) fn is_reference(name: &str) -> bool {
     name.ends_with("_id") && !name.ends_with("concept_id")
@@ -308,7 +320,8 @@ impl Shaper<'_> {
                     .filter(|column| *column != person)
                     .map(|column| {
                         let name = format!("{}.{}", scan.table_name.table(), column.name);
-                        (column, Measure::column(&name))
+                        let twin = twin(scan.table_name.table(), &column.name);
+                        (column, Measure::column(&name).beside(twin))
                     })
                     .collect();
                 let table = scan.table_name.table();

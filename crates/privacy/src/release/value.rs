@@ -20,9 +20,6 @@ use crate::disclosure::sketch::Sketch;
 use crate::disclosure::{CURVE_OF, DEVIATION, IN_SHARE, MEAN, MODEL_OF, PERSONS, Profile, ROWS};
 use crate::dp::random::Random;
 
-/// Sums of several measures of the same persons are told apart by powers of it.
-const OTHER_MEASURE: f64 = 1.618_033_988_749_895;
-
 /// The name under which a curve is kept in the record.
 const TICKET: &str = "ticket";
 
@@ -62,13 +59,11 @@ fn course_of(
         desk.control.profile,
         desk.control.lens.treatments()
     );
-    let mut factor = 1.0;
     for at in [times, events].into_iter().chain(arms) {
         let shifted = desk.bases[at].measure.as_ref();
         let shifted = shifted.map_or(0.0, |(of, _)| of.shifted());
         let contributions = desk.tables[at].cells[row].persons.contributions();
-        sketch.add(contributions, shifted, factor);
-        factor *= OTHER_MEASURE;
+        sketch.add(contributions, shifted);
         text.push_str(&format!("; {}", desk.bases[at].atom()));
     }
     let bytes = desk.tables[times].cells[row].persons.bytes();
@@ -303,15 +298,13 @@ fn model_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Result<Option<Sca
     let numbers = model::flat(&shown)?;
     let key = |at: usize| format!("{} {at}", model.text);
     let bytes = desk.tables[model.event].cells[row].persons.bytes();
-    // The same persons may have other values: those of all terms together, each with a factor of its own.
+    // The same persons may have other values: those of all terms together.
     let mut sketch = Sketch::default();
-    let mut factor = 1.0;
     for at in [model.event].iter().chain(&model.covariates) {
         let shifted = desk.bases[*at].measure.as_ref();
         let shifted = shifted.map_or(0.0, |(of, _)| of.shifted());
         let contributions = desk.tables[*at].cells[row].persons.contributions();
-        sketch.add(contributions, shifted, factor);
-        factor *= OTHER_MEASURE;
+        sketch.add(contributions, shifted);
     }
     let mut tables = [Table {
         measure: format!("{MODEL_OF}{}", model.columns),

@@ -170,7 +170,7 @@ fn bill() -> RecordBatch {
             "bill_id",
             Arc::new(Int64Array::from_iter_values(bills())) as ArrayRef,
         ),
-        ("bill_lab_id", Arc::new(of) as ArrayRef),
+        ("lab_id", Arc::new(of) as ArrayRef),
         ("amount", Arc::new(amounts) as ArrayRef),
     ])
     .unwrap()
