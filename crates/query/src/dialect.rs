@@ -424,7 +424,7 @@ fn arguments(function: &Function) -> Option<Vec<Expr>> {
 }
 
 /// A form with the arguments in place of `$1`, `$2`.
-fn filled(form: &str, arguments: &[Expr]) -> Result<Expr> {
+pub(crate) fn filled(form: &str, arguments: &[Expr]) -> Result<Expr> {
     let mut expr = Parser::new(&GenericDialect {})
         .try_with_sql(form)?
         .parse_expr()?;

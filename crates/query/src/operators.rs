@@ -8,11 +8,9 @@ use std::ops::ControlFlow;
 
 use datafusion::common::{Result, plan_err};
 use datafusion::error::DataFusionError;
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, UnaryOperator,
-    Value, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value, VisitorMut};
+
+use crate::dialect::filled;
 
 /// Writes such operators.
 #[derive(Debug)]
@@ -34,7 +32,7 @@ fn written(expr: &mut Expr) -> Result<()> {
         Expr::BinaryOp { op, .. } if rank(op).is_some() => powers(expr)?,
         Expr::BinaryOp { left, op, right } => {
             if let (Expr::Tuple(left), Expr::Tuple(right)) = (left.as_ref(), right.as_ref())
-                && let Some(compared) = rows(left, op, right)
+                && let Some(compared) = rows(left, op, right)?
             {
                 *expr = compared;
             }
@@ -102,7 +100,11 @@ fn powers(expr: &mut Expr) -> Result<()> {
             let right = terms.remove(at + 1);
             let left = std::mem::replace(&mut terms[at], Expr::value(Value::Null));
             terms[at] = match closest {
-                3 => power(left, right),
+                // A number of floating point, as in DuckDB.
+                3 => filled(
+                    "power(CAST($1 AS DOUBLE), CAST($2 AS DOUBLE))",
+                    &[left, right],
+                )?,
                 _ => Expr::BinaryOp {
                     left: Box::new(left),
                     op,
@@ -118,97 +120,42 @@ fn powers(expr: &mut Expr) -> Result<()> {
     Ok(())
 }
 
-/// A number of floating point, as in DuckDB.
-fn power(base: Expr, exponent: Expr) -> Expr {
-    let number = |expr: Expr| Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(expr),
-        data_type: DataType::Double(ExactNumberInfo::None),
-        array: false,
-        format: None,
-    };
-    call("power", vec![number(base), number(exponent)])
-}
-
-fn call(name: &str, args: Vec<Expr>) -> Expr {
-    let args = args
-        .into_iter()
-        .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)));
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: args.collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
-}
-
-/// The comparison of two rows as comparisons of their values.
-fn rows(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> Option<Expr> {
-    use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
-    let joined = |a: Expr, op: BinaryOperator, b: Expr| Expr::BinaryOp {
-        left: Box::new(Expr::Nested(Box::new(a))),
-        op,
-        right: Box::new(Expr::Nested(Box::new(b))),
-    };
-    let same = |a: &Expr, b: &Expr| {
-        let (a, b) = (Box::new(a.clone()), Box::new(b.clone()));
-        Expr::IsNotDistinctFrom(a, b)
+/// The comparison of two rows as comparisons of their values; none for other operators.
+fn rows(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> Result<Option<Expr>> {
+    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    let (left, right, form, negated) = match op {
+        // Where rows are looked for, one that is unknown is as good as another one; and joins know equality.
+        Eq => (left, right, ["$1 = $2", "$1 = $2 AND $3"], false),
+        NotEq => (left, right, [SAME, SAME_AND], true),
+        Lt => (left, right, [LESS, LESS_OR], false),
+        Gt => (right, left, [LESS, LESS_OR], false),
+        LtEq => (right, left, [LESS, LESS_OR], true),
+        GtEq => (left, right, [LESS, LESS_OR], true),
+        _ => return Ok(None),
     };
     if left.len() != right.len() {
-        return None;
+        return Ok(None);
     }
-    let pairs = || left.iter().zip(right);
-    let equal = || {
-        let each = pairs().map(|(a, b)| same(a, b));
-        each.reduce(|all, one| joined(all, And, one))
-    };
-    // NULL is greater than all others.
-    let less = |a: &Expr, b: &Expr| {
-        let known = |expr: &Expr| Expr::IsNotNull(Box::new(expr.clone()));
-        let unknown = |expr: &Expr| Expr::IsNull(Box::new(expr.clone()));
-        let below = joined(a.clone(), Lt, b.clone());
-        let both = joined(joined(known(a), And, known(b)), And, below);
-        joined(both, Or, joined(known(a), And, unknown(b)))
-    };
-    let before = |left: &[Expr], right: &[Expr]| {
-        let pairs = left.iter().zip(right).rev();
-        pairs.fold(None, |rest: Option<Expr>, (a, b)| {
-            Some(match rest {
-                None => less(a, b),
-                Some(rest) => joined(less(a, b), Or, joined(same(a, b), And, rest)),
-            })
-        })
-    };
-    let not = |expr: Option<Expr>| {
-        expr.map(|expr| Expr::UnaryOp {
-            op: UnaryOperator::Not,
-            expr: Box::new(Expr::Nested(Box::new(expr))),
-        })
-    };
-    // Where rows are looked for, one that is unknown is as good as another one; and joins know equality.
-    let alike = || {
-        let each = pairs().map(|(a, b)| joined(a.clone(), Eq, b.clone()));
-        each.reduce(|all, one| joined(all, And, one))
-    };
-    let compared = match op {
-        Eq => alike(),
-        NotEq => not(equal()),
-        Lt => before(left, right),
-        Gt => before(right, left),
-        LtEq => not(before(right, left)),
-        GtEq => not(before(left, right)),
-        _ => None,
-    };
-    compared.map(|compared| Expr::Nested(Box::new(compared)))
+    let mut compared: Option<Expr> = None;
+    for (a, b) in left.iter().zip(right).rev() {
+        let mut values = vec![a.clone(), b.clone()];
+        let form = form[usize::from(compared.is_some())];
+        values.extend(compared);
+        compared = Some(filled(form, &values)?);
+    }
+    match compared {
+        Some(compared) if negated => filled("NOT $1", &[compared]).map(Some),
+        compared => Ok(compared),
+    }
 }
+
+/// Two values that are alike, NULL like NULL, and the rest of their rows after them.
+const SAME: &str = "$1 IS NOT DISTINCT FROM $2";
+const SAME_AND: &str = "($1 IS NOT DISTINCT FROM $2) AND $3";
+/// A value before another, where NULL is the greatest; or alike, and the rest of their rows before.
+const LESS: &str = "$1 IS NOT NULL AND ($2 IS NULL OR $1 < $2)";
+const LESS_OR: &str =
+    "($1 IS NOT NULL AND ($2 IS NULL OR $1 < $2)) OR (($1 IS NOT DISTINCT FROM $2) AND $3)";
 
 /// A pattern of the whole text.
 fn whole(pattern: &mut Expr) -> Result<()> {

@@ -207,8 +207,8 @@ pub fn reference() -> String {
          What answers otherwise than DuckDB: `7 / 2` is 3, and NULL comes first in descending order unless `NULLS LAST` is said, as in\n\
          PostgreSQL. Other than in both, numbers with a point are doubles (`0.1 + 0.2 = 0.3` is\n\
          false), and whole numbers that do not fit into their type wrap, such as a sum of BIGINT (sum doubles). A second column of a name in a SELECT gets the name and\n\
-         a number, as in `count(*)_1`. `TRY_CAST('16.0' AS INTEGER)` is NULL. A frame `RANGE INTERVAL '1 month' PRECEDING` over moments goes by their\n\
-         own month's end; over days it is DuckDB's. `\\w` in a regular expression is any letter, and not ASCII's alone.\n\
+         a number, as in `count(*)_1`. `TRY_CAST('16.0' AS INTEGER)` is NULL. A frame `RANGE INTERVAL '1 month' PRECEDING` over moments may\n\
+         leave rows at the ends of months out; over days it is DuckDB's. `\\w` in a regular expression is any letter, and not ASCII's alone.\n\
          \n\
          What is not there, and what to write: `PIVOT` (`count(*) FILTER (WHERE …)` by value), `UNPIVOT` (`UNION ALL`), `ASOF JOIN`\n\
          (`row_number()` over a join with `<=`), `EXCEPT ALL` and `INTERSECT ALL` (number equal rows on both sides), `(a, b) NOT IN (SELECT …)`\n\

@@ -1,7 +1,7 @@
 //! `round(x, places)` by the number itself.
 //!
 //! The engine multiplies by a power of ten and rounds the product, which may be a half where the number is not: 10.35 is
-//! 10.3499…, and 103.5 after the multiplication. DuckDB 2.0, PostgreSQL and R round the number: to 10.3. Means of values with
+//! 10.3499…, and 103.5 after the multiplication. DuckDB 2.0 and R round the number: to 10.3. Means of values with
 //! one digit end in such halves all the time.
 
 use std::sync::Arc;
