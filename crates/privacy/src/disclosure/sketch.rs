@@ -10,7 +10,7 @@ use super::persons::Contribution;
 /// Enough for the largest threshold, with persons to spare that fall together.
 const BUCKETS: usize = 256;
 
-/// Two sums of the same values are as near as this, also where one of them was taken of numbers of 32 bits.
+/// Two sums of the same values are as near as this and nearer, in whichever order and at whichever scale they were taken.
 const RELATIVE: f64 = 1e-6;
 
 /// Of what was added to a value and taken off again, at most this part stays behind.

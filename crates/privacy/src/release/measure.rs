@@ -129,13 +129,16 @@ impl Measure {
         (self.shifted + self.offset.abs()) / self.scale.abs()
     }
 
-    /// A measure made of others: of one that was shifted nobody knows what is left of its digits.
-    fn made_of<'a>(self, parts: impl IntoIterator<Item = &'a Self>) -> Self {
-        let whole = parts.into_iter().all(|part| part.shifted == 0.0);
+    /// A measure made of others, `whole` if none of them was shifted: else nobody knows what is left of its digits.
+    fn made_of(self, whole: bool) -> Self {
         Self {
             shifted: if whole { 0.0 } else { f64::INFINITY },
             ..self
         }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.shifted == 0.0
     }
 
     /// A measure that nothing more is made of, with the values of this one.
@@ -189,7 +192,7 @@ impl Measure {
         }
         let atom = format!("({} {op} {})", self.text(), other.text());
         let form = self.form.max(other.form);
-        let whole = self.shifted == 0.0 && other.shifted == 0.0;
+        let whole = self.is_whole() && other.is_whole();
         let mut parts = self.parts;
         for (part, times) in other.parts {
             *parts.entry(part).or_default() += times;
@@ -197,10 +200,7 @@ impl Measure {
         let columns = self.columns.into_iter().chain(other.columns).collect();
         let few = parts.values().all(|times| *times <= POWERS.0)
             && parts.values().sum::<u32>() <= POWERS.1;
-        few.then(|| Self {
-            shifted: if whole { 0.0 } else { f64::INFINITY },
-            ..Self::new(atom, columns, parts, form)
-        })
+        few.then(|| Self::new(atom, columns, parts, form).made_of(whole))
     }
 
     fn is_plain(&self) -> bool {
@@ -315,7 +315,7 @@ fn function(call: &ScalarFunction, known: &Measures, schema: &DFSchema) -> Resul
             return Ok(None);
         }
         form = form.max(inner.form);
-        whole &= inner.shifted == 0.0;
+        whole &= inner.is_whole();
         texts.push(inner.text());
         columns.extend(inner.columns);
     }
@@ -330,10 +330,7 @@ fn function(call: &ScalarFunction, known: &Measures, schema: &DFSchema) -> Resul
         let parts = columns.iter().map(|column| (column.clone(), 1)).collect();
         Measure::new(atom, columns, parts, form)
     };
-    Ok(Some(Measure {
-        shifted: if whole { 0.0 } else { f64::INFINITY },
-        ..of
-    }))
+    Ok(Some(of.made_of(whole)))
 }
 
 fn arithmetic(binary: &BinaryExpr, known: &Measures, schema: &DFSchema) -> Result<Option<Measure>> {
@@ -360,13 +357,12 @@ fn arithmetic(binary: &BinaryExpr, known: &Measures, schema: &DFSchema) -> Resul
             (Some(m), None, _, Some(c), Divide) if !whole && c != 0.0 => m.scaled(1.0 / c, 0.0),
             // Whole numbers are cut by a division, and products have no scale: measures of their own.
             (Some(m), None, _, Some(c), Divide) => {
-                let atom = format!("({} div {c})", m.text());
-                Some(Measure::atom(atom, m.columns.clone()).made_of([&m]))
+                let (atom, whole) = (format!("({} div {c})", m.text()), m.is_whole());
+                Some(Measure::atom(atom, m.columns).made_of(whole))
             }
             (None, Some(m), Some(c), _, Divide) if m.is_unshifted(Form::Product) => {
-                let atom = format!("({c} / {})", m.text());
-                let (columns, parts) = (m.columns.clone(), m.parts.clone());
-                Some(Measure::new(atom, columns, parts, m.form).made_of([&m]))
+                let (atom, whole) = (format!("({c} / {})", m.text()), m.is_whole());
+                Some(Measure::new(atom, m.columns, m.parts, m.form).made_of(whole))
             }
             (Some(a), Some(b), _, _, Plus) => a.added(b, 1.0),
             (Some(a), Some(b), _, _, Minus) => a.added(b, -1.0),

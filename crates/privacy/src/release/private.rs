@@ -447,7 +447,8 @@ fn group(column: &ArrayRef, row: usize) -> Group {
         .collect()
 }
 
-fn encoded(batch: &RecordBatch) -> Result<Vec<u8>> {
+/// A batch as bytes.
+pub(super) fn encoded(batch: &RecordBatch) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema())?;
     writer.write(batch)?;

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use arrow::ipc::writer::StreamWriter;
-use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::catalog::MemTable;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result, ScalarValue, internal_err};
 use datafusion::datasource::source_as_provider;
@@ -13,6 +12,7 @@ use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, TryC
 
 use super::collect::samples;
 use super::expression::{counts_all, indicator, range};
+use super::private::encoded;
 use super::refused::refuse;
 use super::shape::{Rows, plain};
 
@@ -171,8 +171,8 @@ fn described(plan: &LogicalPlan) -> Result<String> {
         match node {
             LogicalPlan::Values(values) => text.push_str(&format!("|{:?}", values.values)),
             LogicalPlan::TableScan(scan) if scan.table_name.table().ends_with("()") => {
-                let provider = source_as_provider(&scan.source);
-                if let Some(table) = provider.ok().as_deref().and_then(rows_of) {
+                let provider = source_as_provider(&scan.source)?;
+                if let Some(table) = provider.downcast_ref::<MemTable>() {
                     text.push_str(&format!("|{}", digest(table)?));
                 }
             }
@@ -192,24 +192,17 @@ fn described(plan: &LogicalPlan) -> Result<String> {
     Ok(text)
 }
 
-fn rows_of(provider: &dyn TableProvider) -> Option<&MemTable> {
-    provider.downcast_ref::<MemTable>()
-}
-
 fn digest(table: &MemTable) -> Result<String> {
-    let mut bytes = Vec::new();
-    let mut writer = StreamWriter::try_new(&mut bytes, &table.schema())?;
+    let mut hasher = blake3::Hasher::new();
     for partition in &table.batches {
         let Ok(batches) = partition.try_read() else {
             return internal_err!("a table of constants is being written to");
         };
         for batch in batches.iter() {
-            writer.write(batch)?;
+            hasher.update(&encoded(batch)?);
         }
     }
-    writer.finish()?;
-    drop(writer);
-    Ok(blake3::hash(&bytes).to_hex().to_string())
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 type Parts = (Asked, Option<Expr>, Option<Expr>);

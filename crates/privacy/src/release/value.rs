@@ -33,6 +33,19 @@ pub(super) struct Desk<'a> {
     pub(super) control: &'a Controlled,
 }
 
+impl Desk<'_> {
+    /// What the persons of a group contribute to several measures.
+    fn sketch(&mut self, bases: impl Iterator<Item = usize>, row: usize) -> Sketch {
+        let mut sketch = Sketch::default();
+        for at in bases {
+            let measure = self.bases[at].measure.as_ref();
+            let shifted = measure.map_or(0.0, |(of, _)| of.shifted());
+            sketch.add(self.tables[at].cells[row].persons.contributions(), shifted);
+        }
+        sketch
+    }
+}
+
 /// What is shown of persons over time.
 #[derive(Debug, Serialize, Deserialize)]
 struct Course {
@@ -53,17 +66,14 @@ fn course_of(
     arms: Option<usize>,
     row: usize,
 ) -> Result<Option<Course>> {
-    let mut sketch = Sketch::default();
+    let bases = || [times, events].into_iter().chain(arms);
+    let sketch = desk.sketch(bases(), row);
     let mut text = format!(
         "{:?}; {}",
         desk.control.profile,
         desk.control.lens.treatments()
     );
-    for at in [times, events].into_iter().chain(arms) {
-        let shifted = desk.bases[at].measure.as_ref();
-        let shifted = shifted.map_or(0.0, |(of, _)| of.shifted());
-        let contributions = desk.tables[at].cells[row].persons.contributions();
-        sketch.add(contributions, shifted);
+    for at in bases() {
         text.push_str(&format!("; {}", desk.bases[at].atom()));
     }
     let bytes = desk.tables[times].cells[row].persons.bytes();
@@ -299,13 +309,8 @@ fn model_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Result<Option<Sca
     let key = |at: usize| format!("{} {at}", model.text);
     let bytes = desk.tables[model.event].cells[row].persons.bytes();
     // The same persons may have other values: those of all terms together.
-    let mut sketch = Sketch::default();
-    for at in [model.event].iter().chain(&model.covariates) {
-        let shifted = desk.bases[*at].measure.as_ref();
-        let shifted = shifted.map_or(0.0, |(of, _)| of.shifted());
-        let contributions = desk.tables[*at].cells[row].persons.contributions();
-        sketch.add(contributions, shifted);
-    }
+    let terms = [model.event].into_iter().chain(model.covariates.clone());
+    let sketch = desk.sketch(terms, row);
     let mut tables = [Table {
         measure: format!("{MODEL_OF}{}", model.columns),
         atom: model.text.clone(),
