@@ -21,6 +21,7 @@ mod named_windows;
 pub mod names;
 mod once_per_key;
 mod operators;
+mod ordered_calls;
 pub mod passes;
 mod percentiles;
 mod plan;

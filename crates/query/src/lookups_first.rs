@@ -2,7 +2,8 @@
 //!
 //! Records joined with the hierarchy, and that with the concepts that are meant, are joined in this order as written: each
 //! record comes back once for each ancestor, most of which the next join drops. Tables that hold no person are looked up
-//! in; joined with each other first, they are one smaller table to look up in.
+//! in; joined with each other first, they are one smaller table to look up in. So it is with what they are asked to be in or not,
+//! `ancestor_concept_id IN (SELECT …)`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -37,7 +38,15 @@ impl OptimizerRule for LookupsFirst {
         let LogicalPlan::Join(outer) = &plan else {
             return Ok(Transformed::no(plan));
         };
-        Ok(match reordered(outer)? {
+        let reordered = match outer.join_type {
+            JoinType::LeftSemi | JoinType::LeftAnti
+                if !outer.null_aware && !outer.on.is_empty() =>
+            {
+                narrowed(&outer.left, outer)?
+            }
+            _ => reordered(outer)?,
+        };
+        Ok(match reordered {
             Some(plan) => Transformed::yes(plan),
             None => Transformed::no(plan),
         })
@@ -49,6 +58,46 @@ fn plain(join: &Join) -> bool {
         && join.null_equality == NullEquality::NullEqualsNothing
         && !join.null_aware
         && !join.on.is_empty()
+}
+
+/// Of `(records ⋈ lookup) ⋉ asked`, where it is the lookup that is asked about, `records ⋈ (lookup ⋉ asked)`, at any depth.
+fn narrowed(rows: &LogicalPlan, asked: &Join) -> Result<Option<LogicalPlan>> {
+    let LogicalPlan::Join(join) = rows else {
+        return Ok(None);
+    };
+    if !plain(join) {
+        return Ok(None);
+    }
+    for (side, other, left) in [
+        (&join.left, &join.right, true),
+        (&join.right, &join.left, false),
+    ] {
+        let schemas = [side.schema(), asked.right.schema()];
+        let theirs = asked.on.iter().all(|(key, _)| within(key, &schemas[..1]));
+        let filter = asked.filter.as_ref();
+        if !theirs || !filter.is_none_or(|filter| within(filter, &schemas)) {
+            continue;
+        }
+        let fewer = if !has_persons(side)? && has_persons(other)? {
+            let mut asked = asked.clone();
+            asked.left = Arc::clone(side);
+            asked.schema = Arc::clone(side.schema());
+            LogicalPlan::Join(asked)
+        } else {
+            match narrowed(side, asked)? {
+                Some(fewer) => fewer,
+                None => continue,
+            }
+        };
+        let mut join = join.clone();
+        let place = match left {
+            true => &mut join.left,
+            false => &mut join.right,
+        };
+        *place = Arc::new(fewer);
+        return Ok(Some(LogicalPlan::Join(join)));
+    }
+    Ok(None)
 }
 
 /// Of `(records ⋈ lookup) ⋈ other`, in whatever order, `records ⋈ (lookup ⋈ other)`.

@@ -29,6 +29,7 @@ use crate::looked_up::LookedUp;
 use crate::lookups_first::LookupsFirst;
 use crate::missing_rows::MissingRows;
 use crate::once_per_key::OncePerKey;
+use crate::ordered_calls::OrderedCalls;
 use crate::percentiles::Percentiles;
 use crate::unneeded_sorts::UnneededSorts;
 use crate::vocabulary::Vocabulary;
@@ -91,6 +92,8 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
     rules.push(Arc::new(UnneededSorts));
     // When lookups that are conditions are no joins any more.
     rules.push(Arc::new(OncePerKey));
+    // When what heeds the order of rows has kept it.
+    rules.push(Arc::new(OrderedCalls));
     // When every other rule has taken out what it can.
     rules.push(Arc::new(Widest));
     rules.push(Arc::new(QuickDateParts));

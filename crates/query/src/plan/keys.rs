@@ -38,7 +38,7 @@ pub(super) fn whole_numbers(column: &ArrayRef) -> Result<ArrayRef> {
 /// A column's values as numbers: the position of nulls and the direction are in them.
 ///
 /// None for types that have no such number; these are compared by the engine.
-pub(super) fn numbers(column: &ArrayRef, options: SortOptions) -> Result<Option<Vec<u128>>> {
+pub(crate) fn numbers(column: &ArrayRef, options: SortOptions) -> Result<Option<Vec<u128>>> {
     let wide = match column.data_type() {
         DataType::Float64 => None,
         whole if is_whole(whole) => Some(whole_numbers(column)?),

@@ -15,7 +15,7 @@ use datafusion::common::{JoinSide, JoinType, Result, exec_err};
 use datafusion::physical_plan::joins::utils::ColumnIndex;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 
-use super::nearby::{Bounds, Nearby};
+use super::nearby::{Bounds, Nearby, Pair};
 use super::sorted_input::Piece;
 
 /// What a join returns.
@@ -25,6 +25,8 @@ pub(super) struct Output {
     pub(super) filter: Option<JoinFilter>,
     /// What the condition says of single pairs' order, if it does.
     pub(super) bounds: Option<Bounds>,
+    /// Columns that must be equal as well, and by which rows are not sorted.
+    pub(super) equal: Option<Pair>,
     pub(super) columns: Vec<ColumnIndex>,
     pub(super) schema: SchemaRef,
     /// Pairs of rows that are looked at together.
@@ -78,10 +80,11 @@ impl Step {
         } else {
             0
         };
-        let nearby = output
-            .bounds
-            .map(|bounds| Nearby::new(bounds, &driver, &other));
-        let nearby = nearby.transpose()?;
+        let nearby = match (output.equal, output.bounds) {
+            (Some(equal), _) => Some(Nearby::equal(equal, &driver, &other)?),
+            (None, Some(bounds)) => Some(Nearby::new(bounds, &driver, &other)?),
+            (None, None) => None,
+        };
         Ok(Self {
             driver,
             other,
@@ -160,7 +163,7 @@ impl Step {
                 nearby.begin(&self.equal);
             }
         }
-        let nearby = self.nearby.as_ref();
+        let nearby = self.nearby.as_mut();
         let near = nearby.and_then(|nearby| nearby.range(self.row));
         self.in_order = near.is_some();
         self.ahead = near.unwrap_or_else(|| self.equal.clone());
@@ -171,10 +174,15 @@ impl Step {
 
     /// Whether the row under way has an equal one.
     fn matches(&self) -> bool {
-        let mut equal = self.ahead.clone();
-        match &self.other.nulls {
-            Some(_) => equal.any(|row| !self.other.is_null(row)),
-            None => !equal.is_empty(),
+        if self.other.nulls.is_none() {
+            return !self.ahead.is_empty();
+        }
+        match self.nearby.as_ref().filter(|_| self.in_order) {
+            Some(nearby) => {
+                let mut rows = nearby.rows(self.ahead.clone()).iter();
+                rows.any(|row| !self.other.is_null(*row as usize))
+            }
+            None => self.ahead.clone().any(|row| !self.other.is_null(row)),
         }
     }
 

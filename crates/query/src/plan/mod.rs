@@ -16,7 +16,6 @@
 //! | sorts by numbers put each row's keys into one number | sorting batches, and merging them row by row |
 //! | windows over whole partitions group rows as they come | sending them to their key's place, and a sort there |
 //! | groups within a person are made chunk by chunk, where they are runs without a look-up | a hash table of all rows' groups |
-//! | lists, first and last values of a group are taken from a chunk's sorted rows | an accumulator, and a sort, for each group |
 //! | rows that lie person by person behind a pseudonym are sorted within each person, for windows | a sort of everything |
 //! | different persons are counted by the last one seen | a set of persons for each group |
 //! | what is planned twice runs once | once for each use of a CTE |
@@ -36,7 +35,6 @@ mod nearby;
 mod null_supplied;
 mod number_sort;
 mod one_sided;
-mod ordered_calls;
 mod range_join;
 mod runs;
 mod segment_aggregate;
@@ -65,6 +63,7 @@ use build_order::HideBuildOrder;
 use build_side::BuildSmallSide;
 use clusters::WindowsOverClusters;
 use colocated_join::{Colocate, Expose, KeepDivided};
+pub(crate) use keys::numbers as sort_numbers;
 use null_supplied::HideNullSupplied;
 pub(crate) use null_supplied::unknown;
 use number_sort::SortNumbers;
@@ -73,6 +72,7 @@ use runs::CountByRuns;
 use segment_aggregate::AggregatesOverSegments;
 use segment_join::JoinSegments;
 use segment_sort::SortWithinSegments;
+pub(crate) use segment_sort::order_within;
 use segment_window::WindowsOverSegments;
 use shared::{LinkShared, MarkShared};
 use told_apart::ToldApart;

@@ -21,7 +21,7 @@ use super::sorted_input::Piece;
 const FEW: usize = 8;
 
 /// Two columns that are compared: one of the side whose rows are looked for, and one of the driving side.
-type Pair = (usize, usize);
+pub(super) type Pair = (usize, usize);
 
 /// What is the most, and what the least, that a row can be.
 #[derive(Debug, Clone, Copy)]
@@ -85,15 +85,33 @@ pub(super) struct Nearby {
     /// Each the column of the rows that are looked for, and that of the driving rows.
     upper: Option<(Int64Array, Int64Array)>,
     lower: Option<(Int64Array, Int64Array)>,
+    /// Whether what is looked for is equal, so that no condition decides about the pairs that are found.
+    equal: bool,
     /// The key's rows, by what is bounded from above.
     order: Vec<u32>,
     most: Vec<i64>,
     /// The greatest so far of what is bounded from below.
     reach: Vec<i64>,
+    /// The last range of equal numbers.
+    last: Range<usize>,
 }
 
 impl Nearby {
+    /// What a condition decides about.
     pub(super) fn new(bounds: Bounds, driver: &Piece, other: &Piece) -> Result<Self> {
+        Self::of(bounds, false, driver, other)
+    }
+
+    /// Rows of equal numbers.
+    pub(super) fn equal(pair: Pair, driver: &Piece, other: &Piece) -> Result<Self> {
+        let bounds = Bounds {
+            upper: Some(pair),
+            lower: None,
+        };
+        Self::of(bounds, true, driver, other)
+    }
+
+    fn of(bounds: Bounds, equal: bool, driver: &Piece, other: &Piece) -> Result<Self> {
         let columns = |pair: Option<Pair>| {
             let numbers = |piece: &Piece, at: usize| -> Result<Int64Array> {
                 let numbers = keys::whole_numbers(piece.rows.column(at))?;
@@ -110,9 +128,11 @@ impl Nearby {
         Ok(Self {
             upper: columns(bounds.upper)?,
             lower: columns(bounds.lower)?,
+            equal,
             order: Vec::new(),
             most: Vec::new(),
             reach: Vec::new(),
+            last: 0..0,
         })
     }
 
@@ -120,7 +140,8 @@ impl Nearby {
     #[expect(clippy::cast_possible_truncation, reason = "the caller's promise")]
     pub(super) fn begin(&mut self, rows: &Range<usize>) {
         self.order.clear();
-        if rows.len() < FEW {
+        self.last = 0..0;
+        if rows.len() < FEW && !self.equal {
             return;
         }
         let or = |numbers: &Int64Array, row: usize, other: i64| match numbers.is_valid(row) {
@@ -134,7 +155,10 @@ impl Nearby {
             (None, None) => 0,
         };
         self.order.extend(rows.start as u32..rows.end as u32);
-        if !rows.clone().is_sorted_by_key(by) {
+        if let (true, Some((numbers, _))) = (self.equal, &self.upper) {
+            self.order.retain(|row| numbers.is_valid(*row as usize));
+        }
+        if !self.order.is_sorted_by_key(|row| by(*row as usize)) {
             self.order.sort_by_key(|row| by(*row as usize));
         }
         self.most.clear();
@@ -151,9 +175,9 @@ impl Nearby {
     }
 
     /// Where among the rows of [`Self::row`] those are that a driving row can be paired with; none for all of the key's.
-    pub(super) fn range(&self, row: usize) -> Option<Range<usize>> {
+    pub(super) fn range(&mut self, row: usize) -> Option<Range<usize>> {
         if self.order.is_empty() {
-            return None;
+            return self.equal.then_some(0..0);
         }
         let mut range = 0..self.order.len();
         if let Some((_, bounds)) = &self.upper {
@@ -161,6 +185,9 @@ impl Nearby {
                 return Some(0..0);
             }
             let bound = bounds.value(row);
+            if self.equal {
+                return Some(self.equal_to(bound));
+            }
             range.end = self.most.partition_point(|number| *number <= bound);
         }
         if let Some((_, bounds)) = &self.lower {
@@ -171,6 +198,17 @@ impl Nearby {
             range.start = self.reach.partition_point(|reach| *reach < bound);
         }
         Some(range.start..range.end.max(range.start))
+    }
+
+    /// Where the rows of a number are. One after the other, driving rows ask for the same one most often.
+    fn equal_to(&mut self, number: i64) -> Range<usize> {
+        if self.most.get(self.last.start) != Some(&number) || self.last.is_empty() {
+            let start = self.most.partition_point(|other| *other < number);
+            let equal = self.most[start..].iter();
+            let count = equal.take_while(|other| **other == number).count();
+            self.last = start..start + count;
+        }
+        self.last.clone()
     }
 
     pub(super) fn rows(&self, range: Range<usize>) -> &[u32] {

@@ -8,14 +8,17 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array, make_comparator};
-use arrow::compute::{SortOptions, partition, take_arrays};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, make_comparator,
+};
+use arrow::compute::{SortOptions, partition, prep_null_mask_filter, take, take_arrays};
 use arrow::datatypes::SchemaRef;
-use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, internal_datafusion_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::EmitTo;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::{OrderingRequirements, Partitioning, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::group_values::new_group_values;
@@ -28,7 +31,6 @@ use datafusion::physical_plan::{
     InputDistributionRequirements, InputOrderMode, PlanProperties, SendableRecordBatchStream,
 };
 
-use super::ordered_calls::{self, Call};
 use super::segments::{self, Work, evaluate};
 
 /// Rows of a chunk: most often those of one batch, which is not copied for it.
@@ -76,7 +78,7 @@ fn person(plan: &dyn ExecutionPlan) -> Option<usize> {
         && aggregate.limit_options().is_none()
         && aggregate.dynamic_expressions_produced().is_empty();
     let mut calls = aggregate.aggr_expr().iter();
-    let known = calls.all(|call| ordered_calls::known(call));
+    let known = calls.all(|call| known(call));
     let input = aggregate.input();
     let schema = input.schema();
     let flat = |(expr, _): &(Arc<dyn PhysicalExpr>, String)| {
@@ -99,6 +101,12 @@ fn person(plan: &dyn ExecutionPlan) -> Option<usize> {
         InputOrderMode::Linear => false,
     };
     sorted.then_some(at)
+}
+
+/// Whether an aggregate of a chunk's groups can be made here.
+fn known(call: &AggregateFunctionExpr) -> bool {
+    let picks = matches!(call.fun().name(), "first_value" | "last_value") && !call.is_distinct();
+    call.order_bys().is_empty() && (picks || call.groups_accumulator_supported())
 }
 
 #[derive(Debug)]
@@ -198,8 +206,11 @@ impl ExecutionPlan for SegmentAggregateExec {
                 .group_expr()
                 .group_schema(&aggregate.input().schema())?,
             calls: calls
-                .map(|(call, filter)| Call::of(call, filter.as_ref(), aggregate.input_schema()))
-                .collect::<Result<_>>()?,
+                .map(|(call, filter)| Call {
+                    call: Arc::clone(call),
+                    filter: filter.clone(),
+                })
+                .collect(),
             schema: Arc::clone(&schema),
         };
         let work = Work {
@@ -276,4 +287,54 @@ impl Groups {
             _ => true,
         }))
     }
+}
+
+/// One aggregate of a query.
+struct Call {
+    call: Arc<AggregateFunctionExpr>,
+    filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+impl Call {
+    /// The values of `count` groups, of which each row's is given.
+    fn of_groups(&self, chunk: &RecordBatch, ids: &[usize], count: usize) -> Result<ArrayRef> {
+        let arguments = evaluate(&self.call.expressions(), chunk)?;
+        let filter = self.filter.as_ref();
+        let kept = filter.map(|filter| holds(filter, chunk)).transpose()?;
+        let last = match self.call.fun().name() {
+            "first_value" => false,
+            "last_value" => true,
+            _ => {
+                let mut accumulator = self.call.create_groups_accumulator()?;
+                accumulator.update_batch(&arguments, ids, kept.as_ref(), count)?;
+                return accumulator.evaluate(EmitTo::All);
+            }
+        };
+        let values = arguments
+            .first()
+            .ok_or_else(|| internal_datafusion_err!("an aggregate has a value"))?;
+        let nulls = values.logical_nulls().filter(|_| self.call.ignore_nulls());
+        let rows = (0..ids.len()).filter(|&row| {
+            kept.as_ref().is_none_or(|kept| kept.value(row))
+                && nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row))
+        });
+        let mut picked = vec![None; count];
+        for row in rows {
+            let picked = &mut picked[ids[row]];
+            if last || picked.is_none() {
+                *picked = Some(u32::try_from(row).unwrap_or(u32::MAX));
+            }
+        }
+        Ok(take(values, &UInt32Array::from(picked), None)?)
+    }
+}
+
+/// The rows for which a condition holds.
+fn holds(condition: &Arc<dyn PhysicalExpr>, chunk: &RecordBatch) -> Result<BooleanArray> {
+    let kept = condition.evaluate(chunk)?.into_array(chunk.num_rows())?;
+    let kept = kept.as_boolean();
+    Ok(match kept.null_count() {
+        0 => kept.clone(),
+        _ => prep_null_mask_filter(kept),
+    })
 }

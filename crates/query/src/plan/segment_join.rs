@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use arrow::compute::BatchCoalescer;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{JoinSide, JoinType, NullEquality, Result};
+use datafusion::common::{DataFusionError, JoinSide, JoinType, NullEquality, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::physical_expr::equivalence::{ProjectionMapping, join_equivalence_properties};
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{
     EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr, PhysicalExprRef,
     PhysicalSortExpr,
@@ -32,14 +33,14 @@ use super::build_side::rows;
 use super::colocated_join::ColocatedJoinExec;
 use super::keys::{self, ascending};
 use super::matches::{Output, Step, driver};
-use super::nearby::Bounds;
+use super::nearby::{Bounds, Pair};
 use super::one_sided::{split, with_computed};
 use super::sorted_input::SortedInput;
 
 /// As many keys as a number of 128 bits holds.
 const MOST_KEYS: usize = 2;
 
-/// So many times the rows of a table that is small enough to be sent to all: from there on, both sides are sorted further.
+/// So many times the rows of a table that is small enough to be sent to all: from there on, both sides are gone through.
 const TIMES_SMALL: usize = 8;
 /// One side is at most so many times as large as the other then.
 const ALIKE: usize = 4;
@@ -87,7 +88,7 @@ struct SegmentJoinExec {
     join: Arc<dyn ExecutionPlan>,
     left: Arc<dyn ExecutionPlan>,
     right: Arc<dyn ExecutionPlan>,
-    /// What both sides are sorted by.
+    /// What both sides are sorted by: all keys, or the first of two.
     left_keys: LexOrdering,
     right_keys: LexOrdering,
     /// What is computed of each side's rows for the condition, behind their own columns.
@@ -116,10 +117,14 @@ impl SegmentJoinExec {
             Some(hidden) => hidden.input(),
             None => join.left(),
         };
-        let Some((left_keys, right_keys)) = sorted_keys(join, left)? else {
-            return match Self::sorted_further(plan, join, left, large)? {
-                None if large < usize::MAX => Self::sorted_for_bounds(plan, join, left),
-                further => Ok(further),
+        let sorted = match sorted_keys(join, left)? {
+            Some((left_keys, right_keys)) => Some((left_keys, right_keys, None)),
+            None => looked_up_keys(join, left, large)?,
+        };
+        let Some((left_keys, right_keys, equal)) = sorted else {
+            return match large {
+                usize::MAX => Ok(None),
+                _ => Self::sorted_for_bounds(plan, join, left),
             };
         };
         let (left_schema, right_schema) = (left.schema(), join.right().schema());
@@ -150,6 +155,7 @@ impl SegmentJoinExec {
                 bounds: condition
                     .as_ref()
                     .and_then(|condition| Bounds::of(condition, driver(*join.join_type()))),
+                equal,
                 filter: condition,
                 columns,
                 schema: join.schema(),
@@ -159,48 +165,6 @@ impl SegmentJoinExec {
             metrics: ExecutionPlanMetricsSet::new(),
             join: Arc::clone(plan),
         }))
-    }
-
-    /// The join of two large sides that are sorted by person, and then within each person by the other key: that costs about
-    /// what a hash table of one side does, which takes the more memory the more there are.
-    fn sorted_further(
-        plan: &Arc<dyn ExecutionPlan>,
-        join: &HashJoinExec,
-        left: &Arc<dyn ExecutionPlan>,
-        large: usize,
-    ) -> Result<Option<Self>> {
-        let [(l, r), (other_l, other_r)] = join.on() else {
-            return Ok(None);
-        };
-        let sizes = rows(left).zip(rows(join.right()));
-        if !sizes.is_some_and(|(l, r)| l >= large && r >= large && l >= r / ALIKE) {
-            return Ok(None);
-        }
-        for [(l, r), (other_l, other_r)] in
-            [[(l, r), (other_l, other_r)], [(other_l, other_r), (l, r)]]
-        {
-            let sides = [(left, l, other_l), (join.right(), r, other_r)];
-            let mut sorted = Vec::with_capacity(sides.len());
-            for (side, first, then) in sides {
-                let properties = side.equivalence_properties();
-                let varies = properties.is_expr_constant(first).is_none();
-                if varies && properties.ordering_satisfy([ascending(first)])? {
-                    let keys = LexOrdering::new([ascending(first), ascending(then)]);
-                    sorted.extend(keys.map(|keys| {
-                        let sort = SortExec::new(keys, Arc::clone(side));
-                        Arc::new(sort.with_preserve_partitioning(true)) as Arc<dyn ExecutionPlan>
-                    }));
-                }
-            }
-            let [sorted_left, sorted_right] = sorted.as_slice() else {
-                continue;
-            };
-            let over = Self::over(plan, sorted_left, sorted_right)?;
-            if over.is_some() {
-                return Ok(over);
-            }
-        }
-        Ok(None)
     }
 
     /// The join of rows of which each asks for those of a person within two bounds, where one side is not sorted by person, as copies
@@ -307,6 +271,56 @@ fn sorted_keys(
     Ok(None)
 }
 
+/// The first keys, by which both sides are sorted, and the places of the second ones, by which they are not: rows are looked up
+/// among those of a person, which costs less than a hash table of one side does, and takes no memory that grows with it.
+fn looked_up_keys(
+    join: &HashJoinExec,
+    left: &Arc<dyn ExecutionPlan>,
+    large: usize,
+) -> Result<Option<(LexOrdering, LexOrdering, Option<Pair>)>> {
+    let [one, two] = join.on() else {
+        return Ok(None);
+    };
+    let right = join.right();
+    let driver = driver(*join.join_type());
+    // Of a plan that is put together anew, this was decided before.
+    let worth_it = large == usize::MAX
+        || rows(left).zip(rows(right)).is_some_and(|(l, r)| {
+            let others = l >= large && r >= large;
+            others && (driver == JoinSide::Right || l >= r / ALIKE)
+        });
+    let (left_schema, right_schema) = (left.schema(), right.schema());
+    for ((l, r), (then_l, then_r)) in [(one, two), (two, one)] {
+        let mut whole = true;
+        for (l, r) in [(l, r), (then_l, then_r)] {
+            let to = l.data_type(&left_schema)?;
+            whole &= keys::is_whole(&to) && r.data_type(&right_schema)? == to;
+        }
+        let places = then_l
+            .downcast_ref::<Column>()
+            .zip(then_r.downcast_ref::<Column>());
+        let Some((l_place, r_place)) = places.filter(|_| worth_it && whole) else {
+            continue;
+        };
+        let varies = |side: &Arc<dyn ExecutionPlan>, key| {
+            let properties = side.equivalence_properties();
+            let sorted = properties.ordering_satisfy([ascending(key)])?;
+            Ok::<_, DataFusionError>(sorted && properties.is_expr_constant(key).is_none())
+        };
+        if !(varies(left, l)? && varies(right, r)?) {
+            continue;
+        }
+        let (l_place, r_place) = (l_place.index(), r_place.index());
+        let pair = match driver {
+            JoinSide::Left => (r_place, l_place),
+            _ => (l_place, r_place),
+        };
+        let keys = |key| LexOrdering::new([ascending(key)]);
+        return Ok(keys(l).zip(keys(r)).map(|(l, r)| (l, r, Some(pair))));
+    }
+    Ok(None)
+}
+
 fn constant(properties: &EquivalenceProperties, keys: &[PhysicalSortExpr]) -> bool {
     let mut keys = keys.iter();
     keys.all(|key| properties.is_expr_constant(&key.expr).is_some())
@@ -345,16 +359,24 @@ fn properties(join: &HashJoinExec, left: &Arc<dyn ExecutionPlan>) -> Result<Plan
 
 impl DisplayAs for SegmentJoinExec {
     fn fmt_as(&self, kind: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let pairs = self.left_keys.iter().zip(self.right_keys.iter());
-        let on: Vec<String> = pairs
-            .map(|(left, right)| format!("({}, {})", left.expr, right.expr))
+        let join = hash_join(self.join.as_ref());
+        // Those by which both sides are sorted first.
+        let mut on: Vec<_> = join.map_or(&[][..], HashJoinExec::on).iter().collect();
+        on.sort_by_key(|(key, _)| {
+            self.left_keys
+                .iter()
+                .position(|by| by.expr.eq(key))
+                .unwrap_or(usize::MAX)
+        });
+        let on: Vec<String> = on
+            .iter()
+            .map(|(left, right)| format!("({left}, {right})"))
             .collect();
         let (join_type, on) = (self.output.join_type, on.join(", "));
         if matches!(kind, DisplayFormatType::TreeRender) {
             return write!(f, "join_type={join_type}\non={on}");
         }
         write!(f, "SegmentJoinExec: join_type={join_type}, on=[{on}]")?;
-        let join = hash_join(self.join.as_ref());
         if let Some(filter) = join.and_then(HashJoinExec::filter) {
             write!(f, ", filter={}", filter.expression())?;
         }

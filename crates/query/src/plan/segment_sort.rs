@@ -253,7 +253,7 @@ fn numbers(columns: &[SortColumn]) -> Result<Option<Vec<Vec<u128>>>> {
 
 /// The order of the rows in which each segment is sorted by the columns, and rows that are equal in them stay as they are;
 /// none when they are in order.
-pub(super) fn order_within(
+pub(crate) fn order_within(
     segments: &[Range<usize>],
     columns: &[SortColumn],
     rows: usize,

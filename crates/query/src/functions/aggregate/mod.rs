@@ -8,6 +8,7 @@ mod effective_sample_size;
 mod empirical_calibration;
 mod eras;
 mod gray_test;
+mod in_order;
 mod kaplan_meier;
 mod length_of_stay;
 mod logrank_test;
@@ -37,6 +38,7 @@ use datafusion::logical_expr::AggregateUDF;
 use datafusion::physical_expr::PhysicalExpr;
 
 use gray_test::failcode;
+pub(crate) use in_order::{How, What};
 use kaplan_meier::conf_level;
 use models::cox_together::CoxTogether;
 
@@ -155,7 +157,8 @@ pub(crate) fn cox_together() -> Arc<AggregateUDF> {
 /// The engine's aggregates that ours stand in the place of, under their names.
 pub(crate) fn replaced() -> impl Iterator<Item = AggregateUDF> {
     let spreads = spread::functions().into_iter();
-    percentile::functions().into_iter().chain(spreads)
+    let replaced = percentile::functions().into_iter().chain(spreads);
+    replaced.chain(in_order::functions())
 }
 
 /// How the results of our aggregates may be disclosed, by function.
