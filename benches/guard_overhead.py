@@ -27,7 +27,7 @@ QUERIES = [
 # Questions about groups in a form that the aggregate role may ask, and that a steward may ask as well.
 GROUPS = {
     "persons by sex and decade of birth":
-        "SELECT gender_concept_id, year_of_birth / 10, count(*) FROM person GROUP BY 1, 2",
+        "SELECT gender_concept_id, year_of_birth // 10, count(*) FROM person GROUP BY 1, 2",
     "persons by condition":
         "SELECT condition_concept_id, count(DISTINCT person_id) FROM condition_occurrence GROUP BY 1",
     "visits by kind, with margins":

@@ -10,9 +10,9 @@ use std::ops::ControlFlow;
 use datafusion::common::{Result, plan_err};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, Interval, ObjectName, Query, SetExpr, TableFactor, TableWithJoins, UnaryOperator, Value,
-    visit_expressions_mut,
+    AccessExpr, BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, Interval, ObjectName, Query, SetExpr, Subscript, TableFactor,
+    TableWithJoins, UnaryOperator, Value, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -44,7 +44,7 @@ const UNSIGNED: [&str; 9] = [
 ];
 
 /// Functions of so many arguments, and what they stand for.
-const FORMS: [(&str, usize, &str); 27] = [
+const FORMS: [(&str, usize, &str); 40] = [
     ("if", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("iff", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("len", 1, "length($1)"),
@@ -88,6 +88,23 @@ const FORMS: [(&str, usize, &str); 27] = [
     ("countif", 1, "count(*) FILTER (WHERE $1)"),
     ("date_add", 2, "$1 + $2"),
     ("date_sub", 2, "$1 - $2"),
+    ("to_years", 1, "$1 * INTERVAL '1 year'"),
+    ("to_months", 1, "$1 * INTERVAL '1 month'"),
+    ("to_weeks", 1, "$1 * INTERVAL '1 week'"),
+    ("to_days", 1, "$1 * INTERVAL '1 day'"),
+    ("to_hours", 1, "$1 * INTERVAL '1 hour'"),
+    ("to_minutes", 1, "$1 * INTERVAL '1 minute'"),
+    ("to_seconds", 1, "$1 * INTERVAL '1 second'"),
+    ("ceiling", 1, "ceil($1)"),
+    ("prefix", 2, "starts_with($1, $2)"),
+    ("suffix", 2, "ends_with($1, $2)"),
+    ("strlen", 1, "octet_length($1)"),
+    (
+        "regexp_full_match",
+        2,
+        "regexp_like($1, '^(?:' || $2 || ')$')",
+    ),
+    ("geomean", 1, "exp(avg(ln($1)))"),
 ];
 
 /// `date_diff(part, from, to)`: how many boundaries of the part lie between.
@@ -95,7 +112,7 @@ const DIFFERENCES: [(&str, &str); 8] = [
     ("day", "days_between(CAST($1 AS DATE), CAST($2 AS DATE))"),
     (
         "week",
-        "days_between(CAST($1 AS DATE), CAST($2 AS DATE)) / 7",
+        "days_between(CAST($1 AS DATE), CAST($2 AS DATE)) // 7",
     ),
     (
         "month",
@@ -140,11 +157,18 @@ const LEAST: &str = "first_value($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL AN
 pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
     match expr {
         // A frame of a window takes the number in quotes only.
-        Expr::Interval(Interval { value, .. }) => {
-            if let Expr::Value(number) = value.as_mut()
-                && let Value::Number(text, _) = &number.value
-            {
-                number.value = Value::SingleQuotedString(text.clone());
+        Expr::Interval(Interval {
+            value,
+            leading_field,
+            ..
+        }) => {
+            if let Expr::Value(number) = value.as_mut() {
+                if let Value::Number(text, _) = &number.value {
+                    number.value = Value::SingleQuotedString(text.clone());
+                }
+            } else if let (false, Some(field)) = (is_literal(value), leading_field) {
+                let form = format!("$1 * INTERVAL '1 {field}'");
+                *expr = filled(&form, std::slice::from_ref(value.as_ref()))?;
             }
         }
         Expr::InSubquery { expr, .. } if matches!(expr.as_ref(), Expr::Tuple(_)) => {
@@ -153,9 +177,30 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
                  `EXISTS (SELECT 1 FROM t WHERE t.x = a AND t.y = b)`, or NOT EXISTS"
             );
         }
-        // Of whole numbers the quotient is whole here.
-        Expr::BinaryOp { op, .. } if *op == BinaryOperator::DuckIntegerDivide => {
-            *op = BinaryOperator::Divide;
+        // From the end of the text, which the engine begins before.
+        Expr::Substring {
+            expr: text,
+            substring_from: Some(from),
+            substring_for,
+            ..
+        } if is_negative(from) => {
+            let parts = [text.as_ref().clone(), from.as_ref().clone()];
+            let parts = parts.into_iter().chain(substring_for.as_deref().cloned());
+            let parts: Vec<Expr> = parts.collect();
+            let form = match parts.len() {
+                2 => "right($1, -($2))",
+                _ => "left(right($1, -($2)), $3)",
+            };
+            *expr = filled(form, &parts)?;
+        }
+        // The engine's accesses are by name in brackets, but for those of columns.
+        Expr::CompoundFieldAccess { access_chain, .. } => {
+            for access in access_chain {
+                if let AccessExpr::Dot(Expr::Identifier(field)) = access {
+                    let index = Expr::value(Value::SingleQuotedString(field.value.clone()));
+                    *access = AccessExpr::Subscript(Subscript::Index { index });
+                }
+            }
         }
         Expr::Function(function) => {
             if let Some(other) = call(function)? {
@@ -211,6 +256,10 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
         _ => {}
     }
     Ok(())
+}
+
+fn is_negative(expr: &Expr) -> bool {
+    matches!(expr, Expr::UnaryOp { op: UnaryOperator::Minus, expr } if matches!(expr.as_ref(), Expr::Value(_)))
 }
 
 fn is_and_or_or(expr: &Expr) -> bool {

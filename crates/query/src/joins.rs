@@ -12,8 +12,11 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, ExceptSelectItem, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, JoinConstraint, JoinOperator, ObjectName,
     OrderBy, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    TableAlias, TableFactor, TableFunctionArgs, TableWithJoins, VisitMut, VisitorMut,
+    WildcardAdditionalOptions, visit_expressions,
 };
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 
 /// Writes joins so that they can be planned.
 #[derive(Debug)]
@@ -36,8 +39,66 @@ impl VisitorMut for Joins {
         {
             of_the_left(table_with_joins);
         }
-        ControlFlow::Continue(())
+        match of_rows(table) {
+            Ok(None) => ControlFlow::Continue(()),
+            Ok(Some(other)) => {
+                *table = other;
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        }
     }
+}
+
+/// `generate_series(t.first, t.last)` in FROM, of the rows beside it, as a subquery that unnests the list. The engine takes
+/// literals only.
+fn of_rows(table: &TableFactor) -> Result<Option<TableFactor>> {
+    let (name, args, alias) = match table {
+        TableFactor::Table {
+            name,
+            args: Some(TableFunctionArgs { args, .. }),
+            alias,
+            ..
+        } => (name, args, alias),
+        TableFactor::Function {
+            name,
+            args,
+            alias,
+            with_ordinality: false,
+            ..
+        } => (name, args, alias),
+        _ => return Ok(None),
+    };
+    let name = name.to_string().to_ascii_lowercase();
+    let lists = ["generate_series", "range"].contains(&name.as_str());
+    let looks_out = visit_expressions(args, |expr| match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    if !(lists && looks_out.is_break() || name == "unnest") {
+        return Ok(None);
+    }
+    let arguments: Vec<String> = args.iter().map(ToString::to_string).collect();
+    let list = match lists {
+        true => format!("{name}({})", arguments.join(", ")),
+        false => arguments.join(", "),
+    };
+    let sql = format!("SELECT unnest({list}) AS \"{name}\"");
+    let subquery = Parser::new(&GenericDialect {})
+        .try_with_sql(&sql)?
+        .parse_query()?;
+    let alias = alias.clone().unwrap_or_else(|| TableAlias {
+        explicit: true,
+        name: Ident::new(name),
+        columns: Vec::new(),
+        at: None,
+    });
+    Ok(Some(TableFactor::Derived {
+        lateral: true,
+        subquery,
+        alias: Some(alias),
+        sample: None,
+    }))
 }
 
 fn selects(body: &mut SetExpr, order: &mut Option<OrderBy>) -> Result<()> {

@@ -15,6 +15,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::csv_nulls::CsvTables;
@@ -133,9 +134,12 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
         ctx.add_analyzer_rule(Arc::new(crate::single_rows::SingleRows));
     }
     ctx.register_relation_planner(Arc::new(crate::unnested::UnnestedRelations))?;
-    ctx.state_ref()
-        .write()
-        .register_expr_planner(Arc::new(scalar::MultipliedIntervals))?;
+    for planner in [
+        Arc::new(scalar::MultipliedIntervals) as Arc<dyn ExprPlanner>,
+        Arc::new(crate::quotients::Quotients),
+    ] {
+        ctx.state_ref().write().register_expr_planner(planner)?;
+    }
     for function in table::functions(&vocabulary) {
         ctx.register_udtf(function.name, function.function);
     }
@@ -287,6 +291,8 @@ fn config(options: &SessionOptions) -> SessionConfig {
     // GROUP BY person_id and more: persons are already together, so nothing has to move.
     options.optimizer.subset_repartition_threshold = 1;
     options.execution.parquet.pushdown_filters = PUSHDOWN_FILTERS;
+    // As in DuckDB, in either direction; what a role is not shown is then not what is listed first.
+    options.sql_parser.default_null_ordering = "nulls_last".to_owned();
     config
 }
 

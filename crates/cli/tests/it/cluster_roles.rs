@@ -162,8 +162,8 @@ const ASKED: [(&str, &str); 31] = [
     ),
     (
         "counter",
-        "SELECT a.y, a.n, b.n FROM (SELECT year_of_birth / 20 AS y, count(*) AS n FROM person GROUP BY 1) a \
-      JOIN (SELECT year_of_birth / 20 AS y, count(*) AS n FROM person WHERE gender_concept_id = 8532 GROUP BY 1) b \
+        "SELECT a.y, a.n, b.n FROM (SELECT year_of_birth // 20 AS y, count(*) AS n FROM person GROUP BY 1) a \
+      JOIN (SELECT year_of_birth // 20 AS y, count(*) AS n FROM person WHERE gender_concept_id = 8532 GROUP BY 1) b \
       ON a.y = b.y ORDER BY 1",
     ),
     ("counter", "SELECT person_id FROM person"),

@@ -67,7 +67,7 @@ filter = "gender_concept_id = 8532"
 "#;
 
 const PERSONS: &str = "SELECT count(*) FROM person";
-const BY_BIRTH: &str = "SELECT year_of_birth / 20, count(*) FROM person GROUP BY 1 ORDER BY 1";
+const BY_BIRTH: &str = "SELECT year_of_birth // 20, count(*) FROM person GROUP BY 1 ORDER BY 1";
 const MEAN: &str = "SELECT avg(year_of_birth) FROM person";
 
 fn numbers(rows: &[String]) -> Vec<Option<f64>> {

@@ -195,17 +195,21 @@ pub fn reference() -> String {
         "# SQL reference\n\n\
          <!-- Generated from the functions' own documentation. To renew it:\n     \
          COLUMNA_UPDATE=1 cargo test -p columna-query reference -->\n\n\
-         Columna speaks DataFusion's SQL, which follows PostgreSQL. These are the functions that it adds.\n\n\
+         Columna speaks DataFusion's SQL, which follows PostgreSQL, and answers as DuckDB does. These are the functions that it adds.\n\n\
          Words that DuckDB and other engines have for the same are taken as well: `year`, `quarter`, `month`, `week`, `day`,\n\
          `dayofyear`, `dayofweek`, `isodow`, `hour`, `minute`, `epoch`, `last_day`, `monthname`, `dayname`, `strftime`, `strptime`;\n\
          `date_diff('day', from, to)`, also `datediff`, of any part from `second` to `year`; `date_add` and `date_sub` of an\n\
          interval; `arg_max`, `arg_min`, `max_by`, `min_by`, `count_if`, `first`, `last`, `list`, `approx_count_distinct`, `variance`;\n\
-         `regexp_matches`, `regexp_extract`, `string_split`, `group_concat`, `listagg`, `len`, `sign`, `if`, `mod`, `//`, `SEMI JOIN`,\n\
+         `regexp_matches`, `regexp_extract`, `string_split`, `group_concat`, `listagg`, `len`, `sign`, `if`, `mod`, `mode`, `SEMI JOIN`,\n\
          `ANTI JOIN` and `FETCH FIRST n ROWS ONLY`; `length` of a list counts its elements; `GROUP BY … WITH ROLLUP`. `a ^ b` is a power,\n\
          `SIMILAR TO` a regular expression for the whole text, and rows are compared from left to right, `(year, month) < (1970, 6)`.\n\
          \n\
-         What answers otherwise than DuckDB: `7 / 2` is 3, and NULL comes first in descending order unless `NULLS LAST` is said, as in\n\
-         PostgreSQL. Other than in both, numbers with a point are doubles (`0.1 + 0.2 = 0.3` is\n\
+         Computed lengths of time are `INTERVAL (days_supply) DAY` or `to_days(days_supply)`, also of other units; a field of a result is\n\
+         `logrank_test(…)['chisq']` or `(logrank_test(…)).chisq`, and `SELECT unnest(r)` has all of a struct `r`. Lists are unnested beside\n\
+         their rows, `FROM t, unnest(t.list) AS u(x)` or `CROSS JOIN LATERAL (SELECT unnest(range(t.a, t.b)) AS x) u`.\n\
+         \n\
+         As in DuckDB, and other than in PostgreSQL, `7 / 2` is 3.5 and `7 // 2` is 3, and NULL comes last in both directions unless\n\
+         `NULLS FIRST` is said. Other than in both, numbers with a point are doubles (`0.1 + 0.2 = 0.3` is\n\
          false), and whole numbers that do not fit into their type wrap, such as a sum of BIGINT (sum doubles). A second column of a name in a SELECT gets the name and\n\
          a number, as in `count(*)_1`. `TRY_CAST('16.0' AS INTEGER)` is NULL. A frame `RANGE INTERVAL '1 month' PRECEDING` over moments may\n\
          leave rows at the ends of months out; over days it is DuckDB's. `\\w` in a regular expression is any letter, and not ASCII's alone.\n\
@@ -213,7 +217,7 @@ pub fn reference() -> String {
          What is not there, and what to write: `PIVOT` (`count(*) FILTER (WHERE …)` by value), `UNPIVOT` (`UNION ALL`), `ASOF JOIN`\n\
          (`row_number()` over a join with `<=`), `EXCEPT ALL` and `INTERSECT ALL` (number equal rows on both sides), `(a, b) NOT IN (SELECT …)`\n\
          (`NOT EXISTS`), samples (a condition on `person_id`), `ORDER BY ALL` beside `*`, names of a SELECT's own columns in its WHERE (a\n\
-         subquery), `time_bucket` (`date_bin(INTERVAL '7 days', day, TIMESTAMP '2000-01-03')`), `typeof` (`arrow_typeof`), `mode`,\n\
+         subquery), `time_bucket` (`date_bin(INTERVAL '7 days', day, TIMESTAMP '2000-01-03')`), `typeof` (`arrow_typeof`),\n\
          `quantile` and `percentile_disc` (`percentile_cont`), `arg_max(…) OVER` (`last_value` with an order), subqueries that look out by two\n\
          levels, and in the condition of a join (join them), `sum` of booleans (`count_if`), `SUMMARIZE`, lambdas, and numbers such as `1_000`.\n",
     );

@@ -14,6 +14,7 @@ mod length_of_stay;
 mod logrank_test;
 mod match_nearest;
 mod median_survival;
+mod mode;
 pub(crate) mod models;
 mod nelson_aalen;
 pub(crate) mod percentile;
@@ -158,7 +159,9 @@ pub(crate) fn cox_together() -> Arc<AggregateUDF> {
 pub(crate) fn replaced() -> impl Iterator<Item = AggregateUDF> {
     let spreads = spread::functions().into_iter();
     let replaced = percentile::functions().into_iter().chain(spreads);
-    replaced.chain(in_order::functions())
+    replaced
+        .chain(in_order::functions())
+        .chain([mode::function()])
 }
 
 /// How the results of our aggregates may be disclosed, by function.
