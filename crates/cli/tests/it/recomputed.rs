@@ -162,6 +162,24 @@ fn a_single_person_shows_in_none_of_them() {
             assert!(answer.is_empty(), "{role}, {what}: {answer}");
         }
     }
+    // Covariates that differ in nobody have no model, and neither have those that differ in few.
+    for (second, shown) in [
+        ("1950-01-01", false),
+        ("1950-01-08", false),
+        ("1975-01-01", true),
+    ] {
+        let sql = format!(
+            "SELECT logistic_regression(gender_concept_id = 8532, named_struct('a', birth_datetime < timestamp '1950-01-01',
+               'b', birth_datetime < timestamp '{second}')) AS m FROM person"
+        );
+        let out = desk.ask("exact", second, &sql).ok();
+        let answer = out.lines().nth(1).unwrap_or_default();
+        assert_eq!(
+            !answer.trim_matches('"').is_empty(),
+            shown,
+            "{second}: {answer}"
+        );
+    }
     // An empty cell is like a small one.
     let sql = format!("SELECT odds_ratio(born > 3000, ill)['estimate'] AS s FROM {ONSET}");
     assert_eq!(desk.number("exact", &sql), None);

@@ -1,12 +1,14 @@
 //! Groupings: those that leave each row with one person, and those where a release stands.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::common::{Column, ExprSchema, Result};
+use datafusion::functions_aggregate::all_default_aggregate_functions;
+use datafusion::functions_aggregate::bool_and_or::bool_or_udaf;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Aggregate, Distinct, Expr, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Distinct, Expr, LogicalPlan, Projection, when};
 
 use super::expression::{Scope, counts_all, range};
 use super::measure::{Measure, Measures, is_measured_type, measure};
@@ -39,11 +41,12 @@ impl Shaper<'_> {
                         .map(|expr| self.free(expr, outer))
                         .collect::<Result<Vec<_>>>()
                 };
-                let plan = LogicalPlan::Aggregate(Aggregate::try_new(
-                    Arc::new(input),
-                    free(aggregate.group_expr)?,
-                    free(aggregate.aggr_expr)?,
-                )?);
+                let (groups, functions) = (free(aggregate.group_expr)?, free(aggregate.aggr_expr)?);
+                let aggregate = Aggregate::try_new(Arc::new(input), groups, functions)?;
+                let plan = match kind {
+                    Kind::Released => strict(aggregate)?,
+                    _ => LogicalPlan::Aggregate(aggregate),
+                };
                 return Ok((plan, kind));
             }
         };
@@ -129,6 +132,7 @@ impl Shaper<'_> {
                     .group_expr
                     .iter()
                     .all(|expr| is_theirs(expr, rows)),
+            chosen: rows.chosen,
             keys: match persons.len() == aggregate.group_expr.len() {
                 true => persons.clone(),
                 false => HashSet::new(),
@@ -189,6 +193,79 @@ impl Shaper<'_> {
             other => other,
         };
         Ok((LogicalPlan::Distinct(Distinct::All(Arc::new(input))), kind))
+    }
+}
+
+/// An aggregate of released numbers in which statistics of our own are NULL where one of the numbers that they take was
+/// withheld: without it they would be of other groups than the query says. What SQL has passes over NULL, as everywhere.
+fn strict(aggregate: Aggregate) -> Result<LogicalPlan> {
+    static OF_SQL: LazyLock<HashSet<String>> = LazyLock::new(|| {
+        let all = all_default_aggregate_functions().into_iter();
+        all.flat_map(|f| {
+            f.aliases()
+                .iter()
+                .cloned()
+                .chain([f.name().to_owned()])
+                .collect::<Vec<_>>()
+        })
+        .collect()
+    });
+    let first = aggregate.schema.fields().len() - aggregate.aggr_expr.len();
+    let mut missing = Vec::new();
+    for (at, expr) in aggregate.aggr_expr.iter().enumerate() {
+        let Expr::AggregateFunction(AggregateFunction { func, params }) = plain(expr) else {
+            continue;
+        };
+        let lacks = params.args.iter().flat_map(numbers).map(Expr::is_null);
+        if let (false, Some(lacks)) = (OF_SQL.contains(func.name()), lacks.reduce(Expr::or)) {
+            let any = AggregateFunction::new_udf(
+                bool_or_udaf(),
+                vec![lacks],
+                false,
+                params.filter.clone(),
+                vec![],
+                None,
+            );
+            let name = format!("__columna_lacks_{at}");
+            missing.push((
+                first + at,
+                name.clone(),
+                Expr::AggregateFunction(any).alias(name),
+            ));
+        }
+    }
+    if missing.is_empty() {
+        return Ok(LogicalPlan::Aggregate(aggregate));
+    }
+    let columns: Vec<Column> = aggregate.schema.columns();
+    let more = missing.iter().map(|(_, _, any)| any.clone());
+    let functions = aggregate.aggr_expr.iter().cloned().chain(more).collect();
+    let plan = Aggregate::try_new(aggregate.input, aggregate.group_expr, functions)?;
+    let exprs = columns.into_iter().enumerate().map(|(at, column)| {
+        let Some((_, lacks, _)) = missing.iter().find(|(of, _, _)| *of == at) else {
+            return Ok(Expr::Column(column));
+        };
+        let name = (column.relation.clone(), column.name.clone());
+        let lacks = Expr::Column(Column::new_unqualified(lacks));
+        // NULL for no rows, of which a statistic may be something.
+        let whole = when(lacks.is_not_true(), Expr::Column(column)).end()?;
+        Ok(whole.alias_qualified(name.0, name.1))
+    });
+    let exprs = exprs.collect::<Result<_>>()?;
+    let plan = Arc::new(LogicalPlan::Aggregate(plan));
+    Ok(LogicalPlan::Projection(Projection::try_new(exprs, plan)?))
+}
+
+/// The expressions that an argument is put together from, without literals.
+fn numbers(argument: &Expr) -> Vec<Expr> {
+    match plain(argument) {
+        Expr::Literal(..) => Vec::new(),
+        Expr::Cast(cast) => numbers(&cast.expr),
+        Expr::ScalarFunction(call) if call.func.name() == "named_struct" => {
+            let values = call.args.iter().skip(1).step_by(2);
+            values.flat_map(numbers).collect()
+        }
+        other => vec![other.clone()],
     }
 }
 
@@ -254,8 +331,9 @@ fn per_person(expr: &Expr, scope: &Scope<'_>, rows: &Rows) -> Result<(Expr, Opti
     if counts {
         columns.insert("count".to_owned());
     }
-    // A count of some rows is a condition.
-    let all = params.filter.is_none()
+    // A count of some rows is a condition, wherever they were chosen.
+    let all = !rows.chosen
+        && params.filter.is_none()
         && !params.distinct
         && (!counts || params.args.iter().all(counts_all));
     let of = (measured && !repeated)

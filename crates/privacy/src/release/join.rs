@@ -243,6 +243,7 @@ impl Shaper<'_> {
                     })
                 })
         });
+        rows.chosen = true;
         if !(semi || by_key) {
             rows.multiplied = true;
             rows.keys.clear();
@@ -292,8 +293,9 @@ fn kind_of_pair(rows: &Rows, a: &Expr, b: &Expr) -> bool {
 
 fn persons_joined(join: &Join, a: Rows, b: Rows) -> Result<Rows> {
     let pair = |left: &Expr, right: &Expr| {
-        let of = |expr: &Expr, rows: &Rows| matches!(expr, Expr::Column(column) if *column == rows.person);
-        (of(left, &a) && of(right, &b)) || (of(left, &b) && of(right, &a))
+        // One that is NULL where an outer join found nothing finds nothing here.
+        let found = |one: &Rows, other: &Rows| one.is_person(left) && other.is_person(right);
+        found(&a, &b) || found(&b, &a)
     };
     if !equalities(join)
         .iter()
@@ -344,6 +346,7 @@ fn persons_joined(join: &Join, a: Rows, b: Rows) -> Result<Rows> {
         persons: a.persons.union(&b.persons).cloned().collect(),
         measured: a.measured.into_iter().chain(b.measured).collect(),
         multiplied: a.multiplied || b.multiplied || !(left_stays || right_stays),
+        chosen: semi || a.chosen || b.chosen || join.filter.is_some() || join.on.len() > 1,
         keys,
         origins: a.origins.into_iter().chain(b.origins).collect(),
         bounds: a.bounds.into_iter().chain(b.bounds).collect(),

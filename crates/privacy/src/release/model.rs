@@ -84,6 +84,8 @@ pub(super) fn comparison(expr: &Expr, rows: &Rows) -> Option<Expr> {
         Expr::Between(between) => {
             stored(&between.expr) && is_literal(&between.low) && is_literal(&between.high)
         }
+        // Whether a join found something of the person.
+        Expr::IsNull(inner) | Expr::IsNotNull(inner) => stored(inner),
         other => stored(other),
     };
     simple.then_some(condition)

@@ -191,7 +191,7 @@ fn table(column: &ArrayRef, basis: &Basis, places: &[Dims], control: &Controlled
 fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> Cell {
     let contributions = persons.contributions();
     let count = contributions.len() as u64;
-    let rows: u64 = contributions.iter().map(|entry| entry.rows).sum();
+    let rows = rows_of(contributions, profile);
     let enough = count >= u64::from(profile.k);
     let mut values = BTreeMap::new();
     let mut safe = enough;
@@ -206,7 +206,9 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
             // A mean is shown as exactly as it is known: to the first digit of its standard error.
             let shown = decimals(mean, -exponent(error));
             values.insert(keyed(MEAN, basis), Some(shown));
-            values.insert(keyed(DEVIATION, basis), Some(digits(deviation, 3)));
+            let alone = stands_out(contributions, profile);
+            let deviation = Some(digits(deviation, 3)).filter(|_| !alone);
+            values.insert(keyed(DEVIATION, basis), deviation);
         }
     } else if enough {
         let weights: Vec<f64> = contributions
@@ -256,6 +258,45 @@ pub(super) fn spreads(contributions: &[Contribution], profile: &Profile) -> bool
         .map(|entry| entry.sum - entry.rows as f64 * median)
         .collect();
     !profile.is_dominated(&from_median)
+}
+
+/// How many rows persons have. Where most have the same number of them, fewer than k others count as if they had it too: a join or
+/// a condition gives more rows to whom it is made for, and whether there is anybody would be seen in a count of rows beside one of
+/// persons.
+fn rows_of(contributions: &[Contribution], profile: &Profile) -> u64 {
+    let mut each: Vec<u64> = contributions.iter().map(|entry| entry.rows).collect();
+    let all: u64 = each.iter().sum();
+    each.sort_unstable();
+    let usual = each
+        .chunk_by(|a, b| a == b)
+        .max_by_key(|same| same.len())
+        .and_then(|same| Some((*same.first()?, same.len())));
+    match usual {
+        Some((rows, most)) if each.len() - most < (profile.k as usize).min(most) => {
+            rows * each.len() as u64
+        }
+        _ => all,
+    }
+}
+
+/// The squares of few persons' distances from the middle are most of what a deviation is made of: it would tell how far they are.
+fn stands_out(contributions: &[Contribution], profile: &Profile) -> bool {
+    let middle = median(contributions);
+    let squares: Vec<f64> = contributions
+        .iter()
+        .map(|entry| entry.squares - 2.0 * middle * entry.sum + entry.rows as f64 * middle * middle)
+        .collect();
+    profile.is_dominated(&squares)
+}
+
+/// The middle of the persons' means.
+fn median(contributions: &[Contribution]) -> f64 {
+    let means = contributions
+        .iter()
+        .map(|entry| entry.sum / entry.rows as f64);
+    let mut means: Vec<f64> = means.collect();
+    means.sort_unstable_by(f64::total_cmp);
+    means.get(means.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// Mean and standard deviation over rows.

@@ -14,8 +14,8 @@ use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{
-    Aggregate, Expr, Filter, LogicalPlan, Projection, Sort, Subquery, SubqueryAlias, TableScan,
-    Union,
+    Aggregate, Between, Expr, Filter, LogicalPlan, Projection, Sort, Subquery, SubqueryAlias,
+    TableScan, Union,
 };
 
 use super::condition::{expression_looks_out, is_link, looking_out};
@@ -103,6 +103,8 @@ pub(super) struct Rows {
     pub(super) measured: Measures,
     /// A join may have multiplied a person's rows by something that the query chose.
     pub(super) multiplied: bool,
+    /// A condition chose among a person's rows, here or in what was joined.
+    pub(super) chosen: bool,
     /// Columns of which no two rows have the same value. Where the person is one of them, each has one row at most.
     pub(super) keys: HashSet<Column>,
     /// The stored columns that columns are, by table and name.
@@ -350,6 +352,7 @@ impl Shaper<'_> {
                     person,
                     measured,
                     multiplied: false,
+                    chosen: false,
                     keys,
                     origins,
                     bounds,
@@ -380,6 +383,7 @@ impl Shaper<'_> {
                     .map(|(column, of)| (renamed(column), of.clone()))
                     .collect(),
                 multiplied: rows.multiplied,
+                chosen: rows.chosen,
                 keys: rows.keys.iter().map(renamed).collect(),
                 origins: rows
                     .origins
@@ -483,6 +487,7 @@ impl Shaper<'_> {
             persons,
             measured,
             multiplied: rows.multiplied,
+            chosen: rows.chosen,
             keys,
             origins,
             bounds,
@@ -493,7 +498,10 @@ impl Shaper<'_> {
     fn filter(&self, filter: Filter, outer: &mut Option<Outer<'_>>) -> Result<(LogicalPlan, Kind)> {
         let (input, kind) = self.relation((*filter.input).clone(), outer)?;
         let rows = match kind {
-            Kind::Rows(rows) => rows,
+            Kind::Rows(rows) => Rows {
+                chosen: true,
+                ..rows
+            },
             // Conditions on places tell of persons in them only where a person's row is joined.
             Kind::Linked => return self.linked_filter(filter.predicate, input),
             kind => {
@@ -503,7 +511,8 @@ impl Shaper<'_> {
             }
         };
         let mut conditions = Vec::new();
-        for condition in split_conjunction_owned(filter.predicate) {
+        let conditions_of = split_conjunction_owned(filter.predicate);
+        for condition in conditions_of.into_iter().flat_map(without_between) {
             if let Some(outer) = outer.as_mut()
                 && is_link(&condition, &rows, outer.rows)
             {
@@ -595,4 +604,23 @@ fn name_of(plan: &LogicalPlan) -> &'static str {
         LogicalPlan::Distinct(_) => "DISTINCT",
         _ => "this",
     }
+}
+
+/// `x BETWEEN a AND b` that looks out of a subquery as its two comparisons.
+fn without_between(condition: Expr) -> Vec<Expr> {
+    match condition {
+        Expr::Between(between) if !between.negated && looks_out(&between) => {
+            let Between {
+                expr, low, high, ..
+            } = between;
+            vec![expr.clone().gt_eq(*low), expr.lt_eq(*high)]
+        }
+        other => vec![other],
+    }
+}
+
+fn looks_out(between: &Between) -> bool {
+    [&between.expr, &between.low, &between.high]
+        .iter()
+        .any(|part| part.contains_outer())
 }

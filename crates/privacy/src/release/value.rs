@@ -8,6 +8,7 @@ use datafusion::common::{DataFusionError, Result, ScalarValue};
 use serde::{Deserialize, Serialize};
 
 use super::aggregate::Controlled;
+use super::apart;
 use super::curve::{Follow, Step, causes, digits, groups, result, steps};
 use super::model;
 use super::numbers::{keyed, number_of, spreads};
@@ -300,6 +301,17 @@ fn model_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Result<Option<Sca
         if contributions.len() as u64 != persons || !spreads(contributions, &desk.control.profile) {
             return Ok(None);
         }
+    }
+    let columns: Vec<Vec<f64>> = model
+        .covariates
+        .iter()
+        .map(|at| {
+            let contributions = desk.tables[*at].cells[row].persons.contributions();
+            contributions.iter().map(|entry| entry.sum).collect()
+        })
+        .collect();
+    if !apart::each_stands_on(k, &columns) {
+        return Ok(None);
     }
     let value = ScalarValue::try_from_array(desk.input.column(desk.statistics + model.place), row)?;
     let Some(shown) = model::shown(&value)? else {

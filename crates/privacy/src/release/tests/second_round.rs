@@ -165,3 +165,62 @@ async fn two_ways_of_rounding_one_count_are_one() {
     }
     assert!(shown > 10, "{shown}");
 }
+
+/// A join or a condition gives rows to whom it is made for: whether there is anybody, and how many rows, shows in nothing.
+#[tokio::test]
+async fn rows_that_are_made_for_few_are_not_counted() {
+    for rules in ["cms", "opensafely", "sacro"] {
+        let answers = |sql: String| async move { Desk::new(rules).ask(&sql).await };
+        // Person 5 has a thousand visits; persons 8 and 9 have two, and nobody is 19.
+        let mut seen = std::collections::HashSet::new();
+        for name in ["name 8", "name 9", "nobody"] {
+            seen.insert(
+                answers(format!(
+                    "SELECT count(DISTINCT e.pid), count(*), sum(e.age) FROM emr e LEFT JOIN
+                       (SELECT v.pid FROM visit v JOIN emr w ON w.pid = v.pid WHERE w.name = '{name}') v ON v.pid = e.pid"
+                ))
+                .await,
+            );
+        }
+        assert_eq!(seen.len(), 1, "{rules}: {seen:?}");
+        let sql = "SELECT avg(s.age + 1000000 * s.n) FROM (SELECT e.pid, e.age, count(*) AS n FROM emr e LEFT JOIN
+            (SELECT v.pid FROM visit v JOIN emr w ON w.pid = v.pid WHERE w.name = 'name 8') v ON v.pid = e.pid GROUP BY 1, 2) s";
+        assert_eq!(Desk::new(rules).refused(sql).await, "measure");
+    }
+    // Where many have more rows, they are counted.
+    let sql = "SELECT count(DISTINCT v.pid), count(*) FROM visit v JOIN emr e ON e.pid = v.pid WHERE e.name <> 'name 5' AND (v.kind = 'in' OR e.los > 15)";
+    let row = Desk::new("cms").ask(sql).await.remove(0);
+    assert!(
+        row.split('|')
+            .all(|n| n.parse::<u32>().is_ok_and(|n| n > 200)),
+        "{row}"
+    );
+}
+
+/// A deviation of which one person is nearly all says how far that person is.
+#[tokio::test]
+async fn deviations_stand_on_no_single_person() {
+    let desk = Desk::new("cms");
+    let of = |cost: &str| {
+        format!(
+            "SELECT count(*), stddev(c), var(c) FROM (SELECT pid, max({cost}) AS c FROM visit GROUP BY pid) s"
+        )
+    };
+    let row = desk.ask(&of("days * days")).await.remove(0);
+    assert!(!row.ends_with('|'), "{row}");
+    let alone = "SELECT count(*), stddev(n), var(n) FROM (SELECT pid, sum(days) AS n FROM visit GROUP BY pid) s";
+    assert!(desk.ask(alone).await[0].ends_with("||"));
+}
+
+/// Several tables of a person, of which each is joined to any of the others.
+#[tokio::test]
+async fn joins_may_name_any_table_s_person() {
+    let desk = Desk::new("cms");
+    for sql in [
+        "SELECT count(DISTINCT v.pid) FROM visit v JOIN emr e ON e.pid = v.pid LEFT JOIN lab l ON l.pid = e.pid",
+        "SELECT count(DISTINCT e.pid) FROM emr e LEFT JOIN visit v ON v.pid = e.pid LEFT JOIN lab l ON l.pid = v.pid",
+        "SELECT count(*) FROM emr e WHERE EXISTS (SELECT 1 FROM visit v WHERE v.pid = e.pid AND e.los BETWEEN v.days - 3 AND v.days + 30)",
+    ] {
+        assert_ne!(desk.ask(sql).await, [""], "{sql}");
+    }
+}
