@@ -187,7 +187,7 @@ pub(crate) const QUESTIONS: [&str; 113] = [
     "SELECT id, rank() OVER (PARTITION BY kind ORDER BY day), count(*) OVER (PARTITION BY kind), row_number() OVER (PARTITION BY person_id ORDER BY day, id) FROM a",
     "SELECT x.id, y.n FROM (SELECT id, person_id, day, max(day) OVER (PARTITION BY kind) AS last FROM a) x
      JOIN (SELECT person_id, day, count(DISTINCT value) OVER (PARTITION BY kind % 2) AS n FROM b) y ON x.person_id = y.person_id AND x.day = y.day AND x.last > y.day",
-    "SELECT kind, n, 100 * n / sum(n) OVER () FROM (SELECT kind, count(*) AS n FROM a GROUP BY kind) g",
+    "SELECT kind, n, 100.0 * n / sum(n) OVER () FROM (SELECT kind, count(*) AS n FROM a GROUP BY kind) g",
     // Sorts by numbers.
     "SELECT id, row_number() OVER (PARTITION BY kind ORDER BY value DESC NULLS LAST, day, id), rank() OVER (PARTITION BY kind ORDER BY value) FROM a",
     "SELECT id, row_number() OVER (PARTITION BY value ORDER BY day DESC NULLS FIRST, id DESC), lag(id) OVER (ORDER BY value NULLS FIRST, day DESC, id) FROM a",
