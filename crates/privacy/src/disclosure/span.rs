@@ -319,10 +319,7 @@ fn mixed(mut number: u64) -> u64 {
     number ^ (number >> 31)
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "both parts are below 2^61"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "both parts are below 2^61")]
 fn times(a: u64, b: u64) -> u64 {
     // 2^61 is 1 in this field: what is above the lowest 61 bits is added to them. A division of 128 bits was most of the work.
     let product = u128::from(a) * u128::from(b);
