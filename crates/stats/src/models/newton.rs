@@ -25,6 +25,8 @@ const SINGULAR: f64 = 1e-15;
 /// λ² in units of the deviance below which a step changes no digit of the information that counts.
 const NEGLIGIBLE: f64 = 1e-26;
 const MAX_HALVINGS: usize = 40;
+/// Far more than the last step to a maximum, and far less than one towards infinity.
+const MOVING: f64 = 0.1;
 
 /// A fit under way.
 #[derive(Debug, Clone)]
@@ -116,7 +118,34 @@ impl Newton {
         &self.at
     }
 
-    /// Moves to the next coefficients.
+    /// Whether the last step moved a term by more than a step to a maximum would: towards a supremum at infinity each
+    /// changes the linear predictor by about 1, also when the likelihood hardly grows any more.
+    pub(super) fn moves(&self, moments: &Moments) -> bool {
+        let constant = self.at.intercept.then_some(1.0);
+        let largest = constant.iter().chain(&moments.largest);
+        let mut steps = self.direction.iter().zip(largest);
+        steps.any(|(step, largest)| (step * largest).abs() > MOVING)
+    }
+
+    /// Takes nothing from these terms any more. Where their coefficients are infinite and that of the constant is not,
+    /// what centring adds to its variance is as large as theirs and would take its digits. Whether that changed anything:
+    /// the covariance is then to be had from one more step.
+    pub(super) fn uncentre(&mut self, terms: &[usize]) -> bool {
+        let Some(coefficients) = self.at.coefficients.as_mut().filter(|_| self.at.intercept) else {
+            return false;
+        };
+        let mut changed = false;
+        if !terms.contains(&0) {
+            for term in terms {
+                let centre = std::mem::take(&mut self.at.centre[term - 1]);
+                coefficients[0] -= centre * coefficients[*term];
+                changed |= centre != 0.0;
+            }
+        }
+        changed
+    }
+
+    /// Moves to the next coefficients; after the fit is done, takes its covariance from the step.
     ///
     /// # Errors
     ///
@@ -132,7 +161,7 @@ impl Newton {
             self.start(step, information);
             return Ok(());
         };
-        if self.converged {
+        if self.converged || self.finished {
             let (factor, _) = self.solve(information, &step.score, SINGULAR);
             self.covariance = self.expand(&factor);
             self.finished = true;

@@ -367,8 +367,10 @@ impl Fitting {
                 newton.advance(&step)?;
                 self.next_step();
             }
-            (Ask::Totals { .. }, Told::Totals(totals), Some((_, newton))) => {
-                if !newton.converged || totals.extreme > 0 {
+            (Ask::Totals { .. }, Told::Totals(totals), Some((moments, newton))) => {
+                let infinite = !newton.converged || totals.extreme > 0 || newton.moves(moments);
+                // Where it is known already, these are the totals of terms that are not centred.
+                if infinite && self.separation.is_none() {
                     self.question = Some(Question(Ask::Reach(Point {
                         coefficients: Some(newton.direction.clone()),
                         ..newton.at.clone()
@@ -395,6 +397,11 @@ impl Fitting {
                         moving(&newton.original(&newton.direction), &newton.scale)
                     },
                 });
+                if let Some(separation) = &self.separation
+                    && newton.uncentre(&separation.terms)
+                {
+                    self.question = Some(Question(Ask::Step(newton.last_point().clone())));
+                }
             }
             _ => return Err(Error::UnequalTerms),
         }

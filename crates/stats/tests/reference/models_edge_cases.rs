@@ -3,7 +3,8 @@
 #![expect(clippy::excessive_precision, reason = "the digits are R's")]
 
 use columna_stats::models::{
-    Family, Frame, Options, Row, Rows, Variance, fit, logistic_regression, poisson_regression,
+    Coefficient, Family, Frame, Options, Row, Rows, Variance, fit, logistic_regression,
+    poisson_regression,
 };
 use columna_stats::{Error, Summary};
 
@@ -164,6 +165,166 @@ fn perfect_and_partial_separation_are_told() {
     let fit = poisson_regression::fit(&Frame::new(&counts, &[&age, &group]), &Options::default())
         .unwrap();
     assert_eq!(fit.separation.unwrap().terms, [2]);
+}
+
+/// A level without events among a thousand rows. R 4.2.2: `glm(y ~ x + g, family, subset = h == 0, control =
+/// glm.control(epsilon = 1e-16, maxit = 100))`, to which the model with all rows tends; with `B <- summary(f)$cov.unscaled`
+/// and the scores `s <- residuals(f, "working") * weights(f, "working") * model.matrix(f)`, the roots of the diagonals of
+/// B, of `B %*% crossprod(s) %*% B` and, with `s <- rowsum(s, cluster)`, of that times 50 / 49.
+#[test]
+fn a_level_without_events_leaves_the_others_their_errors() {
+    type Expected = (Family, u32, [[f64; 3]; 4]);
+    let expected: [Expected; 4] = [
+        (
+            Family::Binomial,
+            1,
+            [
+                [
+                    -0.351929539032887873,
+                    -0.025220221785570474,
+                    -0.0063095935668448285,
+                ],
+                [
+                    0.078703467027799873,
+                    0.110336154789868246,
+                    0.1363687369329940058,
+                ],
+                [
+                    0.078708065538318092,
+                    0.110173441126162577,
+                    0.1363589514900688804,
+                ],
+                [
+                    0.034425581230401445,
+                    0.104556006100024884,
+                    0.0520602661734928807,
+                ],
+            ],
+        ),
+        (
+            Family::Binomial,
+            30,
+            [
+                [
+                    -0.350270428684432145,
+                    -0.025606342664231597,
+                    -0.011819155141680665,
+                ],
+                [
+                    0.079901103898695064,
+                    0.111904802964754566,
+                    0.138347061268358607,
+                ],
+                [
+                    0.079901827188000471,
+                    0.111714774072750836,
+                    0.138345360482053231,
+                ],
+                [
+                    0.040306548656820908,
+                    0.106627299679682111,
+                    0.057717901245447636,
+                ],
+            ],
+        ),
+        (
+            Family::Poisson,
+            1,
+            [
+                [
+                    0.371831780333455209,
+                    0.013071339209821399,
+                    5.8236913528889751e-05,
+                ],
+                [
+                    0.032175416142208681,
+                    0.045097609637488885,
+                    5.5728185228433959e-02,
+                ],
+                [
+                    0.029441369000613147,
+                    0.041296561738234969,
+                    5.0994992710554840e-02,
+                ],
+                [
+                    0.013628930436870964,
+                    0.042994869753933920,
+                    2.4630959122557909e-02,
+                ],
+            ],
+        ),
+        (
+            Family::Poisson,
+            30,
+            [
+                [
+                    0.373954511009515045,
+                    0.015274341140039532,
+                    0.00020732732387576154,
+                ],
+                [
+                    0.032635169872144459,
+                    0.045688200842932819,
+                    0.05646424695041137726,
+                ],
+                [
+                    0.029821724689752881,
+                    0.041882897998086782,
+                    0.05173422027740063461,
+                ],
+                [
+                    0.015511105354185291,
+                    0.044229317098057615,
+                    0.02493783512347026374,
+                ],
+            ],
+        ),
+    ];
+    let column = |of: fn(u32) -> u32| (0..1000).map(|row| f64::from(of(row))).collect::<Vec<_>>();
+    let x: Vec<f64> = (0..1000_u32)
+        .map(|row| f64::from(row * 7919 % 101) / 50.0 - 1.0)
+        .collect();
+    let g = column(|row| u32::from(row % 3 == 0));
+    let clusters: Vec<u64> = (0..1000).map(|row| row % 50).collect();
+    for (family, size, [coefficients, model, robust, clustered]) in expected {
+        let of = match family {
+            Family::Binomial => column(|row| u32::from(row * 31337 % 97 < 40)),
+            Family::Poisson => column(|row| row * 31337 % 97 / 25),
+        };
+        let h: Vec<f64> = (0..1000).map(|row| f64::from(row < size)).collect();
+        let others: Vec<f64> = h.iter().map(|h| 1.0 - h).collect();
+        let y: Vec<f64> = of.iter().zip(&others).map(|(y, other)| y * other).collect();
+        for (variance, errors) in [
+            (Variance::Robust, robust),
+            (Variance::Clustered { adjusted: true }, clustered),
+        ] {
+            let options = Options {
+                variance,
+                ..Options::default()
+            };
+            // The level is a term, or the reference: the constant is then that of the rows without events.
+            for (level, terms, first) in [(&h, [3].as_slice(), 0), (&others, &[0, 3], 1)] {
+                let columns: [&[f64]; 3] = [&x, &g, level];
+                let frame = Frame {
+                    clusters: Some(&clusters),
+                    ..Frame::new(&y, &columns)
+                };
+                let found = fit(family, &frame, &options).unwrap();
+                let separation = found.separation.unwrap();
+                assert_eq!(
+                    (separation.complete, separation.terms.as_slice()),
+                    (false, terms)
+                );
+                let finite = &found.coefficients[first..3];
+                let numbers =
+                    |of: fn(&Coefficient) -> f64| finite.iter().map(of).collect::<Vec<_>>();
+                close(&numbers(|term| term.estimate), &coefficients[first..], 1e-8);
+                close(&numbers(|term| term.std_err), &model[first..], 1e-9);
+                let found = numbers(|term| term.robust_std_err.unwrap_or(f64::NAN));
+                close(&found, &errors[first..], 1e-9);
+            }
+        }
+    }
 }
 
 #[test]
