@@ -269,6 +269,107 @@ fn optimal_to_rounding() {
     }
 }
 
+/// Two terms of correlation 0.9996, among which the descent alone creeps. `glmnet(x, y, family, alpha, lambda = c(0.05, 0.001),
+/// thresh = 1e-26, maxit = 1e9)`, whose score residuals balance the penalty to 2e-13.
+#[test]
+fn correlated_terms_reach_the_solution() {
+    let column = |of: fn(u32) -> f64| (0..200).map(of).collect::<Vec<_>>();
+    let first = column(|row| f64::from(row * 7919 % 101) / 50.0 - 1.0);
+    let second = column(|row| f64::from(row * 31 % 17) / 300.0);
+    let second: Vec<f64> = first.iter().zip(second).map(|(a, b)| a + b).collect();
+    let third = column(|row| f64::from(row * 13 % 29) / 10.0);
+    let uniform = column(|row| f64::from(row * 271 % 97) / 97.0);
+    let chance = |row: usize| 1.0 / (1.0 + (0.5 * (third[row] - 1.4) - first[row]).exp());
+    let flags: Vec<f64> = (0..200)
+        .map(|row| f64::from(uniform[row] < chance(row)))
+        .collect();
+    let counts: Vec<f64> = (0..200)
+        .map(|row| (4.0 * uniform[row] * (0.5 * first[row]).exp()).floor())
+        .collect();
+    let columns = [first, second, third].map(|column| SparseColumn::from_dense(&column).unwrap());
+    let expected = [
+        (
+            (Family::Binomial, &flags, 1.0),
+            [
+                [
+                    0.9144573603092845,
+                    0.0,
+                    0.6402193597387706,
+                    -0.6492483995970372,
+                ],
+                [
+                    1.3952253827854253,
+                    0.0,
+                    1.1228449843749384,
+                    -0.9985596468076438,
+                ],
+            ],
+        ),
+        (
+            (Family::Binomial, &flags, 0.5),
+            [
+                [
+                    1.01754403842425,
+                    0.36515594738703455,
+                    0.43331685462799535,
+                    -0.7183362115132348,
+                ],
+                [
+                    1.3963424810196177,
+                    0.0,
+                    1.1246324587957754,
+                    -0.999379372656204,
+                ],
+            ],
+        ),
+        (
+            (Family::Poisson, &counts, 1.0),
+            [
+                [
+                    0.17782448050131078,
+                    0.5653427643703414,
+                    0.0,
+                    0.15195020849266538,
+                ],
+                [
+                    0.1983479238611791,
+                    3.9592917113038237,
+                    -3.3342925598029125,
+                    0.18838195418868825,
+                ],
+            ],
+        ),
+        (
+            (Family::Poisson, &counts, 0.5),
+            [
+                [
+                    0.14518272753163372,
+                    0.44928692394154907,
+                    0.13739691616740138,
+                    0.1683176351056824,
+                ],
+                [
+                    0.17524131939148674,
+                    3.0951896324482098,
+                    -2.471286198379551,
+                    0.18894158211472764,
+                ],
+            ],
+        ),
+    ];
+    for ((family, outcome, alpha), expected) in expected {
+        let options = PathOptions {
+            alpha,
+            lambda: Some(vec![0.05, 0.001]),
+            ..PathOptions::default()
+        };
+        let found = path(family, &SparseFrame::new(outcome, &columns), &options).unwrap();
+        for (point, expected) in found.points.iter().zip(expected) {
+            close(&table(point)[..4], &expected, 1e-7);
+        }
+    }
+}
+
 /// Without penalty it is maximum likelihood; with an offset, Poisson too.
 #[test]
 fn no_penalty_is_the_plain_model() {
