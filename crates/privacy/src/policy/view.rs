@@ -83,8 +83,19 @@ fn domain(table: &Table, column: &str) -> String {
             .foreign_key
             .map_or_else(String::new, |(table, _)| table.to_owned()),
         Some((def, known)) if known.primary_key => def.name.to_owned(),
+        // A hospital's own table names a record as the model's tables do.
+        None => named_record(column).unwrap_or(column).to_owned(),
         _ => column.to_owned(),
     }
+}
+
+/// The table of the model whose records have this column for their number.
+fn named_record(column: &str) -> Option<&'static str> {
+    let tables = columna_model::tables(columna_model::CdmVersion::V5_4);
+    let of = tables
+        .iter()
+        .find(|table| table.primary_key().is_some_and(|key| key == column));
+    of.map(|table| table.name)
 }
 
 fn kind_of(table: &str) -> Option<TableKind> {
@@ -224,5 +235,35 @@ fn everything(table: &Table) -> TableView {
         columns: columns.collect(),
         filters: Vec::new(),
         rules: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    use super::*;
+
+    /// A hospital's own table joins the model's by the same pseudonyms.
+    #[test]
+    fn a_record_has_one_domain_wherever_it_is_named() {
+        let of = |name: &str, columns: &[&str]| {
+            let fields = columns
+                .iter()
+                .map(|name| Field::new(*name, DataType::Int64, true));
+            Table {
+                name: name.to_owned(),
+                person_key: Some("person_id".to_owned()),
+                schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            }
+        };
+        let visit = of("visit_occurrence", &["person_id", "visit_occurrence_id"]);
+        let bill = of("bill", &["person_id", "visit_occurrence_id", "bill_number"]);
+        for column in ["person_id", "visit_occurrence_id"] {
+            assert_eq!(domain(&bill, column), domain(&visit, column));
+        }
+        assert_eq!(domain(&bill, "bill_number"), "bill_number");
     }
 }

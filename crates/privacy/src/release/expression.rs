@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Case, ScalarFunction};
 use datafusion::logical_expr::{
@@ -82,11 +82,23 @@ pub(super) struct Scope<'a> {
     pub(super) schema: &'a DFSchema,
     /// Those of them that hold the person.
     pub(super) persons: &'a HashSet<Column>,
+    /// The stored columns that columns are, by table and name.
+    pub(super) origins: &'a HashMap<Column, (String, String)>,
 }
 
 impl Scope<'_> {
     /// The same expression, total, with the same type. The person's number may only be asked for NULL.
     pub(super) fn total(&self, expr: Expr) -> Result<Expr> {
+        if let Some(column) = self.record_in(&expr)? {
+            return refuse(
+                "record-key",
+                format!(
+                    "the number of a record, `{}`, names a person and cannot be looked at",
+                    column.name
+                ),
+                "compare it with another column, group by it below another aggregate, or count it",
+            );
+        }
         match expr {
             Expr::Column(ref column) if self.persons.contains(column) => refuse(
                 "person-key",
@@ -169,6 +181,34 @@ impl Scope<'_> {
                 "use comparisons, arithmetic, CASE and the functions listed in docs/disclosure.md",
             ),
         }
+    }
+
+    /// A record's number in an expression that does more with it than to compare it with another column.
+    fn record_in(&self, expr: &Expr) -> Result<Option<Column>> {
+        let columns = |expr: &BinaryExpr| {
+            let column = |expr| matches!(uncast(expr), Expr::Column(_));
+            let compares = matches!(expr.op, Operator::Eq | Operator::NotEq);
+            compares && column(&expr.left) && column(&expr.right)
+        };
+        match expr {
+            Expr::Column(_) | Expr::Alias(_) | Expr::IsNull(_) | Expr::IsNotNull(_) => {
+                return Ok(None);
+            }
+            Expr::Cast(_) | Expr::TryCast(_) => return Ok(None),
+            Expr::BinaryExpr(binary) if columns(binary) => return Ok(None),
+            _ => {}
+        }
+        let mut found = None;
+        expr.apply_children(|child| {
+            if let Expr::Column(column) = uncast(child)
+                && let Some((table, name)) = self.origins.get(column)
+                && is_record(table, name)
+            {
+                found = Some(column.clone());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(found)
     }
 
     fn children(&self, expr: Expr) -> Result<Expr> {
@@ -512,6 +552,24 @@ pub(super) fn indicator(expr: &Expr) -> Option<Expr> {
     }
 }
 
+/// Whether a column holds the number of a record of persons, its own or another's.
+fn is_record(table: &str, column: &str) -> bool {
+    let table = columna_model::table_of_any_version(table);
+    let known = table.and_then(|table| Some((table, table.column(column)?)));
+    let of = known.and_then(|(table, column)| match column.foreign_key {
+        Some((other, _)) => columna_model::table_of_any_version(other),
+        None => column.primary_key.then_some(table),
+    });
+    of.is_some_and(|of| of.person_key.is_some())
+}
+
+fn uncast(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Cast(Cast { expr, .. }) | Expr::TryCast(TryCast { expr, .. }) => uncast(expr),
+        other => other,
+    }
+}
+
 fn plain(expr: &Expr) -> &Expr {
     match expr {
         Expr::Cast(Cast { expr, .. }) | Expr::TryCast(TryCast { expr, .. }) => plain(expr),
@@ -528,4 +586,52 @@ pub(super) fn counts_all(expr: &Expr) -> bool {
 /// The literal true.
 pub(super) fn always() -> Expr {
     lit(true)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use arrow::datatypes::{Field, Schema};
+    use datafusion::logical_expr::col;
+
+    use super::*;
+
+    /// A list of visits by their numbers is one of persons.
+    #[test]
+    fn numbers_of_records_are_compared_with_columns_only() {
+        let names = [
+            "visit_occurrence_id",
+            "care_site_id",
+            "preceding_visit_occurrence_id",
+        ];
+        let fields = names.map(|name| Field::new(name, DataType::Int64, true));
+        let schema = DFSchema::try_from(Schema::new(fields.to_vec())).unwrap();
+        let origin = |name: &str| ("visit_occurrence".to_owned(), name.to_owned());
+        let origins = names.map(|name| (Column::new_unqualified(name), origin(name)));
+        let scope = Scope {
+            schema: &schema,
+            persons: &HashSet::new(),
+            origins: &origins.into_iter().collect(),
+        };
+        let (visit, before) = (|| col(names[0]), || col(names[2]));
+        for told in [
+            visit().lt(lit(1_000_i64)),
+            before().in_list(vec![lit(3_i64)], false),
+            (visit() % lit(7_i64)).eq(lit(3_i64)),
+            visit().between(lit(1_i64), lit(2_i64)),
+            visit().lt(before()),
+        ] {
+            let error = scope.total(told.clone()).unwrap_err().to_string();
+            assert!(error.contains("number of a record"), "{told}: {error}");
+        }
+        for honest in [
+            visit().eq(before()),
+            before().is_not_null(),
+            col(names[1]).eq(lit(5_i64)),
+            visit(),
+        ] {
+            scope.total(honest).unwrap();
+        }
+    }
 }

@@ -8,7 +8,9 @@ use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::functions_aggregate::bool_and_or::bool_or_udaf;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Aggregate, Distinct, Expr, LogicalPlan, Projection, when};
+use datafusion::logical_expr::{
+    Aggregate, Distinct, Expr, ExprSchemable, LogicalPlan, Projection, when,
+};
 
 use super::expression::{Scope, counts_all, range};
 use super::measure::{Measure, Measures, is_measured_type, measure};
@@ -331,8 +333,13 @@ fn per_person(expr: &Expr, scope: &Scope<'_>, rows: &Rows) -> Result<(Expr, Opti
     if counts {
         columns.insert("count".to_owned());
     }
-    // A count of some rows is a condition, wherever they were chosen.
-    let all = !rows.chosen
+    // A count of some rows is a condition, wherever they were chosen. The first or last day of some is what it says.
+    let day = matches!(func.name(), "min" | "max")
+        && params.args.iter().all(|arg| {
+            let kind = arg.get_type(scope.schema);
+            kind.is_ok_and(|kind| kind.is_temporal())
+        });
+    let all = (!rows.chosen || day)
         && params.filter.is_none()
         && !params.distinct
         && (!counts || params.args.iter().all(counts_all));

@@ -1,6 +1,6 @@
 //! Joins: of persons by the person, and of look-ups.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -77,6 +77,7 @@ impl Shaper<'_> {
                 let scope = Scope {
                     schema: &both,
                     persons: &HashSet::new(),
+                    origins: &HashMap::new(),
                 };
                 let on = join
                     .on
@@ -100,6 +101,7 @@ impl Shaper<'_> {
         let scope = Scope {
             schema: &both,
             persons: &kind.persons,
+            origins: &kind.origins,
         };
         let mut on = Vec::new();
         for (a, b) in join.on {

@@ -118,6 +118,7 @@ impl Rows {
         Scope {
             schema,
             persons: &self.persons,
+            origins: &self.origins,
         }
     }
 
@@ -412,6 +413,7 @@ impl Shaper<'_> {
             let scope = Scope {
                 schema: &schema,
                 persons: &HashSet::new(),
+                origins: &HashMap::new(),
             };
             let names = NamePreserver::new_for_projection();
             let linked = matches!(kind, Kind::Linked);
@@ -532,6 +534,7 @@ impl Shaper<'_> {
         let scope = Scope {
             schema: input.schema(),
             persons: &HashSet::new(),
+            origins: &HashMap::new(),
         };
         let predicate = scope.total(predicate)?;
         let plan = LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?);

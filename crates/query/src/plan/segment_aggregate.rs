@@ -32,6 +32,7 @@ use datafusion::physical_plan::{
 };
 
 use super::segments::{self, Work, evaluate};
+use crate::functions::aggregate::eras_of_groups;
 
 /// Rows of a chunk: most often those of one batch, which is not copied for it.
 const CHUNK_ROWS: usize = 4 * 1024;
@@ -305,8 +306,12 @@ impl Call {
             "first_value" => false,
             "last_value" => true,
             _ => {
+                let (call, kept) = (&self.call, kept.as_ref());
+                if let Some(eras) = eras_of_groups(call, &arguments, ids, kept, count)? {
+                    return Ok(eras);
+                }
                 let mut accumulator = self.call.create_groups_accumulator()?;
-                accumulator.update_batch(&arguments, ids, kept.as_ref(), count)?;
+                accumulator.update_batch(&arguments, ids, kept, count)?;
                 return accumulator.evaluate(EmitTo::All);
             }
         };

@@ -64,11 +64,11 @@ impl Eras {
     pub fn append_to(&self, gap: u32, eras: &mut Vec<Era>) -> usize {
         let before = eras.len();
         if self.spans().is_sorted_by_key(|span| span.start) {
-            bridge(self.spans(), gap, eras);
+            bridge(self.spans().copied(), gap, eras);
         } else {
             let mut spans: Vec<Era> = self.spans().copied().collect();
             spans.sort_unstable();
-            bridge(spans.iter(), gap, eras);
+            bridge(spans.into_iter(), gap, eras);
         }
         eras.len() - before
     }
@@ -80,12 +80,29 @@ impl Eras {
     }
 }
 
+/// Appends the eras of records in order of their first days, each of its first and last day; says how many.
+pub fn append_in_order(
+    records: impl Iterator<Item = (i32, i32)>,
+    gap: u32,
+    eras: &mut Vec<Era>,
+) -> usize {
+    let before = eras.len();
+    let spans = records.map(|(start, end)| Era {
+        start,
+        end: end.max(start),
+        records: 1,
+        gap_days: 0,
+    });
+    bridge(spans, gap, eras);
+    eras.len() - before
+}
+
 /// Appends the eras of records in order of their first days.
-fn bridge<'a>(mut spans: impl Iterator<Item = &'a Era>, gap: u32, eras: &mut Vec<Era>) {
-    let Some(first) = spans.next() else {
+#[inline]
+fn bridge(mut spans: impl Iterator<Item = Era>, gap: u32, eras: &mut Vec<Era>) {
+    let Some(mut era) = spans.next() else {
         return;
     };
-    let mut era = *first;
     for span in spans {
         // Days of 32 bits may be as far apart as no 32 bits with a sign can say.
         let apart = i64::from(span.start) - i64::from(era.end);
@@ -95,7 +112,7 @@ fn bridge<'a>(mut spans: impl Iterator<Item = &'a Era>, gap: u32, eras: &mut Vec
                 era.records = era.records.saturating_add(span.records);
                 era.gap_days = era.gap_days.saturating_add(apart);
             }
-            _ => eras.push(std::mem::replace(&mut era, *span)),
+            _ => eras.push(std::mem::replace(&mut era, span)),
         }
     }
     eras.push(era);
@@ -196,7 +213,12 @@ mod tests {
             right.merge(left);
             let mut merged = Vec::new();
             right.append_to(gap, &mut merged);
-            prop_assert_eq!(merged, expected);
+            prop_assert_eq!(&merged, &expected);
+            let mut ordered = records;
+            ordered.sort_unstable();
+            let mut at_once = Vec::new();
+            append_in_order(ordered.into_iter(), gap, &mut at_once);
+            prop_assert_eq!(at_once, expected);
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, Date32Array, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, UInt32Array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Date32Type};
+use arrow::datatypes::{DataType, Date32Type, Float64Type};
 use columna_stats::Summary;
-use columna_stats::description::eras::{Era, Eras};
+use columna_stats::description::eras::{Era, Eras, append_in_order};
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, plan_err};
 use datafusion::logical_expr::Documentation;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
 use super::adapter::output::{list_of, lists, struct_of};
 use super::adapter::{
@@ -173,16 +174,7 @@ impl Statistic for ErasOf {
     }
 
     fn options(given: &Options) -> Result<u32> {
-        let gap = given.number("gap")?.unwrap_or(30.0);
-        if !(gap >= 0.0 && gap.fract() == 0.0 && gap <= 36_525.0) {
-            return plan_err!("`gap` is {gap}; it is a whole number of days, for example 30");
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "checked above"
-        )]
-        Ok(gap as u32)
+        whole_days(given.number("gap")?.unwrap_or(30.0))
     }
 
     fn evaluate(summaries: &[Option<&Kept>], gap: &u32, output: &DataType) -> Result<ArrayRef> {
@@ -191,18 +183,107 @@ impl Statistic for ErasOf {
             .iter()
             .map(|kept| kept.map(|kept| kept.0.append_to(*gap, &mut eras)))
             .collect();
-        let days = |of: fn(&Era) -> i32| -> ArrayRef {
-            Arc::new(Date32Array::from_iter_values(eras.iter().map(of)))
-        };
-        let numbers = |of: fn(&Era) -> u32| -> ArrayRef {
-            Arc::new(UInt32Array::from_iter_values(eras.iter().map(of)))
-        };
-        let columns = [
-            days(|era| era.start),
-            days(|era| era.end),
-            numbers(|era| era.records),
-            numbers(|era| era.gap_days),
-        ];
-        lists(output, &lengths, &columns)
+        result(&eras, &lengths, output)
     }
+}
+
+/// The eras of groups that are all there: those of `count` groups, of which each row's is given. The rows of each are most often in
+/// order of their days, and then nothing is kept of them. None where the arguments are others than days and a gap.
+pub(crate) fn of_groups(
+    call: &AggregateFunctionExpr,
+    arguments: &[ArrayRef],
+    ids: &[usize],
+    kept: Option<&BooleanArray>,
+    count: usize,
+) -> Result<Option<ArrayRef>> {
+    let [start, end, gap @ ..] = arguments else {
+        return Ok(None);
+    };
+    let gap = match gap {
+        [] => 30.0,
+        [gap] if gap.data_type().is_numeric() && gap.null_count() == 0 && !gap.is_empty() => {
+            cast(&gap.slice(0, 1), &DataType::Float64)?
+                .as_primitive::<Float64Type>()
+                .value(0)
+        }
+        _ => return Ok(None),
+    };
+    let known = call.fun().name() == ErasOf::NAME && !call.is_distinct();
+    let days = |array: &ArrayRef| *array.data_type() == DataType::Date32;
+    let (true, Ok(gap)) = (known && days(start) && days(end), whole_days(gap)) else {
+        return Ok(None);
+    };
+    let start = start.as_primitive::<Date32Type>();
+    let end = end.as_primitive::<Date32Type>();
+    let counts = |row: usize| {
+        start.is_valid(row) && kept.is_none_or(|kept| kept.is_valid(row) && kept.value(row))
+    };
+    let mut next = vec![0usize; count];
+    let rows: Vec<usize> = (0..ids.len()).filter(|row| counts(*row)).collect();
+    for row in &rows {
+        next[ids[*row]] += 1;
+    }
+    let lengths = next.clone();
+    let mut place = 0;
+    for next in &mut next {
+        let length = *next;
+        *next = place;
+        place += length;
+    }
+    let mut records = vec![(0i32, 0i32); rows.len()];
+    for row in rows {
+        let first = start.value(row);
+        let last = if end.is_valid(row) {
+            end.value(row)
+        } else {
+            first
+        };
+        let next = &mut next[ids[row]];
+        records[*next] = (first, last);
+        *next += 1;
+    }
+    let mut eras = Vec::with_capacity(count);
+    let mut rest = records.as_mut_slice();
+    let mut found = Vec::with_capacity(count);
+    for length in lengths {
+        let (own, others) = rest.split_at_mut(length);
+        rest = others;
+        if !own.is_sorted() {
+            own.sort_unstable();
+        }
+        let made = append_in_order(own.iter().copied(), gap, &mut eras);
+        found.push((length > 0).then_some(made));
+    }
+    let field = call.field();
+    result(&eras, &found, field.data_type()).map(Some)
+}
+
+/// A gap that is one.
+fn whole_days(gap: f64) -> Result<u32> {
+    if !(gap >= 0.0 && gap.fract() == 0.0 && gap <= 36_525.0) {
+        return plan_err!("`gap` is {gap}; it is a whole number of days, for example 30");
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked above"
+    )]
+    Ok(gap as u32)
+}
+
+/// Eras as lists, of so many for each group.
+fn result(eras: &[Era], lengths: &[Option<usize>], output: &DataType) -> Result<ArrayRef> {
+    let days = |of: fn(&Era) -> i32| -> ArrayRef {
+        Arc::new(Date32Array::from_iter_values(eras.iter().map(of)))
+    };
+    let numbers = |of: fn(&Era) -> u32| -> ArrayRef {
+        Arc::new(UInt32Array::from_iter_values(eras.iter().map(of)))
+    };
+    let columns = [
+        days(|era| era.start),
+        days(|era| era.end),
+        numbers(|era| era.records),
+        numbers(|era| era.gap_days),
+    ];
+    lists(output, lengths, &columns)
 }

@@ -38,6 +38,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::physical_expr::PhysicalExpr;
 
+pub(crate) use eras::of_groups as eras_of_groups;
 use gray_test::failcode;
 pub(crate) use in_order::{How, What};
 use kaplan_meier::conf_level;
