@@ -8,8 +8,8 @@ use datafusion::common::{Result, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, GroupByExpr, GroupByWithModifier, Ident, LimitClause, OrderByExpr,
-    OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Value,
-    VisitorMut, visit_expressions_mut,
+    OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, TableFactor, TableWithJoins,
+    Value, VisitorMut, WildcardAdditionalOptions, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -34,6 +34,12 @@ impl VisitorMut for Selects {
 fn selects(body: &mut SetExpr) -> Result<()> {
     match body {
         SetExpr::Select(select) => {
+            // `FROM t` is all of it.
+            if select.flavor == SelectFlavor::FromFirstNoSelect {
+                select.flavor = SelectFlavor::Standard;
+                let all = WildcardAdditionalOptions::default();
+                select.projection = vec![SelectItem::Wildcard(all)];
+            }
             numbers(select)?;
             grouping_sets(select)?;
             name_apart(select);

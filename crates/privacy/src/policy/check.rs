@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::{Findings, Problem};
 use super::view::{Table, View, identifier_class};
-use super::{ColumnRule, Policy, Role, RoleKind, Rule, TablePattern, listed, nearest};
+use super::{ColumnRule, KeyValue, Policy, Role, RoleKind, Rule, TablePattern, listed, nearest};
 use crate::pseudonym::Mask;
 use crate::{Error, Principal, guard};
 
@@ -233,6 +233,38 @@ impl Policy {
         let Some(dp) = &role.dp else {
             return;
         };
+        // With this probability a person may be told of outright: it is to be small beside one in all persons.
+        if dp.delta > LARGE_DELTA {
+            findings.warning(
+                &role.span,
+                format!(
+                    "the role `{}` has a delta of {}: of so large a part of all persons the answers may tell outright; 1e-6 is usual, and \
+                     less than one in the number of persons",
+                    role.name, dp.delta
+                ),
+            );
+        }
+        for ((table, column), values) in &dp.keys {
+            let of = |known: &&Table| known.name.eq_ignore_ascii_case(table);
+            let fields = tables.iter().find(of).map(|table| table.schema.fields());
+            let field = fields.and_then(|fields| {
+                let mut fields = fields.iter();
+                fields.find(|field| field.name().eq_ignore_ascii_case(column))
+            });
+            let text = |value: &KeyValue| matches!(value, KeyValue::Text(_));
+            if let Some(field) = field
+                && field.data_type().is_numeric()
+                && values.iter().any(text)
+            {
+                findings.error(
+                    &role.span,
+                    format!(
+                        "the role `{}` has a text among the keys of `{table}.{column}`, which holds numbers",
+                        role.name
+                    ),
+                );
+            }
+        }
         for (table, column) in dp.bounds.keys().chain(dp.keys.keys()) {
             let found = tables
                 .iter()
@@ -253,6 +285,9 @@ impl Policy {
         }
     }
 }
+
+/// From here on a delta is warned of.
+const LARGE_DELTA: f64 = 1e-4;
 
 /// A filter of persons is of one table: whoever writes it may mean the persons' other rows as well.
 fn warn_of_filter(
@@ -378,6 +413,43 @@ columns = { condition_start_date = "shift_date" }
         );
         has("12:10: error: the filter does not fit `person`");
         has("contradict each other: `condition_occurrence.condition_start_date`");
+    }
+
+    #[test]
+    fn a_budget_that_cannot_be_meant_is_found() {
+        let text = |delta: &str, one: &str, keys: &str| {
+            format!(
+                "version = 1\n[roles.board]\nkind = \"dp\"\npurposes = [\"x\"]\n\
+                 dp = {{ epsilon = 1.0, delta = {delta}, epsilon_per_query = {one}, max_groups = 4, max_rows = 4, keys = {{ person = {{ gender_concept_id = {keys} }} }} }}\n\
+                 [[rules]]\ntables = [\"person\"]\nclasses = {{ person_key = \"raw\" }}\n"
+            )
+        };
+        let said = |text: &str| -> String {
+            let problems = match Policy::parse("p.toml", text) {
+                Ok(policy) => policy
+                    .check(&tables())
+                    .into_iter()
+                    .map(|p| p.to_string())
+                    .collect(),
+                Err(error) => vec![error.to_string()],
+            };
+            problems.join("\n")
+        };
+        let honest = said(&text("1e-6", "0.1", "[8507, 8532]"));
+        for (delta, one, keys, says) in [
+            ("0.01", "0.1", "[8507]", "a delta of 0.01"),
+            ("1e-6", "2.0", "[8507]", "`epsilon_per_query` is 2"),
+            (
+                "1e-6",
+                "0.1",
+                "[\"M\"]",
+                "a text among the keys of `person.gender_concept_id`",
+            ),
+        ] {
+            let found = said(&text(delta, one, keys));
+            assert!(found.contains(says), "{says}: {found}");
+            assert!(!honest.contains(says), "{honest}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::lens::Lens;
 use super::node::ReleaseNode;
 use super::numbers::{Withheld, released};
 use super::shape::{Releaser, Rows};
-use super::spec::{Spec, spec};
+use super::spec::{Function, Number, Spec, spec};
 use super::{Notes, Release};
 use crate::disclosure::Profile;
 use crate::disclosure::releases::{Outcome, Reader, Releases, Table};
@@ -122,7 +122,8 @@ impl Release for Answer {
         });
         control.notes.add(format!(
             "disclosure control `{}`: groups of fewer than {} persons are not listed, numbers that would give one away \
-             are empty{rounding}, means are shown to the first digit of their standard error",
+             are empty{rounding}, means are shown to the first digit of their standard error; of nearly the same persons as before \
+             the answer is that of before, and what parts tell of a total leaves it empty: ask for totals first",
             profile.name, profile.k
         ));
         if self
@@ -136,6 +137,14 @@ impl Release for Answer {
                  persons, are empty (a multiple of the column is no other)"
                     .to_owned(),
             );
+        }
+        let of_rows =
+            |number: &Number| matches!(number.function, Function::Rows | Function::Sum(_));
+        if self.spec.numbers.iter().any(of_rows) {
+            control.notes.add(format!(
+                "where most persons of a group have the same number of rows, fewer than {} others are counted as if they had it too",
+                profile.k
+            ));
         }
         if let Some(tell) = &control.on_release {
             tell(withheld);

@@ -563,7 +563,7 @@ fn is_record(table: &str, column: &str) -> bool {
     of.is_some_and(|of| of.person_key.is_some())
 }
 
-fn uncast(expr: &Expr) -> &Expr {
+pub(super) fn uncast(expr: &Expr) -> &Expr {
     match expr {
         Expr::Cast(Cast { expr, .. }) | Expr::TryCast(TryCast { expr, .. }) => uncast(expr),
         other => other,

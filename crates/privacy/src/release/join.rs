@@ -6,13 +6,14 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType, Result};
 use datafusion::logical_expr::utils::split_conjunction_owned;
-use datafusion::logical_expr::{BinaryExpr, Expr, Join, LogicalPlan, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, Filter, Join, LogicalPlan, Operator};
 
 use super::condition::{looking_out, looks_out};
-use super::expression::Scope;
+use super::expression::{Scope, uncast};
 use super::measure::{Measure, is_measured_type};
 use super::refused::refuse;
 use super::shape::{Kind, Outer, Rows, Shaper, TableRole, plain};
+use super::tables::COST_DOMAIN;
 
 impl Shaper<'_> {
     pub(super) fn join(
@@ -162,7 +163,12 @@ impl Shaper<'_> {
                 let (row, place) = ((&*row.0, &*row.1), (&*place.0, &*place.1));
                 let is_key = key.as_ref().is_none_or(|key| key == of_other);
                 ours |= is_key && self.sources.refers(row, place);
-                theirs |= rows.keys.contains(of_rows) && self.sources.refers(place, row);
+                let kind = self.sources.kind_of_reference(place);
+                let refers = match kind.and_then(|kind| self.value_of(kind, join, other)) {
+                    Some(kind) => self.sources.refers_as(place, &kind, row),
+                    None => self.sources.refers(place, row),
+                };
+                theirs |= rows.keys.contains(of_rows) && refers;
             }
         }
         if ours && !theirs {
@@ -172,7 +178,7 @@ impl Shaper<'_> {
             return refuse(
                 "join",
                 "such a table counts only where a person's row refers to one of its rows, or one of them to a person's row",
-                "join it by its key, `v.care_site_id = c.care_site_id`, or by the key that its rows refer to, `n.note_id = m.note_id`; numbers that may be of several tables, such as `cost_event_id`, refer to none",
+                "join it by its key, `v.care_site_id = c.care_site_id`, or by the key that its rows refer to, `n.note_id = m.note_id`; of numbers that may be of several tables say which: `c.cost_event_id = v.visit_occurrence_id AND c.cost_domain_id = 'Visit'`",
             );
         }
         // Each of its rows is of one person's row, and so are its numbers. It may be one of several.
@@ -193,6 +199,35 @@ impl Shaper<'_> {
             rows.origins.insert(column, origin);
         }
         Ok(rows)
+    }
+
+    /// The value that a column has in all rows of a join's side, as its conditions say.
+    fn value_of(&self, name: &str, join: &Join, other: &LogicalPlan) -> Option<String> {
+        let wanted = |plan: &LogicalPlan, condition: &Expr| {
+            let (column, value) = equal_text(condition)?;
+            let (_, stored) = self.linked_column(plan, column)?;
+            (stored == name).then_some(value)
+        };
+        let here = join.filter.clone().map(split_conjunction_owned);
+        let here = here.into_iter().flatten().find_map(|c| wanted(other, &c));
+        here.or_else(|| {
+            let mut plan = other;
+            loop {
+                plan = match plan {
+                    LogicalPlan::Filter(filter) => {
+                        let conditions = split_conjunction_owned(filter.predicate.clone());
+                        let found = conditions.iter().find_map(|c| wanted(&filter.input, c));
+                        if found.is_some() {
+                            return found;
+                        }
+                        &filter.input
+                    }
+                    LogicalPlan::SubqueryAlias(alias) => &alias.input,
+                    LogicalPlan::Projection(projection) => &projection.input,
+                    _ => return None,
+                };
+            }
+        })
     }
 
     /// The stored column that a column of a table like places is.
@@ -395,4 +430,71 @@ fn rejoined(
         null_equality,
         false,
     )?))
+}
+
+/// A column and the text that a condition compares it with.
+fn equal_text(condition: &Expr) -> Option<(&Column, String)> {
+    let Expr::BinaryExpr(BinaryExpr {
+        left,
+        op: Operator::Eq,
+        right,
+    }) = uncast(condition)
+    else {
+        return None;
+    };
+    let text = |expr: &Expr| match uncast(expr) {
+        Expr::Literal(value, _) => value.try_as_str().flatten().map(ToOwned::to_owned),
+        _ => None,
+    };
+    match (uncast(left), uncast(right)) {
+        (Expr::Column(column), other) | (other, Expr::Column(column)) => {
+            Some((column, text(other)?))
+        }
+        _ => None,
+    }
+}
+
+/// Conditions that say of which table a column holds keys, in the joins that ask for it: WHERE is as good as ON in inner joins.
+pub(super) fn within_joins(filter: Filter) -> Result<Filter> {
+    let says = |condition: &Expr| {
+        equal_text(condition).is_some_and(|(column, _)| column.name == COST_DOMAIN)
+    };
+    let conditions = split_conjunction_owned(filter.predicate.clone());
+    let mut input = Arc::clone(&filter.input);
+    for condition in conditions.iter().filter(|condition| says(condition)) {
+        if let Some(joined) = with_condition(&input, condition)? {
+            input = Arc::new(joined);
+        }
+    }
+    Filter::try_new(filter.predicate, input)
+}
+
+/// A tree of inner joins with a condition in the lowest one that has its columns; none where that is no join.
+fn with_condition(plan: &LogicalPlan, condition: &Expr) -> Result<Option<LogicalPlan>> {
+    let LogicalPlan::Join(join) = plan else {
+        return Ok(None);
+    };
+    let has = |side: &LogicalPlan| {
+        let columns = condition.column_refs();
+        columns
+            .iter()
+            .all(|column| side.schema().has_column(column))
+    };
+    if join.join_type != JoinType::Inner || !has(plan) {
+        return Ok(None);
+    }
+    let mut join = join.clone();
+    if let Some(lower) = with_condition(&join.left, condition)? {
+        join.left = Arc::new(lower);
+        return Ok(Some(LogicalPlan::Join(join)));
+    }
+    if let Some(lower) = with_condition(&join.right, condition)? {
+        join.right = Arc::new(lower);
+        return Ok(Some(LogicalPlan::Join(join)));
+    }
+    join.filter = Some(match join.filter.take() {
+        Some(filter) => filter.and(condition.clone()),
+        None => condition.clone(),
+    });
+    Ok(Some(LogicalPlan::Join(join)))
 }

@@ -20,6 +20,7 @@ use datafusion::logical_expr::{
 
 use super::condition::{expression_looks_out, is_link, looking_out};
 use super::expression::{Scope, range};
+use super::join::within_joins;
 use super::measure::{Measure, Measures, is_measured_type, measure};
 use super::refused::refuse;
 
@@ -50,6 +51,16 @@ pub trait Sources: std::fmt::Debug + Send + Sync {
     /// Whether a column, by table and name, refers to the key of another table, which it is the `to` of.
     fn refers(&self, from: (&str, &str), to: (&str, &str)) -> bool {
         from.1 == to.1 && is_reference(from.1)
+    }
+
+    /// The column that says of which table a column holds the keys, where it may be of several.
+    fn kind_of_reference(&self, _from: (&str, &str)) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether a column refers to the key of a table in rows in which that column has this value.
+    fn refers_as(&self, _from: (&str, &str), _kind: &str, _to: (&str, &str)) -> bool {
+        false
     }
 
     /// The lowest and highest value that a column is declared to have.
@@ -498,6 +509,7 @@ impl Shaper<'_> {
     }
 
     fn filter(&self, filter: Filter, outer: &mut Option<Outer<'_>>) -> Result<(LogicalPlan, Kind)> {
+        let filter = within_joins(filter)?;
         let (input, kind) = self.relation((*filter.input).clone(), outer)?;
         let rows = match kind {
             Kind::Rows(rows) => Rows {

@@ -35,6 +35,10 @@ impl Tables {
     }
 }
 
+const COST: (&str, &str) = ("cost", "cost_event_id");
+/// The column of costs that says of which domain the record is.
+pub(super) const COST_DOMAIN: &str = "cost_domain_id";
+
 fn definition(name: &str) -> Option<&'static TableDef> {
     columna_model::table(name).or_else(|| columna_model::table_in(CdmVersion::V5_3, name))
 }
@@ -70,6 +74,20 @@ impl Sources for Tables {
         }
     }
 
+    fn kind_of_reference(&self, from: (&str, &str)) -> Option<&'static str> {
+        (from == COST).then_some(COST_DOMAIN)
+    }
+
+    /// Costs are of records of the domain that they name.
+    fn refers_as(&self, from: (&str, &str), kind: &str, to: (&str, &str)) -> bool {
+        let of = definition(to.0).filter(|of| of.primary_key() == Some(to.1));
+        // A part of a visit is in the domain of visits as well, and has numbers of its own.
+        let domain = of
+            .filter(|of| of.name != "visit_detail")
+            .and_then(|of| of.domain);
+        from == COST && domain.is_some_and(|domain| domain == kind)
+    }
+
     fn bounds(&self, table: &str, column: &str) -> Option<(f64, f64)> {
         self.bounds
             .get(&(table.to_owned(), column.to_owned()))
@@ -80,6 +98,23 @@ impl Sources for Tables {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn costs_are_of_the_domain_that_they_name() {
+        let tables = Tables::default();
+        let of = |kind: &str, table: &str, key: &str| tables.refers_as(COST, kind, (table, key));
+        assert!(of("Visit", "visit_occurrence", "visit_occurrence_id"));
+        assert!(of("Drug", "drug_exposure", "drug_exposure_id"));
+        for (kind, table, key) in [
+            ("Drug", "visit_occurrence", "visit_occurrence_id"),
+            ("Visit", "visit_detail", "visit_detail_id"),
+            ("Visit", "visit_occurrence", "preceding_visit_occurrence_id"),
+            ("Visit", "person", "person_id"),
+        ] {
+            assert!(!of(kind, table, key), "{kind} {table}");
+        }
+        assert!(!tables.refers(COST, ("visit_occurrence", "visit_occurrence_id")));
+    }
 
     #[test]
     fn tables_are_what_the_model_says() {

@@ -211,7 +211,15 @@ impl Reader<'_> {
             self.findings.error_with(
                 span,
                 format!("`dp` has no {}", listed(&missing)),
-                "without a bound nothing can be answered; see the example in docs/privacy.md",
+                "without a bound nothing can be answered; see the example in docs/disclosure.md",
+            );
+        }
+        if let (Some(all), Some(one)) = (epsilon, epsilon_per_query)
+            && one > all
+        {
+            self.findings.error(
+                span,
+                format!("`epsilon_per_query` is {one}, and {all} is all that a principal has: no question could be answered"),
             );
         }
         let bounds = self.bounds(table);
