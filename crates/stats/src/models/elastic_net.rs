@@ -4,7 +4,8 @@
 //! standard deviation 1 (divisor n, weighted; `standardize = false` leaves them); coefficients are given on the
 //! scale of the data. The sequence goes in equal ratios from the smallest λ at which every coefficient is 0,
 //! max |Σ w x (y − μ₀)| / (Σw · max(α, 0.001)), to 1e-4 of it (1e-2 if there are more terms than rows), and ends
-//! early when 99.9 % of the deviance are explained. All as in R's glmnet.
+//! early, after five solutions at least, when 99.9 % of the deviance are explained or little more than before (1e-5 of the
+//! null deviance in one step, of a Poisson model 1e-4 of what is explained in four). All as in R's glmnet.
 //!
 //! Method: coordinate descent on the quadratic approximation of the likelihood, renewed until it stands still,
 //! starting from the solution before; sparse columns stay sparse, their centring kept as one shift for all rows. Where terms
@@ -13,7 +14,7 @@
 
 use super::family::Working;
 use super::moments::count;
-use super::{Family, Path, PathOptions, PathPoint, SparseColumn, SparseFrame};
+use super::{Ending, Family, Path, PathOptions, PathPoint, SparseColumn, SparseFrame};
 use crate::numeric::Symmetric;
 use crate::{Error, Result};
 
@@ -78,7 +79,11 @@ fn far_from_zero(column: &SparseColumn, rows: usize) -> f64 {
 fn descend(family: Family, frame: &SparseFrame<'_>, options: &PathOptions) -> Result<Path> {
     let mut descent = Descent::new(family, frame, options)?;
     let sequence = descent.sequence();
-    let points = options.along(sequence, |lambda| descent.solve(lambda));
+    let ending = match family {
+        Family::Binomial => Ending::Binomial,
+        Family::Poisson => Ending::Poisson,
+    };
+    let points = options.along(sequence, ending, |lambda| descent.solve(lambda));
     Ok(Path {
         null_deviance: descent.null_deviance * descent.rows,
         points,

@@ -35,4 +35,5 @@ pub use totals::Totals;
 
 pub(crate) use cross_validation::{FoldLosses, validate};
 pub(crate) use moments::{Moment, count};
+pub(crate) use path::Ending;
 pub(crate) use spread::Spread;

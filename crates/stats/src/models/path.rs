@@ -1,7 +1,8 @@
 //! What penalised models share: the penalty, the sequence of penalties, and the solutions along it.
 //!
 //! The sequence goes in equal ratios from the smallest λ at which every coefficient is 0, max |gradient| /
-//! max(α, 0.001), to 1e-4 of it, or 1e-2 if there are more terms than rows. Source: R's glmnet.
+//! max(α, 0.001), to 1e-4 of it, or 1e-2 if there are more terms than rows, and ends early where little is left to explain
+//! or little more is explained. Source: R's glmnet.
 
 use super::moments::count;
 use super::{SparseColumn, SparseFrame};
@@ -11,6 +12,41 @@ use crate::{Error, Result};
 /// coefficient would be it, in some orders of the rows.
 const ROUNDING: f64 = 1e-13;
 
+/// Solutions of the default sequence before it may end.
+const LEAST_STEPS: usize = 5;
+
+/// When the default sequence ends, by the share of the deviance that is explained: those of glmnet, whose
+/// `glmnet.control` has `devmax = 0.999` and `fdev = 1e-5`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ending {
+    /// More than 0.999, or less than 1e-5 more than one step before.
+    Binomial,
+    /// More than 0.999, or less than 1e-4 of it gained in the last four steps.
+    Poisson,
+    /// More than 0.99, or less than 1e-3 of it gained in the last four steps.
+    Cox,
+}
+
+impl Ending {
+    /// Whether the solutions so far end the sequence, which has `steps` if it does not end.
+    fn reached(self, points: &[PathPoint], steps: usize) -> bool {
+        let least = steps.min(LEAST_STEPS);
+        if points.len() < least {
+            return false;
+        }
+        let back = |steps: usize| {
+            let at = points.len().checked_sub(steps + 1);
+            at.map_or(0.0, |at| points[at].deviance_ratio)
+        };
+        let (most, gain, enough) = match self {
+            Self::Binomial => (0.999, back(0) - back(1), 1e-5),
+            Self::Poisson => (0.999, back(0) - back(least - 1), 1e-4 * back(0)),
+            Self::Cox => (0.99, back(0) - back(least - 1), 1e-3 * back(0)),
+        };
+        back(0) > most || gain < enough
+    }
+}
+
 /// How to fit a path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PathOptions {
@@ -18,7 +54,7 @@ pub struct PathOptions {
     pub alpha: f64,
     /// Penalties, falling; the default sequence if `None`.
     pub lambda: Option<Vec<f64>>,
-    /// Penalties of the default sequence.
+    /// Penalties of the default sequence, if it does not end early.
     pub lambda_count: usize,
     /// Whether covariates are penalised on the scale of their standard deviation.
     pub standardize: bool,
@@ -77,14 +113,18 @@ impl PathOptions {
     pub(crate) fn along(
         &self,
         sequence: Vec<f64>,
+        ending: Ending,
         mut solve: impl FnMut(f64) -> PathPoint,
     ) -> Vec<PathPoint> {
         let mut points = Vec::new();
-        for lambda in self.lambda.clone().unwrap_or(sequence) {
-            let point = solve(lambda);
-            let explained = point.deviance_ratio;
-            points.push(point);
-            if self.lambda.is_none() && explained > 0.999 {
+        if let Some(asked) = &self.lambda {
+            points.extend(asked.iter().copied().map(solve));
+            return points;
+        }
+        let steps = sequence.len();
+        for lambda in sequence {
+            points.push(solve(lambda));
+            if ending.reached(&points, steps) {
                 break;
             }
         }

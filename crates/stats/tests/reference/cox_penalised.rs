@@ -120,6 +120,57 @@ fn lasso_path() {
     assert!(found.points.iter().all(|point| point.converged));
 }
 
+/// `length(glmnet(x, y, family = "cox", alpha)$lambda)`, the largest `dev.ratio`, and the length with `nlambda = 30`.
+#[test]
+fn default_paths_end_as_those_of_glmnet() {
+    let plain = Made::default();
+    let (late, strata) = (
+        Made {
+            late: true,
+            ..plain
+        },
+        Made {
+            strata: true,
+            ..plain
+        },
+    );
+    let expected = [
+        (120, 6, 1.0, plain, 44, 0.0428398157181, 18),
+        (120, 6, 0.5, plain, 47, 0.042847546818, 18),
+        (1000, 4, 1.0, plain, 44, 0.0480704955818, 18),
+        (1000, 4, 0.5, plain, 47, 0.0480707967692, 18),
+        (3000, 12, 1.0, plain, 48, 0.050713449481, 19),
+        (400, 6, 1.0, late, 44, 0.0263966141709, 18),
+        (400, 6, 1.0, strata, 43, 0.0446177007259, 18),
+    ];
+    for (n, terms, alpha, with, length, explained, length_of_30) in expected {
+        let rows = made(n, terms, with);
+        let fitted = |lambda_count: usize| {
+            let options = PathOptions {
+                alpha,
+                lambda_count,
+                ..PathOptions::default()
+            };
+            path(&rows, Ties::Breslow, &options).unwrap().points
+        };
+        let points = fitted(100);
+        assert_eq!(points.len(), length, "{n} {alpha}");
+        close(&[points[length - 1].deviance_ratio], &[explained], 1e-7);
+        assert_eq!(fitted(30).len(), length_of_30);
+        assert_eq!(fitted(4).len(), 4);
+        if n < 400 {
+            let options = PathOptions {
+                alpha,
+                ..PathOptions::default()
+            };
+            let folds: Vec<u32> = (0..120).map(|row| row % 5).collect();
+            let validated = cross_validate(&rows, &folds, Ties::Breslow, &options).unwrap();
+            assert_eq!(validated.path.points, points);
+            assert_eq!(validated.loss.len(), length);
+        }
+    }
+}
+
 /// `alpha = 0.5` with weights of 1, 2, 0.5 in turn; `alpha = 0, standardize = FALSE`.
 #[test]
 fn elastic_net_and_ridge() {

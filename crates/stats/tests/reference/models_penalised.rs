@@ -147,6 +147,74 @@ fn lasso_path() {
     assert!(found.points.iter().all(|point| point.converged));
 }
 
+/// `i <- 0:(n-1); x <- sapply(1:p, function(j) ((i*7919 + j*104729 + i*i*31*j) %% 1009)/1009)`.
+fn made(n: u64, terms: u64) -> Vec<Vec<f64>> {
+    let value = |i: u64, j: u64| (i * 7919 + j * 104_729 + i * i * 31 * j) % 1009;
+    let column = |j: u64| (0..n).map(|i| value(i, j) as f64 / 1009.0).collect();
+    (1..=terms).map(column).collect()
+}
+
+/// `length(glmnet(x, y, family, alpha)$lambda)`, the largest `dev.ratio`, and the lengths with `nlambda = 30` and `4`;
+/// `u <- ((i*4241+17) %% 997)/997; y <- u < x[,1]` and `floor(10*u*x[,1])`. `cv.glmnet` has as many.
+#[test]
+fn default_paths_end_as_those_of_glmnet() {
+    let expected = [
+        (120, 6, 1.0, Family::Binomial, 62, 0.364914684506, 21),
+        (120, 6, 1.0, Family::Poisson, 61, 0.540351326534, 23),
+        (120, 6, 0.5, Family::Binomial, 68, 0.364914116471, 23),
+        (120, 6, 0.5, Family::Poisson, 65, 0.540352962848, 24),
+        (1000, 4, 1.0, Family::Binomial, 57, 0.275369263114, 20),
+        (1000, 4, 1.0, Family::Poisson, 59, 0.403584409725, 22),
+        (1000, 4, 0.5, Family::Binomial, 63, 0.275370939378, 22),
+        (1000, 4, 0.5, Family::Poisson, 62, 0.403585437889, 23),
+        (3000, 12, 1.0, Family::Binomial, 64, 0.300516934247, 22),
+        (3000, 12, 0.5, Family::Poisson, 66, 0.391904843265, 24),
+    ];
+    for (n, terms, alpha, family, length, explained, length_of_30) in expected {
+        let made = made(n, terms);
+        let share = |i: u64| ((i * 4241 + 17) % 997) as f64 / 997.0;
+        let outcome: Vec<f64> = (0..n)
+            .zip(&made[0])
+            .map(|(i, x)| match family {
+                Family::Binomial => f64::from(share(i) < *x),
+                Family::Poisson => (10.0 * share(i) * x).floor(),
+            })
+            .collect();
+        let columns: Vec<SparseColumn> = made
+            .iter()
+            .map(|column| SparseColumn::from_dense(column).unwrap())
+            .collect();
+        let frame = SparseFrame::new(&outcome, &columns);
+        let fitted = |lambda_count: usize| {
+            let options = PathOptions {
+                alpha,
+                lambda_count,
+                ..PathOptions::default()
+            };
+            (path(family, &frame, &options).unwrap().points, options)
+        };
+        let (points, options) = fitted(100);
+        assert_eq!(points.len(), length, "{n} {alpha} {family:?}");
+        close(&[points[length - 1].deviance_ratio], &[explained], 1e-8);
+        assert_eq!(fitted(30).0.len(), length_of_30);
+        assert_eq!(fitted(4).0.len(), 4);
+        let lambda: Vec<f64> = points.iter().map(|point| point.lambda).collect();
+        if n < 1000 {
+            let folds: Vec<u32> = (0..outcome.len() as u32).map(|row| row % 5).collect();
+            let validated = cross_validate(family, &frame, &folds, &options).unwrap();
+            assert_eq!(validated.path.points, points);
+            assert_eq!(validated.loss.len(), length);
+        }
+        // What is asked for is given, however little it explains.
+        let asked = PathOptions {
+            lambda: Some([lambda.as_slice(), &[lambda[length - 1]; 3]].concat()),
+            ..options
+        };
+        let points = path(family, &frame, &asked).unwrap().points;
+        assert_eq!(points.len(), length + 3);
+    }
+}
+
 /// `glmnet(…, alpha = 0.5, lambda = c(0.2, 0.05))`, and the same with `weights = mtcars$gear`.
 #[test]
 fn elastic_net_with_weights() {

@@ -2,8 +2,8 @@
 //!
 //! Minimises −(1/Σw) log L + λ [α Σ|b| + (1 − α)/2 Σ b²], L being the partial likelihood of [`super::likelihood`], over
 //! covariates of standard deviation 1 (divisor n, weighted, over rows; `standardize = false` leaves them); coefficients
-//! are given on the scale of the data. Penalties, their sequence and the deviance ratio are those of R's glmnet, which
-//! treats ties as Breslow; with `alpha = 0` and `standardize = false` it is survival's `ridge(…, theta = λ Σw)`.
+//! are given on the scale of the data. Penalties, their sequence, its end (99 % of the deviance explained, or less than 0.1 %
+//! of that in the last four steps) and the deviance ratio are those of R's glmnet, which treats ties as Breslow; with `alpha = 0` and `standardize = false` it is survival's `ridge(…, theta = λ Σw)`.
 //!
 //! Method: Newton's quadratic approximation, minimised by coordinate descent with the penalty, and halved where it
 //! overshoots. The rows are read for score and information only, however many passes the coordinates take. Of many terms,
@@ -14,7 +14,7 @@
 use super::layout::Layout;
 use super::likelihood::Model;
 use super::{Rows, Ties};
-use crate::models::{Path, PathOptions, PathPoint};
+use crate::models::{Ending, Path, PathOptions, PathPoint};
 use crate::survival::newton::{Evaluation, Likelihood};
 use crate::{Error, Result};
 
@@ -41,7 +41,7 @@ pub fn path(rows: &Rows, ties: Ties, options: &PathOptions) -> Result<Path> {
     model.columns.check()?;
     let mut descent = Descent::new(&model, options);
     let sequence = descent.sequence();
-    let points = options.along(sequence, |lambda| descent.solve(lambda));
+    let points = options.along(sequence, Ending::Cox, |lambda| descent.solve(lambda));
     Ok(Path {
         null_deviance: descent.null_deviance,
         points,
