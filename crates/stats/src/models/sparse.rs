@@ -1,5 +1,7 @@
 //! Covariates of which most values are 0: the rows and values of the others.
 
+use std::ops::Range;
+
 use super::{Covariates, Frame};
 use crate::{Error, Result};
 
@@ -76,6 +78,26 @@ impl SparseColumn {
             .iter()
             .map(|row| *row as usize)
             .zip(self.values.iter().copied())
+    }
+
+    /// The values of these rows less a number, those that are not stored being 0.
+    #[inline(always)]
+    pub(crate) fn centred(&self, centre: f64, rows: Range<usize>, into: &mut [f64]) {
+        if self.stored() == self.end() && rows.end <= self.stored() {
+            // Every row is stored up to the last.
+            for (into, x) in into.iter_mut().zip(&self.values[rows]) {
+                *into = x - centre;
+            }
+            return;
+        }
+        into.fill(-centre);
+        let first = self
+            .rows
+            .partition_point(|row| (*row as usize) < rows.start);
+        let stored = self.rows[first..].iter().zip(&self.values[first..]);
+        for (row, x) in stored.take_while(|(row, _)| (**row as usize) < rows.end) {
+            into[*row as usize - rows.start] = x - centre;
+        }
     }
 
     /// One more than the last row stored.

@@ -14,7 +14,7 @@
 use super::layout::Layout;
 use super::likelihood::Model;
 use super::{Rows, Ties};
-use crate::models::{Ending, Path, PathOptions, PathPoint};
+use crate::models::{Ending, Path, PathOptions, PathPoint, Quadratic};
 use crate::survival::newton::{Evaluation, Likelihood};
 use crate::{Error, Result};
 
@@ -80,13 +80,6 @@ struct Descent<'m> {
     /// before `beta`.
     at: Option<(Vec<f64>, Evaluation)>,
     last_lambda: f64,
-}
-
-/// The quadratic of some terms, in penalised coefficients per Σw.
-struct Quadratic {
-    gradient: Vec<f64>,
-    /// Row by row.
-    curvature: Vec<f64>,
 }
 
 impl<'m> Descent<'m> {
@@ -228,7 +221,7 @@ impl<'m> Descent<'m> {
         let mut end = None;
         for _ in 0..MAX_STEPS {
             let quadratic = self.quadratic(&at, &scale);
-            let (next, moved) = self.minimise(&quadratic, &b, lambda, still);
+            let (next, moved) = quadratic.minimise(self.options, &b, lambda, still);
             if moved <= still {
                 // The digits that are right double with each step: this one needs no proof.
                 end = Some(next);
@@ -264,6 +257,7 @@ impl<'m> Descent<'m> {
         (end.is_some(), log_likelihood)
     }
 
+    /// The quadratic of some terms, in penalised coefficients per Σw.
     fn quadratic(&self, at: &Evaluation, scale: &[f64]) -> Quadratic {
         let per_row = |x: f64, scale: f64| x / scale / self.weight;
         let rows = 0..scale.len();
@@ -282,55 +276,5 @@ impl<'m> Descent<'m> {
                 .collect(),
             curvature: curvature.collect(),
         }
-    }
-
-    /// The penalised minimum of the quadratic from `b`, and how far it is in units of what matters.
-    fn minimise(
-        &self,
-        quadratic: &Quadratic,
-        b: &[f64],
-        lambda: f64,
-        still: f64,
-    ) -> (Vec<f64>, f64) {
-        let p = b.len();
-        let mut next = b.to_vec();
-        let mut gradient = quadratic.gradient.clone();
-        let curvature = |term: usize| quadratic.curvature[term * p + term];
-        let usable: Vec<usize> = (0..p).filter(|term| curvature(*term) > 0.0).collect();
-        let mut sweep = |terms: &[usize], next: &mut [f64]| {
-            let mut most = 0.0_f64;
-            for term in terms.iter().copied() {
-                let target = gradient[term] + curvature(term) * next[term];
-                let new = self.options.threshold(lambda, target, curvature(term));
-                let change = new - next[term];
-                if change == 0.0 {
-                    continue;
-                }
-                next[term] = new;
-                let column = &quadratic.curvature[term * p..(term + 1) * p];
-                for (gradient, h) in gradient.iter_mut().zip(column) {
-                    *gradient -= h * change;
-                }
-                most = most.max(curvature(term) * change * change);
-            }
-            most
-        };
-        // Finer than the steps, so that these end for their own sake.
-        let settled = still * 1e-4;
-        let mut sweeps = 0;
-        while sweeps < self.options.max_sweeps && sweep(&usable, &mut next) > settled {
-            sweeps += 1;
-            let active: Vec<usize> = usable
-                .iter()
-                .copied()
-                .filter(|term| next[*term] != 0.0)
-                .collect();
-            while sweeps < self.options.max_sweeps && sweep(&active, &mut next) > settled {
-                sweeps += 1;
-            }
-        }
-        let moved = (0..p).map(|term| curvature(term) * (next[term] - b[term]).powi(2));
-        let moved = moved.fold(0.0, f64::max);
-        (next, moved)
     }
 }
