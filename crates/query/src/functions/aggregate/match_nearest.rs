@@ -25,7 +25,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     .with_argument("score", "What they are matched by, such as the logit of a propensity score")
     .with_argument("treated", "Whether the person was treated: a boolean, or 0 and 1")
     .with_argument("id", "What names the person, such as `person_id`")
-    .with_argument("caliper", "The largest difference, in standard deviations of the score; none by default")
+    .with_argument("caliper", "The largest difference, in standard deviations of the score; none by default. Differences of less than 1e-9 of these are none: the last digits of a fitted score depend on the order of rows")
     .with_argument("ratio", "How many untreated for each treated, 1 by default")
     .with_argument("replace", "Whether an untreated person may be matched more than once")
     .with_sql_example(

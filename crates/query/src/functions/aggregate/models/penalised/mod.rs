@@ -232,7 +232,10 @@ fn documented(mut builder: DocumentationBuilder, rows: &[&str]) -> Documentation
             "lambda",
             "The penalty, or a list of penalties to choose from; by default `nlambda` of them, from the one that leaves no term",
         ),
-        ("nlambda", "How many penalties there are by default: 100"),
+        (
+            "nlambda",
+            "How many penalties there are at most by default: 100; the path ends where smaller ones explain next to nothing more, as in glmnet",
+        ),
         (
             "choose",
             "Which penalty is taken: 'min', the one of the least loss, or '1se', the strongest within a standard error of it",
