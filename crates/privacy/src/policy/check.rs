@@ -420,7 +420,7 @@ columns = { condition_start_date = "shift_date" }
         let text = |delta: &str, one: &str, keys: &str| {
             format!(
                 "version = 1\n[roles.board]\nkind = \"dp\"\npurposes = [\"x\"]\n\
-                 dp = {{ epsilon = 1.0, delta = {delta}, epsilon_per_query = {one}, max_groups = 4, max_rows = 4, keys = {{ person = {{ gender_concept_id = {keys} }} }} }}\n\
+                 dp = {{ epsilon = 1.0, delta = {delta}, epsilon_per_query = {one}, max_groups = 4, max_rows = 4, keys = {{ \"person.gender_concept_id\" = {keys} }} }}\n\
                  [[rules]]\ntables = [\"person\"]\nclasses = {{ person_key = \"raw\" }}\n"
             )
         };

@@ -148,8 +148,13 @@ pub(super) fn of_means(groups: &[(f64, [f64; 3])]) -> Vec<Repeated> {
     rows
 }
 
-/// The rows of persons who were at risk in steps of time, from counts as they are shown. As in a life table, events are in the
-/// middle of their step, and of those who were censored in it, half count as at risk throughout and half not at all.
+/// Into so many parts of a step its events are spread at most.
+const PARTS: u32 = 64;
+/// Steps of so many whole units are of days, and events on days.
+const LEAST_DAYS: f64 = 8.0;
+
+/// The rows of persons who were at risk in steps of time, from counts as they are shown. As in a life table, events are spread evenly
+/// over their step, and of those who were censored in it, half count as at risk throughout and half not at all.
 pub(super) fn of_steps(
     causes: &[i64],
     arms: &[f64],
@@ -171,7 +176,8 @@ pub(super) fn of_steps(
             let begin = place
                 .checked_sub(1)
                 .map_or(0.0, |before| steps[before].time);
-            let middle = ((begin + step.time) / 2.0).ceil();
+            let whole = begin.fract() == 0.0 && step.time.fract() == 0.0;
+            let in_days = whole && step.time - begin >= LEAST_DAYS;
             for (at, cause) in causes.iter().enumerate() {
                 let place_of = arm * causes.len() + at;
                 let before = match place.checked_sub(1) {
@@ -181,7 +187,19 @@ pub(super) fn of_steps(
                 let events = count(format!("events:{place}:{place_of}")) - before;
                 let events = events.clamp(0.0, left);
                 left -= events;
-                rows.push((row(middle, *cause as f64), events));
+                let parts = events.round().clamp(1.0, f64::from(PARTS));
+                let mut placed = 0.0;
+                for part in 1..=PARTS {
+                    let part = f64::from(part);
+                    if part > parts {
+                        break;
+                    }
+                    let until = (events * part / parts).round();
+                    let time = begin + (step.time - begin) * (part - 0.5) / parts;
+                    let time = if in_days { time.ceil() } else { time };
+                    rows.push((row(time, *cause as f64), until - placed));
+                    placed = until;
+                }
             }
             // Of those who remain after the last step nothing is known but that they were at risk in it.
             let (stay, gone) = if place + 1 < steps.len() {
@@ -231,14 +249,21 @@ mod tests {
             ("events:1:0".to_owned(), 50.0),
         ]);
         let rows = of_steps(&[1], &[0.0], false, &[step(10.0), step(20.0)], &counts);
+        let (events, censored): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| row.0[1] == 1.0);
         let expected = [
-            (vec![5.0, 1.0], 20.0),
             (vec![0.0, 0.0], 5.0),
             (vec![10.0, 0.0], 5.0),
-            (vec![15.0, 1.0], 30.0),
             (vec![10.0, 0.0], 0.0),
             (vec![20.0, 0.0], 40.0),
         ];
-        assert_eq!(rows, expected);
+        assert_eq!(censored, expected);
+        // Two a day in the first step, three in the second.
+        for day in 1..=20 {
+            let on_day = events.iter().filter(|row| row.0[0] == f64::from(day));
+            let on_day: f64 = on_day.map(|row| row.1).sum();
+            assert_eq!(on_day, if day <= 10 { 2.0 } else { 3.0 }, "{day}");
+        }
+        assert_eq!(events.iter().map(|row| row.1).sum::<f64>(), 50.0);
     }
 }

@@ -336,7 +336,10 @@ pub(crate) async fn both_as(
     let store = Store::create(folder.path().join("store").to_str().unwrap(), layout)
         .await
         .unwrap();
-    let stock = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(3));
+    let mut config = SessionConfig::new().with_target_partitions(3);
+    // NULL is the last everywhere here.
+    config.options_mut().sql_parser.default_null_ordering = "nulls_last".to_owned();
+    let stock = SessionContext::new_with_config(config);
     let mut tx = store.begin().await.unwrap();
     tx.open_buckets(&mut (0..people)).unwrap();
     for (name, seed) in [("a", seed), ("b", seed ^ 0xb)] {
