@@ -365,7 +365,7 @@ fn what_is_done_with_rows_is_done_by_the_client() {
 
     let failed = ask(
         &address,
-        "SELECT sum(1 / (year_of_birth - year_of_birth)) FROM person",
+        "SELECT sum(1 // (year_of_birth - year_of_birth)) FROM person",
     );
     failed.fails(1, "error: Divide by zero");
 }

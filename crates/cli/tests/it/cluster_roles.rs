@@ -133,7 +133,7 @@ const ASKED: [(&str, &str); 31] = [
     ("analyst", CURVE),
     (
         "analyst",
-        "SELECT count(*) FROM person WHERE 1 / (year_of_birth - 1950) > 0",
+        "SELECT count(*) FROM person WHERE 1 // (year_of_birth - 1950) > 0",
     ),
     ("analyst", "EXPLAIN SELECT count(*) FROM person"),
     ("analyst", "EXPLAIN ANALYZE SELECT count(*) FROM person"),
@@ -154,7 +154,7 @@ const ASKED: [(&str, &str); 31] = [
     ("counter", CURVE),
     (
         "counter",
-        "SELECT count(*) FROM person WHERE 1 / (year_of_birth - 1950) > 0",
+        "SELECT count(*) FROM person WHERE 1 // (year_of_birth - 1950) > 0",
     ),
     (
         "counter",

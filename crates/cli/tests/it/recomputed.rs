@@ -283,7 +283,7 @@ fn what_is_refused_says_what_to_do_instead() {
             "FILTER",
         ),
         (
-            "incidence_rate(ill, 1 / (born - 1950))",
+            "incidence_rate(ill, 1 // (born - 1950))",
             "measure",
             "FILTER",
         ),

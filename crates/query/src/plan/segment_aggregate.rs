@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, make_comparator,
@@ -21,7 +21,7 @@ use datafusion::logical_expr::EmitTo;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::{OrderingRequirements, Partitioning, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::aggregates::group_values::new_group_values;
+use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
@@ -203,9 +203,12 @@ impl ExecutionPlan for SegmentAggregateExec {
             by,
             person: self.person,
             sorted: *aggregate.input_order_mode() == InputOrderMode::Sorted,
-            of_keys: aggregate
-                .group_expr()
-                .group_schema(&aggregate.input().schema())?,
+            table: Mutex::new(new_group_values(
+                aggregate
+                    .group_expr()
+                    .group_schema(&aggregate.input().schema())?,
+                &GroupOrdering::None,
+            )?),
             calls: calls
                 .map(|(call, filter)| Call {
                     call: Arc::clone(call),
@@ -237,7 +240,8 @@ struct Groups {
     person: usize,
     /// Whether rows are sorted by all keys.
     sorted: bool,
-    of_keys: SchemaRef,
+    /// For groups that are no runs: one for all chunks, which empties it, so that it does not grow anew in each.
+    table: Mutex<Box<dyn GroupValues>>,
     calls: Vec<Call>,
     schema: SchemaRef,
 }
@@ -261,10 +265,12 @@ impl Groups {
             };
             (take_arrays(&keys, &first, None)?, runs.len())
         } else {
-            let mut table = new_group_values(Arc::clone(&self.of_keys), &GroupOrdering::None)?;
+            let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
             table.intern(&keys, &mut ids)?;
             let count = table.len();
-            (table.emit(EmitTo::All)?, count)
+            let groups = table.emit(EmitTo::All)?;
+            table.clear_shrink(2 * CHUNK_ROWS);
+            (groups, count)
         };
         for call in &self.calls {
             columns.push(call.of_groups(chunk, &ids, count)?);

@@ -130,7 +130,7 @@ async fn percentiles_of_repeated_values_need_little_memory() {
         ..SessionOptions::default()
     };
     let small = columna_query::session(options).await.unwrap();
-    let query = "SELECT g, median(v), quantile_cont(v, 0.25), quantile_cont(v, 1) FROM (SELECT value % 3 AS g, value / 3 % 1001 AS v
+    let query = "SELECT g, median(v), quantile_cont(v, 0.25), quantile_cont(v, 1) FROM (SELECT value % 3 AS g, value // 3 % 1001 AS v
        FROM generate_series(0, 600599)) GROUP BY g ORDER BY g";
     let expected = ["0", "1", "2"].map(|g| [g, "500.0", "250.0", "1000.0"]);
     assert_eq!(rows(&small, query).await, expected);

@@ -124,7 +124,7 @@ const UNLISTED: &[&str] = &[
     "SELECT unnest(array_agg(dx ORDER BY dx)) FROM emr",
     "SELECT unnest(range(0, age)) FROM emr ORDER BY 1 DESC LIMIT 3",
     "SELECT array_agg(age ORDER BY age)[1] FROM emr",
-    "SELECT count(*) FROM emr, generate_series(20, 30) AS g(v) WHERE 1 / (age - v) > -9",
+    "SELECT count(*) FROM emr, generate_series(20, 30) AS g(v) WHERE 1 // (age - v) > -9",
     "SELECT (SELECT count(*) FROM generate_series(1, max(age))) FROM emr",
     "SELECT g.v, (SELECT count(*) FROM emr WHERE age = g.v) FROM generate_series(20, 35) AS g(v) ORDER BY 1",
     // Sub-queries, sets and recursion.
@@ -143,7 +143,7 @@ const UNLISTED: &[&str] = &[
     "SELECT sum(cost) OVER (ORDER BY pid ROWS BETWEEN 3 PRECEDING AND CURRENT ROW) FROM emr ORDER BY 1 DESC LIMIT 2",
     "SELECT count(*) OVER (ORDER BY seen RANGE BETWEEN INTERVAL '2' DAY PRECEDING AND CURRENT ROW) FROM emr ORDER BY 1 DESC LIMIT 2",
     "SELECT nth_value(age, 2) OVER (PARTITION BY sex ORDER BY pid), ntile(3) OVER (ORDER BY pid) FROM emr ORDER BY 1, 2 LIMIT 4",
-    "SELECT count(*) FILTER (WHERE hosp = 'B'), sum(1 / (age - 22)) FILTER (WHERE dx <> '99') FROM emr",
+    "SELECT count(*) FILTER (WHERE hosp = 'B'), sum(1 // (age - 22)) FILTER (WHERE dx <> '99') FROM emr",
     "SELECT hosp, sex, grouping(hosp), count(*) FROM emr GROUP BY GROUPING SETS ((hosp), (sex), ())",
     "SELECT hosp, dx, count(*) FROM emr GROUP BY CUBE (hosp, dx)",
     "SELECT sex FROM emr QUALIFY row_number() OVER (PARTITION BY hosp ORDER BY pid) = 1",
@@ -156,12 +156,12 @@ const UNLISTED: &[&str] = &[
     "SELECT pid FROM emr ORDER BY pid LIMIT 3 OFFSET 28",
     "SELECT max(cost) FROM (SELECT cost FROM emr ORDER BY cost DESC LIMIT 5)",
     "SELECT count(*) FROM emr a JOIN (SELECT max(cost) AS m FROM emr) b ON a.cost = b.m",
-    "SELECT count(*) FROM emr a JOIN (SELECT pid FROM emr ORDER BY cost DESC LIMIT 4) b ON a.pid = b.pid WHERE 1 / (a.age - 22) < 9",
-    "SELECT count(*) FROM emr WHERE pid = 2 OR 1 / (age - 23) > 5",
+    "SELECT count(*) FROM emr a JOIN (SELECT pid FROM emr ORDER BY cost DESC LIMIT 4) b ON a.pid = b.pid WHERE 1 // (a.age - 22) < 9",
+    "SELECT count(*) FROM emr WHERE pid = 2 OR 1 // (age - 23) > 5",
     "SELECT count(*) FROM emr WHERE pid BETWEEN 2 AND 2",
     "SELECT DISTINCT hosp FROM emr",
-    "SELECT CASE WHEN (SELECT count(*) FROM emr WHERE hosp = 'B') > 0 THEN 1 / 0 ELSE 1 END",
-    "SELECT coalesce((SELECT max(1 / (age - 22)) FROM emr), 0)",
+    "SELECT CASE WHEN (SELECT count(*) FROM emr WHERE hosp = 'B') > 0 THEN 1 // 0 ELSE 1 END",
+    "SELECT coalesce((SELECT max(1 // (age - 22)) FROM emr), 0)",
     // Names of what lies below.
     "SELECT table_name, column_name FROM information_schema.columns ORDER BY 1, 2",
     "SELECT * FROM information_schema.tables ORDER BY table_name",
@@ -182,7 +182,7 @@ const UNLISTED: &[&str] = &[
     "EXPLAIN SELECT count(*) FROM emr WHERE pid = 2",
     "EXPLAIN SELECT a.pid FROM emr a JOIN emr b ON a.pid = b.pid ORDER BY a.cost LIMIT 1",
     // Our own statistics.
-    "SELECT kaplan_meier(time => los, event => 1 / (age - 22)) FROM emr",
+    "SELECT kaplan_meier(time => los, event => 1 // (age - 22)) FROM emr",
     "SELECT kaplan_meier(time => los, event => CASE WHEN hosp = 'B' THEN 1 ELSE 0 END) FROM emr",
     "SELECT age_band(age), count(*) FROM emr GROUP BY 1 ORDER BY 1",
 ];

@@ -39,12 +39,12 @@ async fn neighbours() -> Neighbours {
 async fn attack_01_a_division_that_only_a_hidden_row_fails() {
     let them = neighbours().await;
     let found = them
-        .ask("SELECT count(*) FROM emr WHERE 1/(age-22) > -5")
+        .ask("SELECT count(*) FROM emr WHERE 1//(age-22) > -5")
         .await;
     assert_eq!(found.unwrap(), ["30"]);
     // A row that it sees may fail, and does so alike.
     let said = them
-        .ask("SELECT count(*) FROM emr WHERE 1/(age-31) > -5")
+        .ask("SELECT count(*) FROM emr WHERE 1//(age-31) > -5")
         .await;
     assert!(said.unwrap_err().contains("failed on a value"));
 }

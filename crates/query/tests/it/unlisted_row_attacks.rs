@@ -44,7 +44,7 @@ const ANSWERED: &[&str] = &[
     "SELECT count(*) FROM emr WHERE sqrt(age - 30) >= 0 AND ln(age - 29) >= 0",
     "SELECT count(*) FROM emr WHERE (SELECT count(*) FROM emr f WHERE f.age = 22) = 0",
     "SELECT count(*) FROM emr WHERE NOT EXISTS (SELECT 1 FROM emr f WHERE f.dx = '99')",
-    "SELECT coalesce(max(CASE WHEN age < 30 THEN 1 / 0 END), 0) FROM emr",
+    "SELECT coalesce(max(CASE WHEN age < 30 THEN 1 // 0 END), 0) FROM emr",
     "SELECT concat(pid, ':', dx) FROM emr WHERE hosp <> 'A'",
     "SELECT count(*) FROM emr WHERE hosp = 'B' OR hosp IS NULL OR cost > 1000000",
     // Plans, names and settings.
@@ -63,7 +63,7 @@ const OTHERS: &[&str] = &[
     "SELECT count(*) FROM emr TABLESAMPLE SYSTEM (100)",
     "SELECT e.pid, x.n FROM emr e, LATERAL (SELECT count(*) AS n FROM emr f WHERE f.age < e.age) x ORDER BY 1",
     "SELECT count(*) FROM emr WHERE CAST(dx AS DATE) IS NULL OR TRY_CAST(dx AS INT) > 0",
-    "SELECT count(*) FROM emr WHERE 1 / (age - 22) + 1 / (age - 31) > 0",
+    "SELECT count(*) FROM emr WHERE 1 // (age - 22) + 1 // (age - 31) > 0",
     "SELECT CAST(concat('x', max(dx)) AS INT) FROM emr",
     "SELECT arrow_cast(max(cost), 'Int8') FROM emr",
     "SELECT (SELECT dx FROM emr WHERE age < 33)",
@@ -262,7 +262,7 @@ async fn no_text_grows_beyond_all_memory() {
 async fn what_fails_with_any_data_is_said() {
     let them = Neighbours::of(ROWS_OF_A).await;
     for (sql, told) in [
-        ("SELECT 1 / 0", "ivide by zero"),
+        ("SELECT 1 // 0", "ivide by zero"),
         ("SELECT make_date(2020, 13, 1)", "onth"),
         ("SELECT date_trunc('fortnight', seen) FROM emr", "fortnight"),
         (
@@ -278,9 +278,9 @@ async fn what_fails_with_any_data_is_said() {
         );
     }
     for sql in [
-        "SELECT 1 / (age - 31) FROM emr",
+        "SELECT 1 // (age - 31) FROM emr",
         "SELECT CAST(sex AS INT) FROM emr",
-        "SELECT pid FROM emr WHERE CAST(dx AS TINYINT) / (los - los) > 0",
+        "SELECT pid FROM emr WHERE CAST(dx AS TINYINT) // (los - los) > 0",
     ] {
         let said = them.ask(sql).await.unwrap_err();
         assert!(
