@@ -212,6 +212,28 @@ fn a_single_person_shows_in_none_of_them() {
     }
 }
 
+/// Of strata of which one number is withheld there is no rate: without them it would be another population's.
+#[test]
+fn what_is_withheld_is_not_left_out_of_what_follows() {
+    let desk = Desk::new();
+    let of = |events: &str| {
+        format!(
+            "SELECT standardized_rate(events, persons, 1, band, per => 1)['estimate'] AS s, sum(persons) AS n
+             FROM (SELECT year_of_birth // 40 AS band, count(*) FILTER (WHERE {events}) AS events, count(*) AS persons FROM person GROUP BY 1) g
+             WHERE band IN (48, 49)"
+        )
+    };
+    let whole = desk.numbers("exact", "whole", &of("gender_concept_id = 8532"));
+    assert!(
+        whole[0].is_some_and(|rate| (0.3..0.7).contains(&rate)),
+        "{whole:?}"
+    );
+    // Born before 1960 are those of the first band alone.
+    let part = desk.numbers("exact", "part", &of("year_of_birth < 1960"));
+    assert_eq!(part[0], None, "{part:?}");
+    assert_eq!(part[1], whole[1]);
+}
+
 #[test]
 fn what_is_refused_says_what_to_do_instead() {
     let desk = Desk::new();

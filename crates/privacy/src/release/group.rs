@@ -6,10 +6,11 @@ use std::sync::{Arc, LazyLock};
 use datafusion::common::{Column, ExprSchema, Result};
 use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::functions_aggregate::bool_and_or::bool_or_udaf;
+use datafusion::functions_nested::expr_fn::{array_element, make_array};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprSchemable, LogicalPlan, Projection, when,
+    Aggregate, Distinct, Expr, ExprSchemable, LogicalPlan, Projection, lit, when,
 };
 
 use super::expression::{Scope, counts_all, range};
@@ -249,8 +250,9 @@ fn strict(aggregate: Aggregate) -> Result<LogicalPlan> {
         };
         let name = (column.relation.clone(), column.name.clone());
         let lacks = Expr::Column(Column::new_unqualified(lacks));
-        // NULL for no rows, of which a statistic may be something.
-        let whole = when(lacks.is_not_true(), Expr::Column(column)).end()?;
+        // NULL for no rows, of which a statistic may be something. Out of a list, for a CASE leaves a struct's fields behind its NULL.
+        let at = when(lacks.is_not_true(), lit(1_i64)).end()?;
+        let whole = array_element(make_array(vec![Expr::Column(column)]), at);
         Ok(whole.alias_qualified(name.0, name.1))
     });
     let exprs = exprs.collect::<Result<_>>()?;
