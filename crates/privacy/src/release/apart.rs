@@ -3,21 +3,38 @@
 //! Two indicators that differ in one person are each of many persons, and a model with both has a coefficient for that one; so have
 //! three of which a sum is. What the others do not say of a covariate, by least squares, is what its coefficient rests on.
 
-/// Residuals smaller than this part of their covariate are rounding.
+/// What is left of a covariate, smaller than this part of it, is rounding.
 const ROUNDING: f64 = 1e-9;
 
 /// Whether for each covariate, whose values are given person by person, what the others and a constant do not say of it stands
 /// on at least `k` persons: the number that as many equal residuals would have, of which the sum of squares and of fourth powers
 /// are those. A covariate of which nothing is left stands on nobody.
 pub(super) fn each_stands_on(k: u64, columns: &[Vec<f64>]) -> bool {
-    let centred: Vec<Vec<f64>> = columns.iter().map(|column| standardised(column)).collect();
-    (0..centred.len()).all(|at| {
-        let residual = residual(at, &centred);
-        let squares: f64 = residual.iter().map(|r| r * r).sum();
-        let fourth: f64 = residual.iter().map(|r| r.powi(4)).sum();
-        let persons = residual.len() as f64;
-        squares > ROUNDING * persons && squares * squares >= k as f64 * fourth
-    })
+    let columns: Vec<Vec<f64>> = columns.iter().map(|column| standardised(column)).collect();
+    let persons = columns.first().map_or(0, Vec::len);
+    let products: Vec<Vec<f64>> = columns
+        .iter()
+        .map(|a| columns.iter().map(|b| mean_product(a, b)).collect())
+        .collect();
+    let Some(inverse) = inverse(products) else {
+        return false;
+    };
+    // Column by column, the inverse holds the coefficients of the others, and what is left of the column's square.
+    let mut squares = vec![0.0; columns.len()];
+    let mut fourth = vec![0.0; columns.len()];
+    for person in 0..persons {
+        for (at, of_column) in inverse.iter().enumerate() {
+            let terms = of_column.iter().zip(&columns);
+            let residual: f64 = terms.map(|(b, column)| b * column[person]).sum();
+            let square = residual * residual;
+            squares[at] += square;
+            fourth[at] += square * square;
+        }
+    }
+    squares
+        .iter()
+        .zip(fourth)
+        .all(|(squares, fourth)| squares * squares >= k as f64 * fourth)
 }
 
 /// Around its mean, in units of its deviation.
@@ -30,35 +47,36 @@ fn standardised(column: &[f64]) -> Vec<f64> {
     column.iter().map(|x| (x - mean) / unit).collect()
 }
 
-/// A column without what the others say of it: modified Gram-Schmidt, twice, since once leaves rounding behind.
-fn residual(at: usize, columns: &[Vec<f64>]) -> Vec<f64> {
-    let mut directions: Vec<Vec<f64>> = Vec::with_capacity(columns.len());
-    let others = columns.iter().enumerate().filter(|(other, _)| *other != at);
-    for (_, other) in others {
-        let mut left = other.clone();
-        take_out(&mut left, &directions);
-        take_out(&mut left, &directions);
-        let size = left.iter().map(|x| x * x).sum::<f64>();
-        // One that others say is no direction of its own.
-        if size > ROUNDING * left.len() as f64 {
-            let unit = size.sqrt();
-            left.iter_mut().for_each(|x| *x /= unit);
-            directions.push(left);
-        }
-    }
-    let mut left = columns[at].clone();
-    take_out(&mut left, &directions);
-    take_out(&mut left, &directions);
-    left
+fn mean_product(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() / a.len() as f64
 }
 
-fn take_out(column: &mut [f64], directions: &[Vec<f64>]) {
-    for direction in directions {
-        let along: f64 = column.iter().zip(direction).map(|(x, d)| x * d).sum();
-        for (x, d) in column.iter_mut().zip(direction) {
-            *x -= along * d;
+/// The inverse of a symmetric matrix, by elimination on its diagonal; none where one of the columns follows from others.
+fn inverse(mut left: Vec<Vec<f64>>) -> Option<Vec<Vec<f64>>> {
+    let size = left.len();
+    let mut right: Vec<Vec<f64>> = (0..size)
+        .map(|row| (0..size).map(|at| f64::from(u8::from(row == at))).collect())
+        .collect();
+    for pivot in 0..size {
+        // What is left of a column of length one beside those before it.
+        let value = left[pivot][pivot];
+        if value <= ROUNDING {
+            return None;
+        }
+        for matrix in [&mut left, &mut right] {
+            matrix[pivot].iter_mut().for_each(|x| *x /= value);
+        }
+        for row in (0..size).filter(|row| *row != pivot) {
+            let factor = left[row][pivot];
+            for matrix in [&mut left, &mut right] {
+                let of_pivot = matrix[pivot].clone();
+                for (x, p) in matrix[row].iter_mut().zip(of_pivot) {
+                    *x -= factor * p;
+                }
+            }
         }
     }
+    Some(right)
 }
 
 #[cfg(test)]

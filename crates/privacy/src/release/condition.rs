@@ -5,7 +5,9 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::InSubquery;
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, Projection, Subquery};
+use datafusion::logical_expr::{
+    Between, BinaryExpr, Expr, LogicalPlan, Operator, Projection, Subquery,
+};
 
 use super::refused::refuse;
 use super::shape::{Kind, Outer, Rows, Shaper};
@@ -195,4 +197,18 @@ pub(super) fn is_link(condition: &Expr, rows: &Rows, outer: &Rows) -> bool {
     let outside = |expr: &Expr| matches!(expr, Expr::OuterReferenceColumn(_, column) if *column == outer.person);
     let inside = |expr: &Expr| matches!(expr, Expr::Column(column) if *column == rows.person);
     (inside(left) && outside(right)) || (outside(left) && inside(right))
+}
+
+/// `x BETWEEN a AND b` that looks out of a subquery as its two comparisons.
+pub(super) fn without_between(condition: Expr) -> Vec<Expr> {
+    let looks_out = condition.contains_outer();
+    match condition {
+        Expr::Between(between) if !between.negated && looks_out => {
+            let Between {
+                expr, low, high, ..
+            } = between;
+            vec![expr.clone().gt_eq(*low), expr.lt_eq(*high)]
+        }
+        other => vec![other],
+    }
 }

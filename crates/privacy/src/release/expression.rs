@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Case, ScalarFunction};
 use datafusion::logical_expr::{
@@ -181,34 +181,6 @@ impl Scope<'_> {
                 "use comparisons, arithmetic, CASE and the functions listed in docs/disclosure.md",
             ),
         }
-    }
-
-    /// A record's number in an expression that does more with it than to compare it with another column.
-    fn record_in(&self, expr: &Expr) -> Result<Option<Column>> {
-        let columns = |expr: &BinaryExpr| {
-            let column = |expr| matches!(uncast(expr), Expr::Column(_));
-            let compares = matches!(expr.op, Operator::Eq | Operator::NotEq);
-            compares && column(&expr.left) && column(&expr.right)
-        };
-        match expr {
-            Expr::Column(_) | Expr::Alias(_) | Expr::IsNull(_) | Expr::IsNotNull(_) => {
-                return Ok(None);
-            }
-            Expr::Cast(_) | Expr::TryCast(_) => return Ok(None),
-            Expr::BinaryExpr(binary) if columns(binary) => return Ok(None),
-            _ => {}
-        }
-        let mut found = None;
-        expr.apply_children(|child| {
-            if let Expr::Column(column) = uncast(child)
-                && let Some((table, name)) = self.origins.get(column)
-                && is_record(table, name)
-            {
-                found = Some(column.clone());
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        Ok(found)
     }
 
     fn children(&self, expr: Expr) -> Result<Expr> {
@@ -501,7 +473,7 @@ fn wide(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option<(f64, f64)>
             let then = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
             let values = then.chain(case.else_expr.as_deref());
             let known = values.filter(
-                |value| !matches!(plain(value), Expr::Literal(value, _) if value.is_null()),
+                |value| !matches!(uncast(value), Expr::Literal(value, _) if value.is_null()),
             );
             let ranges: Option<Vec<(f64, f64)>> = known.map(|value| wide(value, bounds)).collect();
             ranges?.into_iter().reduce(hull)?
@@ -534,13 +506,13 @@ fn hull(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
 
 /// `CASE WHEN condition THEN 1 ELSE 0 END`, and a boolean made a number: the condition counted.
 pub(super) fn indicator(expr: &Expr) -> Option<Expr> {
-    let number = |expr: &Expr, wanted: f64| match plain(expr) {
+    let number = |expr: &Expr, wanted: f64| match uncast(expr) {
         Expr::Literal(value, _) => {
             matches!(value.cast_to(&DataType::Float64), Ok(ScalarValue::Float64(Some(x))) if x == wanted)
         }
         _ => false,
     };
-    match plain(expr) {
+    match uncast(expr) {
         Expr::Case(case) if case.expr.is_none() => {
             let [(condition, then)] = case.when_then_expr.as_slice() else {
                 return None;
@@ -552,86 +524,21 @@ pub(super) fn indicator(expr: &Expr) -> Option<Expr> {
     }
 }
 
-/// Whether a column holds the number of a record of persons, its own or another's.
-fn is_record(table: &str, column: &str) -> bool {
-    let table = columna_model::table_of_any_version(table);
-    let known = table.and_then(|table| Some((table, table.column(column)?)));
-    let of = known.and_then(|(table, column)| match column.foreign_key {
-        Some((other, _)) => columna_model::table_of_any_version(other),
-        None => column.primary_key.then_some(table),
-    });
-    of.is_some_and(|of| of.person_key.is_some())
-}
-
+/// An expression without the casts and names around it.
 pub(super) fn uncast(expr: &Expr) -> &Expr {
     match expr {
         Expr::Cast(Cast { expr, .. }) | Expr::TryCast(TryCast { expr, .. }) => uncast(expr),
-        other => other,
-    }
-}
-
-fn plain(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Cast(Cast { expr, .. }) | Expr::TryCast(TryCast { expr, .. }) => plain(expr),
-        Expr::Alias(alias) => plain(&alias.expr),
+        Expr::Alias(alias) => uncast(&alias.expr),
         other => other,
     }
 }
 
 /// A literal one or another that counts every row.
 pub(super) fn counts_all(expr: &Expr) -> bool {
-    matches!(plain(expr), Expr::Literal(value, _) if !value.is_null())
+    matches!(uncast(expr), Expr::Literal(value, _) if !value.is_null())
 }
 
 /// The literal true.
 pub(super) fn always() -> Expr {
     lit(true)
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-    use arrow::datatypes::{Field, Schema};
-    use datafusion::logical_expr::col;
-
-    use super::*;
-
-    /// A list of visits by their numbers is one of persons.
-    #[test]
-    fn numbers_of_records_are_compared_with_columns_only() {
-        let names = [
-            "visit_occurrence_id",
-            "care_site_id",
-            "preceding_visit_occurrence_id",
-        ];
-        let fields = names.map(|name| Field::new(name, DataType::Int64, true));
-        let schema = DFSchema::try_from(Schema::new(fields.to_vec())).unwrap();
-        let origin = |name: &str| ("visit_occurrence".to_owned(), name.to_owned());
-        let origins = names.map(|name| (Column::new_unqualified(name), origin(name)));
-        let scope = Scope {
-            schema: &schema,
-            persons: &HashSet::new(),
-            origins: &origins.into_iter().collect(),
-        };
-        let (visit, before) = (|| col(names[0]), || col(names[2]));
-        for told in [
-            visit().lt(lit(1_000_i64)),
-            before().in_list(vec![lit(3_i64)], false),
-            (visit() % lit(7_i64)).eq(lit(3_i64)),
-            visit().between(lit(1_i64), lit(2_i64)),
-            visit().lt(before()),
-        ] {
-            let error = scope.total(told.clone()).unwrap_err().to_string();
-            assert!(error.contains("number of a record"), "{told}: {error}");
-        }
-        for honest in [
-            visit().eq(before()),
-            before().is_not_null(),
-            col(names[1]).eq(lit(5_i64)),
-            visit(),
-        ] {
-            scope.total(honest).unwrap();
-        }
-    }
 }

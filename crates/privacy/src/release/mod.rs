@@ -25,6 +25,7 @@ mod principal;
 mod private;
 mod question;
 mod recomputed;
+mod record;
 mod refused;
 mod sample;
 mod shape;

@@ -239,11 +239,7 @@ pub(super) fn spreads(contributions: &[Contribution], profile: &Profile) -> bool
     if profile.is_dominated(&sums) {
         return false;
     }
-    let mut means: Vec<f64> = contributions
-        .iter()
-        .map(|entry| entry.sum / entry.rows as f64)
-        .collect();
-    means.sort_unstable_by(f64::total_cmp);
+    let means = means(contributions);
     let most = means
         .chunk_by(|a, b| a == b)
         .map(<[f64]>::len)
@@ -281,7 +277,8 @@ fn rows_of(contributions: &[Contribution], profile: &Profile) -> u64 {
 
 /// The squares of few persons' distances from the middle are most of what a deviation is made of: it would tell how far they are.
 fn stands_out(contributions: &[Contribution], profile: &Profile) -> bool {
-    let middle = median(contributions);
+    let means = means(contributions);
+    let middle = means[means.len() / 2];
     let squares: Vec<f64> = contributions
         .iter()
         .map(|entry| entry.squares - 2.0 * middle * entry.sum + entry.rows as f64 * middle * middle)
@@ -289,14 +286,14 @@ fn stands_out(contributions: &[Contribution], profile: &Profile) -> bool {
     profile.is_dominated(&squares)
 }
 
-/// The middle of the persons' means.
-fn median(contributions: &[Contribution]) -> f64 {
+/// The persons' means, in order.
+fn means(contributions: &[Contribution]) -> Vec<f64> {
     let means = contributions
         .iter()
         .map(|entry| entry.sum / entry.rows as f64);
     let mut means: Vec<f64> = means.collect();
     means.sort_unstable_by(f64::total_cmp);
-    means.get(means.len() / 2).copied().unwrap_or(0.0)
+    means
 }
 
 /// Mean and standard deviation over rows.

@@ -14,11 +14,11 @@ use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{
-    Aggregate, Between, Expr, Filter, LogicalPlan, Projection, Sort, Subquery, SubqueryAlias,
-    TableScan, Union,
+    Aggregate, Expr, Filter, LogicalPlan, Projection, Sort, Subquery, SubqueryAlias, TableScan,
+    Union,
 };
 
-use super::condition::{expression_looks_out, is_link, looking_out};
+use super::condition::{expression_looks_out, is_link, looking_out, without_between};
 use super::expression::{Scope, range};
 use super::join::within_joins;
 use super::measure::{Measure, Measures, is_measured_type, measure};
@@ -619,23 +619,4 @@ fn name_of(plan: &LogicalPlan) -> &'static str {
         LogicalPlan::Distinct(_) => "DISTINCT",
         _ => "this",
     }
-}
-
-/// `x BETWEEN a AND b` that looks out of a subquery as its two comparisons.
-fn without_between(condition: Expr) -> Vec<Expr> {
-    match condition {
-        Expr::Between(between) if !between.negated && looks_out(&between) => {
-            let Between {
-                expr, low, high, ..
-            } = between;
-            vec![expr.clone().gt_eq(*low), expr.lt_eq(*high)]
-        }
-        other => vec![other],
-    }
-}
-
-fn looks_out(between: &Between) -> bool {
-    [&between.expr, &between.low, &between.high]
-        .iter()
-        .any(|part| part.contains_outer())
 }

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, cast
 
 use super::collect::persons;
 use super::curve::{Declared, Releasable};
-use super::expression::{counts_all, indicator};
+use super::expression::{counts_all, indicator, uncast};
 use super::measure::{Measure, measure};
 use super::recomputed::Recomputed;
 use super::refused::{refusal, refuse};
@@ -445,16 +445,6 @@ fn and(filter: Option<Expr>, condition: Expr) -> Option<Expr> {
 fn bare(condition: Expr) -> Expr {
     match condition {
         Expr::IsTrue(inner) => *inner,
-        other => other,
-    }
-}
-
-/// An expression without the casts around it.
-fn uncast(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Cast(cast) => uncast(&cast.expr),
-        Expr::TryCast(cast) => uncast(&cast.expr),
-        Expr::Alias(alias) => uncast(&alias.expr),
         other => other,
     }
 }
