@@ -241,12 +241,8 @@ fn sorted_keys(
 ) -> Result<Option<(LexOrdering, LexOrdering)>> {
     let on: Vec<_> = join.on().iter().collect();
     let reversed: Vec<_> = on.iter().rev().copied().collect();
-    let (left_schema, right_schema) = (left.schema(), join.right().schema());
-    for (l, r) in &on {
-        let to = l.data_type(&left_schema)?;
-        if !keys::is_whole(&to) || r.data_type(&right_schema)? != to {
-            return Ok(None);
-        }
+    if !are_whole(join, left)? {
+        return Ok(None);
     }
     for on in [on, reversed] {
         let left_keys: Vec<_> = on.iter().map(|(key, _)| ascending(key)).collect();
@@ -271,6 +267,18 @@ fn sorted_keys(
     Ok(None)
 }
 
+/// Whether the join's keys are whole numbers of one type on both sides.
+fn are_whole(join: &HashJoinExec, left: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    let (left_schema, right_schema) = (left.schema(), join.right().schema());
+    for (l, r) in join.on() {
+        let to = l.data_type(&left_schema)?;
+        if !keys::is_whole(&to) || r.data_type(&right_schema)? != to {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// The first keys, by which both sides are sorted, and the places of the second ones, by which they are not: rows are looked up
 /// among those of a person, which costs less than a hash table of one side does, and takes no memory that grows with it.
 fn looked_up_keys(
@@ -289,17 +297,14 @@ fn looked_up_keys(
             let others = l >= large && r >= large;
             others && (driver == JoinSide::Right || l >= r / ALIKE)
         });
-    let (left_schema, right_schema) = (left.schema(), right.schema());
+    if !(worth_it && are_whole(join, left)?) {
+        return Ok(None);
+    }
     for ((l, r), (then_l, then_r)) in [(one, two), (two, one)] {
-        let mut whole = true;
-        for (l, r) in [(l, r), (then_l, then_r)] {
-            let to = l.data_type(&left_schema)?;
-            whole &= keys::is_whole(&to) && r.data_type(&right_schema)? == to;
-        }
         let places = then_l
             .downcast_ref::<Column>()
             .zip(then_r.downcast_ref::<Column>());
-        let Some((l_place, r_place)) = places.filter(|_| worth_it && whole) else {
+        let Some((l_place, r_place)) = places else {
             continue;
         };
         let varies = |side: &Arc<dyn ExecutionPlan>, key| {

@@ -12,8 +12,9 @@ use datafusion::prelude::SessionContext;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use crate::by_person::{Both, QUESTIONS, both_as, sorted};
+use crate::by_person::{Both, both_as, sorted};
 use crate::fixture;
+use crate::questions::QUESTIONS;
 
 const HEAD: &str = r#"
 version = 1

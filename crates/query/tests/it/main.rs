@@ -16,6 +16,7 @@ mod lung;
 mod passes;
 mod projections;
 mod pseudonym_attacks;
+mod questions;
 mod regressions;
 mod row_attacks;
 mod sessions;

@@ -182,11 +182,6 @@ impl Collect {
         Ok(sorted)
     }
 
-    fn columns(&self, arguments: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
-        let (value, keys) = value_and_keys(arguments, self.types.len() - 1)?;
-        Ok(std::iter::once(value).chain(keys).map(Arc::clone).collect())
-    }
-
     fn text(&self, delimiter: &str, sorted: &Sorted) -> Result<ArrayRef> {
         let values = cast(&sorted.columns[0], &DataType::LargeUtf8)?;
         let values = values.as_string::<i64>();
@@ -271,7 +266,7 @@ impl GroupsAccumulator for Collect {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        let columns = self.columns(values)?;
+        let columns = value_and_keys(values, self.types.len() - 1)?;
         self.add(columns, group_indices, opt_filter, total_num_groups)
     }
 
@@ -324,7 +319,7 @@ impl GroupsAccumulator for Collect {
         values: &[ArrayRef],
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        let columns = self.columns(values)?;
+        let columns = value_and_keys(values, self.types.len() - 1)?;
         let counts = counted(&columns[0], opt_filter, self.pass_nulls());
         let rows = columns[0].len();
         let counts = |row: usize| counts.as_ref().is_none_or(|counts| counts(row));

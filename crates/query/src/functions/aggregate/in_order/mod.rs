@@ -326,14 +326,15 @@ fn counted(
     })
 }
 
-/// The value, and the columns behind it that are keys.
-fn value_and_keys(columns: &[ArrayRef], keys: usize) -> Result<(&ArrayRef, &[ArrayRef])> {
-    let (value, rest) = columns
+/// The value among the arguments, and the keys.
+fn value_and_keys(arguments: &[ArrayRef], keys: usize) -> Result<Vec<ArrayRef>> {
+    let (value, rest) = arguments
         .split_first()
         .ok_or_else(|| internal_datafusion_err!("an ordered aggregate has no value"))?;
     // Behind the keys is how they are ordered, and before them what parts texts.
     let from = rest.len().saturating_sub(keys + 1);
-    Ok((value, &rest[from..from + keys]))
+    let keys = &rest[from..from + keys];
+    Ok(std::iter::once(value).chain(keys).map(Arc::clone).collect())
 }
 
 fn scalar(array: &ArrayRef) -> Result<ScalarValue> {

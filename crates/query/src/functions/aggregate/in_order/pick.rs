@@ -242,7 +242,7 @@ impl GroupsAccumulator for Pick {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        let columns = self.columns(values)?;
+        let columns = value_and_keys(values, self.types.len() - 1)?;
         self.add(&columns, group_indices, opt_filter, total_num_groups)
     }
 
@@ -275,7 +275,7 @@ impl GroupsAccumulator for Pick {
         values: &[ArrayRef],
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        let mut columns = self.columns(values)?;
+        let mut columns = value_and_keys(values, self.types.len() - 1)?;
         let rows = columns[0].len();
         let counts = counted(&columns[0], opt_filter, self.how.pass_nulls);
         let set = (0..rows).map(|row| Some(counts.as_ref().is_none_or(|counts| counts(row))));
@@ -293,17 +293,5 @@ impl GroupsAccumulator for Pick {
             }
         };
         size_of::<Self>() + self.bytes + best + self.of_group.capacity() * size_of::<u32>()
-    }
-}
-
-impl Pick {
-    /// The value and the keys among the arguments.
-    fn columns(&self, arguments: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
-        let keys = self.types.len() - 1;
-        let (value, keys) = match (keys, arguments) {
-            (0, [value, ..]) => (value, &[][..]),
-            (keys, arguments) => value_and_keys(arguments, keys)?,
-        };
-        Ok(std::iter::once(value).chain(keys).map(Arc::clone).collect())
     }
 }
