@@ -140,8 +140,10 @@ struct Shared {
 #[derive(Default)]
 struct Hidden {
     columns: Vec<(Ident, Vec<Ident>)>,
-    /// The engine does not know it.
+    /// The engine shows others: of a LEFT JOIN those of the table whose name is the first in the alphabet, NULL or not.
     needed: bool,
+    /// Of a NATURAL LEFT JOIN it is not known which they are.
+    unknown: bool,
 }
 
 /// Puts in place of the columns of USING what they are.
@@ -150,6 +152,13 @@ fn qualify(select: &mut Select, order: &mut Option<OrderBy>) -> Result<()> {
     let mut hidden = Hidden::default();
     for tables in &mut select.from {
         columns.extend(shared(tables, &mut hidden)?);
+    }
+    let is_all = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_));
+    if hidden.unknown && select.projection.iter().any(is_all) {
+        return plan_err!("`*` is not supported after NATURAL LEFT JOIN: write `USING (…)`");
+    }
+    if !columns.iter().any(|column| column.outer) {
+        expand(select, &hidden)?;
     }
     if columns.is_empty() {
         return Ok(());
@@ -160,9 +169,6 @@ fn qualify(select: &mut Select, order: &mut Option<OrderBy>) -> Result<()> {
     names.columns.retain(|column| column.everywhere);
     if names.columns.is_empty() {
         return Ok(());
-    }
-    if hidden.needed && !names.columns.iter().any(|column| column.outer) {
-        expand(select, &hidden)?;
     }
     for item in &mut select.projection {
         match item {
@@ -207,6 +213,9 @@ fn qualify(select: &mut Select, order: &mut Option<OrderBy>) -> Result<()> {
 
 /// Writes `*` table by table, without the columns that joins share and that an earlier table shows.
 fn expand(select: &mut Select, hidden: &Hidden) -> Result<()> {
+    if hidden.columns.is_empty() {
+        return Ok(());
+    }
     let plain = |item: &SelectItem| matches!(item, SelectItem::Wildcard(options) if options.to_string().is_empty());
     let mut items = Vec::new();
     for item in std::mem::take(&mut select.projection) {
@@ -223,9 +232,13 @@ fn expand(select: &mut Select, hidden: &Hidden) -> Result<()> {
         });
         let tables: Option<Vec<Ident>> = tables.map(name).collect();
         let Some(tables) = tables.filter(|_| plain(&item)) else {
-            return plan_err!(
-                "`*` is not supported here, where three tables share a column by USING: name the columns"
-            );
+            if hidden.needed {
+                return plan_err!(
+                    "`*` is not supported here, where tables without a name, or more than two, share a column by USING: name the columns"
+                );
+            }
+            items.push(item);
+            continue;
         };
         for table in tables {
             let mut options = WildcardAdditionalOptions::default();
@@ -260,6 +273,7 @@ fn shared(tables: &mut TableWithJoins, hidden: &mut Hidden) -> Result<Vec<Shared
             FullOuter, Inner, Join, Left, LeftAnti, LeftOuter, LeftSemi, Right, RightOuter,
         };
         let table = name(&join.relation);
+        let left = matches!(join.join_operator, Left(_) | LeftOuter(_));
         let (on, right, full) = match &mut join.join_operator {
             Join(on) | Inner(on) | Left(on) | LeftOuter(on) => (on, false, false),
             Right(on) | RightOuter(on) => (on, true, false),
@@ -277,11 +291,13 @@ fn shared(tables: &mut TableWithJoins, hidden: &mut Hidden) -> Result<Vec<Shared
                     "NATURAL RIGHT and FULL JOIN are not supported: write `USING (…)`"
                 );
             }
-            _ => {
+            on => {
+                hidden.unknown |= left && *on == JoinConstraint::Natural;
                 single = false;
                 continue;
             }
         };
+        hidden.needed |= left;
         let mut equal: Option<Vec<Expr>> = Some(Vec::new());
         let mut again = false;
         for column in names.iter() {

@@ -67,7 +67,8 @@ impl<'a> CellWriter<'a> {
     pub(crate) fn append(&mut self, row: usize, text: &mut String) -> Result<bool, ArrowError> {
         match self {
             Self::Scalar(formatter, array) => {
-                if array.is_null(row) {
+                // A column of nothing but NULLs does not call them so.
+                if array.is_null(row) || *array.data_type() == DataType::Null {
                     return Ok(false);
                 }
                 write!(text, "{}", formatter.value(row)).map_err(|_| {
