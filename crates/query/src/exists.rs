@@ -122,12 +122,17 @@ fn condition(filter: Filter, config: &dyn OptimizerConfig) -> Result<Transformed
     let part = |expr: &Expr| {
         let whole = match expr {
             Expr::Not(inner) => is_test(inner),
+            // The engine knows NOT IN by one pair of columns only.
+            Expr::InSubquery(test) => !test.negated || test.subquery.outer_ref_columns.is_empty(),
             expr => is_test(expr),
         };
         Ok::<_, datafusion::common::DataFusionError>(
             !whole
                 && expr.exists(|expr| match expr {
-                    Expr::InSubquery(test) => Ok(may_be_null(test, &schema)?.any()),
+                    Expr::InSubquery(test) => {
+                        let correlated = !test.subquery.outer_ref_columns.is_empty();
+                        Ok(may_be_null(test, &schema)?.any() || (test.negated && correlated))
+                    }
                     _ => Ok(false),
                 })?,
         )

@@ -19,7 +19,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::sql::sqlparser::ast::{Ident, TableAlias, TableFactor};
 
 use crate::add_days::AddDays;
-use crate::correlated::{ConditionsFirst, Correlated};
+use crate::correlated::{AskedOfEach, ConditionsFirst, Correlated};
 use crate::cox_together::CoxTogether;
 use crate::exists::SubqueriesOfColumns;
 use crate::filtered_windows::FilteredWindows;
@@ -63,11 +63,12 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
         .iter()
         .position(|rule| rule.name() == "simplify_expressions");
     rules.insert(simplified.map_or(0, |at| at + 1), Arc::new(AddDays));
-    before(
-        &mut rules,
-        "decorrelate_predicate_subquery",
+    for rule in [
+        Arc::new(AskedOfEach) as Rule,
         Arc::new(SubqueriesOfColumns),
-    );
+    ] {
+        before(&mut rules, "decorrelate_predicate_subquery", rule);
+    }
     before(
         &mut rules,
         "scalar_subquery_to_join",

@@ -15,13 +15,15 @@
 //! An aggregate or a DISTINCT is by these columns too, and `ORDER BY … LIMIT n` numbers the rows of each of their values. The way is
 //! that of Neumann and Kemper, Unnesting Arbitrary Queries (BTW 2015).
 
+mod asked;
 mod outer;
+mod plain;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, Result, TableReference};
+use datafusion::common::{Column, DataFusionError, Result, TableReference, plan_datafusion_err};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
@@ -33,7 +35,9 @@ use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
+pub(crate) use asked::AskedOfEach;
 use outer::{Outer, Values};
+use plain::is_plain;
 
 /// Joins correlated subqueries, as the engine does or in its place.
 #[derive(Debug)]
@@ -64,8 +68,13 @@ impl OptimizerRule for Correlated {
         if !correlated {
             return Ok(Transformed::no(plan));
         }
-        // The engine's rules also fail at what they cannot do.
+        let mut plain = true;
+        for subquery in subqueries(&plan)? {
+            plain &= is_plain(&subquery.subquery)?;
+        }
+        // The engine's rules also fail at what they cannot do, or do it wrong.
         let engine = match &plan {
+            _ if !plain => Ok(Transformed::no(plan.clone())),
             LogicalPlan::Join(_) => DecorrelateLateralJoin::new().rewrite(plan.clone(), config),
             _ if plan.expressions().iter().any(has_having) => Ok(Transformed::no(plan.clone())),
             _ => ScalarSubqueryToJoin::new().rewrite(plan.clone(), config),
@@ -79,7 +88,11 @@ impl OptimizerRule for Correlated {
             LogicalPlan::Join(join) => lateral(join, config)?,
             _ => scalars(&plan, config)?,
         };
-        Ok(joined.map_or_else(|| Transformed::no(plan), Transformed::yes))
+        match joined {
+            Some(joined) => Ok(Transformed::yes(joined)),
+            None if plain => Ok(Transformed::no(plan)),
+            None => Err(refused()),
+        }
     }
 }
 
@@ -154,6 +167,30 @@ impl OptimizerRule for ConditionsFirst {
             None => Arc::unwrap_or_clone(input),
         }))
     }
+}
+
+/// The correlated subqueries that a node is to be joined with.
+fn subqueries(plan: &LogicalPlan) -> Result<Vec<Subquery>> {
+    let mut found = Vec::new();
+    if let LogicalPlan::Join(join) = plan {
+        found.extend(lateral_subquery(join).map(|(subquery, _)| subquery.clone()));
+    }
+    for expr in plan.expressions() {
+        expr.apply(|expr| {
+            if let (true, Expr::ScalarSubquery(subquery)) = (is_correlated(expr), expr) {
+                found.push(subquery.clone());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    Ok(found)
+}
+
+/// What is said of a subquery that cannot be joined.
+fn refused() -> DataFusionError {
+    plan_datafusion_err!(
+        "this subquery reads columns of the query around it in a way that is not supported; join its tables with those of that query"
+    )
 }
 
 fn has_scalar(expr: &Expr) -> bool {
@@ -401,6 +438,7 @@ fn has_one_row(plan: &LogicalPlan) -> Result<bool> {
         LogicalPlan::Sort(sort) => has_one_row(&sort.input)?,
         LogicalPlan::SubqueryAlias(alias) => has_one_row(&alias.input)?,
         LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::EmptyRelation(_) => true,
         LogicalPlan::Limit(limit) => match (limit.get_skip_type()?, limit.get_fetch_type()?) {
             (SkipType::Literal(_), FetchType::Literal(Some(0 | 1))) => true,
             _ => has_one_row(&limit.input)?,

@@ -11,7 +11,8 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     Aggregate, Between, BinaryExpr, Distinct, Expr, ExprFunctionExt, FetchType, Join, JoinType,
-    Limit, LogicalPlan, LogicalPlanBuilder, Operator, SkipType, binary_expr, lit, when,
+    Limit, LogicalPlan, LogicalPlanBuilder, Operator, SkipType, Subquery, Union, Window,
+    binary_expr, lit, when,
 };
 
 /// Columns of a subquery, and what each is where the subquery is joined.
@@ -40,6 +41,17 @@ struct Key {
     own: Column,
     /// Whether no row answers to a NULL of it.
     rejects_null: bool,
+}
+
+impl Key {
+    fn is(&self, value: Expr, other: Expr) -> Expr {
+        let same = if self.rejects_null {
+            Operator::Eq
+        } else {
+            Operator::IsNotDistinctFrom
+        };
+        binary_expr(value, same, other)
+    }
 }
 
 impl Outer {
@@ -85,6 +97,30 @@ impl Outer {
         self.keys.iter().map(|key| Expr::from(key.own.clone()))
     }
 
+    /// The rows of a subquery by a condition on the outer columns alone: those are left where they are compared. None where that is
+    /// not possible.
+    pub(super) fn compared(&mut self, subquery: &Subquery) -> Result<Option<LogicalPlan>> {
+        let plan = &subquery.subquery;
+        let Some(rows) = self.within(plan)? else {
+            return Ok(None);
+        };
+        let named = |key: &Column| {
+            let mut columns = subquery.outer_ref_columns.iter();
+            columns.find(
+                |expr| matches!(expr, Expr::OuterReferenceColumn(_, column) if *column == *key),
+            )
+        };
+        let mut builder = LogicalPlanBuilder::from(rows);
+        for key in &self.keys {
+            let Some(outer) = named(&key.outer) else {
+                return Ok(None);
+            };
+            builder = builder.filter(key.is(outer.clone(), Expr::from(key.own.clone())))?;
+        }
+        let columns = plan.schema().columns().into_iter().map(Expr::from);
+        builder.project(columns)?.build().map(Some)
+    }
+
     /// A plan with what was found for its rows under a name, or NULL.
     pub(super) fn join(
         &self,
@@ -104,13 +140,8 @@ impl Outer {
 
     fn same(&self, name: &str, as_column: impl Fn(&Key) -> &Column) -> impl Iterator<Item = Expr> {
         self.keys.iter().map(move |key| {
-            let same = if key.rejects_null {
-                Operator::Eq
-            } else {
-                Operator::IsNotDistinctFrom
-            };
             let own = Column::new(Some(name), &key.own.name);
-            binary_expr(Expr::from(as_column(key).clone()), same, Expr::from(own))
+            key.is(Expr::from(as_column(key).clone()), Expr::from(own))
         })
     }
 
@@ -172,6 +203,8 @@ impl Outer {
                 self.of_everything(aggregate)
             }
             LogicalPlan::Aggregate(aggregate) => self.grouped(aggregate),
+            LogicalPlan::Window(window) => self.numbered(window),
+            LogicalPlan::Union(union) => self.together(union),
             LogicalPlan::Limit(limit) => self.first_rows(limit),
             LogicalPlan::Join(join) => self.joined(join),
             _ => Ok(None),
@@ -313,6 +346,67 @@ impl Outer {
         numbered.project(columns)?.build().map(Some)
     }
 
+    /// Windows within each of the outer values.
+    fn numbered(&mut self, window: &Window) -> Result<Option<LogicalPlan>> {
+        let Some(input) = self.within(&window.input)? else {
+            return Ok(None);
+        };
+        let names = NamePreserver::new_for_projection();
+        let windows = window.window_expr.iter().map(|expr| {
+            let name = names.save(expr);
+            let own = self.own(expr.clone())?.transform_up(|expr| {
+                Ok(match expr {
+                    Expr::WindowFunction(mut call) => {
+                        call.params.partition_by.splice(0..0, self.exprs());
+                        Transformed::yes(Expr::WindowFunction(call))
+                    }
+                    other => Transformed::no(other),
+                })
+            })?;
+            Ok(name.restore(own.data))
+        });
+        // The windows' columns come last, and a subquery's columns before the outer ones.
+        let windows = Window::try_new(windows.collect::<Result<_>>()?, Arc::new(input))?;
+        let columns = window.schema.columns().into_iter().map(Expr::from);
+        let columns: Vec<Expr> = columns.chain(self.exprs()).collect();
+        LogicalPlanBuilder::from(LogicalPlan::Window(windows))
+            .project(columns)?
+            .build()
+            .map(Some)
+    }
+
+    /// All rows of several plans, for each of the outer values.
+    fn together(&mut self, union: &Union) -> Result<Option<LogicalPlan>> {
+        // What one of them rejects, another may have a row for.
+        let rejected: Vec<bool> = self.keys.iter().map(|key| key.rejects_null).collect();
+        let mut parts = Vec::with_capacity(union.inputs.len());
+        for input in &union.inputs {
+            let Some(part) = self.within(input)? else {
+                return Ok(None);
+            };
+            let own = input.schema().columns().into_iter().map(Expr::from);
+            let columns: Vec<Expr> = own.chain(self.exprs()).collect();
+            parts.push(LogicalPlanBuilder::from(part).project(columns)?.build()?);
+        }
+        for (key, rejected) in self.keys.iter_mut().zip(rejected) {
+            key.rejects_null = rejected;
+        }
+        let parts = parts.into_iter().map(Arc::new).collect();
+        let all = LogicalPlan::Union(Union::try_new_with_loose_types(parts)?);
+        // A union's columns are of no table.
+        let keys = self.keys.iter().map(|key| key.own.clone());
+        let names = union.schema.columns().into_iter().chain(keys);
+        let found = all.schema().columns().into_iter().map(Expr::from);
+        let columns: Vec<Expr> = found
+            .zip(names)
+            .map(|(found, name)| found.alias_qualified(name.relation, name.name))
+            .collect();
+        LogicalPlanBuilder::from(all)
+            .project(columns)?
+            .build()
+            .map(Some)
+    }
+
     /// A join of which one side names outer columns, or its condition.
     fn joined(&mut self, join: &Join) -> Result<Option<LogicalPlan>> {
         let right = names_outer(&join.right)?;
@@ -417,7 +511,7 @@ fn null_of(expr: &Expr, columns: &mut Vec<Column>) {
 }
 
 /// Whether anything of a plan names a column of a query around it.
-fn names_outer(plan: &LogicalPlan) -> Result<bool> {
+pub(super) fn names_outer(plan: &LogicalPlan) -> Result<bool> {
     plan.exists(|node| Ok(node.contains_outer_reference()))
 }
 

@@ -1,0 +1,107 @@
+//! EXISTS and IN of correlated subqueries that the engine joins wrongly or not at all: `EXISTS (SELECT … QUALIFY …)`.
+//!
+//! The subquery's rows are made for all values of the outer columns at once, with these as columns of theirs. What is left to
+//! compare is whether they are those of the row that asks, which the engine knows how to join.
+
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{Expr, LogicalPlan, Subquery, lit};
+use datafusion::optimizer::optimizer::ApplyOrder;
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+use std::sync::Arc;
+
+use super::outer::Outer;
+use super::plain::is_plain;
+use super::refused;
+
+/// Makes the rows of such subqueries for all values of the outer columns.
+#[derive(Debug)]
+pub(crate) struct AskedOfEach;
+
+impl OptimizerRule for AskedOfEach {
+    fn name(&self) -> &'static str {
+        "asked_of_each"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        // A subquery's own subqueries first.
+        Some(ApplyOrder::BottomUp)
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        let inputs: Vec<LogicalPlan> = plan.inputs().into_iter().cloned().collect();
+        let [input] = inputs.as_slice() else {
+            return Ok(Transformed::no(plan));
+        };
+        let names = NamePreserver::new(&plan);
+        plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let done = expr.transform_up(|expr| {
+                Ok(match expr {
+                    Expr::Exists(Exists { subquery, negated }) => {
+                        if has_a_row(&subquery.subquery) {
+                            return Ok(Transformed::yes(lit(!negated)));
+                        }
+                        let asked = of_each(subquery, input, config)?;
+                        asked.update_data(|subquery| Expr::Exists(Exists { subquery, negated }))
+                    }
+                    Expr::InSubquery(InSubquery {
+                        expr,
+                        subquery,
+                        negated,
+                    }) => of_each(subquery, input, config)?.update_data(|subquery| {
+                        Expr::InSubquery(InSubquery {
+                            expr,
+                            subquery,
+                            negated,
+                        })
+                    }),
+                    other => Transformed::no(other),
+                })
+            })?;
+            Ok(done.update_data(|expr| name.restore(expr)))
+        })
+    }
+}
+
+/// Whether a subquery has a row whatever is asked: an aggregate without groups.
+fn has_a_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => has_a_row(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => has_a_row(&alias.input),
+        LogicalPlan::Sort(sort) => sort.fetch != Some(0) && has_a_row(&sort.input),
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        _ => false,
+    }
+}
+
+/// The subquery with its outer columns compared above all that it does.
+fn of_each(
+    subquery: Subquery,
+    rows: &LogicalPlan,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<Subquery>> {
+    let limited = subquery
+        .subquery
+        .exists(|node| Ok(matches!(node, LogicalPlan::Limit(_))))?;
+    if subquery.outer_ref_columns.is_empty() || (is_plain(&subquery.subquery)? && !limited) {
+        return Ok(Transformed::no(subquery));
+    }
+    let name = config.alias_generator().next("__outer");
+    let Some(mut outer) = Outer::of(rows, &subquery.outer_ref_columns, name)? else {
+        return Err(refused());
+    };
+    let Some(compared) = outer.compared(&subquery)? else {
+        return Err(refused());
+    };
+    Ok(Transformed::yes(Subquery {
+        subquery: Arc::new(compared),
+        ..subquery
+    }))
+}
