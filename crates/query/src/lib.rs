@@ -23,6 +23,7 @@ pub mod names;
 mod once_per_key;
 mod operators;
 mod ordered_calls;
+mod owned;
 pub mod passes;
 mod percentiles;
 mod plan;

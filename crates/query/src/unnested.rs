@@ -31,6 +31,7 @@ use crate::lookups_first::LookupsFirst;
 use crate::missing_rows::MissingRows;
 use crate::once_per_key::OncePerKey;
 use crate::ordered_calls::OrderedCalls;
+use crate::owned::OwnedKeys;
 use crate::percentiles::Percentiles;
 use crate::unneeded_sorts::UnneededSorts;
 use crate::vocabulary::Vocabulary;
@@ -63,10 +64,7 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
         .iter()
         .position(|rule| rule.name() == "simplify_expressions");
     rules.insert(simplified.map_or(0, |at| at + 1), Arc::new(AddDays));
-    for rule in [
-        Arc::new(AskedOfEach) as Rule,
-        Arc::new(SubqueriesOfColumns),
-    ] {
+    for rule in [Arc::new(AskedOfEach) as Rule, Arc::new(SubqueriesOfColumns)] {
         before(&mut rules, "decorrelate_predicate_subquery", rule);
     }
     before(
@@ -90,6 +88,7 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
     before(&mut rules, "optimize_projections", Arc::new(CoxTogether));
     // When filters are where they belong, and no projections between joins yet.
     before(&mut rules, "optimize_projections", Arc::new(LookupsFirst));
+    before(&mut rules, "optimize_projections", Arc::new(OwnedKeys));
     // When filters are in the scans, and no column is there that nobody needs.
     rules.push(Arc::new(LookedUp::new(vocabulary)));
     rules.push(Arc::new(UnneededSorts));

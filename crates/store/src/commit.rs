@@ -6,10 +6,12 @@ use std::sync::Arc;
 use columna_model::BucketId;
 
 use crate::backend::Put;
+use crate::bridge::blocking;
 use crate::buckets::Buckets;
 use crate::encryption::Encryption;
 use crate::manifest::{self, FileEntry, TableVersion};
 use crate::operation::{Delivery, Operation};
+use crate::owned::{self, OwnedColumn};
 use crate::snapshot::{self, Body, Snapshot, TableRef};
 use crate::staging::Place;
 use crate::store::Store;
@@ -42,10 +44,12 @@ pub(crate) async fn run(
     base: &Snapshot,
     change: &Change,
     operation: &Operation,
+    memory: usize,
 ) -> Result<Snapshot> {
     let mut head = base.clone();
+    let mut owned = owned(store, base, change, operation, memory).await?;
     loop {
-        let (body, tables) = put_together(&head, change, operation)?;
+        let (body, tables) = put_together(&head, change, operation, owned.as_ref())?;
         let written = write_manifests(store, &head, body, &tables).await?;
         let staged = change.places.values().flatten();
         let staged = staged
@@ -66,9 +70,35 @@ pub(crate) async fn run(
                 let hash = blake3::hash(&bytes).to_hex().to_string();
                 return Snapshot::new(&path, written, hash, tables);
             }
-            Put::Lost => head = rebase(store, &head, change).await?,
+            Put::Lost => {
+                head = rebase(store, &head, change).await?;
+                // What was found of the tables is not known of those of the faster writer.
+                owned = None;
+            }
         }
     }
+}
+
+/// The columns of each table that only one person has each value of.
+type Owned = BTreeMap<String, Vec<OwnedColumn>>;
+
+/// Finds these columns, if the change brings rows. Not again in an object store, where all rows would have to be fetched.
+async fn owned(
+    store: &Store,
+    base: &Snapshot,
+    change: &Change,
+    operation: &Operation,
+    memory: usize,
+) -> Result<Option<Owned>> {
+    let first = matches!(operation, Operation::Ingest { .. });
+    if !operation.brings_rows() || !(first || store.is_local()) {
+        return Ok(None);
+    }
+    let (_, tables) = put_together(base, change, operation, None)?;
+    let backend = store.backend().clone();
+    let found = blocking(move || owned::find(&backend, &tables, memory));
+    // Who cannot read what was there before can still add to it.
+    Ok(found.await.ok())
 }
 
 /// Goes from the snapshot that a commit was tried on to the newest one, unless they cannot both be.
@@ -155,7 +185,14 @@ fn overlap(from: &Snapshot, to: &Snapshot, change: &Change) -> Option<String> {
 type Tables = BTreeMap<String, Arc<TableVersion>>;
 
 /// The next snapshot: the change on top of the head.
-fn put_together(head: &Snapshot, change: &Change, operation: &Operation) -> Result<(Body, Tables)> {
+///
+/// A table that may have new rows keeps none of its owned columns, unless they were found again.
+fn put_together(
+    head: &Snapshot,
+    change: &Change,
+    operation: &Operation,
+    owned: Option<&Owned>,
+) -> Result<(Body, Tables)> {
     let mut body = Body::after(Some(head), head.layout(), operation.clone());
     body.buckets = change.buckets.as_ref().unwrap_or(head.buckets()).clone();
     body.deliveries = head.deliveries().to_vec();
@@ -215,7 +252,16 @@ fn put_together(head: &Snapshot, change: &Change, operation: &Operation) -> Resu
                 .table(&name)
                 .map_or_else(Vec::new, |t| t.projections.clone()),
         };
-        tables.insert(name, Arc::new(TableVersion::new(spec, files, projections)));
+        let written = || change.places.keys().any(|(table, _)| *table == name);
+        let owned = match (owned, head.table(&name)) {
+            (Some(found), _) => found.get(&name).cloned(),
+            (None, Some(known)) if !operation.brings_rows() || !written() => {
+                Some(known.owned.clone())
+            }
+            _ => None,
+        };
+        let version = TableVersion::new(spec, files, projections, owned.unwrap_or_default());
+        tables.insert(name, Arc::new(version));
     }
     let encryption = match &change.encryption {
         Some(changed) => changed.clone(),

@@ -31,6 +31,7 @@ mod local_files;
 mod manifest;
 mod merge;
 mod operation;
+mod owned;
 mod parquet_options;
 mod project;
 mod projection;
@@ -60,6 +61,7 @@ pub use error::{Error, Result};
 pub use layout::Layout;
 pub use manifest::{FileEntry, Projection, TableVersion};
 pub use operation::{DeliveredFile, Delivery, Operation};
+pub use owned::OwnedColumn;
 pub use project::ProjectReport;
 #[cfg(feature = "delta")]
 pub use publish::{PublishReport, PublishedTable};

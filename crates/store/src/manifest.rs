@@ -4,6 +4,7 @@ use columna_model::BucketId;
 use serde::{Deserialize, Serialize};
 
 use crate::encryption::{FileEncryption, FileKey, FileKeys, unseal};
+use crate::owned::OwnedColumn;
 use crate::table_spec::TableSpec;
 use crate::{Error, Result};
 
@@ -150,6 +151,9 @@ pub struct TableVersion {
     /// The columns by which every file of it is to have a copy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub projections: Vec<String>,
+    /// Its columns of which each value is one person's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owned: Vec<OwnedColumn>,
 }
 
 impl TableVersion {
@@ -157,12 +161,14 @@ impl TableVersion {
         spec: TableSpec,
         mut files: Vec<FileEntry>,
         projections: Vec<String>,
+        owned: Vec<OwnedColumn>,
     ) -> Self {
         for file in &mut files {
             file.projections.retain(|p| projections.contains(&p.by));
         }
         Self {
             projections,
+            owned,
             rows: files.iter().map(|f| f.rows).sum(),
             bytes: files.iter().map(|f| f.bytes).sum(),
             spec,

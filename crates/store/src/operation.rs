@@ -76,6 +76,14 @@ impl Operation {
         )
     }
 
+    /// Whether tables may have rows afterwards that they did not have.
+    pub(crate) fn brings_rows(&self) -> bool {
+        matches!(
+            self,
+            Self::Ingest { .. } | Self::Append { .. } | Self::Replace { .. }
+        )
+    }
+
     /// The operation's name, in one word.
     #[must_use]
     pub fn name(&self) -> &'static str {

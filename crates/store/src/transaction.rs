@@ -233,7 +233,8 @@ impl Transaction {
         blocking(move || settling.settle().map(drop)).await?;
         let change = this.change();
         this.named.store(true, Ordering::SeqCst);
-        let committed = commit::run(&this.store, &this.base, &change, &operation).await;
+        let committed =
+            commit::run(&this.store, &this.base, &change, &operation, this.memory).await;
         if matches!(committed, Err(Error::Conflict { .. })) {
             // Of all errors, only this one makes it certain that none does.
             this.named.store(false, Ordering::SeqCst);
@@ -288,7 +289,8 @@ impl Transaction {
         self.projections.get(table).map_or(&[], Vec::as_slice)
     }
 
-    /// Bounds the bytes of rows that are held while copies in other orders are made; 512 MB unless told.
+    /// Bounds the bytes of rows that are held while copies in other orders are made, and then of numbers of which it is looked for
+    /// whether each is one person's; 512 MB unless told.
     pub fn limit_memory(&mut self, bytes: usize) {
         self.memory = bytes;
     }

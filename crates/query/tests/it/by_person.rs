@@ -17,10 +17,17 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::fixture;
-use crate::questions::QUESTIONS;
+use crate::questions::{BY_VISIT, QUESTIONS};
 
-/// Rows of every person: many for some, none for others; nulls among the values, days that come twice.
-fn rows(schema: &SchemaRef, people: i64, most: u64, seed: u64) -> Vec<RecordBatch> {
+/// Rows of every person: many for some, none for others; nulls among the values, days that come twice. Visits of a person lie
+/// far apart, and some rows are of none, where there may be such.
+fn rows(
+    schema: &SchemaRef,
+    people: i64,
+    most: u64,
+    seed: u64,
+    of_visits: bool,
+) -> Vec<RecordBatch> {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     let mut next = move |below: u64| {
         state = state
@@ -47,12 +54,22 @@ fn rows(schema: &SchemaRef, people: i64, most: u64, seed: u64) -> Vec<RecordBatc
             let values: Vec<Option<f64>> = (0..rows)
                 .map(|_| Some(next(9)).filter(|v| *v > 1).map(|v| v as f64 - 5.0))
                 .collect();
+            // In one hospital of three, some are of no visit that is known, and of one that was mistaken.
+            let visits: Vec<Option<i64>> = (0..rows)
+                .map(|_| (i64::try_from(next(6)).unwrap(), next(9)))
+                .map(|(visit, mistaken)| match (seed % 3, mistaken) {
+                    (0, 0) => Some(-1),
+                    (0, 1) => Some(1000),
+                    _ => (of_visits || visit > 0).then_some(visit * 1000 - person),
+                })
+                .collect();
             let columns: Vec<ArrayRef> = vec![
                 Arc::new(Int64Array::from(ids)),
                 Arc::new(Int64Array::from(vec![person; rows])),
                 Arc::new(Date32Array::from(days)),
                 Arc::new(Int64Array::from(kinds)),
                 Arc::new(Float64Array::from(values)),
+                Arc::new(Int64Array::from(visits)),
             ];
             RecordBatch::try_new(Arc::clone(schema), columns).unwrap()
         })
@@ -118,6 +135,7 @@ pub(crate) async fn both_as(
         Field::new("day", DataType::Date32, false),
         Field::new("kind", DataType::Int64, false),
         Field::new("value", DataType::Float64, true),
+        Field::new("visit_id", DataType::Int64, true),
     ]));
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout {
@@ -134,7 +152,7 @@ pub(crate) async fn both_as(
     let mut tx = store.begin().await.unwrap();
     tx.open_buckets(&mut (0..people)).unwrap();
     for (name, seed) in [("a", seed), ("b", seed ^ 0xb)] {
-        let batches = rows(&schema, people, most, seed);
+        let batches = rows(&schema, people, most, seed, name == "b");
         let all = concat_batches(&schema, &batches).unwrap();
         let table = MemTable::try_new(Arc::clone(&schema), vec![vec![all]]).unwrap();
         stock.register_table(name, Arc::new(table)).unwrap();
@@ -228,7 +246,7 @@ pub(crate) async fn sorted(ctx: &SessionContext, question: &str) -> Vec<Vec<Stri
 
 async fn compare(people: i64, most: u64, seed: u64, persons_per_bucket: u64) {
     let both = both(people, most, seed, persons_per_bucket).await;
-    for question in QUESTIONS {
+    for question in QUESTIONS.into_iter().chain(BY_VISIT) {
         let expected = sorted(&both.stock, question).await;
         for ctx in &both.ours {
             let found = sorted(ctx, question).await;

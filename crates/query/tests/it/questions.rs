@@ -209,3 +209,24 @@ pub(crate) const QUESTIONS: [&str; 113] = [
     "SELECT b.id, a.id, v.x FROM b JOIN a ON a.person_id = b.person_id JOIN (VALUES (0, 1), (0, 2), (1, 2), (2, 5)) v(k, x) ON a.kind = v.k
      WHERE NOT EXISTS (SELECT 1 FROM (VALUES (2, 0), (5, 7)) w(x, y) WHERE w.x = v.x AND w.y > v.k)",
 ];
+
+/// By a number that each belongs to one person, and does not say whose.
+pub(crate) const BY_VISIT: [&str; 16] = [
+    "SELECT a.id, b.id FROM a JOIN b ON a.visit_id = b.visit_id",
+    "SELECT a.id, b.id FROM a LEFT JOIN b ON a.visit_id = b.visit_id AND b.day > a.day",
+    "SELECT a.id, b.id FROM a FULL JOIN b ON b.visit_id = a.visit_id AND a.kind = b.kind",
+    "SELECT a.id FROM a WHERE visit_id IN (SELECT visit_id FROM b WHERE kind = 1)",
+    "SELECT a.id FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.visit_id = a.visit_id AND b.day < a.day)",
+    "SELECT visit_id, count(*), min(day), count(DISTINCT kind) FROM a GROUP BY visit_id",
+    "SELECT visit_id, count(*), max(value), array_agg(kind ORDER BY id) FROM b GROUP BY visit_id HAVING count(*) > 1",
+    "SELECT id, row_number() OVER (PARTITION BY visit_id ORDER BY day, id), lag(day) OVER (PARTITION BY visit_id ORDER BY day, id) FROM a",
+    "SELECT id, row_number() OVER (PARTITION BY visit_id ORDER BY day, id), sum(value) OVER (PARTITION BY visit_id ORDER BY day, id) FROM b",
+    "SELECT id, row_number() OVER (PARTITION BY visit_id ORDER BY day DESC, id) FROM a WHERE visit_id IS NOT NULL AND kind < 2",
+    "WITH n AS (SELECT visit_id AS v, count(*) AS n FROM a WHERE visit_id IS NOT NULL GROUP BY 1), f AS (SELECT visit_id AS w, min(day) AS d FROM b GROUP BY 1)
+     SELECT n.v, n.n, f.d FROM n JOIN f ON n.v = f.w",
+    "WITH n AS (SELECT visit_id, count(*) AS n FROM a GROUP BY 1) SELECT b.id, n.n FROM b LEFT JOIN n USING (visit_id)",
+    "SELECT DISTINCT visit_id, kind FROM b UNION ALL SELECT DISTINCT visit_id, kind FROM a",
+    "SELECT b.visit_id, b.kind, count(a.id), sum(a.value) FROM b LEFT JOIN a ON a.visit_id = b.visit_id GROUP BY b.visit_id, b.kind",
+    "SELECT x.id, y.id, z.id FROM a x JOIN b y ON x.visit_id = y.visit_id JOIN a z ON z.visit_id = y.visit_id AND z.id > x.id",
+    "SELECT x.visit_id, count(*) FROM (SELECT visit_id, id FROM a UNION ALL SELECT visit_id, id FROM b) x JOIN b ON b.visit_id = x.visit_id GROUP BY x.visit_id",
+];

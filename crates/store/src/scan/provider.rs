@@ -32,7 +32,7 @@ use super::copies;
 use super::decryption::ScanKeys;
 use super::partitions::{BucketLoads, PartitionMap};
 use super::statistics;
-use crate::{FileEntry, Snapshot, Store, TableVersion};
+use crate::{FileEntry, OwnedColumn, Snapshot, Store, TableVersion};
 
 /// One table of one snapshot. Planning it reads nothing but the manifest, which is already in memory:
 /// no listing, no HEAD request, and footers come from the session's metadata cache.
@@ -126,6 +126,20 @@ impl SnapshotTable {
     #[must_use]
     pub fn version(&self) -> &TableVersion {
         &self.table
+    }
+
+    /// What is known of a column of which each value is one person's. Nothing where plans may not know of rows.
+    #[must_use]
+    pub fn owned(&self, column: &str) -> Option<&OwnedColumn> {
+        let mut columns = self.table.owned.iter().filter(|_| self.statistics);
+        columns.find(|owned| owned.name == column)
+    }
+
+    /// Whether the other table is of the same snapshot, for certain.
+    #[must_use]
+    pub fn shares_snapshot(&self, other: &Self) -> bool {
+        let both = self.buckets.as_ref().zip(other.buckets.as_ref());
+        both.is_some_and(|(these, those)| Arc::ptr_eq(these, those))
     }
 
     /// Whether any of its files is encrypted: only a process that has the keys can scan it.

@@ -10,6 +10,7 @@ mod encryption;
 mod fixture;
 mod kill;
 mod maintenance;
+mod owned;
 mod projections;
 #[cfg(feature = "test-s3")]
 mod s3;

@@ -1,0 +1,266 @@
+//! Rows with the same number of a visit are rows of the same person: joins, groups and windows by it are also by the person.
+//!
+//! `m.visit_occurrence_id = v.visit_occurrence_id` says nothing of persons, and so the engine sends the rows of both tables to
+//! their visits' places. Where the store has found each number to be one person's ([`OwnedColumn`]), rows that have the same
+//! number have the same person: said so, the rows are joined, grouped and numbered where they lie.
+//!
+//! [`OwnedColumn`]: columna_store::OwnedColumn
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DataFusionError, JoinType, NullEquality, Result};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{
+    Aggregate, Expr, Filter, Join, LogicalPlan, Projection, Union, Window, col, in_list, lit,
+};
+use datafusion::optimizer::optimizer::ApplyOrder;
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+
+use owner::{Owners, Present};
+
+mod owner;
+
+/// Divides by the person what is divided by a number that only one person has.
+#[derive(Debug)]
+pub(crate) struct OwnedKeys;
+
+impl OptimizerRule for OwnedKeys {
+    fn name(&self) -> &'static str {
+        "owned_keys"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::BottomUp)
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        let owners = Owners::new(config.alias_generator());
+        let divided = match &plan {
+            LogicalPlan::Join(join) => joined(join, &owners)?,
+            LogicalPlan::Aggregate(aggregate) => grouped(aggregate, &owners)?,
+            LogicalPlan::Window(window) => numbered(window, &owners)?,
+            _ => None,
+        };
+        match divided {
+            Some(divided) => Ok(Transformed::yes(with_columns_of(&plan, divided)?)),
+            None => Ok(Transformed::no(plan)),
+        }
+    }
+}
+
+/// The rows of a plan with the columns that another one has.
+fn with_columns_of(plan: &LogicalPlan, divided: LogicalPlan) -> Result<LogicalPlan> {
+    if divided.schema().fields() == plan.schema().fields() {
+        return Ok(divided);
+    }
+    let columns = plan.schema().columns().into_iter().map(Expr::Column);
+    let projection = Projection::try_new(columns.collect(), Arc::new(divided))?;
+    Ok(LogicalPlan::Projection(projection))
+}
+
+/// The join with the persons of a pair of keys as one more pair.
+fn joined(join: &Join, owners: &Owners) -> Result<Option<LogicalPlan>> {
+    if join.null_equality != NullEquality::NullEqualsNothing || join.null_aware {
+        return Ok(None);
+    }
+    for keys in &join.on {
+        let (Expr::Column(left), Expr::Column(right)) = keys else {
+            continue;
+        };
+        let Some(left) = owners.of(&join.left, left)? else {
+            continue;
+        };
+        let Some(right) = owners.of(&join.right, right)? else {
+            continue;
+        };
+        if !left.column.is_like(&right.column) {
+            continue;
+        }
+        let persons = (Expr::Column(left.person), Expr::Column(right.person));
+        if join.on.contains(&persons) {
+            return Ok(None);
+        }
+        // The person first, by which the tables are divided.
+        let on = std::iter::once(persons).chain(join.on.iter().cloned());
+        let with = |on: Vec<_>, left, right| {
+            Join::try_new(
+                left,
+                right,
+                on,
+                join.filter.clone(),
+                join.join_type,
+                join.join_constraint,
+                join.null_equality,
+                false,
+            )
+            .map(LogicalPlan::Join)
+        };
+        let mut shared = left.column.shared;
+        shared.extend(right.column.shared);
+        let on = on.collect();
+        let (wider, right) = (
+            left.plan.unwrap_or_else(|| Arc::clone(&join.left)),
+            right.plan.unwrap_or_else(|| Arc::clone(&join.right)),
+        );
+        if shared.is_empty() {
+            return with(on, wider, right).map(Some);
+        }
+        // Rows with a number that is several persons' go their own way.
+        let apart = matches!(
+            join.join_type,
+            JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti
+        );
+        let near = is_near(&join.left) && is_near(&join.right);
+        if !apart || !near || left.column.present == Present::None {
+            return Ok(None);
+        }
+        let several = |key: &Expr| in_list(key.clone(), listed(&shared), false);
+        let own = filtered(several(&keys.0).is_not_true(), wider)?;
+        let theirs = filtered(several(&keys.0), Arc::clone(&join.left))?;
+        let rest = filtered(several(&keys.1), Arc::clone(&join.right))?;
+        let theirs = with(join.on.clone(), theirs, rest)?;
+        return together(with(on, own, right)?, theirs).map(Some);
+    }
+    Ok(None)
+}
+
+fn filtered(asked: Expr, rows: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
+    let filter = Filter::try_new(asked, rows)?;
+    Ok(Arc::new(LogicalPlan::Filter(filter)))
+}
+
+fn listed(values: &[i64]) -> Vec<Expr> {
+    values.iter().map(|value| lit(*value)).collect()
+}
+
+/// The rows of two plans with the columns of the second, which are columns of the first by the same names.
+fn together(first: LogicalPlan, second: LogicalPlan) -> Result<LogicalPlan> {
+    let columns = second.schema().columns();
+    // Two tables may have columns of one name, and a union has columns of no table.
+    let name = |at: usize| format!("__column_{at}");
+    let part = |plan: LogicalPlan| {
+        let named = columns.iter().enumerate();
+        let named = named.map(|(at, column)| Expr::Column(column.clone()).alias(name(at)));
+        let projection = Projection::try_new(named.collect(), Arc::new(plan))?;
+        Ok::<_, DataFusionError>(Arc::new(LogicalPlan::Projection(projection)))
+    };
+    let all = Union::try_new(vec![part(first)?, part(second)?])?;
+    let named = columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| col(name(at)).alias_qualified(column.relation.clone(), &column.name));
+    let projection = Projection::try_new(named.collect(), Arc::new(LogicalPlan::Union(all)))?;
+    Ok(LogicalPlan::Projection(projection))
+}
+
+/// The groups by one of the keys and the person.
+fn grouped(aggregate: &Aggregate, owners: &Owners) -> Result<Option<LogicalPlan>> {
+    let keys = &aggregate.group_expr;
+    if keys.iter().any(|key| matches!(key, Expr::GroupingSet(_))) {
+        return Ok(None);
+    }
+    divided(keys, &aggregate.input, owners, |input, person| {
+        let keys = keys.iter().cloned().chain(person).collect();
+        let groups = Aggregate::try_new(input, keys, aggregate.aggr_expr.clone())?;
+        Ok(LogicalPlan::Aggregate(groups))
+    })
+}
+
+/// The windows over rows with one of the keys, over those of the person with it.
+fn numbered(window: &Window, owners: &Owners) -> Result<Option<LogicalPlan>> {
+    let partitions = window.window_expr.iter().filter_map(partition);
+    let Some(keys) = partitions.reduce(|keys, other| if keys == other { keys } else { &[] }) else {
+        return Ok(None);
+    };
+    divided(keys, &window.input, owners, |input, person| {
+        let names = NamePreserver::new_for_projection();
+        let windows = window.window_expr.iter().map(|expr| {
+            let name = names.save(expr);
+            let expr = expr.clone().transform_up(|expr| {
+                Ok(match expr {
+                    Expr::WindowFunction(mut call) => {
+                        call.params.partition_by.splice(0..0, person.clone());
+                        Transformed::yes(Expr::WindowFunction(call))
+                    }
+                    other => Transformed::no(other),
+                })
+            })?;
+            Ok(name.restore(expr.data))
+        });
+        Window::try_new(windows.collect::<Result<_>>()?, input).map(LogicalPlan::Window)
+    })
+}
+
+/// What a window's rows are divided by.
+fn partition(window: &Expr) -> Option<&[Expr]> {
+    match window {
+        Expr::WindowFunction(call) => Some(&call.params.partition_by),
+        Expr::Alias(alias) => partition(&alias.expr),
+        _ => None,
+    }
+}
+
+/// A step that goes by one of the keys, by the person as well, where the key is one person's. Rows without a number are one group
+/// of many persons, as are those with a number that several have: they go their own way, if it is not far to the table.
+fn divided(
+    keys: &[Expr],
+    input: &Arc<LogicalPlan>,
+    owners: &Owners,
+    step: impl Fn(Arc<LogicalPlan>, Option<Expr>) -> Result<LogicalPlan>,
+) -> Result<Option<LogicalPlan>> {
+    for key in keys {
+        let Expr::Column(column) = key else {
+            continue;
+        };
+        let Some(owned) = owners.of(input, column)? else {
+            continue;
+        };
+        let wider = owned.plan.unwrap_or_else(|| Arc::clone(input));
+        let person = Expr::Column(owned.person);
+        if keys.contains(&person) {
+            return Ok(None);
+        }
+        if owned.column.is_whole() {
+            return step(wider, Some(person)).map(Some);
+        }
+        if owned.column.present == Present::None || !is_near(input) {
+            return Ok(None);
+        }
+        let none = key.clone().is_null();
+        let several = in_list(key.clone(), listed(&owned.column.shared), false);
+        let (own, theirs) = match (owned.column.present, owned.column.shared.is_empty()) {
+            (_, true) => (key.clone().is_not_null(), none),
+            (Present::All, _) => (several.clone().is_not_true(), several),
+            _ => {
+                let either = none.or(several);
+                (either.clone().is_not_true(), either)
+            }
+        };
+        let own = filtered(own, wider)?;
+        let theirs = filtered(theirs, Arc::clone(input))?;
+        return together(step(own, Some(person))?, step(theirs, None)?).map(Some);
+    }
+    Ok(None)
+}
+
+/// Whether rows come from a table by conditions and choices of columns only, so that reading them twice costs little.
+fn is_near(plan: &LogicalPlan) -> bool {
+    let inputs = match plan {
+        LogicalPlan::TableScan(scan) => return scan.fetch.is_none(),
+        LogicalPlan::Filter(filter) if !filter.predicate.is_volatile() => &filter.input,
+        LogicalPlan::Projection(projection) => {
+            match projection.expr.iter().any(Expr::is_volatile) {
+                true => return false,
+                false => &projection.input,
+            }
+        }
+        LogicalPlan::SubqueryAlias(alias) => &alias.input,
+        _ => return false,
+    };
+    is_near(inputs)
+}
