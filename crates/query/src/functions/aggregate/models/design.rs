@@ -1,4 +1,5 @@
-//! From the rows of a model to its design: one column for each number, and for each level of a factor but the first.
+//! From the rows of a model to its design: one column for each number, and for each level of a factor but the first; of the first
+//! factor of a model without a constant for that as well, as in R's `~ 0 + g`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,6 +20,8 @@ enum Term {
     Factor {
         name: String,
         levels: Vec<String>,
+        /// The levels before the first that has a column.
+        base: usize,
     },
     /// A column for each member.
     Set(String),
@@ -42,6 +45,7 @@ impl Design {
     /// Takes the covariates out of the rows.
     pub(in crate::functions::aggregate) fn take(rows: &mut ModelRows, layout: &Layout) -> Self {
         let mut design = Self::default();
+        let mut base = usize::from(!layout.is_constant_free());
         for (name, slot) in layout.terms() {
             let place = design.terms.len();
             if slot.kind != Kind::Word {
@@ -65,7 +69,7 @@ impl Design {
                 continue;
             }
             let (levels, codes) = words.sorted_by(|word| Label(word.to_owned()));
-            for (at, level) in levels.iter().enumerate().skip(1) {
+            for (at, level) in levels.iter().enumerate().skip(base) {
                 design.names.push(format!("{name}{level}"));
                 let column = codes.iter().map(|code| i16::from(*code as usize == at));
                 design.columns.push(column.collect::<Vec<_>>().into());
@@ -74,7 +78,9 @@ impl Design {
             design.terms.push(Term::Factor {
                 name: name.clone(),
                 levels: levels.into_iter().map(str::to_owned).collect(),
+                base,
             });
+            base = 1;
         }
         design
     }
@@ -89,7 +95,7 @@ impl Design {
     /// Factors with one level: a term of theirs says nothing.
     pub(super) fn constant_factors(&self) -> Vec<String> {
         let constant = self.terms.iter().filter_map(|term| match term {
-            Term::Factor { name, levels } if levels.len() < 2 => Some(name.clone()),
+            Term::Factor { name, levels, base } if levels.len() <= *base => Some(name.clone()),
             _ => None,
         });
         constant.collect()
@@ -114,13 +120,13 @@ impl Design {
                 Term::Set(_) => {
                     return refuse!("`at` cannot have `{name}`, which is a list");
                 }
-                Term::Factor { levels, .. } => {
+                Term::Factor { levels, base, .. } => {
                     let value = cast(value, &DataType::Utf8)?;
                     let value = value.as_string::<i32>().value(0);
                     if !levels.iter().any(|level| level == value) {
                         return refuse!("`at` has a level of `{name}` that no row has");
                     }
-                    let others = levels.iter().skip(1);
+                    let others = levels.iter().skip(*base);
                     columns.extend(others.map(|level| f64::from(u8::from(level == value))));
                 }
             }

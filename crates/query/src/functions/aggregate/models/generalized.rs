@@ -32,7 +32,9 @@ pub(crate) struct RegressionOptions {
 
 impl RegressionOptions {
     fn read(given: &Options) -> Result<Self> {
+        let intercept = given.switch("intercept").unwrap_or(true);
         let layout = Layout::new(given.columns().iter().map(|(p, t)| (p, t)));
+        let layout = layout.with_constant(intercept);
         let variance = match (layout.slot("cluster"), given.switch("robust")) {
             (Some(_), _) => Variance::Clustered { adjusted: true },
             (None, Some(true)) => Variance::Robust,
@@ -41,7 +43,7 @@ impl RegressionOptions {
         Ok(Self {
             layout,
             fit: FitOptions {
-                intercept: given.switch("intercept").unwrap_or(true),
+                intercept,
                 conf_level: conf_level(given)?,
                 variance,
                 ..FitOptions::default()

@@ -51,6 +51,8 @@ pub(crate) struct Layout {
     /// Terms that are sets, kept as words.
     sets: Vec<Slot>,
     counts: [usize; 3],
+    /// Whether the model has no constant, for which the first factor has a column for its first level as well.
+    constant_free: bool,
 }
 
 impl Layout {
@@ -74,6 +76,17 @@ impl Layout {
             }
         }
         layout
+    }
+
+    /// The layout of a model without a constant, or with one.
+    pub(crate) fn with_constant(mut self, constant: bool) -> Self {
+        self.constant_free = !constant;
+        self
+    }
+
+    /// Whether the model has no constant.
+    pub(crate) fn is_constant_free(&self) -> bool {
+        self.constant_free
     }
 
     fn next(&mut self, kind: Kind) -> Slot {

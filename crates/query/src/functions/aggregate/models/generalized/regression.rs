@@ -37,7 +37,7 @@ fn documented(
         .with_argument("offset", offset)
         .with_argument("cluster", "Rows of one cluster are not independent: makes the variance robust, with R's `vcovCL` adjustment")
         .with_argument("robust", "Whether the variance is the sandwich (R's `vcovHC`, type HC0)")
-        .with_argument("intercept", "Whether there is a constant; true by default")
+        .with_argument("intercept", "Whether there is a constant; true by default. Without one the first factor has a term for each of its levels, as R's `~ 0 + g` gives it")
         .with_argument("conf_level", "The level of the intervals, 0.95 by default")
         .with_sql_example(example)
         .build()

@@ -21,7 +21,7 @@ fn documented(about: &str, syntax: &str, outcome: &str, example: &str) -> Docume
         .with_argument("covariates", "The terms, as in the regression")
         .with_argument("weights", "Case weights")
         .with_argument("offset", "A term whose coefficient is 1")
-        .with_argument("intercept", "Whether there is a constant; true by default")
+        .with_argument("intercept", "Whether there is a constant; true by default. Without one the first factor has a term for each of its levels, as R's `~ 0 + g` gives it")
         .with_sql_example(example)
         .build()
 }
