@@ -2,7 +2,8 @@
 //!
 //! The engine makes an interval of nanoseconds of the number in `date + 365`, and adds it by way of the calendar: year,
 //! month and day of each date are found and put together again. Windows around an index date are such sums, one for
-//! each pair of rows that a join looks at, and took 40 % of the processor's time there. A date is a number of days.
+//! each pair of rows that a join looks at, and took 40 % of the processor's time there. A date is a number of days. A difference
+//! of dates that is compared with a number is two dates that are compared.
 
 use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -16,6 +17,8 @@ use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 const SECONDS_PER_DAY: i64 = 86_400;
+/// Days in 2,700 years: a date and so many are a date.
+const FARTHEST: i32 = 1_000_000;
 const NANOSECONDS_PER_DAY: i64 = SECONDS_PER_DAY * 1_000_000_000;
 
 /// Adds and subtracts whole days without the calendar.
@@ -53,6 +56,9 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else {
         return Transformed::no(expr);
     };
+    if let Some(compared) = bounded(left, *op, right, schema) {
+        return Transformed::yes(compared);
+    }
     let (date, days) = match op {
         Operator::Plus => match (days(left), days(right)) {
             (Some(days), None) => (right, days),
@@ -72,6 +78,60 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         }
         _ => Transformed::no(expr),
     }
+}
+
+/// `b.day - a.day <= 30` as `b.day <= a.day + 30`: joins look up what is bounded.
+fn bounded(difference: &Expr, op: Operator, days: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let Expr::Literal(ScalarValue::Int64(Some(days)), _) = days else {
+        return None;
+    };
+    let days = i32::try_from(*days)
+        .ok()
+        .filter(|days| days.abs() <= FARTHEST)?;
+    if let Expr::ScalarFunction(call) = difference
+        && let ("abs", [difference]) = (call.func.name(), call.args.as_slice())
+    {
+        let other = match op {
+            Operator::Lt => Operator::Gt,
+            Operator::LtEq => Operator::GtEq,
+            _ => return None,
+        };
+        let (later, earlier) = dates(difference, schema)?;
+        let upper = compared(later.clone(), op, earlier.clone(), days);
+        return Some(upper.and(compared(later, other, earlier, -days)));
+    }
+    let (later, earlier) = dates(difference, schema)?;
+    let ordered = matches!(
+        op,
+        Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq | Operator::Eq
+    );
+    ordered.then(|| compared(later, op, earlier, days))
+}
+
+fn compared(later: Expr, op: Operator, earlier: Expr, days: i32) -> Expr {
+    let bound = binary_expr(cast(earlier, DataType::Int32), Operator::Plus, lit(days));
+    binary_expr(later, op, cast(bound, DataType::Date32))
+}
+
+/// The two dates of a difference in days, the one that is taken away last; both of rows.
+fn dates(difference: &Expr, schema: &DFSchema) -> Option<(Expr, Expr)> {
+    let (later, earlier) = match difference {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Minus,
+            right,
+        }) => (left.as_ref(), right.as_ref()),
+        Expr::ScalarFunction(call) => match (call.func.name(), call.args.as_slice()) {
+            ("days_between", [earlier, later]) => (later, earlier),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let date = |expr: &Expr| {
+        let is_date = expr.get_type(schema).ok()? == DataType::Date32;
+        (is_date && expr.any_column_refs()).then(|| expr.clone())
+    };
+    Some((date(later)?, date(earlier)?))
 }
 
 /// The number of days in an interval of whole days: a literal, or what the engine makes of a number.

@@ -34,6 +34,7 @@ mod session;
 mod short_times;
 mod single_rows;
 mod spill;
+mod struct_keys;
 mod subquery_names;
 mod unneeded_sorts;
 mod unnested;

@@ -103,7 +103,8 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &vocabulary);
-    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 7] = [
+    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 8] = [
+        Arc::new(scalar::FieldsOfStructs),
         Arc::new(scalar::LengthOfLists),
         Arc::new(crate::day_frames::DayFrames),
         Arc::new(crate::short_times::ShortTimes),
@@ -239,7 +240,10 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
     for internal in [
         crate::missing_rows::maybe(),
         crate::single_rows::one_row(),
+        crate::struct_keys::record_bytes(),
         crate::plan::unknown(),
+        scalar::day_of_time(),
+        scalar::field_of(),
         scalar::interval_length(),
         scalar::interval_times(),
         scalar::out_of_order(),

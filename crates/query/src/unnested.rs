@@ -33,6 +33,7 @@ use crate::once_per_key::OncePerKey;
 use crate::ordered_calls::OrderedCalls;
 use crate::owned::OwnedKeys;
 use crate::percentiles::Percentiles;
+use crate::struct_keys::StructKeys;
 use crate::unneeded_sorts::UnneededSorts;
 use crate::vocabulary::Vocabulary;
 use crate::widest::Widest;
@@ -84,6 +85,7 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
         "common_sub_expression_eliminate",
         Arc::new(IsTrue),
     );
+    before(&mut rules, "optimize_projections", Arc::new(StructKeys));
     before(&mut rules, "optimize_projections", Arc::new(Percentiles));
     before(&mut rules, "optimize_projections", Arc::new(CoxTogether));
     // When filters are where they belong, and no projections between joins yet.

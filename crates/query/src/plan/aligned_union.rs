@@ -86,7 +86,7 @@ fn aligned(plan: Arc<dyn ExecutionPlan>, asked: &[usize]) -> Result<Arc<dyn Exec
 }
 
 /// Columns of each input by one of which it had best be divided.
-fn asked_of_inputs(plan: &dyn ExecutionPlan, asked: &[usize]) -> Vec<Vec<usize>> {
+pub(super) fn asked_of_inputs(plan: &dyn ExecutionPlan, asked: &[usize]) -> Vec<Vec<usize>> {
     if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
         let groups = aggregate.group_expr();
         let exprs = groups.expr().iter().map(|(expr, _)| expr);
@@ -130,7 +130,7 @@ fn columns<'a>(exprs: impl IntoIterator<Item = &'a Arc<dyn PhysicalExpr>>) -> Ve
 }
 
 #[derive(Debug)]
-struct AlignedUnionExec {
+pub(super) struct AlignedUnionExec {
     /// The union that this one stands for: it knows the schema.
     union: Arc<dyn ExecutionPlan>,
     /// What every input is sorted by.
@@ -141,7 +141,7 @@ struct AlignedUnionExec {
 
 impl AlignedUnionExec {
     /// None where the inputs are not divided by the same ranges of one of the columns asked for, and sorted by it.
-    fn of(union: &Arc<dyn ExecutionPlan>, asked: &[usize]) -> Result<Option<Self>> {
+    pub(super) fn of(union: &Arc<dyn ExecutionPlan>, asked: &[usize]) -> Result<Option<Self>> {
         let schema = union.schema();
         for &person in asked {
             let Some(points) = ranges(union, person) else {

@@ -81,7 +81,7 @@ impl Step {
             0
         };
         let nearby = match (output.equal, output.bounds) {
-            (Some(equal), _) => Some(Nearby::equal(equal, &driver, &other)?),
+            (Some(equal), bounds) => Some(Nearby::equal(equal, bounds, &driver, &other)?),
             (None, Some(bounds)) => Some(Nearby::new(bounds, &driver, &other)?),
             (None, None) => None,
         };

@@ -29,6 +29,7 @@ mod build_side;
 mod clusters;
 mod colocated_join;
 mod frames;
+mod joined_parts;
 mod keys;
 mod matches;
 mod nearby;
@@ -63,6 +64,7 @@ use build_order::HideBuildOrder;
 use build_side::BuildSmallSide;
 use clusters::WindowsOverClusters;
 use colocated_join::{Colocate, Expose, KeepDivided};
+use joined_parts::JoinedParts;
 pub(crate) use keys::numbers as sort_numbers;
 use null_supplied::HideNullSupplied;
 pub(crate) use null_supplied::unknown;
@@ -70,7 +72,7 @@ use number_sort::SortNumbers;
 use range_join::JoinRanges;
 use runs::CountByRuns;
 use segment_aggregate::AggregatesOverSegments;
-use segment_join::JoinSegments;
+use segment_join::{DivideBounded, JoinSegments};
 use segment_sort::SortWithinSegments;
 pub(crate) use segment_sort::order_within;
 use segment_window::WindowsOverSegments;
@@ -97,6 +99,7 @@ pub(crate) fn rules() -> Vec<Rule> {
     for rule in engine_rules() {
         match rule.name() {
             "EnsureRequirements" => {
+                rules.push(Arc::new(JoinedParts));
                 rules.push(Arc::new(AlignUnions));
                 rules.push(Arc::new(WindowsOverGroups));
                 rules.push(Arc::new(KeepDivided));
@@ -115,6 +118,7 @@ pub(crate) fn rules() -> Vec<Rule> {
             "join_selection" => {
                 rules.push(rule);
                 rules.push(Arc::new(BuildSmallSide));
+                rules.push(Arc::new(DivideBounded));
             }
             // Filters that joins hand down are routed by all their keys: not where one key decides.
             "FilterPushdown" | "FilterPushdown(Post)" if distributed => {

@@ -85,8 +85,10 @@ pub(super) struct Nearby {
     /// Each the column of the rows that are looked for, and that of the driving rows.
     upper: Option<(Int64Array, Int64Array)>,
     lower: Option<(Int64Array, Int64Array)>,
-    /// Whether what is looked for is equal, so that no condition decides about the pairs that are found.
+    /// Whether what is looked for is equal, and not bounded.
     equal: bool,
+    /// What is bounded among rows that are equal.
+    then: Option<Then>,
     /// The key's rows, by what is bounded from above.
     order: Vec<u32>,
     most: Vec<i64>,
@@ -96,27 +98,86 @@ pub(super) struct Nearby {
     last: Range<usize>,
 }
 
+/// One column of the rows that are looked for, with the bounds that driving rows set.
+#[derive(Debug)]
+struct Then {
+    column: Int64Array,
+    upper: Option<Int64Array>,
+    lower: Option<Int64Array>,
+    /// The key's values, in order.
+    values: Vec<i64>,
+}
+
+impl Then {
+    fn of(bounds: Bounds, driver: &Piece, other: &Piece) -> Result<Option<Self>> {
+        let Some((at, _)) = bounds.upper.or(bounds.lower) else {
+            return Ok(None);
+        };
+        let of_column = |pair: Option<Pair>| {
+            let pair = pair.filter(|(column, _)| *column == at);
+            pair.map(|(_, bound)| numbers(driver, bound)).transpose()
+        };
+        Ok(Some(Self {
+            column: numbers(other, at)?,
+            upper: of_column(bounds.upper)?,
+            lower: of_column(bounds.lower)?,
+            values: Vec::new(),
+        }))
+    }
+
+    /// The part of a range of equal rows that a driving row can be paired with.
+    fn within(&self, range: Range<usize>, row: usize) -> Range<usize> {
+        let Range { mut start, mut end } = range;
+        let values = |start, end| self.values.get(start..end).unwrap_or_default();
+        for (bounds, is_upper) in [(&self.upper, true), (&self.lower, false)] {
+            let Some(bounds) = bounds else {
+                continue;
+            };
+            if bounds.is_null(row) {
+                return start..start;
+            }
+            let bound = bounds.value(row);
+            if is_upper {
+                end = start + values(start, end).partition_point(|value| *value <= bound);
+            } else {
+                start += values(start, end).partition_point(|value| *value < bound);
+            }
+        }
+        start..end
+    }
+}
+
+fn numbers(piece: &Piece, at: usize) -> Result<Int64Array> {
+    let numbers = keys::whole_numbers(piece.rows.column(at))?;
+    Ok(numbers.as_primitive::<Int64Type>().clone())
+}
+
 impl Nearby {
     /// What a condition decides about.
     pub(super) fn new(bounds: Bounds, driver: &Piece, other: &Piece) -> Result<Self> {
         Self::of(bounds, false, driver, other)
     }
 
-    /// Rows of equal numbers.
-    pub(super) fn equal(pair: Pair, driver: &Piece, other: &Piece) -> Result<Self> {
-        let bounds = Bounds {
+    /// Rows of equal numbers, and of these those within bounds.
+    pub(super) fn equal(
+        pair: Pair,
+        bounds: Option<Bounds>,
+        driver: &Piece,
+        other: &Piece,
+    ) -> Result<Self> {
+        let equal = Bounds {
             upper: Some(pair),
             lower: None,
         };
-        Self::of(bounds, true, driver, other)
+        let then = bounds.map(|bounds| Then::of(bounds, driver, other));
+        Ok(Self {
+            then: then.transpose()?.flatten(),
+            ..Self::of(equal, true, driver, other)?
+        })
     }
 
     fn of(bounds: Bounds, equal: bool, driver: &Piece, other: &Piece) -> Result<Self> {
         let columns = |pair: Option<Pair>| {
-            let numbers = |piece: &Piece, at: usize| -> Result<Int64Array> {
-                let numbers = keys::whole_numbers(piece.rows.column(at))?;
-                Ok(numbers.as_primitive::<Int64Type>().clone())
-            };
             pair.map(|(one, two)| {
                 Ok::<_, datafusion::error::DataFusionError>((
                     numbers(other, one)?,
@@ -129,6 +190,7 @@ impl Nearby {
             upper: columns(bounds.upper)?,
             lower: columns(bounds.lower)?,
             equal,
+            then: None,
             order: Vec::new(),
             most: Vec::new(),
             reach: Vec::new(),
@@ -158,7 +220,17 @@ impl Nearby {
         if let (true, Some((numbers, _))) = (self.equal, &self.upper) {
             self.order.retain(|row| numbers.is_valid(*row as usize));
         }
-        if !self.order.is_sorted_by_key(|row| by(*row as usize)) {
+        if let Some(then) = &mut self.then {
+            let column = &then.column;
+            self.order.retain(|row| column.is_valid(*row as usize));
+            let by = |row: &u32| (by(*row as usize), column.value(*row as usize));
+            if !self.order.is_sorted_by_key(by) {
+                self.order.sort_by_key(by);
+            }
+            let values = self.order.iter().map(|row| column.value(*row as usize));
+            then.values.clear();
+            then.values.extend(values);
+        } else if !self.order.is_sorted_by_key(|row| by(*row as usize)) {
             self.order.sort_by_key(|row| by(*row as usize));
         }
         self.most.clear();
@@ -186,7 +258,11 @@ impl Nearby {
             }
             let bound = bounds.value(row);
             if self.equal {
-                return Some(self.equal_to(bound));
+                let equal = self.equal_to(bound);
+                return Some(match &self.then {
+                    Some(then) => then.within(equal, row),
+                    None => equal,
+                });
             }
             range.end = self.most.partition_point(|number| *number <= bound);
         }

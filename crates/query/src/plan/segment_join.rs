@@ -44,6 +44,8 @@ const MOST_KEYS: usize = 2;
 const TIMES_SMALL: usize = 8;
 /// One side is at most so many times as large as the other then.
 const ALIKE: usize = 4;
+/// Where each row of the left side is looked for among those of its person, these are at most so many times as many.
+const FEWER: usize = 16;
 
 /// Puts hash joins whose two sides are sorted by their keys on the operator that uses this.
 #[derive(Debug)]
@@ -73,6 +75,68 @@ impl PhysicalOptimizerRule for JoinSegments {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// Divides joins by person whose rows ask for those within two bounds, however few they are: sent to all, each row meets all rows
+/// of the person, and one in intensive care has thousands.
+#[derive(Debug)]
+pub(crate) struct DivideBounded;
+
+impl PhysicalOptimizerRule for DivideBounded {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| {
+            let Some(join) = plan.downcast_ref::<HashJoinExec>() else {
+                return Ok(Transformed::no(plan));
+            };
+            let sent = *join.partition_mode() == PartitionMode::CollectLeft && !join.null_aware;
+            if !sent || !asks_within_bounds(join, join.left())? || !any_sorted(join)? {
+                return Ok(Transformed::no(plan));
+            }
+            let divided = join
+                .builder()
+                .with_partition_mode(PartitionMode::Partitioned);
+            Ok(Transformed::yes(divided.build_exec()?))
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "DivideBounded"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// Whether a key sorts both sides.
+fn any_sorted(join: &HashJoinExec) -> Result<bool> {
+    for (l, r) in join.on() {
+        let sides = [(join.left(), l), (join.right(), r)];
+        let mut both = true;
+        for (side, key) in sides {
+            let properties = side.equivalence_properties();
+            both &= properties.ordering_satisfy([ascending(key)])?;
+        }
+        if both {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a row of one side asks for rows of the other within two bounds.
+fn asks_within_bounds(join: &HashJoinExec, left: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    let Some(condition) = join.filter() else {
+        return Ok(false);
+    };
+    let condition = split(condition, &left.schema(), &join.right().schema())?.condition;
+    let bounds = Bounds::of(&condition, driver(*join.join_type()));
+    Ok(bounds.is_some_and(Bounds::are_two))
 }
 
 fn hash_join(plan: &dyn ExecutionPlan) -> Option<&HashJoinExec> {
@@ -174,12 +238,10 @@ impl SegmentJoinExec {
         join: &HashJoinExec,
         left: &Arc<dyn ExecutionPlan>,
     ) -> Result<Option<Self>> {
-        let ([(l, r)], Some(condition)) = (join.on(), join.filter()) else {
+        let [(l, r)] = join.on() else {
             return Ok(None);
         };
-        let condition = split(condition, &left.schema(), &join.right().schema())?.condition;
-        let bounds = Bounds::of(&condition, driver(*join.join_type()));
-        if !bounds.is_some_and(|bounds| bounds.are_two()) {
+        if !asks_within_bounds(join, left)? {
             return Ok(None);
         }
         let sorted = |side: &Arc<dyn ExecutionPlan>, key| {
@@ -295,7 +357,7 @@ fn looked_up_keys(
     let worth_it = large == usize::MAX
         || rows(left).zip(rows(right)).is_some_and(|(l, r)| {
             let others = l >= large && r >= large;
-            others && (driver == JoinSide::Right || l >= r / ALIKE)
+            others && (driver == JoinSide::Right || l >= r / FEWER)
         });
     if !(worth_it && are_whole(join, left)?) {
         return Ok(None);

@@ -1,7 +1,7 @@
 //! Questions about persons' rows, referred to by their places: new ones come last.
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-pub(crate) const QUESTIONS: [&str; 113] = [
+pub(crate) const QUESTIONS: [&str; 126] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -208,6 +208,24 @@ pub(crate) const QUESTIONS: [&str; 113] = [
      WHERE v.x IN (SELECT column1 FROM (VALUES (2), (5), (5)) w WHERE column1 < 9) AND a.day > 1",
     "SELECT b.id, a.id, v.x FROM b JOIN a ON a.person_id = b.person_id JOIN (VALUES (0, 1), (0, 2), (1, 2), (2, 5)) v(k, x) ON a.kind = v.k
      WHERE NOT EXISTS (SELECT 1 FROM (VALUES (2, 0), (5, 7)) w(x, y) WHERE w.x = v.x AND w.y > v.k)",
+    // Equal and within bounds at once.
+    "SELECT x.id, b.id FROM a x JOIN b ON x.person_id = b.person_id AND x.kind = b.kind AND b.day BETWEEN x.day + 1 AND x.day + 3",
+    "SELECT x.id, b.id FROM a x LEFT JOIN b ON x.person_id = b.person_id AND x.kind = b.kind AND b.day > x.day AND b.value < x.value",
+    "SELECT x.id FROM (SELECT id, person_id, nullif(kind, 1) AS k, day FROM a) x WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.person_id = x.person_id AND b.kind = x.k AND b.day < x.day AND b.day >= x.day - 4)",
+    "SELECT x.id, b.id FROM a x JOIN b ON x.person_id = b.person_id AND b.day - x.day BETWEEN 1 AND 2",
+    "SELECT x.id, b.id FROM a x LEFT JOIN b ON x.person_id = b.person_id AND abs(b.day - x.day) < 2 AND b.day - x.day <> 0",
+    "SELECT id FROM a WHERE day - DATE '1970-01-03' > 4 AND day - day = 0",
+    // By records.
+    "SELECT count(DISTINCT (person_id, value)), count(*), count(DISTINCT (day, kind)) FROM a",
+    "SELECT count(DISTINCT (kind, value)) FROM a",
+    "SELECT kind, count(DISTINCT (person_id, value)), sum(id) FROM b GROUP BY kind",
+    "SELECT DISTINCT (kind, value) AS r FROM a UNION ALL SELECT (kind, value) FROM (SELECT kind, value, count(*) FROM b GROUP BY kind, value) x",
+    "SELECT r, k, count(*), max(id) FROM (SELECT named_struct('v', value, 'd', day) AS r, kind + 1 AS k, id FROM a) x GROUP BY r, k",
+    // All events with few rows of their persons.
+    "SELECT x.kind, count(*), sum(c.id), count(c.id) FROM (SELECT kind, person_id, day FROM a UNION ALL SELECT kind, person_id, day FROM b) x
+     LEFT JOIN (SELECT person_id, id FROM a WHERE id % 40 = 1) c ON c.person_id = x.person_id GROUP BY x.kind",
+    "SELECT x.day, x.t FROM (SELECT 1 AS t, person_id, day FROM a UNION ALL SELECT 2, person_id, day FROM b) x
+     WHERE x.person_id NOT IN (SELECT person_id FROM b WHERE id % 50 = 2 AND kind = 1) AND x.t < 3",
 ];
 
 /// By a number that each belongs to one person, and does not say whose.

@@ -9,6 +9,7 @@ mod date_part;
 mod dates;
 mod days_between;
 mod e_value;
+mod field_of;
 mod intervals;
 mod is_descendant;
 mod joined;
@@ -23,7 +24,8 @@ mod rounded;
 pub(crate) use bounded::bounded;
 pub(crate) use bounded_lists::BoundedLists;
 pub(crate) use concept_set::look_up as concepts_of;
-pub(crate) use date_part::{QuickDateParts, date_part};
+pub(crate) use date_part::{QuickDateParts, date_part, day_of_time};
+pub(crate) use field_of::{FieldsOfStructs, field_of};
 pub(crate) use intervals::{
     ComparedIntervals, MultipliedIntervals, PartsOfDifferences, interval_length, interval_times,
 };
