@@ -33,8 +33,10 @@ pub struct OwnedColumn {
     pub shared: Vec<i64>,
 }
 
-/// With more values than this that several persons have, or more than one in so many, a column is nobody's.
-const MOST_SHARED: usize = 64;
+/// With more values than this that several persons have, a column is nobody's: a query names all of them.
+const MOST_SHARED: usize = 256;
+/// And where they are more than one in so many of its values.
+const ONE_IN: usize = 64;
 
 /// The columns of each table that only one person has each value of, over all tables that have the column. Those that would
 /// need more memory are not found. Blocking.
@@ -277,15 +279,19 @@ impl Seen {
     /// The values that came more than once; none where these are many.
     fn shared(self) -> Option<Vec<i64>> {
         let mut shared = self.again;
-        if let Values::List(mut list) = self.values {
-            list.sort_unstable();
-            let twice = list.windows(2).filter(|pair| pair[0] == pair[1]);
-            shared.extend(twice.map(|pair| pair[0]));
-            shared.sort_unstable();
-            shared.dedup();
-        }
-        let most = MOST_SHARED.min(usize::try_from(self.count).unwrap_or(0) / MOST_SHARED);
-        (shared.len() <= most).then_some(shared)
+        let different = match self.values {
+            Values::Bits { words, .. } => words.iter().map(|word| word.count_ones() as usize).sum(),
+            Values::List(mut list) => {
+                list.sort_unstable();
+                let twice = list.windows(2).filter(|pair| pair[0] == pair[1]);
+                shared.extend(twice.map(|pair| pair[0]));
+                shared.sort_unstable();
+                shared.dedup();
+                list.dedup();
+                list.len()
+            }
+        };
+        (shared.len() <= MOST_SHARED.min(different / ONE_IN)).then_some(shared)
     }
 }
 

@@ -3,14 +3,15 @@
 //! The subquery's rows are made for all values of the outer columns at once, with these as columns of theirs. What is left to
 //! compare is whether they are those of the row that asks, which the engine knows how to join.
 
+use std::sync::Arc;
+
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Expr, LogicalPlan, Subquery, lit};
+use datafusion::logical_expr::{Expr, FetchType, LogicalPlan, SkipType, Subquery, lit};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
-use std::sync::Arc;
 
 use super::outer::Outer;
 use super::plain::is_plain;
@@ -48,7 +49,9 @@ impl OptimizerRule for AskedOfEach {
                         if has_a_row(&subquery.subquery) {
                             return Ok(Transformed::yes(lit(!negated)));
                         }
-                        let asked = of_each(subquery, input, config)?;
+                        let asked = unlimited(subquery)?;
+                        let asked =
+                            asked.transform_data(|subquery| of_each(subquery, input, config))?;
                         asked.update_data(|subquery| Expr::Exists(Exists { subquery, negated }))
                     }
                     Expr::InSubquery(InSubquery {
@@ -68,6 +71,23 @@ impl OptimizerRule for AskedOfEach {
             Ok(done.update_data(|expr| name.restore(expr)))
         })
     }
+}
+
+/// The subquery without a LIMIT that leaves it a row if it has one.
+fn unlimited(subquery: Subquery) -> Result<Transformed<Subquery>> {
+    let LogicalPlan::Limit(limit) = subquery.subquery.as_ref() else {
+        return Ok(Transformed::no(subquery));
+    };
+    let whole = matches!(limit.get_skip_type()?, SkipType::Literal(0))
+        && matches!(limit.get_fetch_type()?, FetchType::Literal(rows) if rows != Some(0));
+    if !whole {
+        return Ok(Transformed::no(subquery));
+    }
+    let plan = Arc::clone(&limit.input);
+    Ok(Transformed::yes(Subquery {
+        subquery: plan,
+        ..subquery
+    }))
 }
 
 /// Whether a subquery has a row whatever is asked: an aggregate without groups.

@@ -95,9 +95,12 @@ fn parts(
     for (at, (union, other, each)) in sides.into_iter().enumerate() {
         let by = asked.get(at).map_or(&[][..], Vec::as_slice);
         let small = || Some(rows(other)? <= rows(union)? / SMALL);
-        if !each || !union.is::<UnionExec>() || !is_table(other) || small() != Some(true) {
+        if !each || !is_table(other) || small() != Some(true) {
             continue;
         }
+        let Some(union) = as_union(union)? else {
+            continue;
+        };
         let names = |part: &Arc<dyn ExecutionPlan>| {
             let fields = part.schema().fields().clone();
             fields
@@ -105,12 +108,12 @@ fn parts(
                 .map(|field| field.name().clone())
                 .collect::<Vec<_>>()
         };
-        let known = names(union);
+        let known = names(&union);
         let alike = union
             .children()
             .into_iter()
             .all(|part| names(part) == known);
-        if !alike || AlignedUnionExec::of(union, by)?.is_none() {
+        if !alike || AlignedUnionExec::of(&union, by)?.is_none() {
             continue;
         }
         let joins = union.children().into_iter().map(|part| {
@@ -127,6 +130,21 @@ fn parts(
         return UnionExec::try_new(joins.collect::<Result<_>>()?).map(Some);
     }
     Ok(None)
+}
+
+/// A union, or the columns chosen of one as a union of what is chosen of each part.
+fn as_union(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    if plan.is::<UnionExec>() {
+        return Ok(Some(Arc::clone(plan)));
+    }
+    match plan.children().as_slice() {
+        [union] if plan.is::<ProjectionExec>() && union.is::<UnionExec>() => {
+            let parts = union.children().into_iter();
+            let parts = parts.map(|part| with_inputs(plan, vec![Arc::clone(part)]));
+            UnionExec::try_new(parts.collect::<Result<_>>()?).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Whether a plan reads a table, by conditions and choices of columns only.

@@ -23,6 +23,7 @@
 //! | a join looks up now and then, and can be ended there | computing on after Ctrl-C |
 
 mod aligned_union;
+mod all_of;
 mod breaths;
 mod build_order;
 mod build_side;
@@ -58,6 +59,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 
 use aligned_union::AlignUnions;
+use all_of::FilterByAll;
 use breaths::Breathe;
 pub use breaths::breathing;
 use build_order::HideBuildOrder;
@@ -134,6 +136,7 @@ pub(crate) fn rules() -> Vec<Rule> {
                 rules.push(Arc::new(SortNumbers));
                 rules.push(Arc::new(WindowsOverSegments));
                 rules.push(Arc::new(AggregatesOverSegments));
+                rules.push(Arc::new(FilterByAll));
                 rules.push(Arc::new(Breathe));
                 // The last one: what it links is no longer found when a node below is made anew.
                 rules.push(Arc::new(LinkShared));

@@ -131,12 +131,16 @@ async fn numbers_of_which_many_are_several_persons_are_not_known() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = hospital(dir.path(), 1).await;
     let mut tx = store.begin().await.unwrap();
-    let rows: Vec<Row> = (0..70).map(|visit| (44, Some(10_000 - visit), 0)).collect();
+    let rows: Vec<Row> = (0..300)
+        .map(|visit| (44, Some(10_000 - visit), 0))
+        .collect();
     append(&mut tx, "record", &rows);
     let snapshot = tx.commit(APPEND).await.unwrap();
     assert_eq!(owned(&snapshot, "stay").len(), 1);
     let mut tx = store.begin().await.unwrap();
-    let rows: Vec<Row> = (0..70).map(|visit| (43, Some(10_000 - visit), 0)).collect();
+    let rows: Vec<Row> = (0..300)
+        .map(|visit| (43, Some(10_000 - visit), 0))
+        .collect();
     append(&mut tx, "record", &rows);
     let snapshot = tx.commit(APPEND).await.unwrap();
     assert_eq!(owned(&snapshot, "stay"), []);
