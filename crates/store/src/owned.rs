@@ -2,7 +2,8 @@
 //!
 //! Hospitals join records to their visits by the visit's number alone. Where it is known that a number is never two
 //! persons', rows with the same number are rows of the same person, and such a join runs person by person. Nothing but the
-//! rows can tell, so they are read again before new ones become visible: the person and the column of every table that has it.
+//! rows can tell, so they are read again before new ones become visible: the person and the column of every table that has it. The
+//! number of a record is looked at too, by which rows that were joined with it are numbered or grouped.
 //! In memory are one bucket's numbers, and all of them as one bit each, or as eight bytes each where they lie far apart.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -46,8 +47,10 @@ pub(crate) fn find(
     memory: usize,
 ) -> Result<BTreeMap<String, Vec<OwnedColumn>>> {
     let mut found: BTreeMap<String, Vec<OwnedColumn>> = BTreeMap::new();
-    for (column, tables) in shared_numbers(tables) {
-        let Some((nulls, shared)) = owned(backend, column, &tables, memory)? else {
+    for (column, tables) in numbers(tables) {
+        // Numbers of records that lie far apart would have to be sorted, all of them.
+        let seen = Seen::new(memory, tables.len() > 1);
+        let Some((nulls, shared)) = owned(backend, column, &tables, seen)? else {
             continue;
         };
         // A manifest tells no value of an encrypted table.
@@ -69,8 +72,9 @@ pub(crate) fn find(
 
 type Tables<'a> = Vec<(&'a TableVersion, &'a str)>;
 
-/// Columns of numbers that several tables of persons have, with these tables and the columns of their persons.
-fn shared_numbers(tables: &BTreeMap<String, Arc<TableVersion>>) -> Vec<(&str, Tables<'_>)> {
+/// Columns of numbers that several tables of persons have, and those of their records, with the tables and the columns of their
+/// persons.
+fn numbers(tables: &BTreeMap<String, Arc<TableVersion>>) -> Vec<(&str, Tables<'_>)> {
     let mut shared: BTreeMap<&str, Tables<'_>> = BTreeMap::new();
     for table in tables.values() {
         let TableSpec {
@@ -90,7 +94,14 @@ fn shared_numbers(tables: &BTreeMap<String, Arc<TableVersion>>) -> Vec<(&str, Ta
             }
         }
     }
-    shared.retain(|_, tables| tables.len() > 1);
+    let is_key = |table: &TableVersion, column: &str| {
+        let known = columna_model::table(&table.spec.name);
+        known.and_then(|table| table.primary_key()) == Some(column)
+    };
+    shared.retain(|column, tables| match tables.as_slice() {
+        [(table, _)] => is_key(table, column),
+        _ => true,
+    });
     shared.into_iter().collect()
 }
 
@@ -99,7 +110,7 @@ fn owned(
     backend: &Backend,
     column: &str,
     tables: &Tables<'_>,
-    memory: usize,
+    seen: Seen,
 ) -> Result<Option<(Vec<bool>, Vec<i64>)>> {
     let mut buckets: Vec<BucketId> = Vec::new();
     for (table, _) in tables {
@@ -107,7 +118,7 @@ fn owned(
     }
     buckets.sort_unstable();
     buckets.dedup();
-    let seen = Mutex::new(Seen::new(memory));
+    let seen = Mutex::new(seen);
     let nulls: Vec<AtomicBool> = tables.iter().map(|_| AtomicBool::new(false)).collect();
     let given_up = AtomicBool::new(false);
     buckets.into_par_iter().try_for_each(|bucket| {
@@ -204,6 +215,8 @@ struct Seen {
     again: Vec<i64>,
     count: u64,
     memory: usize,
+    /// Whether those that lie far apart may be a list.
+    far: bool,
 }
 
 /// Bits are for values that lie together: of the first of many buckets, no more than this apart.
@@ -217,7 +230,7 @@ enum Values {
 }
 
 impl Seen {
-    fn new(memory: usize) -> Self {
+    fn new(memory: usize, far: bool) -> Self {
         let values = Values::Bits {
             first: 0,
             words: VecDeque::new(),
@@ -227,6 +240,7 @@ impl Seen {
             again: Vec::new(),
             count: 0,
             memory,
+            far,
         }
     }
 
@@ -266,6 +280,9 @@ impl Seen {
                 self.again.sort_unstable();
                 self.again.dedup();
                 return self.again.len() <= MOST_SHARED;
+            }
+            if !self.far {
+                return false;
             }
             self.values = Values::List(listed(*first, words));
         }

@@ -94,7 +94,7 @@ async fn what_passes_move_does_not_grow_with_the_rows() {
     let (_, rows_of_few) = shuffled(&rows, &few).await;
     let (_, rows_of_many) = shuffled(&rows, &many).await;
     assert!(
-        rows_of_many > 2 * rows_of_few,
+        2 * rows_of_many > 3 * rows_of_few,
         "{rows_of_few} {rows_of_many}"
     );
 }

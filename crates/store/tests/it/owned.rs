@@ -84,6 +84,7 @@ async fn hospital(folder: &std::path::Path, far: i64) -> (Store, Snapshot) {
         .collect();
     append(&mut tx, "stay", &stays);
     append(&mut tx, "record", &records);
+    append(&mut tx, "observation", &records);
     let snapshot = tx.commit(APPEND).await.unwrap();
     (store, snapshot)
 }
@@ -97,6 +98,10 @@ async fn a_number_of_one_person_is_found_with_what_it_lacks() {
         // Wards have many persons, and so may concepts; a table's own number is nowhere else.
         assert_eq!(owned(&snapshot, "stay"), visits(false), "{far}");
         assert_eq!(owned(&snapshot, "record"), visits(true), "{far}");
+        // But that of a record of the common data model.
+        let observations = owned(&snapshot, "observation");
+        let names: Vec<&str> = observations.iter().map(|o| o.name.as_str()).collect();
+        assert_eq!(names, ["observation_id", "visit_id"]);
         let reopened = Store::open(store.url()).await.unwrap();
         let snapshot = reopened.snapshot(None).await.unwrap();
         assert_eq!(owned(&snapshot, "record"), visits(true));
