@@ -82,49 +82,55 @@ fn joined(join: &Join, owners: &Owners) -> Result<Option<LogicalPlan>> {
             continue;
         }
         let persons = (Expr::Column(left.person), Expr::Column(right.person));
-        if join.on.contains(&persons) {
+        let of_few = left.column.present == Present::None;
+        if join.on.contains(&persons) || of_few {
             return Ok(None);
         }
-        // The person first, by which the tables are divided.
-        let on = std::iter::once(persons).chain(join.on.iter().cloned());
-        let with = |on: Vec<_>, left, right| {
-            Join::try_new(
+        let with = |on: Vec<_>, filter: Option<Expr>, left, right| {
+            let join = Join::try_new(
                 left,
                 right,
                 on,
-                join.filter.clone(),
+                filter,
                 join.join_type,
                 join.join_constraint,
                 join.null_equality,
                 false,
-            )
-            .map(LogicalPlan::Join)
+            );
+            join.map(LogicalPlan::Join)
         };
-        let mut shared = left.column.shared;
-        shared.extend(right.column.shared);
-        let on = on.collect();
-        let (wider, right) = (
+        let (wider, other) = (
             left.plan.unwrap_or_else(|| Arc::clone(&join.left)),
             right.plan.unwrap_or_else(|| Arc::clone(&join.right)),
         );
-        if shared.is_empty() {
-            return with(on, wider, right).map(Some);
-        }
-        // Rows with a number that is several persons' go their own way.
-        let apart = matches!(
-            join.join_type,
-            JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti
-        );
-        let near = is_near(&join.left) && is_near(&join.right);
-        if !apart || !near || left.column.present == Present::None {
-            return Ok(None);
-        }
-        let several = |key: &Expr| in_list(key.clone(), listed(&shared), false);
-        let own = filtered(several(&keys.0).is_not_true(), wider)?;
-        let theirs = filtered(several(&keys.0), Arc::clone(&join.left))?;
-        let rest = filtered(several(&keys.1), Arc::clone(&join.right))?;
-        let theirs = with(join.on.clone(), theirs, rest)?;
-        return together(with(on, own, right)?, theirs).map(Some);
+        let mut shared = left.column.shared;
+        shared.extend(right.column.shared);
+        // Rows of two persons meet by the numbers that several have.
+        let rest = match (shared.is_empty(), join.join_type) {
+            (true, _) => None,
+            (false, JoinType::Inner) if is_near(&join.left) && is_near(&join.right) => {
+                let several = |key: &Expr| in_list(key.clone(), listed(&shared), false);
+                let apart = persons.0.clone().not_eq(persons.1.clone());
+                let apart = match &join.filter {
+                    Some(filter) => filter.clone().and(apart),
+                    None => apart,
+                };
+                Some(with(
+                    join.on.clone(),
+                    Some(apart),
+                    filtered(several(&keys.0), Arc::clone(&wider))?,
+                    filtered(several(&keys.1), Arc::clone(&other))?,
+                )?)
+            }
+            (false, _) => return Ok(None),
+        };
+        // The person first, by which the tables are divided.
+        let on = std::iter::once(persons).chain(join.on.iter().cloned());
+        let own = with(on.collect(), join.filter.clone(), wider, other)?;
+        return match rest {
+            Some(rest) => together(own, rest).map(Some),
+            None => Ok(Some(own)),
+        };
     }
     Ok(None)
 }
