@@ -24,6 +24,7 @@ mod once_per_key;
 mod operators;
 mod ordered_calls;
 mod owned;
+mod partitions;
 pub mod passes;
 mod percentiles;
 mod plan;

@@ -18,7 +18,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Backend;
-use crate::manifest::TableVersion;
+use crate::manifest::{FileEntry, TableVersion};
 use crate::table_spec::TableSpec;
 use crate::{Error, Result, run_reader};
 
@@ -129,9 +129,8 @@ fn owned(
         let mut pairs = Vec::with_capacity(tables.len());
         for ((table, person), nulls) in tables.iter().zip(&nulls) {
             for file in table.files_in(Some(bucket)) {
-                let (mut read, without) = read(backend, file, person, column)?;
+                let (read, without) = read(backend, file, person, column)?;
                 nulls.fetch_or(without, Atomic::Relaxed);
-                read.shrink_to_fit();
                 pairs.push(read);
             }
         }
@@ -156,7 +155,7 @@ fn owned(
 /// value.
 fn read(
     backend: &Backend,
-    file: &crate::manifest::FileEntry,
+    file: &FileEntry,
     person: &str,
     column: &str,
 ) -> Result<(Vec<(i64, i64)>, bool)> {

@@ -15,6 +15,8 @@ use datafusion::logical_expr::{
     binary_expr, lit, when,
 };
 
+use crate::partitions::partitioned;
+
 /// Columns of a subquery, and what each is where the subquery is joined.
 pub(super) type Values = Vec<(Column, Expr)>;
 
@@ -352,23 +354,16 @@ impl Outer {
             return Ok(None);
         };
         let names = NamePreserver::new_for_projection();
+        let keys: Vec<Expr> = self.exprs().collect();
         let windows = window.window_expr.iter().map(|expr| {
             let name = names.save(expr);
-            let own = self.own(expr.clone())?.transform_up(|expr| {
-                Ok(match expr {
-                    Expr::WindowFunction(mut call) => {
-                        call.params.partition_by.splice(0..0, self.exprs());
-                        Transformed::yes(Expr::WindowFunction(call))
-                    }
-                    other => Transformed::no(other),
-                })
-            })?;
-            Ok(name.restore(own.data))
+            let own = partitioned(self.own(expr.clone())?, &keys)?;
+            Ok(name.restore(own))
         });
         // The windows' columns come last, and a subquery's columns before the outer ones.
         let windows = Window::try_new(windows.collect::<Result<_>>()?, Arc::new(input))?;
         let columns = window.schema.columns().into_iter().map(Expr::from);
-        let columns: Vec<Expr> = columns.chain(self.exprs()).collect();
+        let columns: Vec<Expr> = columns.chain(keys).collect();
         LogicalPlanBuilder::from(LogicalPlan::Window(windows))
             .project(columns)?
             .build()
@@ -381,15 +376,16 @@ impl Outer {
         let rejected: Vec<bool> = self.keys.iter().map(|key| key.rejects_null).collect();
         let mut parts = Vec::with_capacity(union.inputs.len());
         for input in &union.inputs {
-            let Some(part) = self.within(input)? else {
+            let part = self.within(input)?;
+            for (key, rejected) in self.keys.iter_mut().zip(&rejected) {
+                key.rejects_null = *rejected;
+            }
+            let Some(part) = part else {
                 return Ok(None);
             };
             let own = input.schema().columns().into_iter().map(Expr::from);
             let columns: Vec<Expr> = own.chain(self.exprs()).collect();
             parts.push(LogicalPlanBuilder::from(part).project(columns)?.build()?);
-        }
-        for (key, rejected) in self.keys.iter_mut().zip(rejected) {
-            key.rejects_null = rejected;
         }
         let parts = parts.into_iter().map(Arc::new).collect();
         let all = LogicalPlan::Union(Union::try_new_with_loose_types(parts)?);

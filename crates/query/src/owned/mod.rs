@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DataFusionError, JoinType, NullEquality, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
+use crate::partitions::partitioned;
 use owner::{Owners, Present};
 
 mod owner;
@@ -187,16 +188,7 @@ fn numbered(window: &Window, owners: &Owners) -> Result<Option<LogicalPlan>> {
         let names = NamePreserver::new_for_projection();
         let windows = window.window_expr.iter().map(|expr| {
             let name = names.save(expr);
-            let expr = expr.clone().transform_up(|expr| {
-                Ok(match expr {
-                    Expr::WindowFunction(mut call) => {
-                        call.params.partition_by.splice(0..0, person.clone());
-                        Transformed::yes(Expr::WindowFunction(call))
-                    }
-                    other => Transformed::no(other),
-                })
-            })?;
-            Ok(name.restore(expr.data))
+            Ok(name.restore(partitioned(expr.clone(), person.as_slice())?))
         });
         Window::try_new(windows.collect::<Result<_>>()?, input).map(LogicalPlan::Window)
     })
