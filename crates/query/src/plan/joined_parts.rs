@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinType, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -31,7 +32,7 @@ impl PhysicalOptimizerRule for JoinedParts {
         plan: Arc<dyn ExecutionPlan>,
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        below(plan, false)
+        below(plan, false).data()
     }
 
     fn name(&self) -> &'static str {
@@ -44,27 +45,21 @@ impl PhysicalOptimizerRule for JoinedParts {
 }
 
 /// The plan with such joins below their unions; `together`: something above goes by person.
-fn below(plan: Arc<dyn ExecutionPlan>, together: bool) -> Result<Arc<dyn ExecutionPlan>> {
+fn below(
+    plan: Arc<dyn ExecutionPlan>,
+    together: bool,
+) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
     let is_join = plan.is::<HashJoinExec>();
     let asked = asked_of_inputs(plan.as_ref(), &[]);
     let together = together || (!is_join && asked.iter().any(|columns| !columns.is_empty()));
-    let before = plan.children();
-    let inputs = before
-        .iter()
-        .map(|input| below(Arc::clone(input), together));
-    let inputs = inputs.collect::<Result<Vec<_>>>()?;
-    let same = before
-        .iter()
-        .zip(&inputs)
-        .all(|(old, new)| Arc::ptr_eq(old, new));
-    let plan = match same {
-        true => plan,
-        false => with_inputs(&plan, inputs)?,
-    };
-    match plan.downcast_ref::<HashJoinExec>() {
-        Some(join) if !together => Ok(parts(&plan, join, &asked)?.unwrap_or(plan)),
-        _ => Ok(plan),
-    }
+    let plan = plan.map_children(|input| below(input, together))?;
+    plan.transform_data(|plan| {
+        let joined = match plan.downcast_ref::<HashJoinExec>() {
+            Some(join) if !together => parts(&plan, join, &asked)?,
+            _ => None,
+        };
+        Ok(joined.map_or_else(|| Transformed::no(plan), Transformed::yes))
+    })
 }
 
 fn with_inputs(

@@ -11,6 +11,8 @@
 //! | a join of rows that are sorted by its keys goes through both sides at once | a hash table of one side |
 //! | a join by nothing but a range searches the sorted rows of the side that is kept | comparing all with all |
 //! | a union of tables goes through all of them person by person, for what goes by person above | hashing or merging all of it |
+//! | parts of a union are joined with small tables of persons one by one, for what does not | putting all rows person by person |
+//! | a join within two bounds is divided by person, however small | all rows of a person for each of hers |
 //! | rows sorted by person are sorted further within each person | a sort of everything |
 //! | windows run over whole chunks of persons, column by column | one evaluation per person |
 //! | sorts by numbers put each row's keys into one number | sorting batches, and merging them row by row |
@@ -20,6 +22,7 @@
 //! | different persons are counted by the last one seen | a set of persons for each group |
 //! | what is planned twice runs once | once for each use of a CTE |
 //! | the side of a join that reads the smaller tables is kept | the side that the engine expects fewer rows of |
+//! | the parts of a condition are computed of all rows each | picking rows for each part, and putting answers back |
 //! | a join looks up now and then, and can be ended there | computing on after Ctrl-C |
 
 mod aligned_union;
@@ -29,6 +32,7 @@ mod build_order;
 mod build_side;
 mod clusters;
 mod colocated_join;
+mod divide_bounded;
 mod frames;
 mod joined_parts;
 mod keys;
@@ -66,6 +70,7 @@ use build_order::HideBuildOrder;
 use build_side::BuildSmallSide;
 use clusters::WindowsOverClusters;
 use colocated_join::{Colocate, Expose, KeepDivided};
+use divide_bounded::DivideBounded;
 use joined_parts::JoinedParts;
 pub(crate) use keys::numbers as sort_numbers;
 use null_supplied::HideNullSupplied;
@@ -74,7 +79,7 @@ use number_sort::SortNumbers;
 use range_join::JoinRanges;
 use runs::CountByRuns;
 use segment_aggregate::AggregatesOverSegments;
-use segment_join::{DivideBounded, JoinSegments};
+use segment_join::JoinSegments;
 use segment_sort::SortWithinSegments;
 pub(crate) use segment_sort::order_within;
 use segment_window::WindowsOverSegments;
