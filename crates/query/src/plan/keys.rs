@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::{SortOptions, cast};
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type};
 use datafusion::common::Result;
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 
@@ -35,50 +35,52 @@ pub(super) fn whole_numbers(column: &ArrayRef) -> Result<ArrayRef> {
     })
 }
 
-/// A column's values as numbers: the position of nulls and the direction are in them.
+/// A column's values as numbers that compare as they do, whatever they are where the column has none.
 ///
 /// None for types that have no such number; these are compared by the engine.
-pub(crate) fn numbers(column: &ArrayRef, options: SortOptions) -> Result<Option<Vec<u128>>> {
-    let wide = match column.data_type() {
-        DataType::Float64 => None,
-        whole if is_whole(whole) => Some(whole_numbers(column)?),
-        _ => return Ok(None),
+pub(super) fn ascending_numbers(column: &ArrayRef) -> Result<Option<Vec<u64>>> {
+    let whole = |value: i64| value.cast_unsigned() ^ (1 << 63);
+    let float = |value: f64| {
+        let bits = value.to_bits();
+        if bits >> 63 == 1 {
+            !bits
+        } else {
+            bits | (1 << 63)
+        }
     };
-    let values: Vec<u64> = match &wide {
-        Some(wide) => wide
-            .as_primitive::<Int64Type>()
-            .values()
-            .iter()
-            .map(|&value| value.cast_unsigned() ^ (1 << 63))
-            .collect(),
-        None => column
-            .as_primitive::<Float64Type>()
-            .values()
-            .iter()
-            .map(|value| {
-                let bits = value.to_bits();
-                if bits >> 63 == 1 {
-                    !bits
-                } else {
-                    bits | (1 << 63)
-                }
-            })
-            .collect(),
+    Ok(Some(match column.data_type() {
+        DataType::Float64 => {
+            let values = column.as_primitive::<Float64Type>().values();
+            values.iter().map(|&value| float(value)).collect()
+        }
+        DataType::Date32 => {
+            let values = column.as_primitive::<Date32Type>().values();
+            values.iter().map(|&day| whole(day.into())).collect()
+        }
+        of if is_whole(of) => {
+            let wide = whole_numbers(column)?;
+            let values = wide.as_primitive::<Int64Type>().values();
+            values.iter().map(|&value| whole(value)).collect()
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// A column's values as numbers: the position of nulls and the direction are in them.
+pub(crate) fn numbers(column: &ArrayRef, options: SortOptions) -> Result<Option<Vec<u128>>> {
+    let Some(values) = ascending_numbers(column)? else {
+        return Ok(None);
     };
     // One bit above the value says on which side of it nulls are.
     let null = if options.nulls_first { 0 } else { u128::MAX };
-    Ok(Some(
-        values
-            .into_iter()
-            .enumerate()
-            .map(|(row, value)| {
-                if column.is_null(row) {
-                    null
-                } else {
-                    let value = if options.descending { !value } else { value };
-                    u128::from(value) + 1
-                }
-            })
-            .collect(),
-    ))
+    let nulls = column.nulls();
+    let numbers = values.into_iter().enumerate().map(|(row, value)| {
+        if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+            null
+        } else {
+            let value = if options.descending { !value } else { value };
+            u128::from(value) + 1
+        }
+    });
+    Ok(Some(numbers.collect()))
 }

@@ -41,6 +41,7 @@ mod nearby;
 mod null_supplied;
 mod number_sort;
 mod one_sided;
+mod packed;
 mod range_join;
 mod runs;
 mod segment_aggregate;

@@ -5,13 +5,14 @@
 //! they are looked up in a table that holds the chunk's groups alone.
 
 use std::cmp::Ordering;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, make_comparator,
 };
-use arrow::compute::{SortOptions, partition, prep_null_mask_filter, take, take_arrays};
+use arrow::compute::{
+    SortColumn, SortOptions, partition, prep_null_mask_filter, take, take_arrays,
+};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_datafusion_err};
@@ -31,6 +32,7 @@ use datafusion::physical_plan::{
     InputDistributionRequirements, InputOrderMode, PlanProperties, SendableRecordBatchStream,
 };
 
+use super::packed::{Packed, packed};
 use super::segments::{self, Work, evaluate};
 use crate::functions::aggregate::eras_of_groups;
 
@@ -251,19 +253,20 @@ impl Groups {
     fn of(&self, chunk: &RecordBatch) -> Result<RecordBatch> {
         let keys = evaluate(&self.by, chunk)?;
         let runs = partition(&keys)?.ranges();
+        let first: Option<Vec<u32>> = runs
+            .iter()
+            .map(|run| u32::try_from(run.start).ok())
+            .collect();
+        let Some(first) = first else {
+            return datafusion::common::exec_err!("a person has too many rows");
+        };
+        let each = take_arrays(&keys, &UInt32Array::from(first), None)?;
         let mut ids = Vec::with_capacity(chunk.num_rows());
-        let (mut columns, count) = if self.sorted || self.ascend(&keys, &runs)? {
+        let (mut columns, count) = if self.sorted || self.ascend(&each)? {
             for (id, run) in runs.iter().enumerate() {
                 ids.resize(run.end, id);
             }
-            let first: Option<UInt32Array> = runs
-                .iter()
-                .map(|run| u32::try_from(run.start).ok().map(Some))
-                .collect();
-            let Some(first) = first else {
-                return datafusion::common::exec_err!("a person has too many rows");
-            };
-            (take_arrays(&keys, &first, None)?, runs.len())
+            (each, runs.len())
         } else {
             let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
             table.intern(&keys, &mut ids)?;
@@ -279,20 +282,32 @@ impl Groups {
     }
 
     /// Whether each run's person and other keys come after those of the run before it: no two runs are one group then.
-    fn ascend(&self, keys: &[ArrayRef], runs: &[Range<usize>]) -> Result<bool> {
-        let person = keys.get(self.person).into_iter();
-        let compare = person
-            .chain(keys)
-            .map(|key| make_comparator(key, key, SortOptions::default()))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(runs.windows(2).all(|pair| match pair {
-            [a, b] => compare
-                .iter()
-                .map(|compare| compare(a.start, b.start))
-                .find(|order| order.is_ne())
-                .is_some_and(Ordering::is_lt),
-            _ => true,
-        }))
+    fn ascend(&self, runs: &[ArrayRef]) -> Result<bool> {
+        let person = runs.get(self.person).into_iter();
+        let keys: Vec<SortColumn> = person
+            .chain(runs)
+            .map(|key| SortColumn {
+                values: ArrayRef::clone(key),
+                options: None,
+            })
+            .collect();
+        Ok(match packed(&keys, 0)? {
+            Some(Packed::Narrow(keys)) => keys.is_sorted_by(|a, b| a < b),
+            Some(Packed::Wide(keys)) => keys.is_sorted_by(|a, b| a < b),
+            None => {
+                let count = runs.first().map_or(0, |key| key.len());
+                let compare = keys
+                    .iter()
+                    .map(|key| make_comparator(&key.values, &key.values, SortOptions::default()))
+                    .collect::<Result<Vec<_>, _>>()?;
+                (1..count).all(|run| {
+                    let mut orders = compare.iter().map(|compare| compare(run - 1, run));
+                    orders
+                        .find(|order| order.is_ne())
+                        .is_some_and(Ordering::is_lt)
+                })
+            }
+        })
     }
 }
 

@@ -23,7 +23,7 @@ use datafusion::physical_plan::{
     InputDistributionRequirements, PlanProperties, SendableRecordBatchStream,
 };
 
-use super::keys;
+use super::packed::{Packed, packed};
 use super::segments::{self, Work};
 
 /// Sorts only within segments where the input is sorted by the first keys.
@@ -244,13 +244,6 @@ fn sorted(chunk: &RecordBatch, keys: &LexOrdering, prefix: usize) -> Result<Reco
     Ok(RecordBatch::try_new(chunk.schema(), sorted)?)
 }
 
-fn numbers(columns: &[SortColumn]) -> Result<Option<Vec<Vec<u128>>>> {
-    columns
-        .iter()
-        .map(|c| keys::numbers(&c.values, c.options.unwrap_or_default()))
-        .collect()
-}
-
 /// The order of the rows in which each segment is sorted by the columns, and rows that are equal in them stay as they are;
 /// none when they are in order.
 pub(crate) fn order_within(
@@ -263,31 +256,58 @@ pub(crate) fn order_within(
             "one person has more than four billion rows: no sort can hold them"
         );
     };
-    let keys = numbers(columns)?;
-    let comparators = match &keys {
-        Some(_) => Vec::new(),
-        None => columns
-            .iter()
-            .map(|c| make_comparator(&c.values, &c.values, c.options.unwrap_or_default()))
-            .collect::<Result<_, _>>()?,
-    };
-    let compare = |a: &u32, b: &u32| {
-        let (a, b) = (*a as usize, *b as usize);
-        let mut by_number = keys.iter().flatten().map(|key| key[a].cmp(&key[b]));
-        let mut by_value = comparators.iter().map(|compare| compare(a, b));
-        let unequal = by_number.find(|order| order.is_ne());
-        unequal
-            .or_else(|| by_value.find(|order| order.is_ne()))
-            .unwrap_or(Ordering::Equal)
-    };
-    let mut order: Vec<u32> = (0..count).collect();
+    // With a row's place below its keys, equal rows stay as they are, and the sorted numbers say where each row was.
+    let place = u32::BITS - count.leading_zeros();
+    let below = (1u64 << place) - 1;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the low bits are a row's place"
+    )]
+    Ok(match packed(columns, place)? {
+        Some(Packed::Narrow(keys)) => places(segments, keys, |key| (key & below) as u32),
+        Some(Packed::Wide(keys)) => places(segments, keys, |key| (key as u64 & below) as u32),
+        None => {
+            let comparators = columns
+                .iter()
+                .map(|c| make_comparator(&c.values, &c.values, c.options.unwrap_or_default()))
+                .collect::<Result<Vec<_>, _>>()?;
+            let compare = |a: &u32, b: &u32| {
+                let mut orders = comparators
+                    .iter()
+                    .map(|compare| compare(*a as usize, *b as usize));
+                orders
+                    .find(|order| order.is_ne())
+                    .unwrap_or_else(|| a.cmp(b))
+            };
+            let mut order: Vec<u32> = (0..count).collect();
+            sorted_each(segments, &mut order, compare).then(|| UInt32Array::from(order))
+        }
+    })
+}
+
+/// The rows' places in the order of numbers that hold them; none where the rows are in order.
+fn places<T: Copy + Ord>(
+    segments: &[Range<usize>],
+    mut keys: Vec<T>,
+    place: impl Fn(T) -> u32,
+) -> Option<UInt32Array> {
+    let changed = sorted_each(segments, &mut keys, Ord::cmp);
+    changed.then(|| UInt32Array::from_iter_values(keys.into_iter().map(place)))
+}
+
+/// Sorts each segment, and says whether any was not sorted.
+fn sorted_each<T>(
+    segments: &[Range<usize>],
+    rows: &mut [T],
+    compare: impl Fn(&T, &T) -> Ordering,
+) -> bool {
     let mut changed = false;
     for range in segments {
-        let segment = &mut order[range.clone()];
+        let segment = &mut rows[range.clone()];
         if !segment.is_sorted_by(|a, b| compare(a, b).is_le()) {
-            segment.sort_by(compare);
+            segment.sort_unstable_by(&compare);
             changed = true;
         }
     }
-    Ok(changed.then(|| UInt32Array::from(order)))
+    changed
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, BooleanArray, Float64Array,
-    Int64Array, PrimitiveArray, RecordBatch, UInt32Array, UInt64Array, downcast_primitive_array,
+    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, BooleanArray,
+    BooleanBufferBuilder, Float64Array, Int64Array, PrimitiveArray, RecordBatch, UInt32Array,
+    UInt64Array, downcast_primitive_array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::{kernels::zip::zip, take};
@@ -252,7 +253,10 @@ impl Function {
                 if frame.end == Edge::Rows(0) {
                     return Ok(running);
                 }
-                let last = frame.over(layout)?.pick(|frame| Some(frame.end - 1));
+                let last = match frame.end {
+                    Edge::Rows(by) if by < 0 => shifted_rows(by, layout),
+                    _ => frame.over(layout)?.pick(|frame| Some(frame.end - 1)),
+                };
                 let taken = take(&running, &last, None)?;
                 // Nothing counts as 0, while the other aggregates of nothing are NULL.
                 match (what, last.nulls()) {
@@ -377,16 +381,29 @@ fn tiles(layout: &Layout, parts: usize) -> UInt64Array {
 
 /// Each row's row so many rows on, in its segment.
 fn shifted_rows(by: i64, layout: &Layout) -> UInt32Array {
-    let segments = layout.segments.iter();
-    segments
-        .flat_map(|segment| {
-            segment.clone().map(|row| {
-                shifted(row, by)
-                    .filter(|at| segment.contains(at))
-                    .and_then(index)
-            })
-        })
-        .collect()
+    let away = usize::try_from(by.unsigned_abs()).unwrap_or(usize::MAX);
+    let mut rows: Vec<u32> = Vec::with_capacity(layout.rows);
+    let mut inside = BooleanBufferBuilder::new(layout.rows);
+    for segment in &layout.segments {
+        let outside = away.min(segment.len());
+        let (from, to) = if by < 0 {
+            (segment.start, segment.end - outside)
+        } else {
+            (segment.start + outside, segment.end)
+        };
+        let found = (from..to).map(|row| index(row).unwrap_or_default());
+        if by < 0 {
+            rows.resize(rows.len() + outside, 0);
+            inside.append_n(outside, false);
+        }
+        rows.extend(found);
+        inside.append_n(to - from, true);
+        if by >= 0 {
+            rows.resize(rows.len() + outside, 0);
+            inside.append_n(outside, false);
+        }
+    }
+    UInt32Array::new(rows.into(), Some(NullBuffer::new(inside.finish())))
 }
 
 /// Each row's row so many rows with a value on, in its segment.
@@ -508,8 +525,24 @@ fn fold<T: ArrowPrimitiveType>(
         (Some(a), Some(b)) => Some(f(a, b)),
         (one, None) | (None, one) => one,
     };
-    let value = |row| column.is_valid(row).then(|| column.value(row));
     let mut folded = Vec::with_capacity(layout.rows);
+    if frames.is_none() && column.null_count() == 0 {
+        let values = column.values();
+        for segment in &layout.segments {
+            let mut values = values[segment.clone()].iter();
+            if let Some(&first) = values.next() {
+                let mut state = first;
+                folded.push(state);
+                folded.extend(values.map(|&value| {
+                    state = f(state, value);
+                    state
+                }));
+            }
+        }
+        let folded = PrimitiveArray::<T>::new(folded.into(), None);
+        return Arc::new(folded.with_data_type(column.data_type().clone()));
+    }
+    let value = |row| column.is_valid(row).then(|| column.value(row));
     let mut present = Vec::with_capacity(layout.rows);
     let mut push = |state: Option<T::Native>| {
         folded.push(state.unwrap_or_default());

@@ -1,0 +1,215 @@
+//! The sort keys of a chunk's rows in one number for each row, as narrow as the chunk's values allow.
+
+use arrow::array::Array;
+use arrow::compute::SortColumn;
+use datafusion::common::Result;
+
+use super::keys::ascending_numbers;
+
+/// Numbers that compare as the rows' keys do.
+pub(super) enum Packed {
+    Narrow(Vec<u64>),
+    Wide(Vec<u128>),
+}
+
+/// The keys of rows, the first one highest, and below them each row's place in so many bits. None where a key's type has
+/// no numbers, and where they do not fit.
+pub(super) fn packed(columns: &[SortColumn], place: u32) -> Result<Option<Packed>> {
+    let mut codes = Vec::with_capacity(columns.len());
+    for column in columns {
+        match Codes::of(column)? {
+            Some(column) => codes.push(column),
+            None => return Ok(None),
+        }
+    }
+    Ok(match place + codes.iter().map(|c| c.bits).sum::<u32>() {
+        0..=64 => {
+            let put = |number: u64, code, bits| number.unbounded_shl(bits) | code;
+            Some(Packed::Narrow(together(&codes, place, put)))
+        }
+        65..=128 => {
+            let put = |number: u128, code, bits| number.unbounded_shl(bits) | u128::from(code);
+            Some(Packed::Wide(together(&codes, place, put)))
+        }
+        _ => None,
+    })
+}
+
+fn together<T: Copy + From<u64>>(
+    codes: &[Codes],
+    place: u32,
+    put: impl Fn(T, u64, u32) -> T,
+) -> Vec<T> {
+    let rows = codes.first().map_or(0, |c| c.codes.len());
+    let mut numbers = vec![T::from(0); rows];
+    for column in codes {
+        for (number, code) in numbers.iter_mut().zip(&column.codes) {
+            *number = put(*number, *code, column.bits);
+        }
+    }
+    if place > 0 {
+        for (number, row) in numbers.iter_mut().zip(0..) {
+            *number = put(*number, row, place);
+        }
+    }
+    numbers
+}
+
+/// A column's values counted from the chunk's lowest one, with direction and place of nulls in them.
+struct Codes {
+    codes: Vec<u64>,
+    bits: u32,
+}
+
+impl Codes {
+    fn of(column: &SortColumn) -> Result<Option<Self>> {
+        let options = column.options.unwrap_or_default();
+        let Some(mut codes) = ascending_numbers(&column.values)? else {
+            return Ok(None);
+        };
+        let nulls = column.values.nulls().filter(|nulls| nulls.null_count() > 0);
+        let (low, high) = match nulls {
+            None => range(codes.iter()),
+            Some(nulls) => range(nulls.valid_indices().map(|row| &codes[row])),
+        };
+        let span = high - low;
+        let Some(top) = span.checked_add(u64::from(nulls.is_some())) else {
+            return Ok(None);
+        };
+        let from = u64::from(nulls.is_some() && options.nulls_first);
+        for code in &mut codes {
+            *code = if options.descending {
+                high.wrapping_sub(*code)
+            } else {
+                code.wrapping_sub(low)
+            }
+            .wrapping_add(from);
+        }
+        if let Some(nulls) = nulls {
+            let null = if options.nulls_first { 0 } else { top };
+            for (row, code) in codes.iter_mut().enumerate() {
+                if nulls.is_null(row) {
+                    *code = null;
+                }
+            }
+        }
+        let bits = u64::BITS - top.leading_zeros();
+        Ok(Some(Self { codes, bits }))
+    }
+}
+
+/// The lowest and the highest one; 0 and 0 of none.
+fn range<'a>(numbers: impl Iterator<Item = &'a u64>) -> (u64, u64) {
+    let (low, high) = numbers.fold((u64::MAX, 0), |(low, high), &n| (low.min(n), high.max(n)));
+    if low > high { (0, 0) } else { (low, high) }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::cmp::Ordering;
+    use std::sync::Arc;
+
+    use arrow::array::{
+        ArrayRef, Date32Array, Float64Array, Int64Array, StringArray, make_comparator,
+    };
+    use arrow::compute::SortOptions;
+
+    use super::*;
+
+    fn column(values: ArrayRef, descending: bool, nulls_first: bool) -> SortColumn {
+        let options = SortOptions {
+            descending,
+            nulls_first,
+        };
+        SortColumn {
+            values,
+            options: Some(options),
+        }
+    }
+
+    /// Arrow's own comparators say what must come out.
+    fn agree(columns: &[SortColumn]) {
+        let rows = columns[0].values.len();
+        let compare: Vec<_> = columns
+            .iter()
+            .map(|c| make_comparator(&c.values, &c.values, c.options.unwrap()).unwrap())
+            .collect();
+        let packed = packed(columns, 0).unwrap().unwrap();
+        for (a, b) in (0..rows).flat_map(|a| (0..rows).map(move |b| (a, b))) {
+            let mut wanted = compare.iter().map(|compare| compare(a, b));
+            let wanted = wanted
+                .find(|order| order.is_ne())
+                .unwrap_or(Ordering::Equal);
+            let found = match &packed {
+                Packed::Narrow(keys) => keys[a].cmp(&keys[b]),
+                Packed::Wide(keys) => keys[a].cmp(&keys[b]),
+            };
+            assert_eq!(found, wanted, "rows {a} and {b} of {columns:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_compare_as_the_keys() {
+        let days: ArrayRef = Arc::new(Date32Array::from(vec![
+            Some(-3),
+            None,
+            Some(40),
+            Some(40),
+            Some(-3),
+            None,
+        ]));
+        let wide: ArrayRef = Arc::new(Int64Array::from(vec![
+            Some(i64::MIN),
+            Some(7),
+            None,
+            Some(i64::MAX),
+            Some(7),
+            None,
+        ]));
+        let near: ArrayRef = Arc::new(Int64Array::from(vec![9, 8, 7, 9, 8, 7]));
+        let nothing: ArrayRef = Arc::new(Int64Array::from(vec![None; 6]));
+        let one: ArrayRef = Arc::new(Int64Array::from(vec![5; 6]));
+        let floats: ArrayRef = Arc::new(Float64Array::from(vec![
+            0.0,
+            -0.0,
+            f64::NAN,
+            f64::NEG_INFINITY,
+            1e-300,
+            -1.5,
+        ]));
+        for (descending, first) in [(false, false), (false, true), (true, false), (true, true)] {
+            let key = |values: &ArrayRef| column(Arc::clone(values), descending, first);
+            agree(&[key(&days), key(&near)]);
+            agree(&[key(&near), key(&days), key(&one)]);
+            agree(&[key(&one), key(&floats)]);
+            agree(&[key(&nothing), key(&floats), key(&days)]);
+            agree(&[
+                key(&days),
+                column(Arc::clone(&near), !descending, first),
+                key(&nothing),
+            ]);
+            // Every number there is and NULL do not fit into one.
+            assert!(packed(&[key(&wide)], 0).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_or_has_no_numbers_is_not_packed() {
+        let whole =
+            |values: [i64; 2]| column(Arc::new(Int64Array::from(values.to_vec())), false, false);
+        let every = || whole([i64::MIN, i64::MAX]);
+        assert!(
+            matches!(packed(&[every()], 0).unwrap(), Some(Packed::Narrow(k)) if k == [0, u64::MAX])
+        );
+        assert!(
+            matches!(packed(&[every()], 1).unwrap(), Some(Packed::Wide(k)) if k == [0, u128::from(u64::MAX) << 1 | 1])
+        );
+        assert!(
+            matches!(packed(&[every(), every()], 0).unwrap(), Some(Packed::Wide(k)) if k == [0, u128::MAX])
+        );
+        assert!(packed(&[every(), every()], 1).unwrap().is_none());
+        let text = column(Arc::new(StringArray::from(vec!["a", "b"])), false, false);
+        assert!(packed(&[whole([1, 2]), text], 0).unwrap().is_none());
+    }
+}
