@@ -6,7 +6,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::{
-    Between, BinaryExpr, Expr, LogicalPlan, Operator, Projection, Subquery,
+    Between, BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
 };
 
 use super::refused::refuse;
@@ -84,11 +84,13 @@ impl Shaper<'_> {
         let first = plan.schema().iter().next().map(Column::from);
         let plan = match (kind, first) {
             (Kind::Public, _) if !by_person => plan,
+            // One person whom an outer join did not find would make NOT IN unknown for everybody.
             (Kind::Rows(of), Some(first)) if by_person && of.persons.contains(&first) => {
-                LogicalPlan::Projection(Projection::try_new(
-                    vec![Expr::Column(first)],
-                    Arc::new(plan),
-                )?)
+                let first = Expr::Column(first);
+                LogicalPlanBuilder::from(plan)
+                    .filter(first.clone().is_not_null())?
+                    .project([first])?
+                    .build()?
             }
             _ => {
                 return refuse(

@@ -256,6 +256,9 @@ pub(crate) fn order_within(
             "one person has more than four billion rows: no sort can hold them"
         );
     };
+    if columns.is_empty() {
+        return Ok(None);
+    }
     // With a row's place below its keys, equal rows stay as they are, and the sorted numbers say where each row was.
     let place = u32::BITS - count.leading_zeros();
     let below = (1u64 << place) - 1;

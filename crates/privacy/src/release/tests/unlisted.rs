@@ -126,6 +126,8 @@ async fn a_person_among_others_by_subqueries() {
     assert_eq!(desk.ask("SELECT count(*) FROM emr").await, ["400"]);
     for sql in [
         "SELECT count(*) FROM emr WHERE pid NOT IN (SELECT pid FROM emr WHERE name = 'name 7')",
+        // A NULL in the list would make the condition unknown for everybody.
+        "SELECT count(*) FROM emr WHERE pid NOT IN (SELECT v.pid FROM emr e LEFT JOIN visit v ON v.pid = e.pid AND v.days > 100000 WHERE e.name = 'name 7')",
         "SELECT count(*) FROM emr a WHERE NOT EXISTS (SELECT 1 FROM emr b WHERE b.pid = a.pid AND b.name = 'name 7')",
         "SELECT count(*) FROM emr a LEFT JOIN (SELECT pid FROM emr WHERE name = 'name 7') b ON a.pid = b.pid WHERE b.pid IS NULL",
         "SELECT count(a.pid) FROM emr a WHERE a.name <> 'name 7'",
