@@ -3,17 +3,21 @@
 //! DataFusion 55 hands the dependencies of a grouping through `unnest` unchanged: after
 //! `SELECT g, unnest(a) AS u FROM (SELECT g, array_agg(x) AS a … GROUP BY g)` it takes `g` for a key. The planner adds `u` to
 //! a `GROUP BY g, u % 2` around it, and rules drop `u` from `ORDER BY g, u`, and leave `DISTINCT g` out. Every curve and
-//! table of terms by group is such a query. So relations are planned without those dependencies, and the rules that would
-//! use them see a plan without them.
+//! table of terms by group is such a query.
+//!
+//! And what a join made many of is unique again to it after any GROUP BY: of `SELECT DISTINCT o.p, v.k FROM o JOIN v …`, where
+//! `o` has one row for each `p`, it takes `p` for a key, and makes a semi join of a join with it.
+//!
+//! So relations are planned without those dependencies, and the rules that would use them see a plan without them.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
-use datafusion::common::{FunctionalDependencies, Result};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::common::{Dependency, FunctionalDependence, FunctionalDependencies, Result};
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Projection};
 use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::sql::sqlparser::ast::{Ident, TableAlias, TableFactor};
@@ -125,7 +129,7 @@ impl OptimizerRule for ToldLess {
         plan: LogicalPlan,
         config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        let plan = if unnests(&plan)? {
+        let plan = if misleads(&plan)? {
             without_dependencies(plan)?
         } else {
             plan
@@ -150,10 +154,18 @@ impl ToldLess {
     }
 }
 
-fn unnests(plan: &LogicalPlan) -> Result<bool> {
+/// Whether a plan may have dependencies that do not hold.
+fn misleads(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
-        found |= matches!(node, LogicalPlan::Unnest(_));
+        found |= match node {
+            LogicalPlan::Unnest(_) => true,
+            LogicalPlan::Aggregate(aggregate) => {
+                let known = aggregate.input.schema().functional_dependencies();
+                known.iter().any(|known| known.mode == Dependency::Multi)
+            }
+            _ => false,
+        };
         Ok(if found {
             TreeNodeRecursion::Stop
         } else {
@@ -163,7 +175,7 @@ fn unnests(plan: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-/// The plan without dependencies after each `unnest`, and what follows from that.
+/// The plan without dependencies after each `unnest`, with those after each grouping that hold, and what follows from that.
 fn without_dependencies(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|node| {
         Ok(Transformed::yes(match node {
@@ -173,13 +185,67 @@ fn without_dependencies(plan: LogicalPlan) -> Result<LogicalPlan> {
                 unnest.schema = Arc::new(schema.with_functional_dependencies(none)?);
                 LogicalPlan::Unnest(unnest)
             }
+            aggregate @ LogicalPlan::Aggregate(_) => match aggregate.recompute_schema()? {
+                LogicalPlan::Aggregate(aggregate) => LogicalPlan::Aggregate(by_keys(aggregate)?),
+                other => other,
+            },
             other => other.recompute_schema()?,
         }))
     })?;
     Ok(plan.data)
 }
 
-/// Plans relations that `unnest` without the dependencies of what they unnest.
+/// A grouping whose rows are told apart by its keys, or by fewer of them where these told its input's rows apart.
+fn by_keys(mut aggregate: Aggregate) -> Result<Aggregate> {
+    let keys = &aggregate.group_expr;
+    if keys.is_empty() || keys.iter().any(|key| matches!(key, Expr::GroupingSet(_))) {
+        return Ok(aggregate);
+    }
+    let names: Vec<String> = keys.iter().map(|k| k.schema_name().to_string()).collect();
+    let input = aggregate.input.schema();
+    let fields = input.field_names();
+    let all: Vec<usize> = (0..aggregate.schema.fields().len()).collect();
+    let mut known = Vec::new();
+    for unique in input.functional_dependencies().iter() {
+        let sources = unique.source_indices.iter();
+        let kept = sources.map(|at| names.iter().position(|name| *name == fields[*at]));
+        if let (Dependency::Single, Some(kept)) = (unique.mode, kept.collect()) {
+            known.push(FunctionalDependence::new(
+                kept,
+                all.clone(),
+                unique.nullable,
+            ));
+        }
+    }
+    if known.is_empty() {
+        let nullable = (0..keys.len()).any(|at| aggregate.schema.field(at).is_nullable());
+        known.push(FunctionalDependence::new(
+            (0..keys.len()).collect(),
+            all,
+            nullable,
+        ));
+    }
+    let known = FunctionalDependencies::new(known).with_dependency(Dependency::Single);
+    let schema = aggregate.schema.as_ref().clone();
+    // Made anew, it would have the engine's again.
+    aggregate.schema = Arc::new(schema.with_functional_dependencies(known)?);
+    Ok(aggregate)
+}
+
+/// The plan with nothing that depends on anything.
+fn keyless(plan: LogicalPlan) -> Result<LogicalPlan> {
+    if plan.schema().functional_dependencies().is_empty() {
+        return Ok(plan);
+    }
+    let columns = plan.schema().columns().into_iter().map(Expr::Column);
+    let schema = plan.schema().as_ref().clone();
+    let schema = schema.with_functional_dependencies(FunctionalDependencies::empty())?;
+    let plan =
+        Projection::try_new_with_schema(columns.collect(), Arc::new(plan), Arc::new(schema))?;
+    Ok(LogicalPlan::Projection(plan))
+}
+
+/// Plans relations that `unnest` or group without the dependencies that do not hold.
 #[derive(Debug)]
 pub(crate) struct UnnestedRelations;
 
@@ -193,12 +259,7 @@ impl RelationPlanner for UnnestedRelations {
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
         let mut plain = relation.clone();
-        let (TableFactor::Derived {
-            lateral: false,
-            alias,
-            ..
-        }
-        | TableFactor::Table { alias, .. }) = &mut plain
+        let (TableFactor::Derived { alias, .. } | TableFactor::Table { alias, .. }) = &mut plain
         else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
@@ -220,7 +281,9 @@ impl RelationPlanner for UnnestedRelations {
             plan => plan,
         };
         // Others as they are: a query within a query would be planned twice for each query around it.
-        let plan = match (unnests(&plan)?, &relation) {
+        let plan = match (misleads(&plan)?, &relation) {
+            // What tells one outer row's rows apart does not tell all of them.
+            (_, TableFactor::Derived { lateral: true, .. }) => keyless(plan)?,
             (true, _) => without_dependencies(plan)?,
             (false, TableFactor::Derived { .. }) => plan,
             (false, _) => return Ok(RelationPlanning::Original(Box::new(relation))),

@@ -35,7 +35,7 @@ pub struct OwnedColumn {
 }
 
 /// With more values than this that several persons have, a column is nobody's: a query names all of them.
-const MOST_SHARED: usize = 256;
+const MOST_SHARED: usize = 2048;
 /// And where they are more than one in so many of its values.
 const ONE_IN: usize = 64;
 

@@ -8,6 +8,7 @@ use datafusion::common::{Column, ExprSchema, Result};
 use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     Aggregate, Between, BinaryExpr, Distinct, Expr, ExprFunctionExt, FetchType, Join, JoinType,
@@ -112,12 +113,17 @@ impl Outer {
                 |expr| matches!(expr, Expr::OuterReferenceColumn(_, column) if *column == *key),
             )
         };
+        let same = self.keys.iter().map(|key| {
+            let outer = named(&key.outer)?;
+            Some(key.is(outer.clone(), Expr::from(key.own.clone())))
+        });
+        let Some(same) = same.collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
         let mut builder = LogicalPlanBuilder::from(rows);
-        for key in &self.keys {
-            let Some(outer) = named(&key.outer) else {
-                return Ok(None);
-            };
-            builder = builder.filter(key.is(outer.clone(), Expr::from(key.own.clone())))?;
+        // In one condition: of several in a row, the engine takes apart the first one alone.
+        if let Some(same) = conjunction(same) {
+            builder = builder.filter(same)?;
         }
         let columns = plan.schema().columns().into_iter().map(Expr::from);
         builder.project(columns)?.build().map(Some)

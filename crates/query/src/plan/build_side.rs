@@ -4,19 +4,23 @@
 //! range that few of them fill, so that it expects next to nothing of a join of records with the hierarchy, and builds
 //! the next join's table from millions of rows to look a few hundred concepts up in it. What bounds the rows of a plan
 //! are the tables that it reads: a key that is looked up gives about as many rows as there were.
+//!
+//! Nor does it see that it would take persons apart: records that lie person by person stay where they are, and what they
+//! are looked up in is sent to all of them, where that is small.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinType, Result};
 use datafusion::config::ConfigOptions;
+use datafusion::physical_expr::Partitioning;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 /// How many times larger the kept side must be before the sides change places: the estimate is a rough one.
 const TIMES_LARGER: usize = 8;
@@ -44,11 +48,18 @@ impl PhysicalOptimizerRule for BuildSmallSide {
             let (Some(kept), Some(streamed)) = (rows(join.left()), rows(join.right())) else {
                 return Ok(Transformed::no(plan));
             };
-            if *join.join_type() == JoinType::Full
-                || join.null_aware
-                || kept / TIMES_LARGER <= streamed
-            {
+            if *join.join_type() == JoinType::Full || join.null_aware {
                 return Ok(Transformed::no(plan));
+            }
+            if kept / TIMES_LARGER <= streamed {
+                let sent = kept <= few.min(streamed / TIMES_LARGER) && moves_persons(join);
+                return Ok(if sent {
+                    let join = join.builder();
+                    let join = join.with_partition_mode(PartitionMode::CollectLeft);
+                    Transformed::yes(join.build_exec()?)
+                } else {
+                    Transformed::no(plan)
+                });
             }
             let mode = if streamed <= few {
                 PartitionMode::CollectLeft
@@ -67,6 +78,22 @@ impl PhysicalOptimizerRule for BuildSmallSide {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// Whether a join sends rows that lie in ranges of persons to where other keys belong.
+fn moves_persons(join: &HashJoinExec) -> bool {
+    let follows = matches!(
+        join.join_type(),
+        JoinType::Inner | JoinType::Right | JoinType::RightSemi | JoinType::RightAnti
+    );
+    let Partitioning::Range(ranges) = join.right().output_partitioning() else {
+        return false;
+    };
+    let person = &ranges.ordering().first().expr;
+    let mut keys = join.on().iter().map(|(_, right)| right);
+    follows
+        && *join.partition_mode() == PartitionMode::Partitioned
+        && !keys.any(|key| key == person)
 }
 
 /// About how many rows a plan has, by the tables that it reads; none where a table does not tell.

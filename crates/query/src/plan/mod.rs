@@ -23,6 +23,8 @@
 //! | what is planned twice runs once | once for each use of a CTE |
 //! | the side of a join that reads the smaller tables is kept | the side that the engine expects fewer rows of |
 //! | the parts of a condition are computed of all rows each | picking rows for each part, and putting answers back |
+//! | of wide rows, those that may still be the first ones are decoded | decoding all of them for `ORDER BY … LIMIT` |
+//! | concept sets are sent to the records that are looked up in them | sending records to where their concepts belong |
 //! | a join looks up now and then, and can be ended there | computing on after Ctrl-C |
 
 mod aligned_union;
@@ -52,6 +54,7 @@ mod segments;
 mod shared;
 mod sorted_input;
 mod told_apart;
+mod top_rows;
 mod whole_partitions;
 mod window_functions;
 
@@ -86,6 +89,7 @@ pub(crate) use segment_sort::order_within;
 use segment_window::WindowsOverSegments;
 use shared::{LinkShared, MarkShared};
 use told_apart::ToldApart;
+use top_rows::ReadTopRows;
 use whole_partitions::WindowsOverGroups;
 
 type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
@@ -142,6 +146,7 @@ pub(crate) fn rules() -> Vec<Rule> {
                 rules.push(Arc::new(SortNumbers));
                 rules.push(Arc::new(WindowsOverSegments));
                 rules.push(Arc::new(AggregatesOverSegments));
+                rules.push(Arc::new(ReadTopRows));
                 rules.push(Arc::new(FilterByAll));
                 rules.push(Arc::new(Breathe));
                 // The last one: what it links is no longer found when a node below is made anew.

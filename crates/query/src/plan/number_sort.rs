@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::{concat, take_arrays};
+use arrow::compute::{SortColumn, concat, take_arrays};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, exec_datafusion_err};
@@ -30,9 +30,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt};
 
 use super::keys;
-
-/// Bits of a row's place.
-const PLACE: u32 = 32;
+use super::packed::{self, Packed, packed};
 
 /// Puts sorts of everything by numbers on the operator that uses this.
 #[derive(Debug)]
@@ -202,7 +200,7 @@ async fn sorted(
         let batch = batch?;
         rows += batch.num_rows();
         // Together with all others in one piece, and with the numbers of the keys.
-        let bytes = 2 * batch.get_array_memory_size() + batch.num_rows() * 16 * (keys.len() + 1);
+        let bytes = 2 * batch.get_array_memory_size() + batch.num_rows() * 16 * (keys.len() + 2);
         room = reservation.try_grow(bytes).is_ok() && u32::try_from(rows).is_ok();
         batches.push(batch);
     }
@@ -252,53 +250,52 @@ fn together(pieces: &[ArrayRef]) -> Result<ArrayRef> {
 
 /// The rows' places in order; none where the keys are too many or too wide.
 fn order(batches: &[RecordBatch], keys: &LexOrdering) -> Result<Option<UInt32Array>> {
-    let mut numbers = vec![0u128; batches.iter().map(RecordBatch::num_rows).sum()];
-    if numbers.is_empty() {
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    if rows == 0 {
         return Ok(None);
     }
-    let mut free = u128::BITS - PLACE;
-    for PhysicalSortExpr { expr, options } in keys {
+    let columns = keys.iter().map(|PhysicalSortExpr { expr, options }| {
         let pieces = batches
             .iter()
             .map(|batch| expr.evaluate(batch)?.into_array(batch.num_rows()));
-        let values = together(&pieces.collect::<Result<Vec<_>>>()?)?;
-        let Some(key) = keys::numbers(&values, *options)? else {
-            return Ok(None);
-        };
-        let of_valid = || {
-            (0..key.len())
-                .filter(|row| values.is_valid(*row))
-                .map(|row| key[row])
-        };
-        let least = of_valid().min().unwrap_or_default();
-        let most = of_valid().max().unwrap_or_default();
-        // The values from 1, and nulls on one side of them or the other.
-        let span = most - least + 2;
-        let width = u128::BITS - span.leading_zeros();
-        let Some(left) = free.checked_sub(width) else {
-            return Ok(None);
-        };
-        free = left;
-        let null = if options.nulls_first { 0 } else { span };
-        for (row, number) in numbers.iter_mut().enumerate() {
-            let here = if values.is_valid(row) {
-                key[row] - least + 1
-            } else {
-                null
-            };
-            *number = (*number << width) | here;
-        }
-    }
-    for (number, place) in numbers.iter_mut().zip(0u128..) {
-        *number = (*number << PLACE) | place;
-    }
-    numbers.sort_unstable();
+        Ok(SortColumn {
+            values: together(&pieces.collect::<Result<Vec<_>>>()?)?,
+            options: Some(*options),
+        })
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let place = usize::BITS - rows.leading_zeros();
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "the place is what the lowest bits hold"
+        reason = "the highest bits, and a row's place in the lowest"
     )]
-    let places = numbers.into_iter().map(|number| number as u32);
-    Ok(Some(places.collect()))
+    Ok(match packed(&columns, place)? {
+        Some(Packed::Narrow(numbers)) => {
+            let bits = u64::BITS - numbers.iter().fold(0, |all, n| all | n).leading_zeros();
+            let sorted = packed::sort(
+                numbers,
+                |number, below| number.unbounded_shr(below) as usize,
+                bits,
+            );
+            let below = (1 << place) - 1;
+            Some(UInt32Array::from_iter_values(
+                sorted.into_iter().map(|n| (n & below) as u32),
+            ))
+        }
+        Some(Packed::Wide(numbers)) => {
+            let bits = u128::BITS - numbers.iter().fold(0, |all, n| all | n).leading_zeros();
+            let sorted = packed::sort(
+                numbers,
+                |number, below| number.unbounded_shr(below) as usize,
+                bits,
+            );
+            let below = (1 << place) - 1;
+            Some(UInt32Array::from_iter_values(
+                sorted.into_iter().map(|n| (n & below) as u32),
+            ))
+        }
+        None => None,
+    })
 }
 
 /// Rows that were read already, and those that are still to come, for the engine's sort.

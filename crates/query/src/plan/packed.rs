@@ -1,10 +1,15 @@
 //! The sort keys of a chunk's rows in one number for each row, as narrow as the chunk's values allow.
 
+use std::mem;
+
 use arrow::array::Array;
 use arrow::compute::SortColumn;
 use datafusion::common::Result;
 
 use super::keys::ascending_numbers;
+
+/// Two to the power of so many parts are filled side by side without much waiting for memory.
+const MOST_PARTS: u32 = 14;
 
 /// Numbers that compare as the rows' keys do.
 pub(super) enum Packed {
@@ -53,6 +58,39 @@ fn together<T: Copy + From<u64>>(
         }
     }
     numbers
+}
+
+/// Sorts numbers of which there are many: first apart by their highest bits, and each part by itself, which stays in the
+/// cache.
+pub(super) fn sort<T: Copy + Ord + Default>(
+    numbers: Vec<T>,
+    high: impl Fn(T, u32) -> usize,
+    bits: u32,
+) -> Vec<T> {
+    // Some sixty rows in each part, where they are spread evenly.
+    let parts = (numbers.len() / 64).checked_ilog2().unwrap_or(0);
+    let parts = parts.min(MOST_PARTS).min(bits);
+    let below = bits - parts;
+    let mut ends = vec![0; 1 << parts];
+    for number in &numbers {
+        ends[high(*number, below)] += 1;
+    }
+    let mut before = 0;
+    for end in &mut ends {
+        before += mem::replace(end, before);
+    }
+    let mut apart = vec![T::default(); numbers.len()];
+    for number in numbers {
+        let end = &mut ends[high(number, below)];
+        apart[*end] = number;
+        *end += 1;
+    }
+    let mut start = 0;
+    for end in ends {
+        apart[start..end].sort_unstable();
+        start = end;
+    }
+    apart
 }
 
 /// A column's values counted from the chunk's lowest one, with direction and place of nulls in them.
