@@ -295,7 +295,9 @@ fn config(options: &SessionOptions) -> SessionConfig {
     // GROUP BY person_id and more: persons are already together, so nothing has to move.
     options.optimizer.subset_repartition_threshold = 1;
     // Where every second row is a group of its own, groups are made once, when their rows have come together.
-    options.execution.skip_partial_aggregation_probe_ratio_threshold = 0.5;
+    options
+        .execution
+        .skip_partial_aggregation_probe_ratio_threshold = 0.5;
     // A rule that learns that a column has no NULLs leaves the union above it as it was, which is no fault.
     options.execution.skip_physical_aggregate_schema_check = true;
     options.execution.parquet.pushdown_filters = PUSHDOWN_FILTERS;

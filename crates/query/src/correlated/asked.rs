@@ -103,10 +103,12 @@ fn has_a_row(plan: &LogicalPlan) -> bool {
 
 /// The subquery with its outer columns compared above all that it does.
 fn of_each(
-    subquery: Subquery,
+    mut subquery: Subquery,
     rows: &LogicalPlan,
     config: &dyn OptimizerConfig,
 ) -> Result<Transformed<Subquery>> {
+    // Those of a LATERAL within it were the subquery's own, and are joined by now.
+    subquery.outer_ref_columns = subquery.subquery.all_out_ref_exprs();
     let limited = subquery
         .subquery
         .exists(|node| Ok(matches!(node, LogicalPlan::Limit(_))))?;

@@ -4,6 +4,7 @@ use std::mem;
 
 use arrow::array::Array;
 use arrow::compute::SortColumn;
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::Result;
 
 use super::keys::ascending_numbers;
@@ -20,14 +21,18 @@ pub(super) enum Packed {
 /// The keys of rows, the first one highest, and below them each row's place in so many bits. None where a key's type has
 /// no numbers, and where they do not fit.
 pub(super) fn packed(columns: &[SortColumn], place: u32) -> Result<Option<Packed>> {
-    let mut codes = Vec::with_capacity(columns.len());
-    for column in columns {
-        match Codes::of(column)? {
-            Some(column) => codes.push(column),
-            None => return Ok(None),
-        }
-    }
-    Ok(match place + codes.iter().map(|c| c.bits).sum::<u32>() {
+    let codes = |by_steps: bool| -> Result<Option<Vec<Codes>>> {
+        let codes = columns.iter().map(|column| Codes::of(column, by_steps));
+        codes.collect()
+    };
+    let width = |codes: &[Codes]| place + codes.iter().map(|c| c.bits).sum::<u32>();
+    let Some(codes) = (match codes(false)? {
+        Some(wide) if width(&wide) > u128::BITS => codes(true)?,
+        found => found,
+    }) else {
+        return Ok(None);
+    };
+    Ok(match width(&codes) {
         0..=64 => {
             let put = |number: u64, code, bits| number.unbounded_shl(bits) | code;
             Some(Packed::Narrow(together(&codes, place, put)))
@@ -100,7 +105,8 @@ struct Codes {
 }
 
 impl Codes {
-    fn of(column: &SortColumn) -> Result<Option<Self>> {
+    /// None where the type has no numbers. `by_steps` counts times in the longest steps that reach all of them.
+    fn of(column: &SortColumn, by_steps: bool) -> Result<Option<Self>> {
         let options = column.options.unwrap_or_default();
         let Some(mut codes) = ascending_numbers(&column.values)? else {
             return Ok(None);
@@ -110,7 +116,18 @@ impl Codes {
             None => range(codes.iter()),
             Some(nulls) => range(nulls.valid_indices().map(|row| &codes[row])),
         };
-        let span = high - low;
+        let step = if by_steps {
+            step(column.values.data_type(), |step| {
+                let mut all = codes.iter().enumerate();
+                all.all(|(row, code)| {
+                    nulls.is_some_and(|nulls| nulls.is_null(row))
+                        || (code - low).is_multiple_of(step)
+                })
+            })
+        } else {
+            1
+        };
+        let span = (high - low) / step;
         let Some(top) = span.checked_add(u64::from(nulls.is_some())) else {
             return Ok(None);
         };
@@ -120,8 +137,15 @@ impl Codes {
                 high.wrapping_sub(*code)
             } else {
                 code.wrapping_sub(low)
-            }
-            .wrapping_add(from);
+            };
+        }
+        if step > 1 {
+            codes.iter_mut().for_each(|code| *code /= step);
+        }
+        if from > 0 {
+            codes
+                .iter_mut()
+                .for_each(|code| *code = code.wrapping_add(from));
         }
         if let Some(nulls) = nulls {
             let null = if options.nulls_first { 0 } else { top };
@@ -134,6 +158,20 @@ impl Codes {
         let bits = u64::BITS - top.leading_zeros();
         Ok(Some(Self { codes, bits }))
     }
+}
+
+/// The longest of some usual steps of time that reaches all values; of what is no time, 1.
+fn step(of: &DataType, reaches: impl Fn(u64) -> bool) -> u64 {
+    let second: u64 = match of {
+        DataType::Timestamp(TimeUnit::Second, _) => 1,
+        DataType::Timestamp(TimeUnit::Millisecond, _) => 1_000,
+        DataType::Timestamp(TimeUnit::Microsecond, _) => 1_000_000,
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => 1_000_000_000,
+        _ => return 1,
+    };
+    let steps = [second * 86_400, second * 60, second, second / 1_000];
+    let mut steps = steps.into_iter().filter(|step| *step > 1);
+    steps.find(|step| reaches(*step)).unwrap_or(1)
 }
 
 /// The lowest and the highest one; 0 and 0 of none.
@@ -149,7 +187,8 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        ArrayRef, Date32Array, Float64Array, Int64Array, StringArray, make_comparator,
+        ArrayRef, Date32Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+        make_comparator,
     };
     use arrow::compute::SortOptions;
 
@@ -229,6 +268,29 @@ mod tests {
             ]);
             // Every number there is and NULL do not fit into one.
             assert!(packed(&[key(&wide)], 0).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn times_that_do_not_fit_are_counted_by_steps() {
+        let times = |values: [i64; 4]| -> ArrayRef {
+            Arc::new(TimestampMicrosecondArray::from(vec![
+                Some(values[0]),
+                None,
+                Some(values[1]),
+                Some(values[2]),
+                Some(values[3]),
+            ]))
+        };
+        let hour = 3_600_000_000;
+        let minutes = times([-7 * hour, 1_000_000 * hour, 60_000_000, -7 * hour]);
+        let odd = times([-7 * hour, 1_000_000 * hour, 60_000_001, -7 * hour]);
+        let far: ArrayRef = Arc::new(Int64Array::from(vec![0, 1 << 61, 5, 5, 5]));
+        for (descending, first) in [(false, false), (false, true), (true, false), (true, true)] {
+            let key = |values: &ArrayRef| column(Arc::clone(values), descending, first);
+            agree(&[key(&far), key(&minutes), key(&minutes)]);
+            let odd = [key(&far), key(&odd), key(&odd)];
+            assert!(packed(&odd, 0).unwrap().is_none());
         }
     }
 

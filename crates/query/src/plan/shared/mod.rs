@@ -24,7 +24,7 @@ use datafusion::physical_plan::{
 };
 
 pub(super) use buffer::Shared;
-use same::Parts;
+use same::{Parts, address};
 
 type Plan = Arc<dyn ExecutionPlan>;
 
@@ -42,7 +42,7 @@ impl PhysicalOptimizerRule for MarkShared {
         if parts.none_twice() {
             return Ok(plan);
         }
-        mark(plan, &mut parts)
+        mark(plan, &mut parts, 0)
     }
 
     fn name(&self) -> &'static str {
@@ -58,9 +58,16 @@ fn recurs(plan: &Plan) -> bool {
     plan.is::<RecursiveQueryExec>() || plan.children().into_iter().any(recurs)
 }
 
-fn mark(plan: Plan, parts: &mut Parts) -> Result<Plan> {
-    let id = parts.shared(&plan);
-    let plan = with_children(plan, |child| mark(child, parts))?;
+/// Marks the parts of a plan that lies within a part which is there so many times: what is there as often comes with it.
+fn mark(plan: Plan, parts: &mut Parts, times: usize) -> Result<Plan> {
+    let own = parts.times(&plan);
+    let id = if own > times {
+        parts.shared(&plan)
+    } else {
+        None
+    };
+    let times = if id.is_some() { own } else { times };
+    let plan = with_children(plan, |child| mark(child, parts, times))?;
     Ok(match id {
         Some(id) => Arc::new(SharedExec {
             id,
@@ -92,12 +99,13 @@ pub(crate) struct LinkShared;
 
 impl PhysicalOptimizerRule for LinkShared {
     fn optimize(&self, plan: Plan, _: &ConfigOptions) -> Result<Plan> {
-        let mut places = HashMap::new();
-        count(&plan, &mut places);
-        if places.is_empty() {
+        let mut looks = Looks::default();
+        looks.count(&plan);
+        if looks.places.is_empty() {
             return Ok(plan);
         }
-        link(plan, &places, &mut HashMap::new())
+        // The parts keep their addresses as long as the plan is there.
+        link(Arc::clone(&plan), &looks, &mut HashMap::new())
     }
 
     fn name(&self) -> &'static str {
@@ -109,43 +117,65 @@ impl PhysicalOptimizerRule for LinkShared {
     }
 }
 
-/// What a part looks like: the same mark and another look is another part.
-fn look(part: &SharedExec) -> (usize, String) {
-    let text = displayable(part.input.as_ref()).indent(true).to_string();
-    (part.id, text)
+/// What parts look like: the same mark and another look is another part.
+#[derive(Debug, Default)]
+struct Looks {
+    /// Nodes by what they say of themselves and what their inputs look like.
+    known: HashMap<(String, Vec<usize>), usize>,
+    /// By the address of a node.
+    nodes: HashMap<usize, usize>,
+    /// By the address of a part's input, and in how many places its rows are read.
+    parts: HashMap<usize, (usize, usize)>,
+    places: HashMap<(usize, usize), usize>,
 }
 
-/// In how many places the rows of each part are read. Parts within a part are read by the one that runs.
-fn count(plan: &Plan, places: &mut HashMap<(usize, String), usize>) {
-    if let Some(part) = plan.downcast_ref::<SharedExec>() {
-        let places = places.entry(look(part)).or_default();
-        *places += 1;
-        if *places > 1 {
-            return;
+impl Looks {
+    fn of(&mut self, plan: &Plan) -> usize {
+        if let Some(look) = self.nodes.get(&address(plan)) {
+            return *look;
+        }
+        let inputs = plan.children().into_iter().map(|child| self.of(child));
+        let inputs = inputs.collect();
+        let line = displayable(plan.as_ref()).one_line().to_string();
+        let next = self.known.len();
+        let look = *self.known.entry((line, inputs)).or_insert(next);
+        self.nodes.insert(address(plan), look);
+        look
+    }
+
+    /// Looks at each part. Those within a part are read by the one that runs.
+    fn count(&mut self, plan: &Plan) {
+        if let Some(part) = plan.downcast_ref::<SharedExec>() {
+            let look = (part.id, self.of(&part.input));
+            self.parts.insert(address(&part.input), look);
+            let places = self.places.entry(look).or_default();
+            *places += 1;
+            if *places > 1 {
+                return;
+            }
+        }
+        for child in plan.children() {
+            self.count(child);
         }
     }
-    for child in plan.children() {
-        count(child, places);
-    }
 }
 
-type Running = HashMap<(usize, String), (Arc<Shared>, usize)>;
+type Running = HashMap<(usize, usize), (Arc<Shared>, usize)>;
 
-fn link(
-    plan: Plan,
-    places: &HashMap<(usize, String), usize>,
-    running: &mut Running,
-) -> Result<Plan> {
-    let Some(part) = plan.downcast_ref::<SharedExec>() else {
-        return with_children(plan, |child| link(child, places, running));
+fn link(plan: Plan, looks: &Looks, running: &mut Running) -> Result<Plan> {
+    let part = plan.downcast_ref::<SharedExec>();
+    let Some((part, look)) = part.and_then(|part| {
+        let look = looks.parts.get(&address(&part.input))?;
+        Some((part, *look))
+    }) else {
+        return with_children(plan, |child| link(child, looks, running));
     };
-    let look = look(part);
     if let Some((shared, readers)) = running.get_mut(&look) {
         *readers += 1;
         return Ok(Arc::new(part.reading(shared, *readers - 1)));
     }
-    let input = link(Arc::clone(&part.input), places, running)?;
-    let readers = places.get(&look).copied().unwrap_or(1);
+    let input = link(Arc::clone(&part.input), looks, running)?;
+    let readers = looks.places.get(&look).copied().unwrap_or(1);
     if readers == 1 {
         return Ok(input);
     }

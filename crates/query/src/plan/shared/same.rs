@@ -34,7 +34,7 @@ pub(super) struct Parts {
     number: usize,
 }
 
-fn address(plan: &Arc<dyn ExecutionPlan>) -> usize {
+pub(super) fn address(plan: &Arc<dyn ExecutionPlan>) -> usize {
     Arc::as_ptr(plan).cast::<()>() as usize
 }
 
@@ -82,12 +82,19 @@ impl Parts {
         Ok((look, works, may))
     }
 
+    /// How many parts look like the one that begins with this node.
+    pub(super) fn times(&self, plan: &Arc<dyn ExecutionPlan>) -> usize {
+        let look = self.looks.get(&address(plan));
+        let times = look.and_then(|look| self.times.get(look));
+        times.copied().unwrap_or(0)
+    }
+
     /// The number of the part that begins with this node, if there is another like it.
     pub(super) fn shared(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
-        let look = self.looks.get(&address(plan))?;
-        if *self.times.get(look)? < 2 {
+        if self.times(plan) < 2 {
             return None;
         }
+        let look = self.looks.get(&address(plan))?;
         let fields = format!("{plan:?}");
         if ELSEWHERE.iter().any(|word| fields.contains(word)) {
             return None;
