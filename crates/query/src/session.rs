@@ -243,6 +243,7 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
         crate::struct_keys::record_bytes(),
         crate::plan::unknown(),
         scalar::day_of_time(),
+        scalar::date_trunc().as_ref().clone(),
         scalar::field_of(),
         scalar::interval_length(),
         scalar::interval_times(),

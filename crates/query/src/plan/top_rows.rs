@@ -19,6 +19,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
@@ -39,7 +40,7 @@ impl PhysicalOptimizerRule for ReadTopRows {
             let first = plan.downcast_ref::<SortExec>();
             Ok(match first.filter(|sort| sort.fetch().is_some()) {
                 Some(sort) => match filtered(sort.input())? {
-                    Some(input) => Transformed::yes(with_input(&plan, input)?),
+                    Some(input) => Transformed::yes(with_inputs(&plan, vec![input])?),
                     None => Transformed::no(plan),
                 },
                 None => Transformed::no(plan),
@@ -59,13 +60,20 @@ impl PhysicalOptimizerRule for ReadTopRows {
 
 /// The plan with a scan whose decoder filters rows; none where nothing is gained by it.
 fn filtered(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    if plan.is::<FilterExec>() || plan.is::<ProjectionExec>() {
-        let [input] = &plan.children()[..] else {
+    let children = plan.children();
+    // Of a join, the side whose rows go through it.
+    let through = match children.as_slice() {
+        [input] if plan.is::<FilterExec>() || plan.is::<ProjectionExec>() => Some((0, *input)),
+        [_, input] if plan.is::<HashJoinExec>() => Some((1, *input)),
+        _ => None,
+    };
+    if let Some((at, input)) = through {
+        let Some(input) = filtered(input)? else {
             return Ok(None);
         };
-        return filtered(input)?
-            .map(|input| with_input(plan, input))
-            .transpose();
+        let mut inputs: Vec<_> = children.into_iter().map(Arc::clone).collect();
+        inputs[at] = input;
+        return with_inputs(plan, inputs).map(Some);
     }
     let scan = plan.downcast_ref::<DataSourceExec>();
     let Some((config, source)) = scan.and_then(|s| s.downcast_to_file_source::<ParquetSource>())
@@ -87,12 +95,12 @@ fn filtered(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPla
     Ok(Some(DataSourceExec::from_data_source(config.build())))
 }
 
-fn with_input(
+fn with_inputs(
     plan: &Arc<dyn ExecutionPlan>,
-    input: Arc<dyn ExecutionPlan>,
+    inputs: Vec<Arc<dyn ExecutionPlan>>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-    Arc::clone(plan).replace_children(vec![input], options)
+    Arc::clone(plan).replace_children(inputs, options)
 }
 
 /// Whether a filter becomes narrower while rows are read.

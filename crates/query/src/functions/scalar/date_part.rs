@@ -14,6 +14,7 @@ use columna_model::time::Civil;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue, internal_err};
 use datafusion::functions::datetime::date_part::DatePartFunc;
+use datafusion::functions::datetime::date_trunc::DateTruncFunc;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::preimage::PreimageResult;
@@ -27,13 +28,15 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
+use super::date_trunc;
+
 /// 1900-01-01 and 2100-01-01, in days since 1970-01-01.
-const FIRST: i32 = -25_567;
-const END: i32 = 47_482;
+pub(super) const FIRST: i32 = -25_567;
+pub(super) const END: i32 = 47_482;
 /// Some 240,000 years either way; the engine's calendar ends a little later, and then it answers NULL.
 const FARTHEST: i32 = 88_000_000;
 
-static CALENDAR: LazyLock<Vec<Civil>> =
+pub(super) static CALENDAR: LazyLock<Vec<Civil>> =
     LazyLock::new(|| (FIRST..END).map(|day| Day(day).civil()).collect());
 
 static QUICK: LazyLock<Arc<ScalarUDF>> =
@@ -290,8 +293,36 @@ fn replaced(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
                 args,
             )))
         }
+        Expr::ScalarFunction(call) if call.func.inner().is::<DateTruncFunc>() => {
+            truncated(call, schema)
+        }
         expr => Transformed::no(expr),
     }
+}
+
+/// The quick truncation, of a date itself where it was made a time for the engine's.
+fn truncated(call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
+    let [Expr::Literal(to, _), time] = call.args.as_slice() else {
+        return Transformed::no(Expr::ScalarFunction(call));
+    };
+    let of = |expr: &Expr| expr.get_type(schema).ok();
+    let time = match time {
+        Expr::Cast(cast) if of(&cast.expr) == Some(DataType::Date32) => cast.expr.as_ref(),
+        time => time,
+    };
+    let quick = date_trunc::known(to)
+        && matches!(
+            of(time),
+            Some(DataType::Date32 | DataType::Timestamp(_, None))
+        );
+    if !quick {
+        return Transformed::no(Expr::ScalarFunction(call));
+    }
+    let args = vec![call.args[0].clone(), time.clone()];
+    Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(
+        date_trunc::date_trunc(),
+        args,
+    )))
 }
 
 #[cfg(test)]

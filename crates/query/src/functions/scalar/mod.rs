@@ -6,6 +6,7 @@ mod bounded;
 mod bounded_lists;
 mod concept_set;
 mod date_part;
+mod date_trunc;
 mod dates;
 mod days_between;
 mod e_value;
@@ -25,6 +26,7 @@ pub(crate) use bounded::bounded;
 pub(crate) use bounded_lists::BoundedLists;
 pub(crate) use concept_set::look_up as concepts_of;
 pub(crate) use date_part::{QuickDateParts, date_part, day_of_time};
+pub(crate) use date_trunc::date_trunc;
 pub(crate) use field_of::{FieldsOfStructs, field_of};
 pub(crate) use intervals::{
     ComparedIntervals, MultipliedIntervals, PartsOfDifferences, interval_length, interval_times,
