@@ -404,6 +404,10 @@ pub(super) fn value(
             .zip(of(*whole, IN_SHARE))
             .filter(|(_, whole)| *whole > 0.0)
             .map(|(part, whole)| digits((part / whole).min(1.0), 3)),
+        Function::RowsPer(whole) => of(own, IN_SHARE)
+            .zip(of(*whole, IN_SHARE))
+            .filter(|(_, whole)| *whole > 0.0)
+            .map(|(rows, whole)| digits(rows / whole, 3)),
         Function::Model(model) => return model_of(desk, model, row),
         Function::Recomputed(of) => return recomputed_of(desk, of, row, outcomes),
         Function::Curve(declared, events) => {
