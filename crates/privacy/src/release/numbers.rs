@@ -15,6 +15,7 @@ use super::value::{Desk, hidden, value};
 use crate::disclosure::cube::Dims;
 use crate::disclosure::persons::{Contribution, Persons};
 use crate::disclosure::releases::{Cell, Outcome, Table};
+use crate::disclosure::rest::Rest;
 use crate::disclosure::sketch::Sketch;
 use crate::disclosure::{DEVIATION, IN_SHARE, MEAN, PERSONS, Profile, ROWS};
 
@@ -195,12 +196,13 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
     let enough = count >= u64::from(profile.k);
     let mut values = BTreeMap::new();
     let mut safe = enough;
-    let mut sketch = None;
+    let (mut sketch, mut rest) = (None, None);
     if let Some((of, _)) = &basis.measure {
         sketch = enough.then(|| Sketch::of(contributions, of.shifted()));
         let measured = enough && spreads(contributions, profile);
         safe = measured;
         if measured {
+            rest = Rest::of(contributions, of.shifted(), u64::from(profile.k));
             let (mean, deviation) = moments(contributions);
             let error = deviation / (rows as f64).sqrt();
             // A mean is shown as exactly as it is known: to the first digit of its standard error.
@@ -227,6 +229,7 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
         dims,
         persons,
         sketch,
+        rest,
         safe,
         values,
     }

@@ -95,6 +95,7 @@ fn course_of(
         cells: vec![Cell {
             dims: Dims::new(),
             sketch: Some(sketch),
+            rest: None,
             safe: desk.tables[times].cells[row].persons.contributions().len()
                 >= desk.control.profile.k as usize,
             persons,
@@ -333,6 +334,7 @@ fn model_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Result<Option<Sca
             dims: Dims::new(),
             persons: Persons::from_bytes(&bytes),
             sketch: Some(sketch),
+            rest: None,
             safe: true,
             values: numbers
                 .iter()
@@ -368,6 +370,7 @@ fn group_cell(members: &[i64], name: &str, profile: &Profile) -> Cell {
         safe: shown.is_some(),
         persons,
         sketch: None,
+        rest: None,
         values: BTreeMap::from([(PERSONS.to_owned(), shown), (ROWS.to_owned(), shown)]),
     }
 }

@@ -292,3 +292,34 @@ async fn counts_of_each_person_s_rows_are_counts_of_rows() {
     let sql = "SELECT n, count(*) FROM (SELECT pid, count(*) FILTER (WHERE days > 3) AS n FROM visit GROUP BY pid) GROUP BY n";
     assert_eq!(Desk::new("cms").ask(sql).await.len(), 2);
 }
+
+/// Persons of one value that is known make another set of any, and tell nothing themselves.
+#[tokio::test]
+async fn persons_of_one_value_make_up_for_nobody() {
+    let of = |group: &str, padded: u32| {
+        format!("SELECT avg(los), stddev(los) FROM emr WHERE {group} OR los = {padded}")
+    };
+    for rules in ["cms", "opensafely", "sacro"] {
+        let desk = Desk::new(rules);
+        let first = desk.ask(&of("age < 26", 5)).await;
+        assert_ne!(first, ["|"], "{rules}");
+        // Twenty-six others, and one person less.
+        let one = "age < 26 AND name <> 'name 70'";
+        for padded in [7, 8, 9] {
+            let sql = of(one, padded);
+            assert_eq!(desk.ask(&sql).await, ["|"], "{rules}: {sql}");
+        }
+        let other =
+            "SELECT avg(los * los) FROM emr WHERE age < 26 AND name <> 'name 70' OR los = 11";
+        assert_eq!(desk.ask(other).await, [""], "{rules}");
+        // Siblings: other groups; a value in place of none, and without it.
+        for sql in [
+            "SELECT avg(los) FROM emr WHERE age > 60 OR los = 7",
+            "SELECT avg(los) FROM emr WHERE sex = 'F'",
+            "SELECT avg(coalesce(m.cost, 0)) FROM emr e LEFT JOIN (SELECT pid, cost FROM emr WHERE sex = 'M') m ON m.pid = e.pid",
+            "SELECT avg(cost) FROM emr WHERE sex = 'M'",
+        ] {
+            assert_ne!(desk.ask(sql).await, [""], "{rules}: {sql}");
+        }
+    }
+}
