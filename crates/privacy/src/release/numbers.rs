@@ -261,21 +261,29 @@ pub(super) fn spreads(contributions: &[Contribution], profile: &Profile) -> bool
 
 /// How many rows persons have. Where most have the same number of them, fewer than k others count as if they had it too: a join or
 /// a condition gives more rows to whom it is made for, and whether there is anybody would be seen in a count of rows beside one of
-/// persons.
+/// persons. So do those whose numbers fewer than k have, if together they are fewer than k: a number that many have can be made
+/// for many, to hide one.
 fn rows_of(contributions: &[Contribution], profile: &Profile) -> u64 {
     let mut each: Vec<u64> = contributions.iter().map(|entry| entry.rows).collect();
-    let all: u64 = each.iter().sum();
     each.sort_unstable();
-    let usual = each
-        .chunk_by(|a, b| a == b)
+    let numbers = || each.chunk_by(|a, b| a == b);
+    let usual = numbers()
         .max_by_key(|same| same.len())
         .and_then(|same| Some((*same.first()?, same.len())));
-    match usual {
-        Some((rows, most)) if each.len() - most < (profile.k as usize).min(most) => {
-            rows * each.len() as u64
-        }
-        _ => all,
+    let all: u64 = each.iter().sum();
+    let Some((usual, most)) = usual else {
+        return all;
+    };
+    let k = profile.k as usize;
+    if each.len() - most < k.min(most) {
+        return usual * each.len() as u64;
     }
+    let rare = || numbers().filter(|same| same.len() < k);
+    let few: usize = rare().map(<[u64]>::len).sum();
+    if most < k || few >= k {
+        return all;
+    }
+    all - rare().flatten().sum::<u64>() + usual * few as u64
 }
 
 /// The squares of few persons' distances from the middle are most of what a deviation is made of: it would tell how far they are.
