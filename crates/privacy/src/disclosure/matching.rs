@@ -181,10 +181,17 @@ impl Work<'_> {
             .iter_mut()
             .map(|cell| cell.persons.contributions().len())
             .collect();
+        // Margins that are sums of what is shown come last: they say nothing that their cells would have to give way to.
+        let sums = self.profile.margins_of_shown && table.measure.is_empty();
         // In the same order each time, in whichever the groups came.
         order.sort_by_key(|at| {
             let dims = &table.cells[*at].dims;
-            (dims.len(), std::cmp::Reverse(sizes[*at]), dims)
+            let level = if sums {
+                usize::MAX - dims.len()
+            } else {
+                dims.len()
+            };
+            (level, std::cmp::Reverse(sizes[*at]), dims)
         });
         let prints: Vec<Option<RoaringTreemap>> = table
             .cells

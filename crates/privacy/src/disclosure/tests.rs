@@ -107,6 +107,18 @@ fn opensafely_totals_are_sums_of_rounded_counts() {
     );
 }
 
+/// A margin is the sum of what is shown, and no reason to show less.
+#[test]
+fn no_margin_of_what_is_shown_stands_against_its_cells() {
+    let desk = Desk::new("opensafely");
+    let shown = desk.ask(&[(&[], 0..22), (&[("g", "a")], 0..6), (&[("g", "b")], 6..22)]);
+    assert_eq!(shown, [Some(15.0), None, Some(15.0)]);
+    // Of nothing there is no sum.
+    let desk = Desk::new("opensafely");
+    let shown = desk.ask(&[(&[], 0..9), (&[("g", "a")], 0..4), (&[("g", "b")], 4..9)]);
+    assert_eq!(shown, [None, None, None]);
+}
+
 #[test]
 fn a_margin_does_not_give_its_small_cell_away() {
     let desk = Desk::new("cms");
