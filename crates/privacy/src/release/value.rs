@@ -395,7 +395,15 @@ pub(super) fn value(
         Function::Mean => of(own, &mean).map(scaled),
         Function::Sum(rows) => of(own, &mean)
             .zip(of(*rows, ROWS))
-            .map(|(mean, rows)| scaled(mean) * rows),
+            .map(|(mean, rows)| scaled(mean) * rows)
+            // A whole number is the nearest one, and not the one below.
+            .map(|sum| {
+                if number.kind.is_integer() {
+                    sum.round()
+                } else {
+                    sum
+                }
+            }),
         Function::Deviation => {
             of(own, &deviation).map(|deviation| digits(deviation * scale.abs(), 3))
         }
