@@ -13,8 +13,9 @@ use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, ExprSchemable, LogicalPlan, Projection, lit, when,
 };
 
-use super::expression::{Scope, counts_all, range};
+use super::expression::{Scope, counts_all, range, uncast};
 use super::measure::{Measure, Measures, is_measured_type, measure};
+use super::record::{is_record, names_a_record};
 use super::refused::refuse;
 use super::shape::{Kind, Outer, Rows, Shaper, plain, without_tables};
 
@@ -94,10 +95,10 @@ impl Shaper<'_> {
                 continue;
             }
             let saved = names.save(expr);
+            if let (Some(origin), Some(output)) = (rows.origin(expr), &output) {
+                origins.insert(output.clone(), origin.clone());
+            }
             if let (Expr::Column(column), Some(output)) = (expr, &output) {
-                if let Some(origin) = rows.origins.get(column) {
-                    origins.insert(output.clone(), origin.clone());
-                }
                 if let Some(range) = rows.bounds.get(column) {
                     bounds.insert(output.clone(), *range);
                 }
@@ -120,6 +121,9 @@ impl Shaper<'_> {
             let (call, of_rows) = per_person(expr, &scope, rows, chosen)?;
             if let (Some(output), Some(range)) = (&output, of_one(expr, &rows.bounds)) {
                 bounds.insert(output.clone(), range);
+            }
+            if let (Some(output), Some(record)) = (&output, record_of(expr, rows)?) {
+                origins.insert(output.clone(), record.clone());
             }
             if let (Some(output), Some(of)) = (output, of_rows)
                 && aggregate
@@ -371,6 +375,25 @@ fn per_person(
             .counting((counts || of_counts) && !means)
     });
     Ok((call, of))
+}
+
+/// The record's number that an aggregate of one person's rows is: the lowest or highest. Others of them but counts are refused.
+fn record_of<'a>(expr: &Expr, rows: &'a Rows) -> Result<Option<&'a (String, String)>> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = plain(expr) else {
+        return Ok(None);
+    };
+    for arg in &params.args {
+        if let (Expr::Column(column), Some(origin)) = (uncast(arg), rows.origin(uncast(arg)))
+            && is_record(origin)
+        {
+            return match func.name() {
+                "min" | "max" => Ok(Some(origin)),
+                "count" => Ok(None),
+                _ => names_a_record(column),
+            };
+        }
+    }
+    Ok(None)
 }
 
 /// The range of an aggregate of one person's rows: the lowest, highest and mean value are within the column's.

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast, lit};
@@ -263,6 +263,12 @@ pub(super) fn is_measured_type(kind: &DataType) -> bool {
     kind.is_numeric() || matches!(kind, DataType::Date32 | DataType::Timestamp(..))
 }
 
+/// Whether a stored column can be measured: what names a concept or a record has no mean, and its deviation would count who has
+/// which.
+pub(super) fn is_measured(field: &Field) -> bool {
+    is_measured_type(field.data_type()) && !field.name().ends_with("_id")
+}
+
 fn is_day(kind: &DataType) -> bool {
     matches!(
         kind,
@@ -440,7 +446,7 @@ fn arithmetic(binary: &BinaryExpr, known: &Measures, schema: &DFSchema) -> Resul
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use arrow::datatypes::{Field, Schema};
+    use arrow::datatypes::Schema;
     use datafusion::logical_expr::col;
 
     use super::*;

@@ -19,9 +19,10 @@ use datafusion::logical_expr::{
 };
 
 use super::condition::{expression_looks_out, is_link, looking_out, without_between};
-use super::expression::{Scope, range};
+use super::expression::{Scope, range, uncast};
 use super::join::within_joins;
-use super::measure::{Measure, Measures, is_measured_type, measure};
+use super::measure::{Measure, Measures, is_measured, measure};
+use super::record::is_record;
 use super::refused::refuse;
 
 /// The name under which the person is carried where a query does not select it.
@@ -135,6 +136,17 @@ impl Rows {
 
     pub(super) fn is_person(&self, expr: &Expr) -> bool {
         matches!(expr, Expr::Column(column) if self.persons.contains(column))
+    }
+
+    /// The stored column that an expression is. A record's number is one in any type.
+    pub(super) fn origin(&self, expr: &Expr) -> Option<&(String, String)> {
+        match (expr, uncast(expr)) {
+            (Expr::Column(column), _) => self.origins.get(column),
+            (_, Expr::Column(column)) => {
+                self.origins.get(column).filter(|origin| is_record(origin))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -329,7 +341,7 @@ impl Shaper<'_> {
                 let measured = scan
                     .projected_schema
                     .iter()
-                    .filter(|(_, field)| is_measured_type(field.data_type()))
+                    .filter(|(_, field)| is_measured(field))
                     .map(Column::from)
                     .filter(|column| *column != person)
                     .map(|column| {
@@ -424,7 +436,7 @@ impl Shaper<'_> {
             let scope = Scope {
                 schema: &schema,
                 persons: &HashSet::new(),
-                origins: &HashMap::new(),
+                origins: &self.linked_origins(&input),
             };
             let names = NamePreserver::new_for_projection();
             let linked = matches!(kind, Kind::Linked);
@@ -472,9 +484,7 @@ impl Shaper<'_> {
                 exprs.push(expr);
                 continue;
             }
-            if let Expr::Column(column) = bare
-                && let Some(origin) = rows.origins.get(column)
-            {
+            if let Some(origin) = rows.origin(bare) {
                 origins.insert(output.clone(), origin.clone());
             }
             if let Some(range) = range(bare, &rows.bounds) {
@@ -546,7 +556,7 @@ impl Shaper<'_> {
         let scope = Scope {
             schema: input.schema(),
             persons: &HashSet::new(),
-            origins: &HashMap::new(),
+            origins: &self.linked_origins(&input),
         };
         let predicate = scope.total(predicate)?;
         let plan = LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?);

@@ -101,6 +101,69 @@ async fn persons_of_one_value_make_up_for_nobody() {
     }
 }
 
+/// A code is no quantity: its deviation among persons of one code would count those of the other.
+#[tokio::test]
+async fn codes_and_numbers_of_records_are_no_measures() {
+    let desk = Desk::new("cms");
+    for sql in [
+        "SELECT stddev(concept_id) FROM emr",
+        "SELECT avg(place_id) FROM emr",
+        "SELECT sum(concept_id + age) FROM emr",
+        "SELECT avg(visit_occurrence_id) FROM visit_occurrence",
+        "SELECT avg(c) FROM (SELECT pid, max(visit_concept_id) AS c FROM visit_occurrence GROUP BY pid)",
+        "SELECT avg(b.bill_id) FROM lab l JOIN bill b ON b.lab_id = l.lab_id",
+    ] {
+        assert_eq!(desk.refused(sql).await, "measure", "{sql}");
+    }
+    for (sql, rows) in [
+        (
+            "SELECT concept_id, count(*), avg(age) FROM emr GROUP BY 1",
+            5,
+        ),
+        (
+            "SELECT avg(CASE WHEN concept_id = 3 THEN 1 ELSE 0 END) FROM emr",
+            1,
+        ),
+        (
+            "SELECT c, count(*) FROM (SELECT pid, max(visit_concept_id) AS c FROM visit_occurrence GROUP BY pid) GROUP BY c",
+            3,
+        ),
+    ] {
+        assert_eq!(desk.ask(sql).await.len(), rows, "{sql}");
+    }
+}
+
+/// A list of records by their numbers is a list of persons, in whatever type and from wherever the list is.
+#[tokio::test]
+async fn numbers_of_records_are_compared_with_each_other_only() {
+    let desk = Desk::new("cms");
+    for sql in [
+        "SELECT count(*) FROM visit_occurrence WHERE visit_occurrence_id < 1300",
+        "SELECT count(*) FROM (SELECT pid, CAST(visit_occurrence_id AS DOUBLE) AS v FROM visit_occurrence) WHERE v < 1300",
+        "SELECT count(*) FROM (SELECT pid, min(visit_occurrence_id) AS v FROM visit_occurrence GROUP BY pid) WHERE v < 1300",
+        "SELECT count(*) FROM (SELECT pid, avg(visit_occurrence_id) AS v FROM visit_occurrence GROUP BY pid) WHERE v < 1300",
+        "SELECT count(DISTINCT v.pid) FROM visit_occurrence v JOIN (VALUES (1007), (1008)) AS x(c) ON v.visit_occurrence_id = x.c",
+        "SELECT count(DISTINCT v.pid) FROM visit_occurrence v JOIN concept c ON c.concept_id = v.visit_occurrence_id",
+        "SELECT count(*) FROM (SELECT pid, visit_occurrence_id AS v, visit_concept_id * 0 + 1007 AS c FROM visit_occurrence) WHERE v = c",
+        "SELECT count(*) FROM visit_occurrence WHERE visit_occurrence_id IN (SELECT concept_id FROM concept)",
+        "SELECT count(*) FROM visit_occurrence WHERE CAST(visit_occurrence_id AS VARCHAR) IN (SELECT concept_name FROM concept)",
+        "SELECT count(*) FROM visit_occurrence WHERE CAST(visit_occurrence_id AS TINYINT) IS NULL",
+        "SELECT count(*) FROM visit_occurrence v WHERE EXISTS (SELECT 1 FROM emr e WHERE e.pid = v.pid AND v.visit_occurrence_id > e.age)",
+    ] {
+        assert_eq!(desk.refused(sql).await, "record-key", "{sql}");
+    }
+    // Siblings: records by each other, and counted.
+    for sql in [
+        "SELECT count(DISTINCT a.pid) FROM visit_occurrence a JOIN visit_occurrence b ON b.pid = a.pid AND b.visit_occurrence_id = a.visit_occurrence_id",
+        "SELECT count(*) FROM visit_occurrence WHERE preceding_visit_occurrence_id IS NOT NULL",
+        "SELECT count(*) FROM visit_occurrence v WHERE EXISTS (SELECT 1 FROM visit_occurrence w WHERE w.pid = v.pid AND w.visit_occurrence_id = v.visit_occurrence_id)",
+        "SELECT avg(n) FROM (SELECT pid, count(visit_occurrence_id) AS n FROM visit_occurrence GROUP BY pid)",
+        "SELECT count(*) FROM (SELECT pid, visit_occurrence_id, count(*) AS n FROM visit_occurrence GROUP BY 1, 2) WHERE n > 0",
+    ] {
+        assert!(desk.try_ask(sql).await.is_ok(), "{sql}");
+    }
+}
+
 #[tokio::test]
 async fn sums_of_whole_numbers_are_rounded() {
     let mut up = 0;
@@ -113,4 +176,23 @@ async fn sums_of_whole_numbers_are_rounded() {
         up += usize::from(exact.fract() > 0.500_001);
     }
     assert!(up > 0);
+}
+
+/// Of a join's side that may be missing, a link to the person says nothing of the row.
+#[tokio::test]
+async fn a_subquery_is_linked_where_the_link_decides() {
+    let desk = Desk::new("cms");
+    let link = "(SELECT pid FROM visit v WHERE v.pid = a.pid)";
+    for join in [
+        format!("emr b LEFT JOIN {link} x ON x.pid = b.pid"),
+        format!("{link} x RIGHT JOIN emr b ON x.pid = b.pid"),
+        format!("emr b LEFT ANTI JOIN {link} x ON x.pid = b.pid"),
+    ] {
+        let sql = format!(
+            "SELECT count(*) FROM emr a WHERE EXISTS (SELECT 1 FROM {join} WHERE b.name = 'name 7')"
+        );
+        assert_eq!(desk.refused(&sql).await, "subquery", "{sql}");
+    }
+    let sql = "SELECT count(*) FROM emr a WHERE EXISTS (SELECT 1 FROM emr b LEFT JOIN visit x ON x.pid = b.pid WHERE b.pid = a.pid AND b.age > 40)";
+    assert_ne!(desk.ask(sql).await, [""]);
 }
