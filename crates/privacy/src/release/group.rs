@@ -98,10 +98,10 @@ impl Shaper<'_> {
             if let (Some(origin), Some(output)) = (rows.origin(expr), &output) {
                 origins.insert(output.clone(), origin.clone());
             }
-            if let (Expr::Column(column), Some(output)) = (expr, &output) {
-                if let Some(range) = rows.bounds.get(column) {
-                    bounds.insert(output.clone(), *range);
-                }
+            if let (Expr::Column(column), Some(output)) = (expr, &output)
+                && let Some(range) = rows.bounds.get(column)
+            {
+                bounds.insert(output.clone(), *range);
             }
             if let (Some(output), Some(of)) = (output, measure(expr, &rows.measured, &schema)?) {
                 measured.insert(output, of);

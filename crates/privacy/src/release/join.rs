@@ -12,7 +12,8 @@ use super::condition::{looking_out, looks_out};
 use super::expression::{Scope, uncast};
 use super::measure::{Measure, is_measured};
 use super::refused::refuse;
-use super::shape::{Kind, Outer, Rows, Shaper, TableRole, plain};
+use super::shape::{Kind, Outer, Rows, Shaper, plain};
+use super::sources::TableRole;
 use super::tables::COST_DOMAIN;
 
 impl Shaper<'_> {
