@@ -243,24 +243,27 @@ pub(super) fn add_up(table: &mut Table, outcomes: &mut [Outcome]) {
             .map(|at| count(table, *at))
             .sum::<usize>()
             == count(table, equation.margin);
-        let Outcome::Shown(margin) = &outcomes[equation.margin] else {
-            continue;
+        // One that is too near to others, or that a cell is near to, is shown as the sum of what is shown, and as nothing else.
+        let cell = &table.cells[equation.margin];
+        let mut margin = match &outcomes[equation.margin] {
+            Outcome::Shown(margin) => margin.clone(),
+            Outcome::Withheld if !cell.safe || table.gave_up => continue,
+            Outcome::Withheld => cell
+                .values
+                .keys()
+                .map(|name| (name.clone(), None))
+                .collect(),
         };
-        let mut margin = margin.clone();
         for (name, value) in &mut margin {
             if !super::is_additive(name, apart) {
                 continue;
             }
-            *value = Some(
-                equation
-                    .cells
-                    .iter()
-                    .filter_map(|at| match &outcomes[*at] {
-                        Outcome::Shown(values) => values.get(name).copied().flatten(),
-                        Outcome::Withheld => None,
-                    })
-                    .sum(),
-            );
+            let shown = equation.cells.iter().filter_map(|at| match &outcomes[*at] {
+                Outcome::Shown(values) => values.get(name).copied().flatten(),
+                Outcome::Withheld => None,
+            });
+            // Of no cells there is no sum.
+            *value = shown.reduce(|a, b| a + b);
         }
         outcomes[equation.margin] = Outcome::Shown(margin);
     }

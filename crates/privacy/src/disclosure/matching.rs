@@ -1,11 +1,14 @@
 //! Differencing: which groups are nearly the same as one whose numbers are known.
 
+use std::collections::BTreeMap;
+
 use roaring::RoaringTreemap;
 use rusqlite::params;
 
 use super::Error;
 use super::persons::{footprint, persons_between};
 use super::releases::{Table, Work, decoded};
+use super::rest::Rest;
 use super::sketch::Sketch;
 use super::span::{Span, Unit};
 
@@ -32,56 +35,125 @@ struct KnownSet {
     print: RoaringTreemap,
     /// What they contribute, where it is the very measure that is asked for.
     sketch: Option<Sketch>,
+    /// Those who have another value than most; nothing where they are all.
+    rest: Option<Rest>,
     /// It is of the same columns as the numbers that are asked for, and not only of one of them.
     same_columns: bool,
+}
+
+impl KnownSet {
+    fn persons(&self) -> Set<'_> {
+        Set {
+            print: &self.print,
+            sketch: self.sketch.as_ref(),
+            rest: self.rest.as_ref(),
+        }
+    }
+}
+
+/// Persons, and what they contribute.
+#[derive(Debug, Clone, Copy)]
+struct Set<'a> {
+    print: &'a RoaringTreemap,
+    sketch: Option<&'a Sketch>,
+    rest: Option<&'a Rest>,
+}
+
+impl<'a> Set<'a> {
+    /// Without those who have the most common value.
+    fn rest(self) -> Self {
+        match self.rest {
+            None => self,
+            Some(rest) => Set {
+                print: &rest.print,
+                sketch: self.sketch.map(|_| &rest.sketch),
+                rest: None,
+            },
+        }
+    }
+
+    /// How many persons tell two sets apart.
+    fn between(self, other: Self) -> u64 {
+        let rows = persons_between(self.print, other.print);
+        let values = self.sketch.zip(other.sketch);
+        rows.max(values.map_or(0, |(this, other)| this.persons_between(other)))
+    }
 }
 
 /// A known set that is near.
 struct Near {
     id: i64,
     persons: u64,
+    /// Only without those of each who have the most common value.
+    padded: bool,
     same_columns: bool,
 }
 
-/// The persons of numbers that are known, by how many they are.
+/// The persons of numbers that are known.
 #[derive(Debug, Default)]
 struct Known {
-    by_size: std::collections::BTreeMap<u64, Vec<KnownSet>>,
+    sets: Vec<KnownSet>,
+    /// Their places, by how many persons they are.
+    by_size: BTreeMap<u64, Vec<usize>>,
+    /// The same, without those who have the most common value.
+    by_rest: BTreeMap<u64, Vec<usize>>,
 }
 
 impl Known {
     fn add(&mut self, set: KnownSet) {
-        self.by_size.entry(set.print.len()).or_default().push(set);
+        let at = self.sets.len();
+        let (all, rest) = (set.print.len(), set.persons().rest().print.len());
+        self.by_size.entry(all).or_default().push(at);
+        self.by_rest.entry(rest).or_default().push(at);
+        self.sets.push(set);
     }
 
     /// The sets that fewer than `k` persons tell apart from this one, with how many: earlier ones first.
-    fn near(&self, print: &RoaringTreemap, sketch: Option<&Sketch>, k: u64) -> Vec<Near> {
-        // Of any k persons of this set, a set so near has at least one.
-        let probe: Vec<u64> = print
-            .iter()
-            .take(usize::try_from(k).unwrap_or(usize::MAX))
-            .collect();
-        let size = print.len();
-        let mut near: Vec<Near> = self
-            .by_size
-            .range(size.saturating_sub(k - 1)..size + k)
-            .flat_map(|(_, sets)| sets)
-            .filter(|set| probe.iter().any(|element| set.print.contains(*element)))
-            .map(|set| {
-                let rows = persons_between(print, &set.print);
-                let values = set.sketch.as_ref().zip(sketch);
-                let values = values.map_or(0, |(set, this)| set.persons_between(this));
-                Near {
-                    id: set.id,
-                    persons: rows.max(values),
-                    same_columns: set.same_columns,
-                }
-            })
+    fn near(&self, set: Set<'_>, k: u64) -> Vec<Near> {
+        let of = |at: usize, persons: u64, padded: bool| Near {
+            id: self.sets[at].id,
+            persons,
+            padded,
+            same_columns: self.sets[at].same_columns,
+        };
+        let between = |at: usize| self.sets[at].persons().between(set);
+        let mut near: Vec<Near> = candidates(&self.by_size, set.print, k)
+            .filter(|at| may_be_near(set.print, &self.sets[*at].print, k))
+            .map(|at| of(at, between(at), false))
             .filter(|near| near.persons < k)
             .collect();
+        // Who has the most common value may only make up for others who are few.
+        let rest = set.rest();
+        let padded = candidates(&self.by_rest, rest.print, k).filter(|at| {
+            let other = self.sets[*at].persons();
+            (set.rest.is_some() || other.rest.is_some())
+                && may_be_near(rest.print, other.rest().print, k)
+                && between(*at) >= k
+        });
+        let padded = padded
+            .map(|at| of(at, self.sets[at].persons().rest().between(rest), true))
+            .filter(|near| (1..k).contains(&near.persons));
+        near.extend(padded);
         near.sort_unstable_by_key(|near| (near.id < 0, near.id.abs()));
         near
     }
+}
+
+/// Sets of about as many persons.
+fn candidates<'a>(
+    by_size: &'a BTreeMap<u64, Vec<usize>>,
+    print: &RoaringTreemap,
+    k: u64,
+) -> impl Iterator<Item = usize> + 'a {
+    let size = print.len();
+    let range = size.saturating_sub(k - 1)..size + k;
+    by_size.range(range).flat_map(|(_, sets)| sets).copied()
+}
+
+/// Of any k persons of a set, one so near has at least one.
+fn may_be_near(a: &RoaringTreemap, b: &RoaringTreemap, k: u64) -> bool {
+    let few = usize::try_from(k).unwrap_or(usize::MAX);
+    a.iter().take(few).any(|element| b.contains(element))
 }
 
 /// Numbers of one measure could tell of numbers of the other: they are of a column in common. Curves always are: all
@@ -109,10 +181,17 @@ impl Work<'_> {
             .iter_mut()
             .map(|cell| cell.persons.contributions().len())
             .collect();
+        // Margins that are sums of what is shown come last: they say nothing that their cells would have to give way to.
+        let sums = self.profile.margins_of_shown && table.measure.is_empty();
         // In the same order each time, in whichever the groups came.
         order.sort_by_key(|at| {
             let dims = &table.cells[*at].dims;
-            (dims.len(), std::cmp::Reverse(sizes[*at]), dims)
+            let level = if sums {
+                usize::MAX - dims.len()
+            } else {
+                dims.len()
+            };
+            (level, std::cmp::Reverse(sizes[*at]), dims)
         });
         let prints: Vec<Option<RoaringTreemap>> = table
             .cells
@@ -130,8 +209,13 @@ impl Work<'_> {
             let Some(print) = &prints[at] else {
                 continue;
             };
-            let sketch = table.cells[at].sketch.as_ref();
-            let mut found = self.nearest(print, sketch, sizes[at], &known);
+            let (sketch, rest) = (&table.cells[at].sketch, &table.cells[at].rest);
+            let set = Set {
+                print,
+                sketch: sketch.as_ref(),
+                rest: rest.as_ref(),
+            };
+            let mut found = self.nearest(set, sizes[at], &known);
             if let Match::New(print) = &found {
                 // Every unit is asked, so that each knows what was admitted.
                 let mut admitted = true;
@@ -143,7 +227,8 @@ impl Work<'_> {
                     known.add(KnownSet {
                         id: -1 - place,
                         print: print.clone(),
-                        sketch: sketch.cloned(),
+                        sketch: sketch.clone(),
+                        rest: rest.clone(),
                         same_columns: true,
                     });
                 } else {
@@ -157,7 +242,7 @@ impl Work<'_> {
 
     fn earlier_sets(&self, table: &Table) -> Result<Vec<KnownSet>, Error> {
         let mut statement = self.transaction.prepare_cached(
-            "SELECT id, measure, atom, sketch, footprint, treated FROM number_set
+            "SELECT id, measure, atom, sketch, footprint, treated, rest FROM number_set
              WHERE snapshot = ?1 AND principal = ?2 AND (measure = ?3 OR measure <> '' AND ?3 <> '') ORDER BY id",
         )?;
         let mut rows = statement.query(params![
@@ -183,6 +268,7 @@ impl Work<'_> {
                     true => Sketch::from_bytes(&row.get::<_, Vec<u8>>(3)?)?,
                     false => None,
                 },
+                rest: Rest::from_bytes(&row.get::<_, Vec<u8>>(6)?)?,
                 same_columns,
             });
         }
@@ -216,13 +302,7 @@ impl Work<'_> {
         spans
     }
 
-    fn nearest(
-        &self,
-        print: &RoaringTreemap,
-        sketch: Option<&Sketch>,
-        persons: usize,
-        known: &Known,
-    ) -> Match {
+    fn nearest(&self, set: Set<'_>, persons: usize, known: &Known) -> Match {
         let k = u64::from(self.profile.k);
         let within_noise = [
             2,
@@ -233,7 +313,7 @@ impl Work<'_> {
         .max()
         .unwrap_or(2)
         .min(k - 1);
-        let near = known.near(print, sketch, k);
+        let near = known.near(set, k);
         let same_columns = || near.iter().filter(|near| near.same_columns);
         if let Some(same) = same_columns().find(|near| near.persons == 0) {
             return Match::Same(same.id);
@@ -246,8 +326,10 @@ impl Work<'_> {
         {
             return Match::TooNear;
         }
-        match same_columns().next() {
-            None => Match::New(print.clone()),
+        // Of other persons on the whole, an earlier number would say something else: none is shown.
+        match same_columns().find(|near| !near.padded) {
+            None if near.iter().any(|near| near.padded) => Match::TooNear,
+            None => Match::New(set.print.clone()),
             Some(near) if near.persons <= within_noise => Match::Near(near.id),
             Some(_) => Match::TooNear,
         }

@@ -11,6 +11,7 @@ mod matching;
 pub mod persons;
 pub mod profile;
 pub mod releases;
+pub mod rest;
 pub mod sketch;
 pub mod span;
 #[cfg(test)]

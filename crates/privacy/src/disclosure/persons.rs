@@ -96,6 +96,16 @@ impl Persons {
         });
     }
 
+    /// So many rows of a person, of which nothing is measured.
+    pub fn push_rows(&mut self, person: i64, rows: u64) {
+        self.add(Contribution {
+            person,
+            rows,
+            sum: 0.0,
+            squares: 0.0,
+        });
+    }
+
     fn add(&mut self, new: Contribution) {
         if self.entries.is_empty() && !is_measured(&new) {
             self.counts.add(new.person, new.rows);

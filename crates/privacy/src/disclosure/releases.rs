@@ -29,6 +29,7 @@ use super::margins::add_up;
 use super::matching::Match;
 use super::persons::Persons;
 use super::profile::Profile;
+use super::rest::Rest;
 use super::sketch::Sketch;
 use super::{IN_SHARE, PERSONS, ROWS};
 
@@ -67,6 +68,8 @@ pub struct Cell {
     pub persons: Persons,
     /// What they contribute; nothing for counts.
     pub sketch: Option<Sketch>,
+    /// Those of them who have another value than most; nothing where they are all.
+    pub rest: Option<Rest>,
     /// It stands on enough persons, none of whom dominates it.
     pub safe: bool,
     /// Its numbers as they would be shown, by function.
@@ -94,7 +97,7 @@ CREATE TABLE IF NOT EXISTS number_set (
   snapshot TEXT NOT NULL, principal TEXT NOT NULL, measure TEXT NOT NULL,
   elements INTEGER NOT NULL, persons INTEGER NOT NULL, footprint BLOB NOT NULL, shown TEXT NOT NULL,
   rules TEXT NOT NULL DEFAULT '', treated TEXT NOT NULL DEFAULT '',
-  atom TEXT NOT NULL DEFAULT '', sketch BLOB NOT NULL DEFAULT x''
+  atom TEXT NOT NULL DEFAULT '', sketch BLOB NOT NULL DEFAULT x'', rest BLOB NOT NULL DEFAULT x''
 );
 CREATE INDEX IF NOT EXISTS number_set_size ON number_set (snapshot, principal, measure, elements);
 CREATE TABLE IF NOT EXISTS cell (
@@ -113,12 +116,13 @@ impl Releases {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let connection = crate::ledger::database(path, TABLES)?;
         // Records of before did not say by which rules a number was shown, nor what persons contribute: they count as
-        // others than today's, and as the same contributions.
+        // others than today's, as the same contributions, and as all of them.
         for (column, kind) in [
             ("rules", "TEXT NOT NULL DEFAULT ''"),
             ("treated", "TEXT NOT NULL DEFAULT ''"),
             ("atom", "TEXT NOT NULL DEFAULT ''"),
             ("sketch", "BLOB NOT NULL DEFAULT x''"),
+            ("rest", "BLOB NOT NULL DEFAULT x''"),
         ] {
             let known = connection.prepare(&format!("SELECT {column} FROM number_set LIMIT 0"));
             if known.is_err() {
@@ -263,8 +267,8 @@ impl Work<'_> {
             .map_err(|_| Error::Damaged)?;
         let size = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.transaction.execute(
-            "INSERT INTO number_set (snapshot, principal, measure, elements, persons, footprint, shown, rules, treated, atom, sketch)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO number_set (snapshot, principal, measure, elements, persons, footprint, shown, rules, treated, atom, sketch, rest)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             params![
                 self.reader.snapshot,
                 self.reader.principal,
@@ -277,6 +281,7 @@ impl Work<'_> {
                 treated,
                 atom,
                 cell.sketch.as_ref().map(Sketch::bytes).unwrap_or_default(),
+                cell.rest.as_ref().map(Rest::bytes).transpose()?.unwrap_or_default(),
             ],
         )?;
         Ok(self.transaction.last_insert_rowid())

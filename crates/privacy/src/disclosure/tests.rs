@@ -53,6 +53,7 @@ impl Desk {
                     safe: shown.is_some(),
                     persons,
                     sketch: None,
+                    rest: None,
                     values: BTreeMap::from([(ROWS.to_owned(), shown), (PERSONS.to_owned(), shown)]),
                 }
             })
@@ -104,6 +105,18 @@ fn opensafely_totals_are_sums_of_rounded_counts() {
         shown,
         [None, Some(10.0), Some(15.0), Some(25.0), Some(50.0)]
     );
+}
+
+/// A margin is the sum of what is shown, and no reason to show less.
+#[test]
+fn no_margin_of_what_is_shown_stands_against_its_cells() {
+    let desk = Desk::new("opensafely");
+    let shown = desk.ask(&[(&[], 0..22), (&[("g", "a")], 0..6), (&[("g", "b")], 6..22)]);
+    assert_eq!(shown, [Some(15.0), None, Some(15.0)]);
+    // Of nothing there is no sum.
+    let desk = Desk::new("opensafely");
+    let shown = desk.ask(&[(&[], 0..9), (&[("g", "a")], 0..4), (&[("g", "b")], 4..9)]);
+    assert_eq!(shown, [None, None, None]);
 }
 
 #[test]
@@ -161,6 +174,7 @@ fn a_total_in_other_words_counts_too() {
             dims: Dims::new(),
             persons,
             sketch: None,
+            rest: None,
             safe: true,
             values: shown,
         }],

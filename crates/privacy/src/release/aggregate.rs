@@ -138,8 +138,12 @@ impl Release for Answer {
                     .to_owned(),
             );
         }
-        let of_rows =
-            |number: &Number| matches!(number.function, Function::Rows | Function::Sum(_));
+        let of_rows = |number: &Number| {
+            matches!(
+                number.function,
+                Function::Rows | Function::RowsPer(_) | Function::Sum(_)
+            )
+        };
         if self.spec.numbers.iter().any(of_rows) {
             control.notes.add(format!(
                 "where most persons of a group have the same number of rows, fewer than {} others are counted as if they had it too",

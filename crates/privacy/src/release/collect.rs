@@ -44,33 +44,87 @@ impl Collected for Persons {
     }
 }
 
+/// Persons of whom each row stands for so many as its value says; none for those with less than one.
+#[derive(Debug, Default)]
+struct Counted(Persons);
+
+impl Collected for Counted {
+    fn push(&mut self, person: i64, value: f64, _keep: usize) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a whole number of rows, from 1 and below 2^32"
+        )]
+        if value >= 1.0 {
+            let rows = value.min(f64::from(u32::MAX)) as u64;
+            self.0.push_rows(person, rows);
+        }
+    }
+
+    fn extend(&mut self, bytes: &[u8], _keep: usize) {
+        self.0.extend(bytes);
+    }
+
+    fn bytes(&mut self) -> Vec<u8> {
+        self.0.bytes()
+    }
+
+    fn size(&self) -> usize {
+        self.0.size()
+    }
+}
+
+/// What is kept of each person's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kept {
+    /// What all of them add up to.
+    Sums,
+    /// As many rows as their values say.
+    Counts,
+    /// At most so many of them, drawn at random.
+    Samples(usize),
+}
+
 /// Persons with what they contribute.
 pub(super) fn persons() -> Arc<AggregateUDF> {
-    Arc::new(AggregateUDF::new_from_impl(Collect::new(0)))
+    collecting(Kept::Sums)
+}
+
+/// Persons with as many rows as the values of theirs say.
+pub(super) fn counted_rows() -> Arc<AggregateUDF> {
+    collecting(Kept::Counts)
+}
+
+pub(super) fn collecting(kept: Kept) -> Arc<AggregateUDF> {
+    Arc::new(AggregateUDF::new_from_impl(Collect::new(kept)))
 }
 
 /// Persons with at most `keep` of their rows each, drawn at random.
 pub(super) fn samples(keep: usize) -> Arc<AggregateUDF> {
-    Arc::new(AggregateUDF::new_from_impl(Collect::new(keep)))
+    collecting(Kept::Samples(keep))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Collect {
     name: String,
     signature: Signature,
-    /// 0: what all rows add up to.
-    pub(super) keep: usize,
+    pub(super) kept: Kept,
 }
 
 impl Collect {
-    fn new(keep: usize) -> Self {
+    fn new(kept: Kept) -> Self {
         Self {
-            name: format!("columna_persons_{keep}"),
+            // It is in the text by which a paid question is known again.
+            name: match kept {
+                Kept::Sums => "columna_persons_0".to_owned(),
+                Kept::Counts => "columna_counted_rows".to_owned(),
+                Kept::Samples(keep) => format!("columna_persons_{keep}"),
+            },
             signature: Signature::exact(
                 vec![DataType::Int64, DataType::Float64],
                 Volatility::Volatile,
             ),
-            keep,
+            kept,
         }
     }
 }
@@ -97,10 +151,10 @@ impl AggregateUDFImpl for Collect {
     }
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(if self.keep == 0 {
-            Box::new(Single(Groups::<Persons>::new(0)))
-        } else {
-            Box::new(Single(Groups::<Samples>::new(self.keep)))
+        Ok(match self.kept {
+            Kept::Sums => Box::new(Single(Groups::<Persons>::new(0))),
+            Kept::Counts => Box::new(Single(Groups::<Counted>::new(0))),
+            Kept::Samples(keep) => Box::new(Single(Groups::<Samples>::new(keep))),
         })
     }
 
@@ -109,10 +163,10 @@ impl AggregateUDFImpl for Collect {
     }
 
     fn create_groups_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(if self.keep == 0 {
-            Box::new(Groups::<Persons>::new(0))
-        } else {
-            Box::new(Groups::<Samples>::new(self.keep))
+        Ok(match self.kept {
+            Kept::Sums => Box::new(Groups::<Persons>::new(0)),
+            Kept::Counts => Box::new(Groups::<Counted>::new(0)),
+            Kept::Samples(keep) => Box::new(Groups::<Samples>::new(keep)),
         })
     }
 

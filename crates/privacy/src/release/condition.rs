@@ -9,6 +9,8 @@ use datafusion::logical_expr::{
     Between, BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
 };
 
+use super::expression::uncast;
+use super::record::{is_record, names_a_record};
 use super::refused::refuse;
 use super::shape::{Kind, Outer, Rows, Shaper};
 
@@ -58,6 +60,24 @@ impl Shaper<'_> {
             Expr::BinaryExpr(binary) if is_comparison(binary.op) => binary,
             other => return rows.scope(schema).total(other),
         };
+        let record = |side: &Expr| match uncast(side) {
+            Expr::Column(column) if rows.origins.get(column).is_some_and(is_record) => {
+                Some(column.clone())
+            }
+            Expr::OuterReferenceColumn(_, column) => {
+                let origin = outer.rows.origins.get(column);
+                origin.is_some_and(is_record).then(|| column.clone())
+            }
+            _ => None,
+        };
+        let both = (record(&left), record(&right));
+        let equal = matches!(op, Operator::Eq | Operator::NotEq);
+        if let (Some(column), None) | (None, Some(column)) = &both {
+            return names_a_record(column);
+        }
+        if let (Some(column), Some(_), false) = (&both.0, &both.1, equal) {
+            return names_a_record(column);
+        }
         let side = |side: Expr| match side {
             // Of the rows around it, and not of those around them.
             Expr::OuterReferenceColumn(_, ref column)
@@ -100,6 +120,9 @@ impl Shaper<'_> {
                 );
             }
         };
+        if !by_person && let Some(column) = rows.scope(schema).record(&inner.expr) {
+            return names_a_record(&column);
+        }
         let expr = if by_person {
             inner.expr
         } else {

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{
 };
 
 use super::joined::joined;
+use super::record::names_a_record;
 use super::refused::refuse;
 use super::total;
 
@@ -90,14 +91,7 @@ impl Scope<'_> {
     /// The same expression, total, with the same type. The person's number may only be asked for NULL.
     pub(super) fn total(&self, expr: Expr) -> Result<Expr> {
         if let Some(column) = self.record_in(&expr)? {
-            return refuse(
-                "record-key",
-                format!(
-                    "the number of a record, `{}`, names a person and cannot be looked at",
-                    column.name
-                ),
-                "compare it with another column, group by it below another aggregate, or count it",
-            );
+            return names_a_record(&column);
         }
         match expr {
             Expr::Column(ref column) if self.persons.contains(column) => refuse(

@@ -13,8 +13,9 @@ use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, ExprSchemable, LogicalPlan, Projection, lit, when,
 };
 
-use super::expression::{Scope, counts_all, range};
+use super::expression::{Scope, counts_all, range, uncast};
 use super::measure::{Measure, Measures, is_measured_type, measure};
+use super::record::{is_record, names_a_record};
 use super::refused::refuse;
 use super::shape::{Kind, Outer, Rows, Shaper, plain, without_tables};
 
@@ -94,26 +95,35 @@ impl Shaper<'_> {
                 continue;
             }
             let saved = names.save(expr);
-            if let (Expr::Column(column), Some(output)) = (expr, &output) {
-                if let Some(origin) = rows.origins.get(column) {
-                    origins.insert(output.clone(), origin.clone());
-                }
-                if let Some(range) = rows.bounds.get(column) {
-                    bounds.insert(output.clone(), *range);
-                }
+            if let (Some(origin), Some(output)) = (rows.origin(expr), &output) {
+                origins.insert(output.clone(), origin.clone());
+            }
+            if let (Expr::Column(column), Some(output)) = (expr, &output)
+                && let Some(range) = rows.bounds.get(column)
+            {
+                bounds.insert(output.clone(), *range);
             }
             if let (Some(output), Some(of)) = (output, measure(expr, &rows.measured, &schema)?) {
                 measured.insert(output, of);
             }
             groups.push(saved.restore(scope.total(expr.clone())?));
         }
+        // Values that are computed are as many as their conditions make them.
+        let chosen = rows.chosen
+            || !aggregate
+                .group_expr
+                .iter()
+                .all(|expr| is_stored(expr, rows));
         let mut functions = Vec::new();
         for expr in &aggregate.aggr_expr {
             let output = outputs.next();
             let saved = names.save(expr);
-            let (call, of_rows) = per_person(expr, &scope, rows)?;
+            let (call, of_rows) = per_person(expr, &scope, rows, chosen)?;
             if let (Some(output), Some(range)) = (&output, of_one(expr, &rows.bounds)) {
                 bounds.insert(output.clone(), range);
+            }
+            if let (Some(output), Some(record)) = (&output, record_of(expr, rows)?) {
+                origins.insert(output.clone(), record.clone());
             }
             if let (Some(output), Some(of)) = (output, of_rows)
                 && aggregate
@@ -135,7 +145,7 @@ impl Shaper<'_> {
                     .group_expr
                     .iter()
                     .all(|expr| is_theirs(expr, rows)),
-            chosen: rows.chosen,
+            chosen,
             keys: match persons.len() == aggregate.group_expr.len() {
                 true => persons.clone(),
                 false => HashSet::new(),
@@ -180,15 +190,16 @@ impl Shaper<'_> {
         }
         let kind = match kind {
             Kind::Rows(rows) => {
-                let mut columns = input.schema().iter().map(Column::from);
-                let multiplied = rows.multiplied
-                    && !columns.all(|column| is_theirs(&Expr::Column(column), &rows));
+                let columns = || input.schema().iter().map(|c| Expr::Column(Column::from(c)));
+                let multiplied = rows.multiplied && !columns().all(|c| is_theirs(&c, &rows));
+                let chosen = rows.chosen || !columns().all(|c| is_stored(&c, &rows));
                 let keys = match width {
                     1 => rows.persons.clone(),
                     _ => rows.keys.clone(),
                 };
                 Kind::Rows(Rows {
                     multiplied,
+                    chosen,
                     keys,
                     ..rows
                 })
@@ -280,8 +291,18 @@ fn is_theirs(expr: &Expr, rows: &Rows) -> bool {
         .all(|column| rows.persons.contains(column) || rows.origins.contains_key(column))
 }
 
+/// Whether an expression is a stored column as it is, or the person.
+fn is_stored(expr: &Expr, rows: &Rows) -> bool {
+    matches!(plain(expr), Expr::Column(_)) && is_theirs(expr, rows)
+}
+
 /// An aggregate of one person's rows, and whether its result may be summed up.
-fn per_person(expr: &Expr, scope: &Scope<'_>, rows: &Rows) -> Result<(Expr, Option<Measure>)> {
+fn per_person(
+    expr: &Expr,
+    scope: &Scope<'_>,
+    rows: &Rows,
+    chosen: bool,
+) -> Result<(Expr, Option<Measure>)> {
     let Expr::AggregateFunction(AggregateFunction { func, params }) = plain(expr) else {
         return refuse(
             "function",
@@ -341,13 +362,38 @@ fn per_person(expr: &Expr, scope: &Scope<'_>, rows: &Rows) -> Result<(Expr, Opti
             let kind = arg.get_type(scope.schema);
             kind.is_ok_and(|kind| kind.is_temporal())
         });
-    let all = (!rows.chosen || day)
+    let all = (!chosen || day)
         && params.filter.is_none()
         && !params.distinct
         && (!counts || params.args.iter().all(counts_all));
-    let of = (measured && !repeated)
-        .then(|| Measure::of_one(without_tables(&call), inner.as_ref(), columns, all));
+    // So is a sum of counts of which it chose some. Their mean is no number of rows.
+    let of_counts = inner.as_ref().is_some_and(Measure::is_count);
+    let means = of_counts && func.name() == "avg";
+    let of_some = means && (!all || inner.as_ref().is_some_and(Measure::is_chosen_count));
+    let of = (measured && !repeated && !of_some).then(|| {
+        Measure::of_one(without_tables(&call), inner.as_ref(), columns, all)
+            .counting((counts || of_counts) && !means)
+    });
     Ok((call, of))
+}
+
+/// The record's number that an aggregate of one person's rows is: the lowest or highest. Others of them but counts are refused.
+fn record_of<'a>(expr: &Expr, rows: &'a Rows) -> Result<Option<&'a (String, String)>> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = plain(expr) else {
+        return Ok(None);
+    };
+    for arg in &params.args {
+        if let (Expr::Column(column), Some(origin)) = (uncast(arg), rows.origin(uncast(arg)))
+            && is_record(origin)
+        {
+            return match func.name() {
+                "min" | "max" => Ok(Some(origin)),
+                "count" => Ok(None),
+                _ => names_a_record(column),
+            };
+        }
+    }
+    Ok(None)
 }
 
 /// The range of an aggregate of one person's rows: the lowest, highest and mean value are within the column's.

@@ -4,15 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, JoinType, Result};
+use datafusion::common::{Column, DataFusionError, JoinType, Result};
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{BinaryExpr, Expr, Filter, Join, LogicalPlan, Operator};
 
 use super::condition::{looking_out, looks_out};
 use super::expression::{Scope, uncast};
-use super::measure::{Measure, is_measured_type};
+use super::measure::{Measure, is_measured};
 use super::refused::refuse;
-use super::shape::{Kind, Outer, Rows, Shaper, TableRole, plain};
+use super::shape::{Kind, Outer, Rows, Shaper, plain};
+use super::sources::TableRole;
 use super::tables::COST_DOMAIN;
 
 impl Shaper<'_> {
@@ -22,8 +23,23 @@ impl Shaper<'_> {
         outer: &mut Option<Outer<'_>>,
     ) -> Result<(LogicalPlan, Kind)> {
         let lateral = is_lateral(&join.left)? || is_lateral(&join.right)?;
-        let (left, left_kind) = self.relation((*join.left).clone(), outer)?;
-        let (right, right_kind) = self.relation((*join.right).clone(), outer)?;
+        // A side that need not be there does not decide whether there is a row, whoever it is linked to.
+        let (of_left, of_right) = match join.join_type {
+            JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi => (true, true),
+            JoinType::Left | JoinType::LeftAnti | JoinType::LeftMark => (true, false),
+            JoinType::Right | JoinType::RightAnti | JoinType::RightMark => (false, true),
+            JoinType::Full => (false, false),
+        };
+        let mut side = |plan: &LogicalPlan, decides: bool| {
+            let linked = outer.as_ref().is_some_and(|outer| outer.linked);
+            let found = self.relation(plan.clone(), outer)?;
+            if let (false, Some(outer)) = (decides, outer.as_mut()) {
+                outer.linked = linked;
+            }
+            Ok::<_, DataFusionError>(found)
+        };
+        let (left, left_kind) = side(&join.left, of_left)?;
+        let (right, right_kind) = side(&join.right, of_right)?;
         let public = matches!((&left_kind, &right_kind), (Kind::Public, Kind::Public));
         let of_persons = |kind: &Kind| matches!(kind, Kind::Rows(_) | Kind::Linked);
         if lateral && (of_persons(&left_kind) || of_persons(&right_kind)) {
@@ -75,15 +91,17 @@ impl Shaper<'_> {
             }
             (Kind::Linked, Kind::Public | Kind::Linked) | (Kind::Public, Kind::Linked) => {
                 let both = left.schema().join(right.schema())?;
+                let mut origins = self.linked_origins(&left);
+                origins.extend(self.linked_origins(&right));
                 let scope = Scope {
                     schema: &both,
                     persons: &HashSet::new(),
-                    origins: &HashMap::new(),
+                    origins: &origins,
                 };
                 let on = join
                     .on
                     .into_iter()
-                    .map(|(a, b)| Ok((scope.total(a)?, scope.total(b)?)))
+                    .map(|pair| scope.equal(pair))
                     .collect::<Result<Vec<_>>>()?;
                 let filter = join.filter.map(|filter| scope.total(filter)).transpose()?;
                 let plan = rejoined(left, right, on, filter, join.join_type, join.null_equality)?;
@@ -99,10 +117,14 @@ impl Shaper<'_> {
             }
         };
         let both = left.schema().join(right.schema())?;
+        // Of a look-up too: who has which record's number is compared with stored ones only.
+        let mut origins = self.linked_origins(&left);
+        origins.extend(self.linked_origins(&right));
+        origins.extend(kind.origins.clone());
         let scope = Scope {
             schema: &both,
             persons: &kind.persons,
-            origins: &kind.origins,
+            origins: &origins,
         };
         let mut on = Vec::new();
         for (a, b) in join.on {
@@ -110,7 +132,7 @@ impl Shaper<'_> {
             on.push(if by_person {
                 (a, b)
             } else {
-                (scope.total(a)?, scope.total(b)?)
+                scope.equal((a, b))?
             });
         }
         // The person columns of both sides are compared here and nowhere else.
@@ -189,7 +211,7 @@ impl Shaper<'_> {
                 continue;
             };
             let (table, name) = (&origin.0, &origin.1);
-            if is_measured_type(field.data_type()) {
+            if is_measured(field) && !name.ends_with("_id") {
                 let measure = Measure::column(&format!("{table}.{name}"));
                 rows.measured.insert(column.clone(), measure);
             }
@@ -230,6 +252,14 @@ impl Shaper<'_> {
         })
     }
 
+    /// The stored columns that the columns of a table like places are.
+    pub(super) fn linked_origins(&self, plan: &LogicalPlan) -> HashMap<Column, (String, String)> {
+        let columns = plan.schema().iter().map(Column::from);
+        columns
+            .filter_map(|column| Some((column.clone(), self.linked_column(plan, &column)?)))
+            .collect()
+    }
+
     /// The stored column that a column of a table like places is.
     fn linked_column(&self, plan: &LogicalPlan, column: &Column) -> Option<(String, String)> {
         match plan {
@@ -247,7 +277,7 @@ impl Shaper<'_> {
             }
             LogicalPlan::Projection(projection) => {
                 let at = projection.schema.maybe_index_of_column(column)?;
-                match plain(projection.expr.get(at)?) {
+                match uncast(projection.expr.get(at)?) {
                     Expr::Column(column) => self.linked_column(&projection.input, column),
                     _ => None,
                 }

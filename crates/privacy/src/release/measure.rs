@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast, lit};
@@ -51,6 +51,8 @@ pub(super) struct Measure {
     /// All that was added to the measure itself on the way, whether or not it was taken off again: its last digits are lost
     /// to it.
     shifted: f64,
+    /// How many rows a person has, or made of such numbers alone.
+    counts: bool,
 }
 
 /// What more can be made of a measure.
@@ -121,7 +123,23 @@ impl Measure {
             parts,
             form,
             shifted: 0.0,
+            counts: false,
         }
+    }
+
+    /// The same, where it is a number of a person's rows.
+    pub(super) fn counting(self, counts: bool) -> Self {
+        Self { counts, ..self }
+    }
+
+    /// A number of a person's rows, or the largest or the sum of some.
+    pub(super) fn is_count(&self) -> bool {
+        self.counts
+    }
+
+    /// A number of rows that a condition chose: how many persons have any is what a condition says.
+    pub(super) fn is_chosen_count(&self) -> bool {
+        self.counts && self.form == Form::Alone
     }
 
     /// What may have been added to the atom and taken off again.
@@ -203,7 +221,7 @@ impl Measure {
         few.then(|| Self::new(atom, columns, parts, form).made_of(whole))
     }
 
-    fn is_plain(&self) -> bool {
+    pub(super) fn is_plain(&self) -> bool {
         self.scale == 1.0 && self.offset == 0.0
     }
 
@@ -243,6 +261,12 @@ pub(super) type Measures = HashMap<Column, Measure>;
 /// Whether a column of this type can be measured.
 pub(super) fn is_measured_type(kind: &DataType) -> bool {
     kind.is_numeric() || matches!(kind, DataType::Date32 | DataType::Timestamp(..))
+}
+
+/// Whether a stored column can be measured: what names a concept or a record has no mean, and its deviation would count who has
+/// which.
+pub(super) fn is_measured(field: &Field) -> bool {
+    is_measured_type(field.data_type()) && !field.name().ends_with("_id")
 }
 
 fn is_day(kind: &DataType) -> bool {
@@ -295,6 +319,9 @@ pub(super) fn measure(expr: &Expr, known: &Measures, schema: &DFSchema) -> Resul
 /// A function of columns; one that cuts them stands alone, and takes stored ones only.
 fn function(call: &ScalarFunction, known: &Measures, schema: &DFSchema) -> Result<Option<Measure>> {
     let cuts = matches!(call.func.name(), "coalesce" | "greatest" | "least");
+    if cuts && let Some(of) = cut_count(call, known, schema)? {
+        return Ok(of);
+    }
     let mut columns = BTreeSet::new();
     let mut texts = Vec::new();
     let mut form = Form::Product;
@@ -333,6 +360,48 @@ fn function(call: &ScalarFunction, known: &Measures, schema: &DFSchema) -> Resul
     Ok(Some(of.made_of(whole)))
 }
 
+/// A number of rows that is cut, which says who has any: 0 where there are none, or at most so many. Nothing if it is none.
+fn cut_count(
+    call: &ScalarFunction,
+    known: &Measures,
+    schema: &DFSchema,
+) -> Result<Option<Option<Measure>>> {
+    let mut counts = Vec::new();
+    let mut literals = Vec::new();
+    for arg in &call.args {
+        match is_literal(arg) {
+            true => literals.push(literal(arg)),
+            false => counts.push(measure(arg, known, schema)?),
+        }
+    }
+    if !counts.iter().flatten().any(|of| of.counts) {
+        return Ok(None);
+    }
+    let least = call.func.name() == "least";
+    let fits = |number: &Option<f64>| {
+        number.is_some_and(|n| {
+            if least {
+                n >= 0.0 && n.fract() == 0.0
+            } else {
+                n == 0.0
+            }
+        })
+    };
+    let [Some(of)] = counts.as_slice() else {
+        return Ok(Some(None));
+    };
+    let cut = (of.is_plain() && literals.iter().all(fits)).then(|| {
+        let words = call.args.iter().map(|arg| match literal(arg) {
+            Some(number) => number.to_string(),
+            None => of.text(),
+        });
+        let words: Vec<String> = words.collect();
+        let atom = format!("{}({})", call.func.name(), words.join(", "));
+        Measure::atom(atom, of.columns.clone()).counting(true)
+    });
+    Ok(Some(cut))
+}
+
 fn arithmetic(binary: &BinaryExpr, known: &Measures, schema: &DFSchema) -> Result<Option<Measure>> {
     use Operator::{Divide, Minus, Multiply, Plus};
     let BinaryExpr { left, op, right } = binary;
@@ -356,6 +425,7 @@ fn arithmetic(binary: &BinaryExpr, known: &Measures, schema: &DFSchema) -> Resul
             }
             (Some(m), None, _, Some(c), Divide) if !whole && c != 0.0 => m.scaled(1.0 / c, 0.0),
             // Whole numbers are cut by a division, and products have no scale: measures of their own.
+            (Some(m), None, _, Some(_), Divide) if m.is_chosen_count() => None,
             (Some(m), None, _, Some(c), Divide) => {
                 let (atom, whole) = (format!("({} div {c})", m.text()), m.is_whole());
                 Some(Measure::atom(atom, m.columns).made_of(whole))
@@ -376,7 +446,7 @@ fn arithmetic(binary: &BinaryExpr, known: &Measures, schema: &DFSchema) -> Resul
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use arrow::datatypes::{Field, Schema};
+    use arrow::datatypes::Schema;
     use datafusion::logical_expr::col;
 
     use super::*;
@@ -426,12 +496,8 @@ mod tests {
             .map(|name| (Column::new_unqualified(name), Measure::column(name)))
             .into();
         // A count of some of a person's rows.
-        let z = Measure::of_one(
-            "count".into(),
-            None,
-            BTreeSet::from(["count".into()]),
-            false,
-        );
+        let columns = BTreeSet::from(["count".into()]);
+        let z = Measure::of_one("count".into(), None, columns, false).counting(true);
         known.insert(Column::new_unqualified("z"), z);
         let of = |expr: Expr| measure(&expr, &known, &schema).unwrap();
         let (x, y, z, c) = (|| col("x"), || col("y"), || col("z"), lit(7.0001));

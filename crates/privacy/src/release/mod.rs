@@ -29,6 +29,7 @@ mod record;
 mod refused;
 mod sample;
 mod shape;
+mod sources;
 mod spec;
 mod tables;
 #[cfg(test)]
@@ -54,7 +55,7 @@ pub use lens::Lens;
 pub use numbers::Withheld;
 pub use principal::{Restriction, named, restrict};
 pub use private::{Private, Rules};
-pub use shape::{Sources, TableRole};
+pub use sources::{Sources, TableRole};
 pub use tables::Tables;
 pub use wire::{
     decode_aggregate, decode_scalar, encode_aggregate, encode_scalar, has_releases, with_inputs,

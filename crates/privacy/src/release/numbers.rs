@@ -15,6 +15,7 @@ use super::value::{Desk, hidden, value};
 use crate::disclosure::cube::Dims;
 use crate::disclosure::persons::{Contribution, Persons};
 use crate::disclosure::releases::{Cell, Outcome, Table};
+use crate::disclosure::rest::Rest;
 use crate::disclosure::sketch::Sketch;
 use crate::disclosure::{DEVIATION, IN_SHARE, MEAN, PERSONS, Profile, ROWS};
 
@@ -195,12 +196,13 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
     let enough = count >= u64::from(profile.k);
     let mut values = BTreeMap::new();
     let mut safe = enough;
-    let mut sketch = None;
+    let (mut sketch, mut rest) = (None, None);
     if let Some((of, _)) = &basis.measure {
         sketch = enough.then(|| Sketch::of(contributions, of.shifted()));
         let measured = enough && spreads(contributions, profile);
         safe = measured;
         if measured {
+            rest = Rest::of(contributions, of.shifted(), u64::from(profile.k));
             let (mean, deviation) = moments(contributions);
             let error = deviation / (rows as f64).sqrt();
             // A mean is shown as exactly as it is known: to the first digit of its standard error.
@@ -227,6 +229,7 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
         dims,
         persons,
         sketch,
+        rest,
         safe,
         values,
     }
@@ -258,21 +261,29 @@ pub(super) fn spreads(contributions: &[Contribution], profile: &Profile) -> bool
 
 /// How many rows persons have. Where most have the same number of them, fewer than k others count as if they had it too: a join or
 /// a condition gives more rows to whom it is made for, and whether there is anybody would be seen in a count of rows beside one of
-/// persons.
+/// persons. So do those whose numbers fewer than k have, if together they are fewer than k: a number that many have can be made
+/// for many, to hide one.
 fn rows_of(contributions: &[Contribution], profile: &Profile) -> u64 {
     let mut each: Vec<u64> = contributions.iter().map(|entry| entry.rows).collect();
-    let all: u64 = each.iter().sum();
     each.sort_unstable();
-    let usual = each
-        .chunk_by(|a, b| a == b)
+    let numbers = || each.chunk_by(|a, b| a == b);
+    let usual = numbers()
         .max_by_key(|same| same.len())
         .and_then(|same| Some((*same.first()?, same.len())));
-    match usual {
-        Some((rows, most)) if each.len() - most < (profile.k as usize).min(most) => {
-            rows * each.len() as u64
-        }
-        _ => all,
+    let all: u64 = each.iter().sum();
+    let Some((usual, most)) = usual else {
+        return all;
+    };
+    let k = profile.k as usize;
+    if each.len() - most < k.min(most) {
+        return usual * each.len() as u64;
     }
+    let rare = || numbers().filter(|same| same.len() < k);
+    let few: usize = rare().map(<[u64]>::len).sum();
+    if most < k || few >= k {
+        return all;
+    }
+    all - rare().flatten().sum::<u64>() + usual * few as u64
 }
 
 /// The squares of few persons' distances from the middle are most of what a deviation is made of: it would tell how far they are.

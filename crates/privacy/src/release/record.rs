@@ -1,45 +1,84 @@
 //! The numbers of persons' records, such as visits: a list of them is a list of persons.
 
+use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result};
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator, TryCast};
 
 use super::expression::{Scope, uncast};
+use super::refused::refuse;
 
 impl Scope<'_> {
-    /// A record's number in an expression that does more with it than to compare it with another column.
+    /// A record's number in an expression that does more with it than to compare it with another one.
     pub(super) fn record_in(&self, expr: &Expr) -> Result<Option<Column>> {
-        let columns = |expr: &BinaryExpr| {
-            let column = |expr| matches!(uncast(expr), Expr::Column(_));
-            let compares = matches!(expr.op, Operator::Eq | Operator::NotEq);
-            compares && column(&expr.left) && column(&expr.right)
+        let compares = |expr: &BinaryExpr| {
+            let records = self.record(&expr.left).and(self.record(&expr.right));
+            matches!(expr.op, Operator::Eq | Operator::NotEq) && records.is_some()
         };
         match expr {
             Expr::Column(_) | Expr::Alias(_) | Expr::IsNull(_) | Expr::IsNotNull(_) => {
                 return Ok(None);
             }
-            Expr::Cast(_) | Expr::TryCast(_) => return Ok(None),
-            Expr::BinaryExpr(binary) if columns(binary) => return Ok(None),
+            // NULL in a narrow type says how large a number is.
+            Expr::Cast(Cast { field, .. }) | Expr::TryCast(TryCast { field, .. }) => {
+                let record = self.record(expr);
+                return Ok(record.filter(|_| !is_wide(field.data_type())));
+            }
+            Expr::BinaryExpr(binary) if compares(binary) => return Ok(None),
             _ => {}
         }
         let mut found = None;
         expr.apply_children(|child| {
-            if let Expr::Column(column) = uncast(child)
-                && let Some((table, name)) = self.origins.get(column)
-                && is_record(table, name)
-            {
-                found = Some(column.clone());
-            }
+            found = found.take().or_else(|| self.record(child));
             Ok(TreeNodeRecursion::Continue)
         })?;
         Ok(found)
     }
+
+    /// The record's number that an expression is, in any type.
+    pub(super) fn record(&self, expr: &Expr) -> Option<Column> {
+        let Expr::Column(column) = uncast(expr) else {
+            return None;
+        };
+        let origin = self.origins.get(column)?;
+        (is_record(origin) && !self.persons.contains(column)).then(|| column.clone())
+    }
+
+    /// Two sides that a join finds equal, total.
+    pub(super) fn equal(&self, (a, b): (Expr, Expr)) -> Result<(Expr, Expr)> {
+        match (self.record(&a), self.record(&b)) {
+            (Some(column), None) | (None, Some(column)) => names_a_record(&column),
+            _ => Ok((self.total(a)?, self.total(b)?)),
+        }
+    }
 }
 
-/// Whether a column holds the number of a record of persons, its own or another's.
-fn is_record(table: &str, column: &str) -> bool {
+/// A type that has all numbers of records.
+fn is_wide(kind: &DataType) -> bool {
+    use DataType::{Float64, Int64, LargeUtf8, Utf8, Utf8View};
+    matches!(kind, Int64 | Float64 | Utf8 | LargeUtf8 | Utf8View)
+}
+
+/// Refuses to look at a record's number.
+pub(super) fn names_a_record<T>(column: &Column) -> Result<T> {
+    refuse(
+        "record-key",
+        format!(
+            "the number of a record, `{}`, names a person and cannot be looked at",
+            column.name
+        ),
+        "compare it with another record's number, group by it below another aggregate, or count it",
+    )
+}
+
+/// Whether a column, by table and name, holds the number of a record of persons, its own or another's.
+pub(super) fn is_record((table, column): &(String, String)) -> bool {
     let table = columna_model::table_of_any_version(table);
     let known = table.and_then(|table| Some((table, table.column(column)?)));
+    // Of several tables, which another column tells apart.
+    if known.is_some() && column.ends_with("event_id") {
+        return true;
+    }
     let of = known.and_then(|(table, column)| match column.foreign_key {
         Some((other, _)) => columna_model::table_of_any_version(other),
         None => column.primary_key.then_some(table),
@@ -53,9 +92,9 @@ mod tests {
 
     use std::collections::HashSet;
 
-    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::datatypes::{Field, Schema};
     use datafusion::common::DFSchema;
-    use datafusion::logical_expr::{col, lit};
+    use datafusion::logical_expr::{cast, col, lit};
 
     use super::*;
 
@@ -83,6 +122,9 @@ mod tests {
             (visit() % lit(7_i64)).eq(lit(3_i64)),
             visit().between(lit(1_i64), lit(2_i64)),
             visit().lt(before()),
+            visit().eq(col(names[1])),
+            cast(visit(), DataType::Float64).lt(lit(3.0)),
+            cast(visit(), DataType::Int16).is_not_null(),
         ] {
             let error = scope.total(told.clone()).unwrap_err().to_string();
             assert!(error.contains("number of a record"), "{told}: {error}");
@@ -90,6 +132,7 @@ mod tests {
         for honest in [
             visit().eq(before()),
             before().is_not_null(),
+            cast(visit(), DataType::Float64).eq(cast(before(), DataType::Float64)),
             col(names[1]).eq(lit(5_i64)),
             visit(),
         ] {

@@ -19,72 +19,15 @@ use datafusion::logical_expr::{
 };
 
 use super::condition::{expression_looks_out, is_link, looking_out, without_between};
-use super::expression::{Scope, range};
+use super::expression::{Scope, range, uncast};
 use super::join::within_joins;
-use super::measure::{Measure, Measures, is_measured_type, measure};
+use super::measure::{Measure, Measures, is_measured, measure};
+use super::record::is_record;
 use super::refused::refuse;
+use super::sources::{Sources, TableRole, twin};
 
 /// The name under which the person is carried where a query does not select it.
 pub(super) const PERSON: &str = "__columna_person";
-
-/// What a table holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TableRole {
-    /// Rows of persons, whose number is in this column.
-    Persons(String),
-    /// Rows of no person that anybody may see, such as a vocabulary, with its key.
-    Public(Option<String>),
-    /// Rows of no person that only count where a person's row refers to them, such as places, with its key.
-    Linked(Option<String>),
-}
-
-/// What the tables of a session hold.
-pub trait Sources: std::fmt::Debug + Send + Sync {
-    /// What a scanned table holds; nothing if it is not known.
-    fn role(&self, scan: &TableScan) -> Option<TableRole>;
-
-    /// The column of a table of persons of which no two rows have the same value, where one is known.
-    fn key(&self, _scan: &TableScan) -> Option<String> {
-        None
-    }
-
-    /// Whether a column, by table and name, refers to the key of another table, which it is the `to` of.
-    fn refers(&self, from: (&str, &str), to: (&str, &str)) -> bool {
-        from.1 == to.1 && is_reference(from.1)
-    }
-
-    /// The column that says of which table a column holds the keys, where it may be of several.
-    fn kind_of_reference(&self, _from: (&str, &str)) -> Option<&'static str> {
-        None
-    }
-
-    /// Whether a column refers to the key of a table in rows in which that column has this value.
-    fn refers_as(&self, _from: (&str, &str), _kind: &str, _to: (&str, &str)) -> bool {
-        false
-    }
-
-    /// The lowest and highest value that a column is declared to have.
-    fn bounds(&self, _table: &str, _column: &str) -> Option<(f64, f64)> {
-        None
-    }
-}
-
-/// The column that says the same as this one: a day and its time, and the parts of a birthday.
-fn twin(table: &str, column: &str) -> Option<String> {
-    match column {
-        "year_of_birth" | "month_of_birth" | "day_of_birth" | "birth_datetime" => {
-            Some(format!("{table}.birth"))
-        }
-        _ => column
-            .strip_suffix("_datetime")
-            .map(|day| format!("{table}.{day}_date")),
-    }
-}
-
-/// Whether a column has the name of one that names another row, and not a concept.
-pub(super) fn is_reference(name: &str) -> bool {
-    name.ends_with("_id") && !name.ends_with("concept_id")
-}
 
 /// What a relation is.
 #[expect(
@@ -135,6 +78,17 @@ impl Rows {
 
     pub(super) fn is_person(&self, expr: &Expr) -> bool {
         matches!(expr, Expr::Column(column) if self.persons.contains(column))
+    }
+
+    /// The stored column that an expression is. A record's number is one in any type.
+    pub(super) fn origin(&self, expr: &Expr) -> Option<&(String, String)> {
+        match (expr, uncast(expr)) {
+            (Expr::Column(column), _) => self.origins.get(column),
+            (_, Expr::Column(column)) => {
+                self.origins.get(column).filter(|origin| is_record(origin))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -329,7 +283,7 @@ impl Shaper<'_> {
                 let measured = scan
                     .projected_schema
                     .iter()
-                    .filter(|(_, field)| is_measured_type(field.data_type()))
+                    .filter(|(_, field)| is_measured(field))
                     .map(Column::from)
                     .filter(|column| *column != person)
                     .map(|column| {
@@ -424,7 +378,7 @@ impl Shaper<'_> {
             let scope = Scope {
                 schema: &schema,
                 persons: &HashSet::new(),
-                origins: &HashMap::new(),
+                origins: &self.linked_origins(&input),
             };
             let names = NamePreserver::new_for_projection();
             let linked = matches!(kind, Kind::Linked);
@@ -472,9 +426,7 @@ impl Shaper<'_> {
                 exprs.push(expr);
                 continue;
             }
-            if let Expr::Column(column) = bare
-                && let Some(origin) = rows.origins.get(column)
-            {
+            if let Some(origin) = rows.origin(bare) {
                 origins.insert(output.clone(), origin.clone());
             }
             if let Some(range) = range(bare, &rows.bounds) {
@@ -546,7 +498,7 @@ impl Shaper<'_> {
         let scope = Scope {
             schema: input.schema(),
             persons: &HashSet::new(),
-            origins: &HashMap::new(),
+            origins: &self.linked_origins(&input),
         };
         let predicate = scope.total(predicate)?;
         let plan = LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?);

@@ -11,7 +11,7 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, cast, lit};
 
-use super::collect::persons;
+use super::collect::{counted_rows, persons};
 use super::curve::{Declared, Releasable};
 use super::expression::{counts_all, indicator, uncast};
 use super::measure::{Measure, measure};
@@ -36,6 +36,8 @@ pub(super) enum Function {
     Variance,
     /// The share of another basis' rows.
     Share(usize),
+    /// Rows for each of another basis' rows.
+    RowsPer(usize),
     /// A curve over the measure, which is time; the other basis has the same persons' events.
     Curve(Declared, usize),
     /// A regression of our own, computed beside the bases.
@@ -68,6 +70,8 @@ pub(super) struct Basis {
     pub(super) filter: Option<Expr>,
     /// What is measured, and how it is computed; nothing for counts.
     pub(super) measure: Option<(Measure, Expr)>,
+    /// How many rows each of them stands for: a count of persons' rows; one if there is none.
+    pub(super) times: Option<Expr>,
     /// A number of it is shown, or one is computed from it.
     pub(super) asked: bool,
 }
@@ -151,6 +155,7 @@ pub(super) fn spec(
         bases: vec![Basis {
             filter: None,
             measure: None,
+            times: None,
             asked: false,
         }],
         statistics: Vec::new(),
@@ -189,12 +194,13 @@ pub(super) fn spec(
         .bases
         .iter()
         .map(|basis| {
-            let value = basis
-                .measure
-                .clone()
-                .map_or_else(|| lit(0.0_f64), |(measure, expr)| measure.unscaled(expr));
+            let (function, value) = match (&basis.measure, &basis.times) {
+                (Some((measure, expr)), _) => (persons(), measure.unscaled(expr.clone())),
+                (None, Some(times)) => (counted_rows(), cast(times.clone(), DataType::Float64)),
+                (None, None) => (persons(), lit(0.0_f64)),
+            };
             Expr::AggregateFunction(AggregateFunction::new_udf(
-                persons(),
+                function,
                 vec![person.clone(), value],
                 false,
                 basis.filter.clone().map(Box::new),
@@ -247,18 +253,33 @@ impl Builder<'_> {
         at
     }
 
+    /// As many rows as a count of persons' rows says.
+    fn counted(&mut self, filter: Option<Expr>, times: Expr) -> usize {
+        self.placed(Basis {
+            filter,
+            measure: None,
+            times: Some(times),
+            asked: true,
+        })
+    }
+
     /// Rows that are needed, and that nothing is shown of by themselves.
     fn collected(&mut self, filter: Option<Expr>, measure: Option<(Measure, Expr)>) -> usize {
-        let wanted = Basis {
+        self.placed(Basis {
             filter,
             measure,
+            times: None,
             asked: false,
+        })
+    }
+
+    fn placed(&mut self, wanted: Basis) -> usize {
+        let same = |basis: &Basis| {
+            basis.filter == wanted.filter
+                && basis.atom() == wanted.atom()
+                && basis.times == wanted.times
         };
-        let found = self
-            .bases
-            .iter()
-            .position(|basis| basis.filter == wanted.filter && basis.atom() == wanted.atom());
-        if let Some(at) = found {
+        if let Some(at) = self.bases.iter().position(same) {
             return at;
         }
         self.bases.push(wanted);
@@ -368,6 +389,15 @@ impl Builder<'_> {
                 (Function::Share(whole), counted)
             });
         }
+        if let Some(count) = self.chosen_count(arg)? {
+            // What is asked of a count of some rows is a count of those rows.
+            let counted = self.counted(filter.clone(), count.clone());
+            if name == "sum" {
+                return Ok((Function::Rows, counted));
+            }
+            let whole = self.basis(and(filter, count.is_not_null()), None);
+            return Ok((Function::RowsPer(whole), counted));
+        }
         let (measure, basis) = self.measure(name, arg, filter.clone())?;
         if name == "avg" {
             return Ok((Function::Mean, basis));
@@ -397,8 +427,27 @@ impl Builder<'_> {
         })
     }
 
+    /// A count of rows that a condition chose among each person's, by itself.
+    fn chosen_count(&self, arg: &Expr) -> Result<Option<Expr>> {
+        let of = measure(arg, &self.rows.measured, self.schema)?;
+        if !of.is_some_and(|of| of.is_chosen_count() && of.is_plain()) {
+            return Ok(None);
+        }
+        self.not_repeated("a mean or a sum would weigh a person by them")?;
+        Ok(Some(self.rows.scope(self.schema).total(arg.clone())?))
+    }
+
     fn measure(&mut self, name: &str, arg: &Expr, filter: Option<Expr>) -> Result<(Expr, usize)> {
         let of = self.measured(name, arg)?;
+        if of.is_chosen_count() {
+            return refuse(
+                "measure",
+                format!(
+                    "`{name}` of a count of some of each person's rows would say how many persons have any"
+                ),
+                "take sum or avg of the count by itself; list how many persons have how many with GROUP BY, and go on with their counts",
+            );
+        }
         let total = self.rows.scope(self.schema).total(arg.clone())?;
         self.scale = (of.scale, of.offset);
         let basis = self.basis(filter, Some((of, total.clone())));

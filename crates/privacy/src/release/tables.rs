@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use columna_model::{CdmVersion, TableDef, TableKind};
 use datafusion::logical_expr::TableScan;
 
-use super::shape::{Sources, TableRole, is_reference};
+use super::sources::{Sources, TableRole, is_reference};
 
 /// The tables of a session.
 #[derive(Debug, Clone, Default)]

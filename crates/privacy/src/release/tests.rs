@@ -12,4 +12,5 @@ mod budgets;
 mod desk;
 mod oracles;
 mod second_round;
+mod third_round;
 mod unlisted;

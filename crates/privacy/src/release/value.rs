@@ -95,6 +95,7 @@ fn course_of(
         cells: vec![Cell {
             dims: Dims::new(),
             sketch: Some(sketch),
+            rest: None,
             safe: desk.tables[times].cells[row].persons.contributions().len()
                 >= desk.control.profile.k as usize,
             persons,
@@ -333,6 +334,7 @@ fn model_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Result<Option<Sca
             dims: Dims::new(),
             persons: Persons::from_bytes(&bytes),
             sketch: Some(sketch),
+            rest: None,
             safe: true,
             values: numbers
                 .iter()
@@ -368,6 +370,7 @@ fn group_cell(members: &[i64], name: &str, profile: &Profile) -> Cell {
         safe: shown.is_some(),
         persons,
         sketch: None,
+        rest: None,
         values: BTreeMap::from([(PERSONS.to_owned(), shown), (ROWS.to_owned(), shown)]),
     }
 }
@@ -392,7 +395,15 @@ pub(super) fn value(
         Function::Mean => of(own, &mean).map(scaled),
         Function::Sum(rows) => of(own, &mean)
             .zip(of(*rows, ROWS))
-            .map(|(mean, rows)| scaled(mean) * rows),
+            .map(|(mean, rows)| scaled(mean) * rows)
+            // A whole number is the nearest one, and not the one below.
+            .map(|sum| {
+                if number.kind.is_integer() {
+                    sum.round()
+                } else {
+                    sum
+                }
+            }),
         Function::Deviation => {
             of(own, &deviation).map(|deviation| digits(deviation * scale.abs(), 3))
         }
@@ -404,6 +415,10 @@ pub(super) fn value(
             .zip(of(*whole, IN_SHARE))
             .filter(|(_, whole)| *whole > 0.0)
             .map(|(part, whole)| digits((part / whole).min(1.0), 3)),
+        Function::RowsPer(whole) => of(own, IN_SHARE)
+            .zip(of(*whole, IN_SHARE))
+            .filter(|(_, whole)| *whole > 0.0)
+            .map(|(rows, whole)| digits(rows / whole, 3)),
         Function::Model(model) => return model_of(desk, model, row),
         Function::Recomputed(of) => return recomputed_of(desk, of, row, outcomes),
         Function::Curve(declared, events) => {

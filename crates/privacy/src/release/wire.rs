@@ -13,7 +13,7 @@ use datafusion::logical_expr::{AggregateUDF, Expr, Extension, LogicalPlan, Scala
 use datafusion_proto::bytes::Serializeable;
 use serde::{Deserialize, Serialize};
 
-use super::collect::{self, Collect};
+use super::collect::{self, Collect, Kept};
 use super::joined::Joined;
 use super::lenient::{self, Lenient};
 use super::node::is_release;
@@ -38,6 +38,8 @@ enum Wire {
     Lenient { function: String },
     /// Who is in a group.
     Collect { keep: usize },
+    /// Who is in a group, with how many rows.
+    Counted,
 }
 
 /// Writes what a function of a release is made of; nothing for all others, which are known by name.
@@ -83,7 +85,11 @@ pub fn encode_aggregate(function: &AggregateUDF, bytes: &mut Vec<u8>) -> Result<
             function: lenient.inner.name().to_owned(),
         }
     } else if let Some(collect) = inner.downcast_ref::<Collect>() {
-        Wire::Collect { keep: collect.keep }
+        match collect.kept {
+            Kept::Sums => Wire::Collect { keep: 0 },
+            Kept::Counts => Wire::Counted,
+            Kept::Samples(keep) => Wire::Collect { keep },
+        }
     } else {
         return Ok(());
     };
@@ -105,7 +111,7 @@ pub fn decode_scalar(known: &dyn FunctionRegistry, bytes: &[u8]) -> Result<Arc<S
             total::formula(&Expr::from_bytes(&expr)?, Schema::new(fields))
         }
         Wire::Joined { kind, nulls_win } => Ok(super::joined::function(kind_of(&kind)?, nulls_win)),
-        Wire::Lenient { .. } | Wire::Collect { .. } => {
+        Wire::Lenient { .. } | Wire::Collect { .. } | Wire::Counted => {
             internal_err!("these bytes are no scalar function's")
         }
     }
@@ -120,6 +126,7 @@ pub fn decode_aggregate(known: &dyn FunctionRegistry, bytes: &[u8]) -> Result<Ar
         Wire::Lenient { function } => Ok(lenient::lenient(&known.udaf(&function)?)),
         Wire::Collect { keep: 0 } => Ok(collect::persons()),
         Wire::Collect { keep } => Ok(collect::samples(keep)),
+        Wire::Counted => Ok(collect::counted_rows()),
         Wire::Total { .. } | Wire::Formula { .. } | Wire::Joined { .. } => {
             internal_err!("these bytes are no aggregate function's")
         }
@@ -243,6 +250,7 @@ mod tests {
         for function in [
             lenient::lenient(&sum),
             collect::persons(),
+            collect::counted_rows(),
             collect::samples(3),
         ] {
             let mut bytes = Vec::new();

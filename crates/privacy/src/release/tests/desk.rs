@@ -25,7 +25,7 @@ struct Tables;
 impl Sources for Tables {
     fn role(&self, scan: &TableScan) -> Option<TableRole> {
         match scan.table_name.table() {
-            "emr" | "visit" | "lab" => Some(TableRole::Persons("pid".into())),
+            "emr" | "visit" | "lab" | "visit_occurrence" => Some(TableRole::Persons("pid".into())),
             "concept" => Some(TableRole::Public(Some("concept_id".into()))),
             "place" => Some(TableRole::Linked(Some("place_id".into()))),
             "bill" => Some(TableRole::Linked(Some("bill_id".into()))),
@@ -160,6 +160,23 @@ fn lab() -> RecordBatch {
     .unwrap()
 }
 
+/// One visit of each person, by the numbers of the common data model: person 7 has number 1007, and so on.
+fn visit_occurrence() -> RecordBatch {
+    let ints = |f: &dyn Fn(i64) -> Option<i64>| -> ArrayRef {
+        Arc::new((1..=400).map(f).collect::<Int64Array>())
+    };
+    RecordBatch::try_from_iter([
+        ("pid", ints(&Some)),
+        ("visit_occurrence_id", ints(&|pid| Some(1000 + pid))),
+        (
+            "preceding_visit_occurrence_id",
+            ints(&|pid| (pid % 3 == 0).then_some(900 + pid)),
+        ),
+        ("visit_concept_id", ints(&|pid| Some(9201 + pid % 3))),
+    ])
+    .unwrap()
+}
+
 /// Two bills of each laboratory value; they name no person.
 fn bill() -> RecordBatch {
     let bills = || 1..=2_400_i64;
@@ -198,6 +215,7 @@ pub(super) fn tables(emr: RecordBatch) -> SessionContext {
     add("emr", emr);
     add("visit", visit());
     add("lab", lab());
+    add("visit_occurrence", visit_occurrence());
     add("bill", bill());
     add(
         "concept",

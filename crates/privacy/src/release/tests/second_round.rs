@@ -187,6 +187,17 @@ async fn rows_that_are_made_for_few_are_not_counted() {
             (SELECT v.pid FROM visit v JOIN emr w ON w.pid = v.pid WHERE w.name = 'name 8') v ON v.pid = e.pid GROUP BY 1, 2) s";
         assert_eq!(Desk::new(rules).refused(sql).await, "measure");
     }
+    // Nor where the rows of others are made more than one, so that most have not the same number.
+    let mut seen = std::collections::HashSet::new();
+    for name in ["name 8", "name 10", "nobody"] {
+        let sql = format!(
+            "SELECT count(DISTINCT pid), count(*) FROM (SELECT e.pid, CASE WHEN e.name = '{name}' THEN l.kind
+               WHEN l.kind = 'a' OR e.sex = 'F' THEN 'x' ELSE 'y' END FROM emr e JOIN visit v ON v.pid = e.pid
+               JOIN lab l ON l.pid = e.pid WHERE v.kind IS NOT NULL GROUP BY 1, 2)"
+        );
+        seen.insert(Desk::new("cms").ask(&sql).await);
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [["400|533"]]);
     // Where many have more rows, they are counted.
     let sql = "SELECT count(DISTINCT v.pid), count(*) FROM visit v JOIN emr e ON e.pid = v.pid WHERE e.name <> 'name 5' AND (v.kind = 'in' OR e.los > 15)";
     let row = Desk::new("cms").ask(sql).await.remove(0);
