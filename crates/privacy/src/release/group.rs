@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
-use datafusion::common::{Column, ExprSchema, Result};
+use datafusion::common::{Column, DFSchema, ExprSchema, Result};
 use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::functions_aggregate::bool_and_or::bool_or_udaf;
 use datafusion::functions_nested::expr_fn::{array_element, make_array};
@@ -61,12 +61,13 @@ impl Shaper<'_> {
                 "group it by the person",
             );
         }
-        if aggregate
-            .group_expr
-            .iter()
-            .any(|expr| matches!(expr, Expr::Column(column) if *column == rows.person))
-        {
-            return self.by_person(&aggregate, input, &rows);
+        let mut keys = aggregate.group_expr.iter().filter_map(|key| match key {
+            Expr::Column(column) if names_each(column, &rows, input.schema()) => Some(column),
+            _ => None,
+        });
+        if let Some(person) = keys.next() {
+            let person = person.clone();
+            return self.by_person(&aggregate, input, &Rows { person, ..rows });
         }
         let plan = self.releaser.release(&aggregate, input, &rows)?;
         Ok((plan, Kind::Released))
@@ -208,6 +209,15 @@ impl Shaper<'_> {
         };
         Ok((LogicalPlan::Distinct(Distinct::All(Arc::new(input))), kind))
     }
+}
+
+/// Whether a column names the person of every row. That of an outer join's other side is NULL where it found nothing.
+fn names_each(column: &Column, rows: &Rows, schema: &DFSchema) -> bool {
+    let never_null = || {
+        let field = schema.field_from_column(column);
+        field.is_ok_and(|field| !field.is_nullable())
+    };
+    *column == rows.person || (rows.persons.contains(column) && never_null())
 }
 
 /// An aggregate of released numbers in which statistics of our own are NULL where one of the numbers that they take was

@@ -196,3 +196,24 @@ async fn a_subquery_is_linked_where_the_link_decides() {
     let sql = "SELECT count(*) FROM emr a WHERE EXISTS (SELECT 1 FROM emr b LEFT JOIN visit x ON x.pid = b.pid WHERE b.pid = a.pid AND b.age > 40)";
     assert_ne!(desk.ask(sql).await, [""]);
 }
+
+#[tokio::test]
+async fn either_sides_person_names_the_rows_of_a_join() {
+    let desk = Desk::new("cms");
+    let visits = |join: &str, by: &str| {
+        format!(
+            "SELECT count(*) FROM (SELECT {by}, count(*) AS n FROM emr e {join} visit v ON v.pid = e.pid GROUP BY {by}) WHERE n > 0"
+        )
+    };
+    let counted = desk.ask(&visits("JOIN", "e.pid")).await;
+    assert_ne!(counted, [""]);
+    assert_eq!(desk.ask(&visits("JOIN", "v.pid")).await, counted);
+    let distinct =
+        "SELECT count(*) FROM (SELECT DISTINCT v.pid FROM emr e JOIN visit v ON v.pid = e.pid)";
+    assert_eq!(desk.ask(distinct).await, counted);
+    // NULL stands for many who have no visit.
+    assert_eq!(
+        desk.refused(&visits("LEFT JOIN", "v.pid")).await,
+        "person-key"
+    );
+}
