@@ -7,12 +7,15 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
-use columna_store::TableSpec;
+use columna_store::{Pseudonymised, Snapshot, TableSpec};
 
 use crate::findings::{Finding, FindingKind};
 use crate::reader::{Block, Decoded, Input, Reader, Target, TargetRows};
 use crate::screen::named;
 use crate::{Error, Result};
+
+/// What becomes of columns that are not stored.
+const ABSENT: &str = "absent";
 
 /// What is done to tables before they are stored, such as pseudonymisation by a policy.
 pub trait Treatment: Debug + Send + Sync {
@@ -21,12 +24,22 @@ pub trait Treatment: Debug + Send + Sync {
     /// # Errors
     /// Why the table cannot be treated, and what to do.
     fn table(&self, spec: &TableSpec) -> Result<Option<Arc<dyn TableTreatment>>, String>;
+
+    /// Key and settings, by which the store knows later deliveries that are treated alike. Without tables.
+    fn made_with(&self) -> Pseudonymised {
+        Pseudonymised::default()
+    }
 }
 
 /// What is done to the rows of a table.
 pub trait TableTreatment: Debug + Send + Sync {
     /// Whether a column's values are kept in some form.
     fn keeps(&self, column: &str) -> bool;
+
+    /// What becomes of a column, in a word.
+    fn rule(&self, column: &str) -> String {
+        if self.keeps(column) { "kept" } else { ABSENT }.to_owned()
+    }
 
     /// A column as it is to be stored, one value for each row and of the same type.
     ///
@@ -45,6 +58,7 @@ pub(crate) struct TreatedReader {
     blanks_rejects: bool,
     /// Their persons are not those of the store.
     renames_persons: bool,
+    made_with: Option<Pseudonymised>,
 }
 
 #[derive(Debug)]
@@ -67,8 +81,23 @@ impl TreatedReader {
     ) -> Result<Self> {
         let mut targets = Vec::new();
         let mut ways = Vec::new();
+        let mut made_with = treatment.map(Treatment::made_with);
         for target in inner.targets() {
+            let stored = &target.spec;
             let (target, way) = treat(target, treatment, drop)?;
+            if let Some(made_with) = &mut made_with {
+                let rules = stored.schema.fields().iter().map(|field| {
+                    let rule = match &way {
+                        Way::Treated {
+                            table: Some(table), ..
+                        } => table.rule(field.name()),
+                        _ => ABSENT.to_owned(),
+                    };
+                    (field.name().clone(), rule)
+                });
+                let rules = rules.collect();
+                made_with.tables.insert(stored.name.clone(), rules);
+            }
             targets.push(target);
             ways.push(way);
         }
@@ -83,7 +112,34 @@ impl TreatedReader {
             ways,
             blanks_rejects,
             renames_persons: treatment.is_some(),
+            made_with,
         })
+    }
+
+    /// What the store's rows are pseudonymised with when this reader's are among them.
+    ///
+    /// # Errors
+    /// When the rows that are there were not treated alike.
+    pub(crate) fn together(&self, base: &Snapshot) -> Result<Option<Pseudonymised>> {
+        let Some(made_with) = &self.made_with else {
+            return Ok(None);
+        };
+        let together = match base.pseudonymised() {
+            Some(before) => before
+                .and(made_with)
+                .map_err(|how| format!("this store is pseudonymised, and {how}; pseudonymise this delivery with the key \
+                    and the policy of the earlier ones, or into another store"))
+                .map_err(|what| Error::Treatment { what })?,
+            None if base.rows() > 0 => {
+                let what = "this store has rows that were not pseudonymised, and pseudonymised ones do not go beside \
+                            them: choose another store";
+                return Err(Error::Treatment {
+                    what: what.to_owned(),
+                });
+            }
+            None => made_with.clone(),
+        };
+        Ok(Some(together))
     }
 
     fn rows(&self, rows: TargetRows, table: Option<&dyn TableTreatment>) -> Result<TargetRows> {

@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use columna_ingest::{
     Error, FindingKind, IdentifierKind, IngestOptions, TableTreatment, Treatment, ingest,
 };
-use columna_store::{Layout, Store, TableSpec};
+use columna_store::{Layout, Pseudonymised, Store, TableSpec};
 
 use crate::fixture::options;
 
@@ -122,12 +122,16 @@ async fn told_what_to_do_it_is_stored() {
 }
 
 /// Adds a million to persons, keeps a few columns, and leaves notes out.
-#[derive(Debug)]
-struct Million;
+#[derive(Debug, Default)]
+struct Million(Pseudonymised);
 
 impl Treatment for Million {
     fn table(&self, spec: &TableSpec) -> Result<Option<Arc<dyn TableTreatment>>, String> {
-        Ok((spec.name != "note").then(|| Arc::new(Self) as Arc<dyn TableTreatment>))
+        Ok((spec.name != "note").then(|| Arc::new(Self::default()) as Arc<dyn TableTreatment>))
+    }
+
+    fn made_with(&self) -> Pseudonymised {
+        self.0.clone()
     }
 }
 
@@ -155,7 +159,7 @@ async fn treated_rows_are_all_that_reaches_the_store() {
     let source = source(folder.path());
     let store = store(folder.path()).await;
     let options = IngestOptions {
-        treatment: Some(Arc::new(Million)),
+        treatment: Some(Arc::new(Million::default())),
         ..options()
     };
     let report = ingest(&source, &store, &options).await.unwrap();
@@ -177,4 +181,81 @@ async fn treated_rows_are_all_that_reaches_the_store() {
     for gone in ["MRN-", "kim@example.com", "900101"] {
         assert!(!holds(&folder.path().join("store"), gone), "{gone}");
     }
+}
+
+fn under(key: &str) -> IngestOptions {
+    let made_with = Pseudonymised {
+        key: Some(key.to_owned()),
+        ..Pseudonymised::default()
+    };
+    IngestOptions {
+        treatment: Some(Arc::new(Million(made_with))),
+        ..options()
+    }
+}
+
+fn later(folder: &Path, person: i64) -> std::path::PathBuf {
+    let source = folder.join(format!("later {person}"));
+    std::fs::create_dir_all(&source).unwrap();
+    let header = PERSON.lines().next().unwrap();
+    let text = format!("{header}\n{person},8507,1970,0,0,MRN-{person},\n");
+    std::fs::write(source.join("person.csv"), text).unwrap();
+    source
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pseudonymised_store_takes_rows_that_were_treated_alike_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = source(folder.path());
+    let store = store(folder.path()).await;
+    ingest(&first, &store, &under("k1")).await.unwrap();
+    let before = store.snapshot(None).await.unwrap();
+    let mark = before.pseudonymised().unwrap();
+    assert_eq!(mark.key.as_deref(), Some("k1"));
+    assert_eq!(mark.tables["person"]["person_source_value"], "absent");
+    assert_eq!(mark.tables["note"]["note_text"], "absent");
+
+    let second = later(folder.path(), 7);
+    for (options, says) in [
+        (options(), "give `--pseudonymize`"),
+        (under("k2"), "another key"),
+    ] {
+        let error = ingest(&second, &store, &options).await.unwrap_err();
+        assert!(error.is_user());
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    assert_eq!(
+        store.snapshot(None).await.unwrap().version(),
+        before.version()
+    );
+    ingest(&second, &store, &under("k1")).await.unwrap();
+    let after = store.snapshot(None).await.unwrap();
+    assert_eq!(after.table("person").unwrap().rows, 4);
+    // The mark stays whatever else is done to the store.
+    store
+        .erase(columna_model::PersonId(1_000_007))
+        .await
+        .unwrap();
+    assert!(
+        store
+            .snapshot(None)
+            .await
+            .unwrap()
+            .pseudonymised()
+            .is_some()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pseudonymised_rows_do_not_go_beside_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path()).await;
+    let first = later(folder.path(), 7);
+    ingest(&first, &store, &options()).await.unwrap();
+    let second = later(folder.path(), 8);
+    let error = ingest(&second, &store, &under("k1")).await.unwrap_err();
+    assert!(
+        error.to_string().contains("choose another store"),
+        "{error}"
+    );
 }
