@@ -233,7 +233,7 @@ fn put_together(
             .or_default()
             .extend(new.iter().cloned());
     }
-    let mut tables = Tables::new();
+    let mut tables: BTreeMap<String, TableVersion> = BTreeMap::new();
     for (name, spec) in specs {
         let mut files = files.remove(&name).unwrap_or_default();
         for file in &files {
@@ -268,8 +268,13 @@ fn put_together(
             _ => None,
         };
         let version = TableVersion::new(spec, files, projections, owned.unwrap_or_default());
-        tables.insert(name, Arc::new(version));
+        tables.insert(name, version);
     }
+    owned::tell_no_hidden(&mut tables, matches!(operation, Operation::Erase { .. }));
+    let tables: Tables = tables
+        .into_iter()
+        .map(|(name, table)| (name, Arc::new(table)))
+        .collect();
     let encryption = match &change.encryption {
         Some(changed) => changed.clone(),
         None => head.encryption().cloned(),
