@@ -259,3 +259,80 @@ async fn pseudonymised_rows_do_not_go_beside_others() {
         "{error}"
     );
 }
+
+/// A registration number whose last digit checks.
+fn registration(row: u64) -> u64 {
+    let text = format!("{:02}{:02}151{:05}", row % 100, row % 12 + 1, row * 37 + 1);
+    let weights = [2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5];
+    let digits = text.bytes().map(|digit| u64::from(digit - b'0'));
+    let sum: u64 = digits
+        .zip(weights)
+        .map(|(digit, weight)| digit * weight)
+        .sum();
+    text.parse::<u64>().unwrap() * 10 + (11 - sum % 11) % 10
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_without_hyphens_are_found_in_columns_of_numbers() {
+    let columns = "person_id,gender_concept_id,year_of_birth,race_concept_id,ethnicity_concept_id";
+    let of = async |header: &str, row: &dyn Fn(u64) -> String| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = format!("{header}\n");
+        (0..60).for_each(|at| text.push_str(&format!("{}\n", row(at))));
+        std::fs::write(folder.path().join("person.csv"), text).unwrap();
+        let store = store(folder.path()).await;
+        match ingest(&folder.path().join("person.csv"), &store, &options()).await {
+            Err(Error::Identifiers { columns }) => columns,
+            other => {
+                other.unwrap();
+                Vec::new()
+            }
+        }
+    };
+    let own = format!("{columns},x");
+    let with = |value: &dyn Fn(u64) -> String| {
+        let values: Vec<String> = (0..60).map(value).collect();
+        move |at: u64| {
+            let value = &values[usize::try_from(at).unwrap()];
+            format!("{at},8507,1970,0,0,{value}")
+        }
+    };
+    let found = of(&own, &with(&|at| registration(at).to_string())).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].kind, IdentifierKind::ResidentRegistration);
+    assert_eq!((found[0].column.as_str(), found[0].count), ("x", 60));
+    // Gaps make fractions of them.
+    let gaps = |at: u64| {
+        if at == 0 {
+            String::new()
+        } else {
+            format!("{}.0", registration(at))
+        }
+    };
+    assert_eq!(of(&own, &with(&gaps)).await[0].count, 59);
+    let found = of(&own, &with(&|at| format!("10{}", 23_456_789 + at * 997))).await;
+    assert_eq!(found[0].kind, IdentifierKind::Telephone);
+    let found = of(columns, &|at| {
+        format!("{},8507,1970,0,0", registration(at + 11))
+    })
+    .await;
+    assert_eq!(found[0].column, "person_id");
+    // Days, codes, counters and random numbers are none.
+    let mut last = 7_u64;
+    let drawn: Vec<u64> = (0..60)
+        .map(|_| {
+            last = last.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            last >> 22
+        })
+        .collect();
+    for value in [
+        &(|at| format!("{}", 20_190_101_u64 + at)) as &dyn Fn(u64) -> String,
+        &|at| format!("{}", 2_019_010_100_000 + at),
+        &|at| format!("{}", 1_000_000_000 + at),
+        &|at| format!("{}", 9_001_011_234_500 + at),
+        &|at| format!("{}", 8_806_417_012_345 + at * 7),
+        &|at| drawn[usize::try_from(at).unwrap()].to_string(),
+    ] {
+        assert_eq!(of(&own, &with(value)).await, []);
+    }
+}
