@@ -49,9 +49,13 @@ pub async fn ingest(source: &Path, store: &Store, options: &IngestOptions) -> Re
     }
     let reader = open(&source, store, &base, &pool, options).await?;
     let (reader, pseudonymised) = treated(reader, &base, options)?;
-    if let Some(with) = pseudonymised {
-        transaction.pseudonymised(with);
-    }
+    let source = match pseudonymised {
+        Some(with) => {
+            transaction.pseudonymised(with);
+            Arc::new(source.nameless(base.deliveries().len() + 1))
+        }
+        None => source,
+    };
     let known = {
         let (reader, base) = (Arc::clone(&reader), base.clone());
         blocking(move || Known::find(&*reader, &base)).await?

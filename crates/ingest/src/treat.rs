@@ -1,6 +1,7 @@
 //! What is done to rows between a reader and everything else: nothing that is left out reaches memory of the engine,
 //! a temporary file or the store.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -52,6 +53,8 @@ pub trait TableTreatment: Debug + Send + Sync {
 #[derive(Debug)]
 pub(crate) struct TreatedReader {
     inner: Arc<dyn Reader>,
+    /// Under names that tell nothing, where rows are treated: hospitals name files after patients, too.
+    inputs: Vec<Input>,
     targets: Vec<Target>,
     ways: Vec<Way>,
     /// Rejected rows are kept without their text.
@@ -106,8 +109,13 @@ impl TreatedReader {
         let blanks_rejects = treatment.is_some()
             || ways.iter().any(drops)
             || named(drop, crate::engine::REJECTS, "row");
+        let mut inputs = inner.inputs().to_vec();
+        if treatment.is_some() {
+            rename(&mut inputs);
+        }
         Ok(Self {
             inner,
+            inputs,
             targets,
             ways,
             blanks_rejects,
@@ -163,6 +171,16 @@ impl TreatedReader {
         }
         let batch = RecordBatch::try_new(Arc::clone(&spec.schema), columns).map_err(failed)?;
         Ok(TargetRows { batch, ..rows })
+    }
+}
+
+/// Names files by their table and a number; their hashes tell them apart in the store.
+fn rename(inputs: &mut [Input]) {
+    let mut parts: BTreeMap<String, usize> = BTreeMap::new();
+    for input in inputs {
+        let part = parts.entry(input.table.clone()).or_default();
+        *part += 1;
+        input.file.name = format!("{}/{part}", input.table);
     }
 }
 
@@ -236,7 +254,7 @@ impl Reader for TreatedReader {
     }
 
     fn inputs(&self) -> &[Input] {
-        self.inner.inputs()
+        &self.inputs
     }
 
     fn findings(&self) -> Vec<Finding> {

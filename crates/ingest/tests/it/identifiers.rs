@@ -246,6 +246,47 @@ async fn a_pseudonymised_store_takes_rows_that_were_treated_alike_only() {
     );
 }
 
+/// Hospitals name folders and files after patients, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pseudonymised_store_has_no_names_of_delivered_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("홍길동");
+    std::fs::create_dir_all(source.join("person")).unwrap();
+    let file = |name: &str, rows: &str| {
+        let header = PERSON.lines().next().unwrap();
+        let text = format!("{header}\n{rows}\n");
+        std::fs::write(source.join(name), text).unwrap();
+    };
+    file(
+        "person/김민준_900101-1234567.csv",
+        "1,8507,1970,0,0,a,\nx,8507,1970,0,0,a,",
+    );
+    file("person/이영희.csv", "2,8507,1970,0,0,a,");
+    std::fs::write(source.join("박철수.pdf"), "?").unwrap();
+    let store = store(folder.path()).await;
+    let report = ingest(&source, &store, &under("k1")).await.unwrap();
+    assert_eq!((report.stored, report.rejected), (2, 1));
+    let snapshot = store.snapshot(None).await.unwrap();
+    let delivery = &snapshot.deliveries()[0];
+    let names: Vec<&str> = delivery
+        .files
+        .iter()
+        .map(|file| file.name.as_str())
+        .collect();
+    assert_eq!(
+        (delivery.name.as_str(), names),
+        ("delivery 1", vec!["person/1", "person/2"])
+    );
+    let said = format!("{report} {report:?}");
+    for name in ["김민준", "이영희", "홍길동", "박철수", "900101"] {
+        assert!(!said.contains(name), "{said}");
+        assert!(!holds(&folder.path().join("store"), name), "{name}");
+    }
+    // They are known again all the same.
+    let again = ingest(&source, &store, &under("k1")).await.unwrap_err();
+    assert!(matches!(again, Error::DeliveredBefore { .. }), "{again}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pseudonymised_rows_do_not_go_beside_others() {
     let folder = tempfile::tempdir().unwrap();
