@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::{Findings, Problem};
+use super::shifts;
 use super::view::{Table, View, identifier_class};
 use super::{ColumnRule, KeyValue, Policy, Role, RoleKind, Rule, TablePattern, listed, nearest};
 use crate::pseudonym::Mask;
@@ -176,6 +177,7 @@ impl Policy {
                 }
                 warn_of_filter(role, &view, tables, &mut said, findings);
                 warn_of_ends(role, &view, &mut said, findings);
+                shifts::warn(role, &view, tables, self.ages, &mut said, findings);
                 self.warn(role, purpose, *project, tables, &mut said, unspoken);
             }
         }

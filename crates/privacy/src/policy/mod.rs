@@ -7,6 +7,7 @@ mod check;
 mod column;
 mod problem;
 mod read;
+mod shifts;
 mod template;
 mod view;
 
