@@ -455,6 +455,33 @@ columns = { condition_start_date = "shift_date" }
     }
 
     #[test]
+    fn attack_45_two_projects_have_two_keys() {
+        let parse = |a: &str, b: &str| {
+            let text = format!(
+                "version = 1\n[projects.a]\n{a}\n[projects.b]\n{b}\n[roles.r]\nkind = \"analyst\"\npurposes = [\"x\"]\n"
+            );
+            Policy::parse("p.toml", &text).map_err(|error| error.to_string())
+        };
+        for (a, b) in [
+            ("key = \"study\"", "key = \"study\""),
+            ("", "key = \"a\""),
+            ("key = \"s\"", "key = \"s\"\nkey_version = 2"),
+        ] {
+            let said = parse(a, b).unwrap_err();
+            assert!(
+                said.contains("4:11: error: the projects `a` and `b`"),
+                "{said}"
+            );
+        }
+        assert!(parse("", "").is_ok());
+        let versions = parse(
+            "key = \"s\"\nkey_version = 1",
+            "key = \"s\"\nkey_version = 2",
+        );
+        assert!(versions.is_ok());
+    }
+
+    #[test]
     fn pseudonyms_need_a_project() {
         let text = "version = 1\n[roles.r]\nkind = \"analyst\"\npurposes = [\"x\"]\n[[rules]]\ntables = [\"person\"]\nclasses = { person_key = \"pseudonym\" }\n";
         let found = found(text);
