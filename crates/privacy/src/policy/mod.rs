@@ -44,6 +44,7 @@ pub struct Policy {
     pub projects: BTreeMap<String, Project>,
     /// Above which age a person's age must not show.
     pub ages: Option<Ages>,
+    pub(crate) ages_span: Range<usize>,
     /// The rules, in the order of the file.
     pub rules: Vec<Rule>,
 }

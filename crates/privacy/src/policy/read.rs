@@ -138,6 +138,7 @@ impl Reader<'_> {
             roles,
             projects,
             ages,
+            ages_span: top.get("ages").map_or(0..0, At::span),
             rules,
         };
         self.names(&policy, top);
