@@ -275,6 +275,32 @@ columns = { pid = "pseudonym", dx = "raw", seen = "shift_date", name = "absent" 
     }
 
     #[test]
+    fn another_key_shift_or_limit_of_age_is_told_apart() {
+        let made = |key: u8, days: u32, weekday: bool, policy: &str| {
+            let keys = ProjectKeys::from_key(&[key; 32], days, weekday).unwrap();
+            let policy = Policy::parse("p.toml", policy).unwrap();
+            let principal = Principal::new("", "analyst", "research");
+            Pseudonymiser::new(policy, principal, Some(Arc::new(keys)))
+                .unwrap()
+                .made_with()
+        };
+        let first = made(7, 365, false, POLICY);
+        assert!(first.and(&made(7, 365, false, POLICY)).is_ok());
+        let ages = format!("{POLICY}\n[ages]\non = 2026-12-31\n");
+        for other in [
+            made(8, 365, false, POLICY),
+            made(7, 182, false, POLICY),
+            made(7, 365, true, POLICY),
+            made(7, 365, false, &ages),
+        ] {
+            assert!(first.and(&other).is_err());
+        }
+        let table = treat(POLICY, "analyst", true).unwrap().unwrap();
+        assert_eq!(table.rule("seen").to_string(), "shift_date");
+        assert_eq!(table.rule("name").to_string(), "absent");
+    }
+
+    #[test]
     fn what_a_store_cannot_be_made_of_is_refused() {
         let said =
             |policy: &str, role: &str, key| treat(policy, role, key).unwrap_err().to_string();
