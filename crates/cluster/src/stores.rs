@@ -156,6 +156,9 @@ impl GuardSource for Stores {
         let Some(file) = self.policy_of(store) else {
             return Err(refused(NO_POLICY));
         };
+        if State::own_policy(store.url()).as_ref() == Some(&file) {
+            State::keeps_well(&file).map_err(|error| DataFusionError::Plan(error.to_string()))?;
+        }
         let policy = Policy::load(&file)?;
         if policy.hash != spec.policy {
             return Err(refused(OTHER_POLICY));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use columna_store::{Operation, Snapshot, Store};
+use columna_store::{Operation, Pseudonymised, Snapshot, Store};
 
 use crate::engine::{self, Known};
 use crate::omop::OmopReader;
@@ -40,8 +40,22 @@ pub async fn ingest(source: &Path, store: &Store, options: &IngestOptions) -> Re
 
     let mut transaction = store.begin().await?;
     let base = transaction.base().clone();
+    if base.pseudonymised().is_some() && options.treatment.is_none() {
+        return Err(Error::Treatment {
+            what: "this store is pseudonymised, and the delivery would come in as it is: give `--pseudonymize` with the \
+                   policy, role and key of the earlier deliveries, or choose another store"
+                .to_owned(),
+        });
+    }
     let reader = open(&source, store, &base, &pool, options).await?;
-    let reader = treated(reader, &base, options)?;
+    let (reader, pseudonymised) = treated(reader, &base, options)?;
+    let source = match pseudonymised {
+        Some(with) => {
+            transaction.pseudonymised(with);
+            Arc::new(source.nameless(base.deliveries().len() + 1))
+        }
+        None => source,
+    };
     let known = {
         let (reader, base) = (Arc::clone(&reader), base.clone());
         blocking(move || Known::find(&*reader, &base)).await?
@@ -107,14 +121,14 @@ pub async fn ingest(source: &Path, store: &Store, options: &IngestOptions) -> Re
     ))
 }
 
-/// The reader, with the rows treated as the options say.
+/// The reader, with the rows treated as the options say, and what the store's are pseudonymised with then.
 fn treated(
     reader: Arc<dyn Reader>,
     base: &Snapshot,
     options: &IngestOptions,
-) -> Result<Arc<dyn Reader>> {
+) -> Result<(Arc<dyn Reader>, Option<Pseudonymised>)> {
     if options.treatment.is_none() && options.drop_columns.is_empty() {
-        return Ok(reader);
+        return Ok((reader, None));
     }
     // Synthea's later deliveries are matched with the store by the numbers that the treatment has replaced.
     if options.treatment.is_some() && reader.format().contains("Synthea") && base.tables().len() > 0
@@ -126,11 +140,9 @@ fn treated(
         });
     }
     let treatment = options.treatment.as_deref();
-    Ok(Arc::new(TreatedReader::new(
-        reader,
-        treatment,
-        &options.drop_columns,
-    )?))
+    let reader = TreatedReader::new(reader, treatment, &options.drop_columns)?;
+    let together = reader.together(base)?;
+    Ok((Arc::new(reader), together))
 }
 
 async fn open(

@@ -77,6 +77,16 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// The same, of which no file's or folder's name is told.
+    pub(crate) fn nameless(&self, number: usize) -> Self {
+        let ignored = (1..=self.ignored.len()).map(|at| format!("file {at}"));
+        Self {
+            name: format!("delivery {number}"),
+            ignored: ignored.collect(),
+            ..self.clone()
+        }
+    }
+
     /// Looks for tables in a folder, or takes a single file.
     pub(crate) fn discover(path: &Path) -> Result<Self> {
         let found = fs::metadata(path).map_err(|error| match error.kind() {

@@ -1,18 +1,22 @@
 //! What is done to rows between a reader and everything else: nothing that is left out reaches memory of the engine,
 //! a temporary file or the store.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
-use columna_store::TableSpec;
+use columna_store::{Pseudonymised, Snapshot, TableSpec};
 
 use crate::findings::{Finding, FindingKind};
 use crate::reader::{Block, Decoded, Input, Reader, Target, TargetRows};
 use crate::screen::named;
 use crate::{Error, Result};
+
+/// What becomes of columns that are not stored.
+const ABSENT: &str = "absent";
 
 /// What is done to tables before they are stored, such as pseudonymisation by a policy.
 pub trait Treatment: Debug + Send + Sync {
@@ -21,12 +25,22 @@ pub trait Treatment: Debug + Send + Sync {
     /// # Errors
     /// Why the table cannot be treated, and what to do.
     fn table(&self, spec: &TableSpec) -> Result<Option<Arc<dyn TableTreatment>>, String>;
+
+    /// Key and settings, by which the store knows later deliveries that are treated alike. Without tables.
+    fn made_with(&self) -> Pseudonymised {
+        Pseudonymised::default()
+    }
 }
 
 /// What is done to the rows of a table.
 pub trait TableTreatment: Debug + Send + Sync {
     /// Whether a column's values are kept in some form.
     fn keeps(&self, column: &str) -> bool;
+
+    /// What becomes of a column, in a word.
+    fn rule(&self, column: &str) -> String {
+        if self.keeps(column) { "kept" } else { ABSENT }.to_owned()
+    }
 
     /// A column as it is to be stored, one value for each row and of the same type.
     ///
@@ -39,12 +53,15 @@ pub trait TableTreatment: Debug + Send + Sync {
 #[derive(Debug)]
 pub(crate) struct TreatedReader {
     inner: Arc<dyn Reader>,
+    /// Under names that tell nothing, where rows are treated: hospitals name files after patients, too.
+    inputs: Vec<Input>,
     targets: Vec<Target>,
     ways: Vec<Way>,
     /// Rejected rows are kept without their text.
     blanks_rejects: bool,
     /// Their persons are not those of the store.
     renames_persons: bool,
+    made_with: Option<Pseudonymised>,
 }
 
 #[derive(Debug)]
@@ -67,8 +84,23 @@ impl TreatedReader {
     ) -> Result<Self> {
         let mut targets = Vec::new();
         let mut ways = Vec::new();
+        let mut made_with = treatment.map(Treatment::made_with);
         for target in inner.targets() {
+            let stored = &target.spec;
             let (target, way) = treat(target, treatment, drop)?;
+            if let Some(made_with) = &mut made_with {
+                let rules = stored.schema.fields().iter().map(|field| {
+                    let rule = match &way {
+                        Way::Treated {
+                            table: Some(table), ..
+                        } => table.rule(field.name()),
+                        _ => ABSENT.to_owned(),
+                    };
+                    (field.name().clone(), rule)
+                });
+                let rules = rules.collect();
+                made_with.tables.insert(stored.name.clone(), rules);
+            }
             targets.push(target);
             ways.push(way);
         }
@@ -77,13 +109,45 @@ impl TreatedReader {
         let blanks_rejects = treatment.is_some()
             || ways.iter().any(drops)
             || named(drop, crate::engine::REJECTS, "row");
+        let mut inputs = inner.inputs().to_vec();
+        if treatment.is_some() {
+            rename(&mut inputs);
+        }
         Ok(Self {
             inner,
+            inputs,
             targets,
             ways,
             blanks_rejects,
             renames_persons: treatment.is_some(),
+            made_with,
         })
+    }
+
+    /// What the store's rows are pseudonymised with when this reader's are among them.
+    ///
+    /// # Errors
+    /// When the rows that are there were not treated alike.
+    pub(crate) fn together(&self, base: &Snapshot) -> Result<Option<Pseudonymised>> {
+        let Some(made_with) = &self.made_with else {
+            return Ok(None);
+        };
+        let together = match base.pseudonymised() {
+            Some(before) => before
+                .and(made_with)
+                .map_err(|how| format!("this store is pseudonymised, and {how}; pseudonymise this delivery with the key \
+                    and the policy of the earlier ones, or into another store"))
+                .map_err(|what| Error::Treatment { what })?,
+            None if base.rows() > 0 => {
+                let what = "this store has rows that were not pseudonymised, and pseudonymised ones do not go beside \
+                            them: choose another store";
+                return Err(Error::Treatment {
+                    what: what.to_owned(),
+                });
+            }
+            None => made_with.clone(),
+        };
+        Ok(Some(together))
     }
 
     fn rows(&self, rows: TargetRows, table: Option<&dyn TableTreatment>) -> Result<TargetRows> {
@@ -107,6 +171,16 @@ impl TreatedReader {
         }
         let batch = RecordBatch::try_new(Arc::clone(&spec.schema), columns).map_err(failed)?;
         Ok(TargetRows { batch, ..rows })
+    }
+}
+
+/// Names files by their table and a number; their hashes tell them apart in the store.
+fn rename(inputs: &mut [Input]) {
+    let mut parts: BTreeMap<String, usize> = BTreeMap::new();
+    for input in inputs {
+        let part = parts.entry(input.table.clone()).or_default();
+        *part += 1;
+        input.file.name = format!("{}/{part}", input.table);
     }
 }
 
@@ -180,7 +254,7 @@ impl Reader for TreatedReader {
     }
 
     fn inputs(&self) -> &[Input] {
-        self.inner.inputs()
+        &self.inputs
     }
 
     fn findings(&self) -> Vec<Finding> {

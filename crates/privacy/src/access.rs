@@ -225,6 +225,12 @@ impl Gate {
         self.kind
     }
 
+    /// The name of the principal's role.
+    #[must_use]
+    pub fn role(&self) -> &str {
+        &self.subject.principal.role
+    }
+
     /// Whether the session shows less than everything.
     #[must_use]
     pub fn restricts(&self) -> bool {

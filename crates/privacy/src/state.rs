@@ -19,6 +19,14 @@ pub enum StateError {
         "budgets and releases of `{0}` have no place on this machine; name a folder with `--state DIR` or COLUMNA_PRIVACY"
     )]
     Remote(String),
+    /// The store's own policy is not kept as it must be.
+    #[error("the store's policy `{}` {reason}", policy.display())]
+    Policy {
+        /// Its file.
+        policy: PathBuf,
+        /// Why not, and what to do.
+        reason: String,
+    },
     /// The folder can't be used.
     #[error("cannot use `{}` for budgets and releases: {source}", folder.display())]
     Io {
@@ -50,14 +58,64 @@ impl State {
     }
 
     /// The policy that a store is under, by whatever name and with whatever other folder for its records it is opened:
-    /// the one that is kept beside it. One that may not be looked at counts: it must not be passed over.
+    /// the one that is kept beside it. One that may not be looked at counts, and so does a link that leads nowhere, such as
+    /// to a disk that is not mounted, and one of a wrong name: it must not be passed over.
     #[must_use]
     pub fn own_policy(store: &str) -> Option<PathBuf> {
-        let policy = beside(local(store)?).join("policy.toml");
-        match policy.metadata() {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            _ => Some(policy),
+        let folder = beside(local(store)?);
+        let policy = folder.join("policy.toml");
+        let gone = |path: &Path, read: fn(&Path) -> std::io::Result<fs::Metadata>| matches!(read(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound);
+        let dangling = folder.is_symlink() && gone(&folder, |path| path.metadata());
+        if dangling || !gone(&policy, |path| path.symlink_metadata()) {
+            return Some(policy);
         }
+        let entries = fs::read_dir(&folder).ok()?.filter_map(Result::ok);
+        let misnamed = |name: &str| {
+            ["policy.toml", "policy.yaml", "policy.yml"]
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(name))
+        };
+        let mut found: Vec<PathBuf> = entries
+            .filter(|entry| entry.file_name().to_str().is_some_and(misnamed))
+            .map(|entry| entry.path())
+            .collect();
+        found.sort();
+        found.into_iter().next()
+    }
+
+    /// Refuses a store's own policy that it is not kept in the right file, or that others can change: whoever can write it
+    /// decides who sees what.
+    ///
+    /// # Errors
+    ///
+    /// What to do.
+    pub fn keeps_well(policy: &Path) -> Result<(), StateError> {
+        let failed = |reason: String| StateError::Policy {
+            policy: policy.to_path_buf(),
+            reason,
+        };
+        if policy.file_name().is_none_or(|name| name != "policy.toml") {
+            return Err(failed(
+                "is not read: a store's policy is TOML, in a file of the name `policy.toml`; rename it, or take it away"
+                    .to_owned(),
+            ));
+        }
+        let metadata = fs::metadata(policy)
+            .map_err(|error| failed(format!("is there and cannot be read: {error}")))?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = metadata.permissions().mode();
+            if mode & 0o022 != 0 {
+                return Err(failed(format!(
+                    "can be changed by others than its owner (mode {:03o}); run `chmod go-w` on it",
+                    mode & 0o777
+                )));
+            }
+        }
+        #[cfg(not(unix))]
+        drop(metadata);
+        Ok(())
     }
 
     /// The folder.
@@ -275,6 +333,44 @@ mod tests {
         for name in &names {
             let found = State::own_policy(name).unwrap().canonicalize().unwrap();
             assert_eq!(found, kept.join("policy.toml"), "{name}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_policy_is_not_passed_over() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("store");
+        fs::create_dir(&store).unwrap();
+        let kept = folder.path().join("store.privacy");
+        let name = store.to_str().unwrap();
+        // A folder, and a file, on a disk that is not there.
+        symlink("/nowhere/at/all", &kept).unwrap();
+        let found = State::own_policy(name).unwrap();
+        assert!(State::keeps_well(&found).is_err());
+        fs::remove_file(&kept).unwrap();
+        fs::create_dir(&kept).unwrap();
+        symlink("/nowhere/gone.toml", kept.join("policy.toml")).unwrap();
+        let found = State::own_policy(name).unwrap();
+        let said = State::keeps_well(&found).unwrap_err().to_string();
+        assert!(said.contains("cannot be read"), "{said}");
+        fs::remove_file(&found).unwrap();
+        for wrong in ["policy.yaml", "policy.yml", "Policy.toml"] {
+            fs::write(kept.join(wrong), "version = 1").unwrap();
+            let found = State::own_policy(name).unwrap();
+            let said = State::keeps_well(&found).unwrap_err().to_string();
+            assert!(
+                said.contains(wrong) && said.contains("is not read"),
+                "{said}"
+            );
+            fs::remove_file(found).unwrap();
+        }
+        let policy = kept.join("policy.toml");
+        fs::write(&policy, "version = 1").unwrap();
+        for (mode, usable) in [(0o600, true), (0o644, true), (0o664, false), (0o646, false)] {
+            fs::set_permissions(&policy, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(State::keeps_well(&policy).is_ok(), usable, "{mode:o}");
         }
     }
 

@@ -12,6 +12,7 @@ use crate::encryption::Encryption;
 use crate::manifest::{self, FileEntry, TableVersion};
 use crate::operation::{Delivery, Operation};
 use crate::owned::{self, OwnedColumn};
+use crate::pseudonymised::Pseudonymised;
 use crate::snapshot::{self, Body, Snapshot, TableRef};
 use crate::staging::Place;
 use crate::store::Store;
@@ -36,6 +37,8 @@ pub(crate) struct Change {
     pub(crate) projections: BTreeMap<String, Vec<String>>,
     /// What is encrypted from now on, if that changes.
     pub(crate) encryption: Option<Option<Encryption>>,
+    /// What its rows were pseudonymised with, together with those before, if that changes.
+    pub(crate) pseudonymised: Option<Pseudonymised>,
 }
 
 /// Commits a change made on top of `base`.
@@ -136,6 +139,10 @@ fn overlap(from: &Snapshot, to: &Snapshot, change: &Change) -> Option<String> {
     if from.encryption() != to.encryption() || change.encryption.is_some() {
         return Some("what is encrypted".to_owned());
     }
+    // Rows of the one must not come beside rows of the other that were treated otherwise.
+    if from.pseudonymised() != to.pseudonymised() || change.pseudonymised.is_some() {
+        return Some("how rows are pseudonymised".to_owned());
+    }
     let tables: BTreeSet<&String> = from
         .table_versions()
         .keys()
@@ -226,7 +233,7 @@ fn put_together(
             .or_default()
             .extend(new.iter().cloned());
     }
-    let mut tables = Tables::new();
+    let mut tables: BTreeMap<String, TableVersion> = BTreeMap::new();
     for (name, spec) in specs {
         let mut files = files.remove(&name).unwrap_or_default();
         for file in &files {
@@ -261,16 +268,23 @@ fn put_together(
             _ => None,
         };
         let version = TableVersion::new(spec, files, projections, owned.unwrap_or_default());
-        tables.insert(name, Arc::new(version));
+        tables.insert(name, version);
     }
+    owned::tell_no_hidden(&mut tables, matches!(operation, Operation::Erase { .. }));
+    let tables: Tables = tables
+        .into_iter()
+        .map(|(name, table)| (name, Arc::new(table)))
+        .collect();
     let encryption = match &change.encryption {
         Some(changed) => changed.clone(),
         None => head.encryption().cloned(),
     };
     let files = tables.values().flat_map(|t| &t.files);
-    body.encrypt(
+    let pseudonymised = change.pseudonymised.as_ref().or(head.pseudonymised());
+    body.protect(
         encryption,
         files.into_iter().any(|f| f.encryption.is_some()),
+        pseudonymised.cloned(),
     );
     Ok((body, tables))
 }

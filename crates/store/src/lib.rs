@@ -35,6 +35,7 @@ mod owned;
 mod parquet_options;
 mod project;
 mod projection;
+mod pseudonymised;
 #[cfg(feature = "delta")]
 mod publish;
 mod run_reader;
@@ -63,6 +64,7 @@ pub use manifest::{FileEntry, Projection, TableVersion};
 pub use operation::{DeliveredFile, Delivery, Operation};
 pub use owned::OwnedColumn;
 pub use project::ProjectReport;
+pub use pseudonymised::Pseudonymised;
 #[cfg(feature = "delta")]
 pub use publish::{PublishReport, PublishedTable};
 #[cfg(feature = "test-s3")]

@@ -6,7 +6,7 @@
 //! number of a record is looked at too, by which rows that were joined with it are numbered or grouped.
 //! In memory are one bucket's numbers, and all of them as one bit each, or as eight bytes each where they lie far apart.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 use std::sync::{Mutex, PoisonError};
@@ -53,11 +53,6 @@ pub(crate) fn find(
         let Some((nulls, shared)) = owned(backend, column, &tables, seen)? else {
             continue;
         };
-        // A manifest tells no value of an encrypted table.
-        let files = || tables.iter().flat_map(|(table, _)| &table.files);
-        if !shared.is_empty() && files().any(|file| file.encryption.is_some()) {
-            continue;
-        }
         for ((table, _), nulls) in tables.iter().zip(nulls) {
             let columns = found.entry(table.spec.name.clone()).or_default();
             columns.push(OwnedColumn {
@@ -68,6 +63,24 @@ pub(crate) fn find(
         }
     }
     Ok(found)
+}
+
+/// Forgets the columns whose shared values no manifest may tell: those that any table has encrypted, and all of them where
+/// persons were erased, whose values may be among them.
+pub(crate) fn tell_no_hidden(tables: &mut BTreeMap<String, TableVersion>, erased: bool) {
+    let encrypted = tables.values().filter(|table| {
+        let mut files = table.files.iter();
+        files.any(|file| file.encryption.is_some())
+    });
+    let hidden: BTreeSet<String> = encrypted
+        .flat_map(|table| table.spec.schema.fields())
+        .map(|field| field.name().clone())
+        .collect();
+    for table in tables.values_mut() {
+        table.owned.retain(|column| {
+            column.shared.is_empty() || !(erased || hidden.contains(&column.name))
+        });
+    }
 }
 
 type Tables<'a> = Vec<(&'a TableVersion, &'a str)>;

@@ -11,14 +11,18 @@ use crate::encryption::Encryption;
 use crate::layout::Layout;
 use crate::manifest::TableVersion;
 use crate::operation::{Delivery, Operation};
+use crate::pseudonymised::Pseudonymised;
 use crate::{Error, Result};
 
 /// The format that this engine writes for stores that are not encrypted.
 const FORMAT: u32 = 1;
 
-/// The format of encrypted stores, and the newest that this engine reads: older ones would take files they cannot
-/// read for damaged, and write others in the clear.
+/// The format of encrypted stores: older engines would take files they cannot read for damaged, and write others in the
+/// clear.
 const ENCRYPTED: u32 = 2;
+
+/// The format of pseudonymised stores, and the newest that this engine reads: older ones would add rows as they are.
+const PSEUDONYMISED: u32 = 3;
 
 /// A snapshot that another one was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +62,8 @@ pub(crate) struct Body {
     pub(crate) deliveries: Vec<Delivery>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) encryption: Option<Encryption>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pseudonymised: Option<Pseudonymised>,
 }
 
 /// A table of a snapshot.
@@ -104,17 +110,26 @@ impl Body {
             tables: BTreeMap::new(),
             deliveries: Vec::new(),
             encryption: None,
+            pseudonymised: None,
         }
     }
 
-    /// Sets what is encrypted from this snapshot on. `files` says whether any file is.
-    pub(crate) fn encrypt(&mut self, encryption: Option<Encryption>, files: bool) {
-        self.format = if encryption.is_some() || files {
+    /// Sets how rows are protected from this snapshot on. `files` says whether any file is encrypted.
+    pub(crate) fn protect(
+        &mut self,
+        encryption: Option<Encryption>,
+        files: bool,
+        pseudonymised: Option<Pseudonymised>,
+    ) {
+        self.format = if pseudonymised.is_some() {
+            PSEUDONYMISED
+        } else if encryption.is_some() || files {
             ENCRYPTED
         } else {
             FORMAT
         };
         self.encryption = encryption;
+        self.pseudonymised = pseudonymised;
     }
 
     /// The bytes of the snapshot's file.
@@ -143,11 +158,11 @@ impl Body {
         }
         let Format { format } =
             serde_json::from_str(body).map_err(|_| wrong("it has no format number"))?;
-        if format > ENCRYPTED {
+        if format > PSEUDONYMISED {
             return Err(Error::NewerFormat {
                 file: file.to_owned(),
                 found: format,
-                known: ENCRYPTED,
+                known: PSEUDONYMISED,
             });
         }
         serde_json::from_str(body)
@@ -238,6 +253,12 @@ impl Snapshot {
     #[must_use]
     pub fn encryption(&self) -> Option<&Encryption> {
         self.inner.body.encryption.as_ref()
+    }
+
+    /// What the rows were pseudonymised with before they were stored; none where they are as they were delivered.
+    #[must_use]
+    pub fn pseudonymised(&self) -> Option<&Pseudonymised> {
+        self.inner.body.pseudonymised.as_ref()
     }
 
     /// How the store lays out its rows.
@@ -343,7 +364,7 @@ mod tests {
     #[test]
     fn a_newer_format_says_so() {
         let mut body = Body::after(None, Layout::default(), Operation::Create);
-        body.format = ENCRYPTED + 1;
+        body.format = PSEUDONYMISED + 1;
         let bytes = body.encode().unwrap();
         assert!(matches!(
             Body::decode("s", &bytes),

@@ -16,6 +16,7 @@ use crate::leaving::Leaving;
 use crate::manifest::FileEntry;
 use crate::operation::{Delivery, Operation};
 use crate::projection;
+use crate::pseudonymised::Pseudonymised;
 use crate::run_reader::Batches;
 use crate::snapshot::Snapshot;
 use crate::staging::{RunSummary, Staging};
@@ -43,6 +44,7 @@ pub struct Transaction {
     memory: usize,
     /// What is encrypted from this change on, if it says so.
     encryption: Option<Option<Encryption>>,
+    pseudonymised: Option<Pseudonymised>,
     staging: Staging,
     /// Whether a snapshot may name the staged files.
     named: AtomicBool,
@@ -61,6 +63,7 @@ impl Transaction {
                 base.encryption().cloned(),
             ),
             encryption: None,
+            pseudonymised: None,
             buckets: base.buckets().clone(),
             opened_to: None,
             specs,
@@ -222,6 +225,11 @@ impl Transaction {
         self.deliveries.push(delivery);
     }
 
+    /// Notes what the rows of this change were pseudonymised with, together with all earlier ones.
+    pub fn pseudonymised(&mut self, with: Pseudonymised) {
+        self.pseudonymised = (self.base.pseudonymised() != Some(&with)).then_some(with);
+    }
+
     /// Makes the change visible, all of it at once. When another writer was faster, it goes on top of
     /// theirs if they changed other tables or buckets.
     ///
@@ -367,6 +375,7 @@ impl Transaction {
                 .map(|(name, columns)| (name.clone(), columns.clone()))
                 .collect(),
             encryption: self.encryption.clone(),
+            pseudonymised: self.pseudonymised.clone(),
         }
     }
 }

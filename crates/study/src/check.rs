@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
+use columna_privacy::Gate;
 use datafusion::prelude::SessionContext;
 
 use crate::error::{Error, Result, said};
@@ -30,6 +31,22 @@ fn spot(tree: &Node, path: &str) -> Spot {
     }
     at
 }
+
+/// What steps read of the model's tables, beside records of a concept. Months and days of birth may be unknown.
+const PERSON: [&str; 3] = ["person_id", "year_of_birth", "gender_concept_id"];
+const OBSERVED: [&str; 3] = [
+    "person_id",
+    "observation_period_start_date",
+    "observation_period_end_date",
+];
+const DEATH: [&str; 2] = ["person_id", "death_date"];
+const VISIT: [&str; 5] = [
+    "visit_occurrence_id",
+    "person_id",
+    "visit_start_date",
+    "visit_end_date",
+    "visit_concept_id",
+];
 
 struct Checker<'a> {
     ctx: &'a SessionContext,
@@ -75,8 +92,38 @@ impl Checker<'_> {
         );
     }
 
+    /// A table with the columns that a step reads of it. A policy may show one without the other.
+    async fn columns(&mut self, path: &str, at: Spot, table: &str, columns: &[&str]) {
+        let Ok(provider) = self.ctx.table_provider(table).await else {
+            return self.table(path, table).await;
+        };
+        let schema = provider.schema();
+        let gate = self.ctx.state_ref().read().config().get_extension::<Gate>();
+        let restricted = gate.filter(|gate| gate.restricts());
+        for column in columns {
+            if schema.index_of(column).is_ok() {
+                continue;
+            }
+            let (who, hint) = match &restricted {
+                Some(gate) => (
+                    format!("the role `{}` does not see", gate.role()),
+                    "`columna privacy policy show` prints what a role sees; ask the policy's author".to_owned(),
+                ),
+                None => (
+                    "the store does not have".to_owned(),
+                    "`columna info` lists what it has".to_owned(),
+                ),
+            };
+            let message = format!("needs `{table}.{column}`, which {who}");
+            self.note(at, path, message, Some(hint));
+        }
+    }
+
     async fn set(&mut self, path: &str, domain: Domain, set: &ConceptSet) {
-        self.table(path, domain.columns().0).await;
+        let (table, concept, start, _, _) = domain.columns();
+        let at = self.spot(path);
+        self.columns(path, at, table, &["person_id", concept, start])
+            .await;
         self.set_concepts(path, set).await;
     }
 
@@ -189,8 +236,17 @@ pub async fn check(study: &Study, ctx: &SessionContext) -> Result<()> {
                 checker
                     .set(&format!("{path}.{}", domain.name()), *domain, concepts)
                     .await;
+                let path = format!("{path}.{}", domain.name());
+                let at = checker.spot(&path);
+                let (table, _, start, end, _) = domain.columns();
+                if end != start && has_table(ctx, table).await {
+                    checker.columns(&path, at, table, &[end]).await;
+                }
             }
-            Source::Death => checker.table(&path, "death").await,
+            Source::Death => {
+                let at = checker.spot(&path);
+                checker.columns(&path, at, "death", &DEATH).await;
+            }
             Source::Sql(query) => {
                 let path = format!("{path}.sql");
                 let at = checker.spot(&path);
@@ -228,8 +284,14 @@ pub async fn check(study: &Study, ctx: &SessionContext) -> Result<()> {
         }
     }
     if spec.design.is_some() {
-        checker.table("design", "person").await;
-        checker.table("design", "observation_period").await;
+        let at = checker.spot("design");
+        checker.columns("design", at, "person", &PERSON).await;
+        checker
+            .columns("design", at, "observation_period", &OBSERVED)
+            .await;
+        if has_table(ctx, "death").await {
+            checker.columns("design", at, "death", &DEATH).await;
+        }
     }
     for covariate in &spec.covariates.named {
         let path = format!("covariates.named.{}", covariate.name);
@@ -263,12 +325,24 @@ pub async fn check(study: &Study, ctx: &SessionContext) -> Result<()> {
                 checker.query("analyses.sql", analysis.at, query).await;
             }
             Kind::Readmission(readmission) => {
-                checker.table("analyses", "visit_occurrence").await;
+                let at = analysis.at;
+                checker
+                    .columns("analyses", at, "visit_occurrence", &VISIT)
+                    .await;
+                checker
+                    .columns("analyses", at, "observation_period", &OBSERVED)
+                    .await;
                 for (_, set) in &readmission.by {
                     checker.set_concepts("analyses", set).await;
                 }
             }
-            Kind::Rates(_) => checker.table("analyses", "person").await,
+            Kind::Rates(_) => {
+                let at = analysis.at;
+                checker.columns("analyses", at, "person", &PERSON).await;
+                checker
+                    .columns("analyses", at, "observation_period", &OBSERVED)
+                    .await;
+            }
             _ => {}
         }
     }

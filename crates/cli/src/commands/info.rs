@@ -27,6 +27,8 @@ struct Info {
     persons: Option<u64>,
     /// What later writes encrypt, and under which key; none where nothing is.
     encryption: Option<columna_store::Encryption>,
+    /// What the rows were pseudonymised with before they were stored; none where they are as they were delivered.
+    pseudonymised: Option<columna_store::Pseudonymised>,
     buckets: usize,
     tables: Vec<TableInfo>,
     snapshots: Vec<SnapshotSummary>,
@@ -103,6 +105,7 @@ fn gather(
         bytes: snapshot.bytes(),
         persons: snapshot.table("person").map(|table| table.rows),
         encryption: snapshot.encryption().cloned(),
+        pseudonymised: snapshot.pseudonymised().cloned(),
         buckets: snapshot.buckets().len(),
         tables: snapshot
             .tables()
@@ -229,6 +232,13 @@ fn text(info: &Info, colour: bool) -> String {
             encryption.parts.join(", "),
             encryption.key
         ));
+    }
+    if let Some(with) = &info.pseudonymised {
+        let key = with.key.as_ref().zip(with.dates.as_ref());
+        let key = key.map_or(String::new(), |(mark, dates)| {
+            format!(", under the key with the mark {mark}, dates moved {dates}")
+        });
+        text.push_str(&format!("  pseudonymised{key}\n"));
     }
     text.push_str(&format!("\n{bold}Tables{off}\n"));
     let any = info.tables.iter().any(|table| !table.encrypted.is_empty());

@@ -107,6 +107,22 @@ fn granting(desk: &Desk, rho: &str) -> Command {
 }
 
 #[test]
+fn a_grant_far_above_the_budget_is_warned_of() {
+    let desk = Desk::new();
+    desk.ask("noisy", &question(0)).ok();
+    let grant = |rho: &str| {
+        desk.ledger(&["grant", "--principal", "ana", "--rho", rho])
+            .ok()
+    };
+    assert!(!grant("0.0001").contains("warning"));
+    let said = grant("1000");
+    assert!(
+        said.contains("warning: that is") && said.contains("freeze"),
+        "{said}"
+    );
+}
+
+#[test]
 fn grants_and_questions_at_once_add_up() {
     let desk = Desk::under(&POLICY.replace("epsilon = 4.0", "epsilon = 1.0"));
     desk.ask("noisy", &question(0)).ok();

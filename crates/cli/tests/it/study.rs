@@ -338,6 +338,67 @@ analyses: [attrition, cox]
     assert_eq!(again.code, 0);
 }
 
+/// A study that would fail after an hour is told so before, with what the role lacks.
+#[test]
+fn validation_under_a_role_says_what_it_does_not_see() {
+    let folder = folder();
+    let path = |name: &str| text(&folder.path().join(name));
+    let (policy, keys, spec, state) = (
+        path("policy.toml"),
+        path("keys"),
+        path("study.yaml"),
+        path("state"),
+    );
+    // The start of a policy hides the end of observation.
+    let start = columna(&["privacy", "policy", "init", "--store", &store()]).ok();
+    fs::write(&policy, &start).expect("written");
+    fs::write(&keys, columna(&["privacy", "key", "new", "study"]).ok()).expect("written");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).expect("private");
+    }
+    fs::write(&spec, SPEC).expect("written");
+    let store = store();
+    let plain = ["study", "validate", &spec, "--store", &store];
+    columna(&plain).ok();
+    let mut asked = plain.to_vec();
+    asked.extend([
+        "--policy",
+        &policy,
+        "--keys",
+        &keys,
+        "--state",
+        &state,
+        "--role",
+        "researcher",
+        "--purpose",
+        "research",
+        "--principal",
+        "ann",
+    ]);
+    let ran = columna(&asked);
+    assert_ne!(ran.code, 0);
+    let says = "needs `observation_period.observation_period_end_date`, which the role `researcher` does not see";
+    assert!(ran.err.contains(says), "{}", ran.err);
+    let line = SPEC
+        .lines()
+        .position(|line| line.starts_with("design"))
+        .expect("a design")
+        + 1;
+    assert!(
+        ran.err.contains(&format!("study.yaml:{line}")),
+        "{}",
+        ran.err
+    );
+    let shown = start.replace(
+        "observation_period_end_date = \"absent\"",
+        "observation_period_end_date = \"shift_date\"",
+    );
+    fs::write(&policy, shown).expect("written");
+    columna(&asked).ok();
+}
+
 #[test]
 fn a_role_with_pseudonyms_and_shifted_dates_counts_the_same_events() {
     let folder = folder();

@@ -1,11 +1,14 @@
-//! Identifiers in columns of text, looked for before anything is stored.
+//! Identifiers in columns, looked for before anything is stored.
 //!
 //! Resident registration numbers, telephone numbers and e-mail addresses are looked for in every text column but
-//! those of vocabularies; names of persons in columns that may hold them. What is found is counted by column and
+//! those of vocabularies; the numbers in columns of numbers that the model does not have, too, and in those of persons;
+//! names of persons in columns that may hold them. What is found is counted by column and
 //! never kept. A delivery with such columns is refused until it is told what to do with each.
 
 mod names;
 mod numbers;
+mod plain;
+mod whole;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +27,8 @@ use crate::{Error, Result};
 const SHORTEST: usize = 6;
 /// Fewer digits than in a telephone number.
 const FEWEST_DIGITS: u32 = 9;
+/// Those of a registration number that is masked behind the sex.
+const MASKED_DIGITS: u32 = 7;
 /// Names and bare digits are a matter of how many texts of a column look so.
 const SHARE_OF_NAMES: f64 = 0.1;
 const SHARE_OF_BARE_NUMBERS: f64 = 0.5;
@@ -53,7 +58,7 @@ impl fmt::Display for IdentifierKind {
     }
 }
 
-/// A column of text that holds identifiers.
+/// A column that holds identifiers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentifierColumn {
     /// The table.
@@ -82,12 +87,22 @@ impl fmt::Display for IdentifierColumn {
 
 /// How a column may hold names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Names {
+pub(crate) enum Names {
     No,
     /// Whole names.
     Whole,
     /// A part of one is enough: the column says so.
     Parts,
+}
+
+/// What a column is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Texts,
+    /// Numbers, which may be telephone numbers or not.
+    Numbers {
+        telephones: bool,
+    },
 }
 
 /// A column's counts.
@@ -97,6 +112,7 @@ struct Column {
     name: String,
     at: usize,
     names: Names,
+    kind: Kind,
     texts: AtomicU64,
     counts: [AtomicU64; COUNTS],
 }
@@ -123,7 +139,7 @@ impl Screen {
     pub(crate) fn new(targets: &[Target]) -> Self {
         Self {
             targets: targets.iter().map(columns).collect(),
-            rejects: Column::new(REJECTS, "row", 0, Names::No),
+            rejects: Column::new(REJECTS, "row", 0, Names::No, Kind::Texts),
         }
     }
 
@@ -186,14 +202,25 @@ fn columns(target: &Target) -> Vec<Column> {
     }
     let fields = spec.schema.fields().iter().enumerate();
     fields
-        .filter(|(_, field)| {
-            matches!(
+        .filter_map(|(at, field)| {
+            let known = target.def.and_then(|def| def.column(field.name()));
+            if whole::is_number(field.data_type()) {
+                // The model's own numbers are concepts, amounts and records; persons may come by any number.
+                let looked_at = known.is_none_or(|known| {
+                    known.class == IdentifierClass::Direct && *field.data_type() == DataType::Int64
+                });
+                let kind = Kind::Numbers {
+                    telephones: known.is_none(),
+                };
+                let column = Column::new(&spec.name, field.name(), at, Names::No, kind);
+                return looked_at.then_some(column);
+            }
+            if !matches!(
                 field.data_type(),
                 DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-            )
-        })
-        .map(|(at, field)| {
-            let known = target.def.and_then(|def| def.column(field.name()));
+            ) {
+                return None;
+            }
             let names = match known {
                 // OMOP has places for names of clinicians and of things, and one for a patient's number.
                 Some(known)
@@ -204,26 +231,30 @@ fn columns(target: &Target) -> Vec<Column> {
                     Names::Whole
                 }
                 // A plain name in a table of no persons is that of a payer, a ward, a place.
-                None if names::may_hold_names(field.name())
-                    && (spec.person_key.is_some()
-                        || !field.name().eq_ignore_ascii_case("name")) =>
-                {
-                    Names::Parts
+                None if spec.person_key.is_some() || !field.name().eq_ignore_ascii_case("name") => {
+                    names::of_column(field.name())
                 }
                 _ => Names::No,
             };
-            Column::new(&spec.name, field.name(), at, names)
+            Some(Column::new(
+                &spec.name,
+                field.name(),
+                at,
+                names,
+                Kind::Texts,
+            ))
         })
         .collect()
 }
 
 impl Column {
-    fn new(table: &str, name: &str, at: usize, names: Names) -> Self {
+    fn new(table: &str, name: &str, at: usize, names: Names, kind: Kind) -> Self {
         Self {
             table: table.to_owned(),
             name: name.to_owned(),
             at,
             names,
+            kind,
             texts: AtomicU64::new(0),
             counts: Default::default(),
         }
@@ -247,6 +278,11 @@ impl Column {
             return;
         }
         let mut seen = [0; COUNTS];
+        if let Kind::Numbers { telephones } = self.kind {
+            whole::look(values.as_ref(), telephones, &mut seen);
+            self.add(texts, seen);
+            return;
+        }
         match values.data_type() {
             DataType::Utf8 => {
                 let strings = values.as_string::<i32>();
@@ -285,12 +321,20 @@ impl Column {
         let is_share =
             |part: u64, of: u64, share: f64| part > 0 && part as f64 >= share * of as f64;
         let mut registrations = count(REGISTRATION);
+        // Any numbers have a few that look so; a column of registration numbers has nothing else.
+        let least = if self.kind == Kind::Texts {
+            0.0
+        } else {
+            SHARE_OF_BARE_NUMBERS
+        };
         // Of thirteen digits by chance, one in ten checks.
-        if is_share(
-            count(CHECKS),
-            count(BARE_REGISTRATION),
-            SHARE_OF_BARE_NUMBERS,
-        ) {
+        if is_share(count(BARE_REGISTRATION), texts, least)
+            && is_share(
+                count(CHECKS),
+                count(BARE_REGISTRATION),
+                SHARE_OF_BARE_NUMBERS,
+            )
+        {
             registrations += count(BARE_REGISTRATION);
         }
         let mut telephones = count(TELEPHONE);
@@ -321,6 +365,7 @@ impl Column {
 }
 
 fn look_at(text: &str, may_have_at: bool, names: Names, seen: &mut [u64; COUNTS]) {
+    let text = &*plain::plain(text);
     if names != Names::No && names::looks_like_name(text, names == Names::Parts) {
         seen[NAME] += 1;
     }
@@ -335,7 +380,8 @@ fn look_at(text: &str, may_have_at: bool, names: Names, seen: &mut [u64; COUNTS]
         .iter()
         .map(|byte| u32::from(byte.is_ascii_digit()))
         .sum();
-    if digits < FEWEST_DIGITS {
+    let masked = digits >= MASKED_DIGITS && bytes.contains(&b'*');
+    if digits < FEWEST_DIGITS && !masked {
         return;
     }
     let found = numbers::numbers(bytes);

@@ -35,6 +35,14 @@ pub(super) fn numbers(text: &[u8]) -> Numbers {
         };
         if !joined(before) && !joined(text.get(end).copied()) {
             judge(&groups, abroad, &mut found);
+            // `900101-1******` still says when somebody was born, and the sex.
+            if let [.., first, [sex]] = &groups.digits[..groups.count]
+                && first.len() == 6
+                && groups.separators[groups.count - 1] == b'-'
+                && text[end..].starts_with(b"***")
+            {
+                registration(first, std::slice::from_ref(sex), true, &mut found);
+            }
         }
         at = end.max(at + 1);
     }
@@ -76,7 +84,14 @@ fn groups(text: &[u8], start: usize) -> (usize, Groups<'_>) {
         {
             next += 1;
         }
-        let breaks = next == at || next - at > 2 || !text.get(next).is_some_and(u8::is_ascii_digit);
+        // A hyphen may have a space on both sides.
+        let apart = if &text[at..next] == b" - " {
+            separator = b'-';
+            1
+        } else {
+            next - at
+        };
+        let breaks = next == at || apart > 2 || !text.get(next).is_some_and(u8::is_ascii_digit);
         if breaks {
             return (at, groups);
         }
@@ -105,11 +120,23 @@ fn judge(groups: &Groups<'_>, abroad: bool, found: &mut Numbers) {
         }
         if let [first, second, third, ..] = &digits[at..]
             && is_telephone(first, second, third)
-            && groups.separators[at + 1] != b' '
+            && (groups.separators[at + 1] != b' ' || is_mobile(first))
+        {
+            found.telephone = true;
+        }
+        if let [country, first, second, third, ..] = &digits[at..]
+            && *country == b"82"
+            && matches!(first, [b'1', b'0' | b'1' | b'6'..=b'9'])
+            && matches!(second.len(), 3 | 4)
+            && third.len() == 4
         {
             found.telephone = true;
         }
     }
+}
+
+fn is_mobile(first: &[u8]) -> bool {
+    matches!(first, [b'0', b'1', b'0' | b'1' | b'6'..=b'9'])
 }
 
 fn is_bare_mobile(group: &[u8]) -> bool {
@@ -127,7 +154,8 @@ fn is_telephone(first: &[u8], second: &[u8], third: &[u8]) -> bool {
     }
     match first {
         [b'0', b'2'] => true,
-        [b'0', b'1', b'0' | b'1' | b'6'..=b'9'] | [b'0', b'3'..=b'7', b'0'..=b'9'] => true,
+        [b'0', b'3'..=b'7', b'0'..=b'9'] => true,
+        first if is_mobile(first) => true,
         [b'2'..=b'9', _, _] => second.len() == 3 && matches!(second.first(), Some(b'2'..=b'9')),
         _ => false,
     }
@@ -142,6 +170,25 @@ fn registration(first: &[u8], rest: &[u8], written: bool, found: &mut Numbers) {
     for (slot, digit) in digits.iter_mut().zip(all) {
         *slot = digit;
     }
+    if !is_birth(&digits) {
+        return;
+    }
+    if written {
+        found.registration = true;
+    } else if let Some(checks) = bare_registration(&digits) {
+        found.bare_registration = true;
+        found.checks |= checks;
+    }
+}
+
+/// Whether thirteen digits may be a registration number, and then, whether the last one checks.
+pub(super) fn bare_registration(digits: &[u32; 13]) -> Option<bool> {
+    // 0 and 9 are for births of the nineteenth century, and in thirteen bare digits for nobody alive.
+    (is_birth(digits) && (1..=8).contains(&digits[6])).then(|| checks(digits))
+}
+
+/// Whether the first six digits are a day.
+fn is_birth(digits: &[u32; 13]) -> bool {
     let month = digits[2] * 10 + digits[3];
     let day = digits[4] * 10 + digits[5];
     let longest = match month {
@@ -150,19 +197,7 @@ fn registration(first: &[u8], rest: &[u8], written: bool, found: &mut Numbers) {
         2 => 29,
         _ => 0,
     };
-    if day == 0 || day > longest {
-        return;
-    }
-    if written {
-        found.registration = true;
-        return;
-    }
-    // 0 and 9 are for births of the nineteenth century, and in thirteen bare digits for nobody alive.
-    if !(1..=8).contains(&digits[6]) {
-        return;
-    }
-    found.bare_registration = true;
-    found.checks |= checks(&digits);
+    (1..=longest).contains(&day)
 }
 
 /// The last digit follows from the others. Foreigners' numbers follow the same rule with two added.
@@ -194,6 +229,8 @@ mod tests {
             "000229-3123456",
             "(751231-2999999)",
             "850630-5123456",
+            "900101 - 1234567",
+            "900101-1******",
         ] {
             assert!(of(text).registration, "{text}");
         }
@@ -205,6 +242,8 @@ mod tests {
             "900101-12345678",
             "A900101-1234567",
             "900101-123456",
+            "901301-1******",
+            "123456-1 **",
             "2019-01-01",
         ] {
             assert!(!of(text).registration, "{text}");
@@ -233,6 +272,10 @@ mod tests {
             "(212) 555-0123",
             "call 212-555-0123 today",
             "보호자 010.1234.5678",
+            "010 1234 5678",
+            "011 234 5678",
+            "82-10-1234-5678",
+            "010 - 1234 - 5678",
         ] {
             assert!(of(text).telephone, "{text}");
         }
@@ -244,6 +287,8 @@ mod tests {
             "55513-710-01",
             "550e8400-e29b-41d4-a716-446655440000",
             "120 80 1234",
+            "031 123 4567",
+            "212 555 0123",
             "1.2.840.10008.1.2",
             "98.6",
             "E11.9",

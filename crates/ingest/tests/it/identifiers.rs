@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use columna_ingest::{
     Error, FindingKind, IdentifierKind, IngestOptions, TableTreatment, Treatment, ingest,
 };
-use columna_store::{Layout, Store, TableSpec};
+use columna_store::{Layout, Pseudonymised, Store, TableSpec};
 
 use crate::fixture::options;
 
@@ -122,12 +122,16 @@ async fn told_what_to_do_it_is_stored() {
 }
 
 /// Adds a million to persons, keeps a few columns, and leaves notes out.
-#[derive(Debug)]
-struct Million;
+#[derive(Debug, Default)]
+struct Million(Pseudonymised);
 
 impl Treatment for Million {
     fn table(&self, spec: &TableSpec) -> Result<Option<Arc<dyn TableTreatment>>, String> {
-        Ok((spec.name != "note").then(|| Arc::new(Self) as Arc<dyn TableTreatment>))
+        Ok((spec.name != "note").then(|| Arc::new(Self::default()) as Arc<dyn TableTreatment>))
+    }
+
+    fn made_with(&self) -> Pseudonymised {
+        self.0.clone()
     }
 }
 
@@ -155,7 +159,7 @@ async fn treated_rows_are_all_that_reaches_the_store() {
     let source = source(folder.path());
     let store = store(folder.path()).await;
     let options = IngestOptions {
-        treatment: Some(Arc::new(Million)),
+        treatment: Some(Arc::new(Million::default())),
         ..options()
     };
     let report = ingest(&source, &store, &options).await.unwrap();
@@ -176,5 +180,200 @@ async fn treated_rows_are_all_that_reaches_the_store() {
     );
     for gone in ["MRN-", "kim@example.com", "900101"] {
         assert!(!holds(&folder.path().join("store"), gone), "{gone}");
+    }
+}
+
+fn under(key: &str) -> IngestOptions {
+    let made_with = Pseudonymised {
+        key: Some(key.to_owned()),
+        ..Pseudonymised::default()
+    };
+    IngestOptions {
+        treatment: Some(Arc::new(Million(made_with))),
+        ..options()
+    }
+}
+
+fn later(folder: &Path, person: i64) -> std::path::PathBuf {
+    let source = folder.join(format!("later {person}"));
+    std::fs::create_dir_all(&source).unwrap();
+    let header = PERSON.lines().next().unwrap();
+    let text = format!("{header}\n{person},8507,1970,0,0,MRN-{person},\n");
+    std::fs::write(source.join("person.csv"), text).unwrap();
+    source
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pseudonymised_store_takes_rows_that_were_treated_alike_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = source(folder.path());
+    let store = store(folder.path()).await;
+    ingest(&first, &store, &under("k1")).await.unwrap();
+    let before = store.snapshot(None).await.unwrap();
+    let mark = before.pseudonymised().unwrap();
+    assert_eq!(mark.key.as_deref(), Some("k1"));
+    assert_eq!(mark.tables["person"]["person_source_value"], "absent");
+    assert_eq!(mark.tables["note"]["note_text"], "absent");
+
+    let second = later(folder.path(), 7);
+    for (options, says) in [
+        (options(), "give `--pseudonymize`"),
+        (under("k2"), "another key"),
+    ] {
+        let error = ingest(&second, &store, &options).await.unwrap_err();
+        assert!(error.is_user());
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    assert_eq!(
+        store.snapshot(None).await.unwrap().version(),
+        before.version()
+    );
+    ingest(&second, &store, &under("k1")).await.unwrap();
+    let after = store.snapshot(None).await.unwrap();
+    assert_eq!(after.table("person").unwrap().rows, 4);
+    // The mark stays whatever else is done to the store.
+    store
+        .erase(columna_model::PersonId(1_000_007))
+        .await
+        .unwrap();
+    assert!(
+        store
+            .snapshot(None)
+            .await
+            .unwrap()
+            .pseudonymised()
+            .is_some()
+    );
+}
+
+/// Hospitals name folders and files after patients, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pseudonymised_store_has_no_names_of_delivered_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("홍길동");
+    std::fs::create_dir_all(source.join("person")).unwrap();
+    let file = |name: &str, rows: &str| {
+        let header = PERSON.lines().next().unwrap();
+        let text = format!("{header}\n{rows}\n");
+        std::fs::write(source.join(name), text).unwrap();
+    };
+    file(
+        "person/김민준_900101-1234567.csv",
+        "1,8507,1970,0,0,a,\nx,8507,1970,0,0,a,",
+    );
+    file("person/이영희.csv", "2,8507,1970,0,0,a,");
+    std::fs::write(source.join("박철수.pdf"), "?").unwrap();
+    let store = store(folder.path()).await;
+    let report = ingest(&source, &store, &under("k1")).await.unwrap();
+    assert_eq!((report.stored, report.rejected), (2, 1));
+    let snapshot = store.snapshot(None).await.unwrap();
+    let delivery = &snapshot.deliveries()[0];
+    let names: Vec<&str> = delivery
+        .files
+        .iter()
+        .map(|file| file.name.as_str())
+        .collect();
+    assert_eq!(
+        (delivery.name.as_str(), names),
+        ("delivery 1", vec!["person/1", "person/2"])
+    );
+    let said = format!("{report} {report:?}");
+    for name in ["김민준", "이영희", "홍길동", "박철수", "900101"] {
+        assert!(!said.contains(name), "{said}");
+        assert!(!holds(&folder.path().join("store"), name), "{name}");
+    }
+    // They are known again all the same.
+    let again = ingest(&source, &store, &under("k1")).await.unwrap_err();
+    assert!(matches!(again, Error::DeliveredBefore { .. }), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pseudonymised_rows_do_not_go_beside_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path()).await;
+    let first = later(folder.path(), 7);
+    ingest(&first, &store, &options()).await.unwrap();
+    let second = later(folder.path(), 8);
+    let error = ingest(&second, &store, &under("k1")).await.unwrap_err();
+    assert!(
+        error.to_string().contains("choose another store"),
+        "{error}"
+    );
+}
+
+/// A registration number whose last digit checks.
+fn registration(row: u64) -> u64 {
+    let text = format!("{:02}{:02}151{:05}", row % 100, row % 12 + 1, row * 37 + 1);
+    let weights = [2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5];
+    let digits = text.bytes().map(|digit| u64::from(digit - b'0'));
+    let sum: u64 = digits
+        .zip(weights)
+        .map(|(digit, weight)| digit * weight)
+        .sum();
+    text.parse::<u64>().unwrap() * 10 + (11 - sum % 11) % 10
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_without_hyphens_are_found_in_columns_of_numbers() {
+    let columns = "person_id,gender_concept_id,year_of_birth,race_concept_id,ethnicity_concept_id";
+    let of = async |header: &str, row: &dyn Fn(u64) -> String| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = format!("{header}\n");
+        (0..60).for_each(|at| text.push_str(&format!("{}\n", row(at))));
+        std::fs::write(folder.path().join("person.csv"), text).unwrap();
+        let store = store(folder.path()).await;
+        match ingest(&folder.path().join("person.csv"), &store, &options()).await {
+            Err(Error::Identifiers { columns }) => columns,
+            other => {
+                other.unwrap();
+                Vec::new()
+            }
+        }
+    };
+    let own = format!("{columns},x");
+    let with = |value: &dyn Fn(u64) -> String| {
+        let values: Vec<String> = (0..60).map(value).collect();
+        move |at: u64| {
+            let value = &values[usize::try_from(at).unwrap()];
+            format!("{at},8507,1970,0,0,{value}")
+        }
+    };
+    let found = of(&own, &with(&|at| registration(at).to_string())).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].kind, IdentifierKind::ResidentRegistration);
+    assert_eq!((found[0].column.as_str(), found[0].count), ("x", 60));
+    // Gaps make fractions of them.
+    let gaps = |at: u64| {
+        if at == 0 {
+            String::new()
+        } else {
+            format!("{}.0", registration(at))
+        }
+    };
+    assert_eq!(of(&own, &with(&gaps)).await[0].count, 59);
+    let found = of(&own, &with(&|at| format!("10{}", 23_456_789 + at * 997))).await;
+    assert_eq!(found[0].kind, IdentifierKind::Telephone);
+    let found = of(columns, &|at| {
+        format!("{},8507,1970,0,0", registration(at + 11))
+    })
+    .await;
+    assert_eq!(found[0].column, "person_id");
+    // Days, codes, counters and random numbers are none.
+    let mut last = 7_u64;
+    let drawn: Vec<u64> = (0..60)
+        .map(|_| {
+            last = last.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            last >> 22
+        })
+        .collect();
+    for value in [
+        &(|at| format!("{}", 20_190_101_u64 + at)) as &dyn Fn(u64) -> String,
+        &|at| format!("{}", 2_019_010_100_000 + at),
+        &|at| format!("{}", 1_000_000_000 + at),
+        &|at| format!("{}", 9_001_011_234_500 + at),
+        &|at| format!("{}", 8_806_417_012_345 + at * 7),
+        &|at| drawn[usize::try_from(at).unwrap()].to_string(),
+    ] {
+        assert_eq!(of(&own, &with(value)).await, []);
     }
 }

@@ -52,8 +52,9 @@ pub(crate) fn compile(text: &str, schema: &Schema) -> Result<Expr, String> {
     if data_type != DataType::Boolean {
         return Err("a filter is a condition, true or false for each row".to_owned());
     }
-    refuse_partial(&coerced, &named)?;
-    Ok(coerced)
+    let folded = super::literals::fold(coerced, &named)?;
+    refuse_partial(&folded, &named)?;
+    Ok(folded)
 }
 
 fn refuse_partial(filter: &Expr, schema: &DFSchema) -> Result<(), String> {
@@ -131,9 +132,6 @@ fn widening(from: &Expr, to: &DataType, schema: &DFSchema) -> bool {
     use DataType::{
         Boolean, Date32, Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, Utf8, Utf8View,
     };
-    if matches!(from, Expr::Literal(..)) {
-        return true;
-    }
     let Ok(from) = datafusion::logical_expr::ExprSchemable::get_type(from, schema) else {
         return false;
     };
@@ -147,20 +145,25 @@ fn widening(from: &Expr, to: &DataType, schema: &DFSchema) -> bool {
     }
 }
 
-fn first_line(text: &str) -> String {
+pub(super) fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::datatypes::Field;
+    use arrow::datatypes::{Field, TimeUnit};
 
     fn schema() -> Schema {
         Schema::new(vec![
             Field::new("hosp", DataType::Utf8View, true),
             Field::new("age", DataType::Int32, true),
             Field::new("seen", DataType::Date32, true),
+            Field::new(
+                "born",
+                DataType::Timestamp(TimeUnit::Microsecond, None),
+                true,
+            ),
         ])
     }
 
@@ -173,11 +176,34 @@ mod tests {
             "seen >= '2020-01-01'",
             "seen >= DATE '2020-01-01'",
             "TRY_CAST(hosp AS INT) = 3",
+            "born > TIMESTAMP '1980-01-01 00:00:00'",
+            "born > TIMESTAMP '9999-12-31 00:00:00'",
+            "DATE '1980-01-01' <= born",
+            "born > '1980-01-01'",
+            "born BETWEEN '1980-01-01' AND TIMESTAMP '1990-01-01 12:00:00'",
+            "born NOT IN (DATE '1980-01-01', '1990-01-01 12:00:00.5')",
+            "seen >= TIMESTAMP '2020-01-01 00:00:00'",
             "age > 1.5",
             "age > 3 AND (hosp = 'A') IS DISTINCT FROM true",
             "(hosp IS NOT DISTINCT FROM 'A') AND age > 3",
         ] {
             assert_eq!(check_filter(filter, &schema()), Ok(()), "{filter}");
+        }
+    }
+
+    /// A literal that fails with the first row tells whether there is one.
+    #[test]
+    fn literals_of_no_meaning_are_refused() {
+        for (filter, says) in [
+            ("seen >= '2020-13-01'", "2020-13-01"),
+            ("age = 8 OR age = 'abc'", "abc"),
+            ("age IN (1, 'abc')", "abc"),
+            ("born > 'yesterday'", "yesterday"),
+            ("born BETWEEN '1980-01-01' AND '1980-02-31'", "1980-02-31"),
+            ("seen >= TIMESTAMP '2020-01-01 12:00:00'", "whole day"),
+        ] {
+            let said = check_filter(filter, &schema()).unwrap_err();
+            assert!(said.contains(says), "{filter}: {said}");
         }
     }
 
@@ -196,6 +222,7 @@ mod tests {
             "(hosp = 'A') IS DISTINCT FROM true AND age > 3",
             "hosp IS NOT DISTINCT FROM 'A' OR age > 3",
             "date_trunc('month', seen) = '2020-01-01'",
+            "CAST(born AS DATE) = DATE '2020-01-01'",
         ] {
             assert!(check_filter(filter, &schema()).is_err(), "{filter}");
         }

@@ -10,6 +10,7 @@
 mod codec;
 mod exec;
 mod filter;
+mod literals;
 mod pushdown;
 mod stored_order;
 mod stream;

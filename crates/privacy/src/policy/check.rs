@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use columna_model::Day;
+
 use super::problem::{Findings, Problem};
+use super::shifts;
 use super::view::{Table, View, identifier_class};
 use super::{ColumnRule, KeyValue, Policy, Role, RoleKind, Rule, TablePattern, listed, nearest};
 use crate::pseudonym::Mask;
@@ -39,6 +42,23 @@ impl Policy {
             );
         }
         findings.finish()
+    }
+
+    /// Compares the day on which ages are reckoned with the last day of the data: whoever is older than the limit by then
+    /// shows an age above it.
+    #[must_use]
+    pub fn check_ages(&self, newest: Day) -> Option<Problem> {
+        let ages = self.ages.filter(|ages| ages.on < newest)?;
+        let mut findings = Findings::new(&self.text);
+        findings.warning(
+            &self.ages_span,
+            format!(
+                "ages are reckoned on {}, and the data go on to {newest}: who is older than {} by then shows it; write `on = \
+                 {newest}` or a later day",
+                ages.on, ages.over
+            ),
+        );
+        findings.finish().pop()
     }
 
     fn check_rule(&self, rule: &Rule, tables: &[Table], findings: &mut Findings<'_>) {
@@ -176,6 +196,7 @@ impl Policy {
                 }
                 warn_of_filter(role, &view, tables, &mut said, findings);
                 warn_of_ends(role, &view, &mut said, findings);
+                shifts::warn(role, &view, tables, self.ages, &mut said, findings);
                 self.warn(role, purpose, *project, tables, &mut said, unspoken);
             }
         }
@@ -450,6 +471,44 @@ columns = { condition_start_date = "shift_date" }
             assert!(found.contains(says), "{says}: {found}");
             assert!(!honest.contains(says), "{honest}");
         }
+    }
+
+    #[test]
+    fn attack_45_two_projects_have_two_keys() {
+        let parse = |a: &str, b: &str| {
+            let text = format!(
+                "version = 1\n[projects.a]\n{a}\n[projects.b]\n{b}\n[roles.r]\nkind = \"analyst\"\npurposes = [\"x\"]\n"
+            );
+            Policy::parse("p.toml", &text).map_err(|error| error.to_string())
+        };
+        for (a, b) in [
+            ("key = \"study\"", "key = \"study\""),
+            ("", "key = \"a\""),
+            ("key = \"s\"", "key = \"s\"\nkey_version = 2"),
+        ] {
+            let said = parse(a, b).unwrap_err();
+            assert!(
+                said.contains("4:11: error: the projects `a` and `b`"),
+                "{said}"
+            );
+        }
+        assert!(parse("", "").is_ok());
+        let versions = parse(
+            "key = \"s\"\nkey_version = 1",
+            "key = \"s\"\nkey_version = 2",
+        );
+        assert!(versions.is_ok());
+    }
+
+    #[test]
+    fn ages_are_reckoned_at_the_end_of_the_data() {
+        let text = "version = 1\n[roles.r]\nkind = \"analyst\"\npurposes = [\"x\"]\n[ages]\non = 1990-12-31\n";
+        let policy = Policy::parse("p.toml", text).unwrap();
+        let day = |year| Day::from_civil(year, 12, 31).unwrap();
+        assert_eq!(policy.check_ages(day(1990)), None);
+        let said = policy.check_ages(day(2024)).unwrap().to_string();
+        assert!(said.starts_with("5:1: warning"), "{said}");
+        assert!(said.contains("on = 2024-12-31"), "{said}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub enum ColumnRule {
     Pseudonym,
     /// A day or a time, moved by a number of days that is the same for all of a person's dates.
     ShiftDate,
-    /// A day or a time, cut to the first day of its month, quarter, year or decade.
+    /// A day or a time, cut to its day or to the first day of its month, quarter, year or decade.
     GeneralizeDate(DateUnit),
     /// A number, cut to a multiple of this width: 47 becomes 45 with a width of 5.
     Bin(u32),
@@ -30,6 +30,8 @@ pub enum ColumnRule {
 /// What a date is cut to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DateUnit {
+    /// The day itself, without its time.
+    Day,
     /// The first day of the month.
     Month,
     /// The first day of the quarter.
@@ -42,7 +44,8 @@ pub enum DateUnit {
 
 impl DateUnit {
     /// The units by the names that policies and `generalize_date` use.
-    pub const NAMES: [(&'static str, Self); 4] = [
+    pub const NAMES: [(&'static str, Self); 5] = [
+        ("day", Self::Day),
         ("month", Self::Month),
         ("quarter", Self::Quarter),
         ("year", Self::Year),
@@ -130,6 +133,11 @@ mod tests {
             (Raw, Absent, Some(Absent)),
             (Raw, Pseudonym, Some(Pseudonym)),
             (Pseudonym, Absent, Some(Absent)),
+            (
+                GeneralizeDate(DateUnit::Day),
+                month.clone(),
+                Some(month.clone()),
+            ),
             (month, year.clone(), Some(year)),
             (Bin(5), Bin(10), Some(Bin(10))),
             (Bin(4), Bin(10), None),

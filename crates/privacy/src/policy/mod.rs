@@ -7,6 +7,7 @@ mod check;
 mod column;
 mod problem;
 mod read;
+mod shifts;
 mod template;
 mod view;
 
@@ -43,6 +44,7 @@ pub struct Policy {
     pub projects: BTreeMap<String, Project>,
     /// Above which age a person's age must not show.
     pub ages: Option<Ages>,
+    pub(crate) ages_span: Range<usize>,
     /// The rules, in the order of the file.
     pub rules: Vec<Rule>,
 }

@@ -91,11 +91,13 @@ impl Reader<'_> {
                 0
             }
         };
-        let projects: BTreeMap<String, Project> = self
-            .named_tables(top, "projects")
-            .into_iter()
-            .map(|(name, span, table)| (name.clone(), self.project(name, span, table)))
-            .collect();
+        let mut spans = Vec::new();
+        let mut projects = BTreeMap::new();
+        for (name, span, table) in self.named_tables(top, "projects") {
+            spans.push((name.clone(), span.clone()));
+            projects.insert(name.clone(), self.project(name, span, table));
+        }
+        self.one_project_a_key(&spans, &projects);
         let roles: BTreeMap<String, Role> = self
             .named_tables(top, "roles")
             .into_iter()
@@ -136,10 +138,40 @@ impl Reader<'_> {
             roles,
             projects,
             ages,
+            ages_span: top.get("ages").map_or(0..0, At::span),
             rules,
         };
         self.names(&policy, top);
         policy
+    }
+
+    /// Two projects of one key would have the same pseudonyms: whoever sees both could join them.
+    fn one_project_a_key(
+        &mut self,
+        spans: &[(String, Range<usize>)],
+        projects: &BTreeMap<String, Project>,
+    ) {
+        for (name, span) in spans {
+            let Some(project) = projects.get(name) else {
+                continue;
+            };
+            let same = projects.values().find(|other| {
+                let versions = other.key_version.zip(project.key_version);
+                other.name < *name
+                    && other.key == project.key
+                    && versions.is_none_or(|(one, another)| one == another)
+            });
+            if let Some(other) = same {
+                self.findings.error_with(
+                    span,
+                    format!(
+                        "the projects `{}` and `{name}` have the same key `{}`, and so the same pseudonyms",
+                        other.name, project.key
+                    ),
+                    "make a key for each with `columna privacy key new`, or one project of them",
+                );
+            }
+        }
     }
 
     /// Names that one part uses and another must have.

@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
+use arrow::datatypes::DataType;
+use columna_model::TableKind;
+
 use super::check::ENDS;
-use super::view::{Table, identifier_class};
+use super::view::{Table, identifier_class, kind_of};
 
 /// The named starting points, and what each is about.
 pub const START_PROFILES: [(&str, &str); 3] = [
@@ -51,6 +54,9 @@ pub fn start(profile: &str, tables: &[Table], today: &str) -> Option<String> {
     });
     if profile == "korea" {
         text.push_str(&ends(tables));
+    }
+    if profile == "opensafely" {
+        text.push_str(&times(tables));
     }
     text.push_str(&zip(tables, profile));
     text.push_str(&unknown(tables));
@@ -209,6 +215,41 @@ fn ends(tables: &[Table]) -> String {
     text
 }
 
+/// Times of day: with conditions on seconds, groups could be moved by one person at a time.
+fn times(tables: &[Table]) -> String {
+    let mut text =
+        "\n# Times are shown as their days: by the second, nearly everybody is a group of one.\n"
+            .to_owned();
+    for table in tables {
+        let asked_about = matches!(
+            kind_of(&table.name),
+            Some(TableKind::Clinical | TableKind::Derived | TableKind::Economic)
+        );
+        let columns = table.schema.fields().iter().filter_map(|field| {
+            let name = field.name();
+            match field.data_type() {
+                DataType::Timestamp(..) => {
+                    Some(format!("{name} = {{ generalize_date = \"day\" }}"))
+                }
+                _ if name == "measurement_time" => Some(format!("{name} = \"absent\"")),
+                _ => None,
+            }
+        });
+        let columns: Vec<String> = columns.collect();
+        // That of births is a month already.
+        if !asked_about || columns.is_empty() || table.name == "person" {
+            continue;
+        }
+        let _ = write!(
+            text,
+            "[[rules]]\nname = \"no times of {0}\"\nroles = [\"researcher\"]\ntables = [\"{0}\"]\ncolumns = {{ {1} }}\n",
+            table.name,
+            columns.join(", ")
+        );
+    }
+    text
+}
+
 /// Places, where the store has them: postal codes are cut, streets never show.
 fn zip(tables: &[Table], profile: &str) -> String {
     let Some(location) = tables.iter().find(|table| table.name == "location") else {
@@ -260,7 +301,6 @@ fn unknown(tables: &[Table]) -> String {
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use columna_model::TableKind;
 
     use crate::policy::{ColumnRule, Severity};
     use crate::{Policy, Principal};
@@ -302,6 +342,20 @@ mod tests {
                     let class = identifier_class(table, &column.name).unwrap();
                     let direct = clinical && matches!(class, "direct" | "free_text");
                     assert!(!direct, "{profile}: {name}.{}", column.name);
+                    let timed = column.rule == ColumnRule::Raw
+                        && matches!(
+                            table
+                                .schema
+                                .field_with_name(&column.name)
+                                .unwrap()
+                                .data_type(),
+                            DataType::Timestamp(..)
+                        );
+                    assert!(
+                        !timed && column.name != "measurement_time",
+                        "{name}.{}",
+                        column.name
+                    );
                     let dated = clinical && class == "date" && profile != "opensafely";
                     assert!(
                         !dated || column.rule != ColumnRule::Raw,

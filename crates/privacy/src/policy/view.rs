@@ -98,7 +98,7 @@ fn named_record(column: &str) -> Option<&'static str> {
     of.map(|table| table.name)
 }
 
-fn kind_of(table: &str) -> Option<TableKind> {
+pub(super) fn kind_of(table: &str) -> Option<TableKind> {
     let def: Option<&TableDef> = columna_model::table_of_any_version(table);
     def.map(|def| def.kind)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::error::ArrowError;
-use columna_store::TableSpec;
+use columna_store::{Pseudonymised, TableSpec};
 
 use super::{Mask, ProjectKeys};
 use crate::policy::{ColumnRule, RoleKind, Table};
@@ -23,7 +23,7 @@ pub struct Pseudonymiser {
 #[derive(Debug)]
 pub struct PseudonymTable {
     /// The columns that are kept, and how.
-    columns: BTreeMap<String, Option<Mask>>,
+    columns: BTreeMap<String, (ColumnRule, Option<Mask>)>,
     person: Option<String>,
 }
 
@@ -53,6 +53,19 @@ impl Pseudonymiser {
             principal,
             keys,
         })
+    }
+
+    /// Key and settings, by which the store knows later deliveries that are treated alike. Without tables.
+    #[must_use]
+    pub fn made_with(&self) -> Pseudonymised {
+        let keys = self.keys.as_ref();
+        Pseudonymised {
+            key: keys.map(|keys| keys.mark().to_owned()),
+            dates: keys.map(|keys| keys.dates()),
+            ages_over: self.policy.ages.map(|ages| ages.over),
+            ages_on: self.policy.ages.map(|ages| ages.on.to_string()),
+            tables: BTreeMap::new(),
+        }
     }
 
     /// What becomes of a table; `None` where no rule shows any of its columns.
@@ -123,7 +136,7 @@ impl Pseudonymiser {
                     "cut them with `generalize_date`",
                 ));
             }
-            columns.insert(column.name, mask);
+            columns.insert(column.name, (column.rule, mask));
         }
         if let Some(person) = &spec.person_key
             && !columns.contains_key(person)
@@ -150,6 +163,13 @@ impl PseudonymTable {
         self.columns.contains_key(column)
     }
 
+    /// What becomes of a column, as a policy says it.
+    #[must_use]
+    pub fn rule(&self, column: &str) -> &ColumnRule {
+        let kept = self.columns.get(column);
+        kept.map_or(&ColumnRule::Absent, |(rule, _)| rule)
+    }
+
     /// A column as it is to be stored.
     ///
     /// # Errors
@@ -163,8 +183,8 @@ impl PseudonymTable {
             None => Err(ArrowError::SchemaError(format!(
                 "column `{column}` is not kept"
             ))),
-            Some(None) => Ok(Arc::clone(stored)),
-            Some(Some(mask)) => {
+            Some((_, None)) => Ok(Arc::clone(stored)),
+            Some((_, Some(mask))) => {
                 let persons = match &self.person {
                     Some(person) if mask.needs_person() => Some(values(person)?),
                     _ => None,
@@ -252,6 +272,32 @@ columns = { pid = "pseudonym", dx = "raw", seen = "shift_date", name = "absent" 
         assert_eq!(days.value(0) - 100, keys.shifts_of(&[1])[0]);
         assert_eq!(days.value(1) - days.value(0), 30);
         assert!(table.column(&rows, "name").is_err());
+    }
+
+    #[test]
+    fn another_key_shift_or_limit_of_age_is_told_apart() {
+        let made = |key: u8, days: u32, weekday: bool, policy: &str| {
+            let keys = ProjectKeys::from_key(&[key; 32], days, weekday).unwrap();
+            let policy = Policy::parse("p.toml", policy).unwrap();
+            let principal = Principal::new("", "analyst", "research");
+            Pseudonymiser::new(policy, principal, Some(Arc::new(keys)))
+                .unwrap()
+                .made_with()
+        };
+        let first = made(7, 365, false, POLICY);
+        assert!(first.and(&made(7, 365, false, POLICY)).is_ok());
+        let ages = format!("{POLICY}\n[ages]\non = 2026-12-31\n");
+        for other in [
+            made(8, 365, false, POLICY),
+            made(7, 182, false, POLICY),
+            made(7, 365, true, POLICY),
+            made(7, 365, false, &ages),
+        ] {
+            assert!(first.and(&other).is_err());
+        }
+        let table = treat(POLICY, "analyst", true).unwrap().unwrap();
+        assert_eq!(table.rule("seen").to_string(), "shift_date");
+        assert_eq!(table.rule("name").to_string(), "absent");
     }
 
     #[test]

@@ -127,7 +127,9 @@ impl KeySource {
 
     /// `NAME = HEX` or `NAME/VERSION = HEX`, one a line; `#` begins a comment.
     fn parse(&self, text: &str) -> Result<Keys> {
-        let mut keys = BTreeMap::new();
+        let mut keys: BTreeMap<(String, u32), Secret> = BTreeMap::new();
+        // A byte order mark, which some editors put in front, is no part of a name.
+        let text = text.trim_start_matches('\u{feff}');
         for (index, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or_default().trim();
             if line.is_empty() {
@@ -156,6 +158,17 @@ impl KeySource {
                 return Err(wrong(&format!(
                     "a key has at least {SHORTEST} bytes, which are {} hexadecimal digits",
                     SHORTEST * 2
+                )));
+            }
+            let twin = keys
+                .iter()
+                .find(|((known, _), other): &(&(String, u32), &Secret)| {
+                    known != name && *other.0 == *secret.0
+                });
+            if let Some(((known, _), _)) = twin {
+                return Err(wrong(&format!(
+                    "this key has the same bytes as `{known}`, so that what is made with them can be joined; make another \
+                     one with `columna privacy key new`"
                 )));
             }
             if keys.insert((name.to_owned(), version), secret).is_some() {
@@ -294,6 +307,18 @@ mod tests {
                 "{message}"
             );
         }
+        let twin = parse(&format!("{good}b = {}", "01".repeat(32)));
+        let message = twin.unwrap_err().to_string();
+        assert!(
+            message.contains("line 2") && message.contains("same bytes as `a`"),
+            "{message}"
+        );
+        assert!(
+            parse(&format!("\u{feff}{good}"))
+                .unwrap()
+                .get("a", None)
+                .is_ok()
+        );
         let twice = format!("{good}{good}");
         assert!(parse(&twice).unwrap_err().to_string().contains("twice"));
         assert!(parse("").unwrap_err().to_string().contains("no key"));

@@ -240,6 +240,7 @@ fn first_day(ages: Ages) -> Day {
 pub(crate) fn cut(day: Day, unit: DateUnit) -> Day {
     let civil = day.civil();
     let (year, month) = match unit {
+        DateUnit::Day => return day,
         DateUnit::Month => (civil.year, civil.month),
         DateUnit::Quarter => (civil.year, (civil.month - 1) / 3 * 3 + 1),
         DateUnit::Year => (civil.year, 1),
@@ -468,6 +469,7 @@ mod tests {
     fn days_are_cut_to_their_unit() {
         let dates: ArrayRef = Arc::new(Date32Array::from(vec![day(1987, 8, 19)]));
         for (unit, cut) in [
+            (DateUnit::Day, day(1987, 8, 19)),
             (DateUnit::Month, day(1987, 8, 1)),
             (DateUnit::Quarter, day(1987, 7, 1)),
             (DateUnit::Year, day(1987, 1, 1)),

@@ -52,6 +52,17 @@ impl ProjectKeys {
         &self.mark
     }
 
+    /// How dates are moved, in words.
+    #[must_use]
+    pub fn dates(&self) -> String {
+        let weeks = if self.keep_weekday {
+            ", by whole weeks"
+        } else {
+            ""
+        };
+        format!("by up to {} days{weeks}", self.shift_days)
+    }
+
     /// The pseudonyms of numbers: 63 bits, so that each is a number too and never negative. Among ten million
     /// persons, two share one with a chance of 1 in 180,000.
     #[must_use]

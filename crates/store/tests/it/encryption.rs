@@ -18,7 +18,7 @@ use crate::fixture::*;
 
 /// A key source of versions that are each one byte, repeated.
 #[derive(Clone)]
-struct Ring(Vec<(&'static str, u32, u8)>);
+pub(crate) struct Ring(Vec<(&'static str, u32, u8)>);
 
 impl fmt::Debug for Ring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,7 +42,7 @@ fn ring() -> Ring {
     Ring(vec![("store", 1, 7), ("store", 2, 8)])
 }
 
-fn first() -> Ring {
+pub(crate) fn first() -> Ring {
     Ring(vec![("store", 1, 7)])
 }
 

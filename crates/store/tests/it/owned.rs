@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
-use columna_store::{OwnedColumn, Snapshot, Store, TableSpec, Transaction};
+use columna_store::{Encryption, OwnedColumn, Snapshot, Store, TableSpec, Transaction};
 
+use crate::encryption::first;
 use crate::fixture::*;
 
 type Row = (i64, Option<i64>, i64);
@@ -161,6 +162,37 @@ async fn what_brings_no_rows_keeps_what_was_found() {
     let snapshot = store.snapshot(None).await.unwrap();
     assert_eq!(owned(&snapshot, "stay"), visits(false));
     assert_eq!(owned(&snapshot, "record"), visits(true));
+}
+
+/// Manifests are in the clear, and outlive the rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_number_is_told_of_encrypted_columns_and_of_erased_persons() {
+    let shared_by_two = async |folder: &std::path::Path| {
+        let (store, _) = hospital(folder, 1).await;
+        let mut tx = store.begin().await.unwrap();
+        append(&mut tx, "record", &[(44, Some(-7), 0)]);
+        let snapshot = tx.commit(APPEND).await.unwrap();
+        assert_eq!(owned(&snapshot, "stay")[0].shared, [-7]);
+        store
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let store = shared_by_two(dir.path()).await;
+    store.erase(columna_model::PersonId(44)).await.unwrap();
+    store.erase(columna_model::PersonId(7)).await.unwrap();
+    let snapshot = store.snapshot(None).await.unwrap();
+    assert_eq!(owned(&snapshot, "stay"), []);
+    assert_eq!(owned(&snapshot, "record"), []);
+
+    // Of one table only: what the others tell is the same number.
+    let dir = tempfile::tempdir().unwrap();
+    let store = shared_by_two(dir.path()).await.with_keys(Arc::new(first()));
+    let parts = ["observation".to_owned()];
+    let encryption = Encryption::new(&parts, &first(), "store", None).unwrap();
+    store.encrypt(Some(encryption)).await.unwrap();
+    let snapshot = store.snapshot(None).await.unwrap();
+    assert_eq!(owned(&snapshot, "stay"), []);
+    assert_eq!(owned(&snapshot, "record"), []);
+    assert_eq!(owned(&snapshot, "observation")[0].name, "observation_id");
 }
 
 #[tokio::test(flavor = "multi_thread")]

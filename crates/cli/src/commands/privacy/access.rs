@@ -18,6 +18,9 @@ pub(crate) fn access(args: &AccessArgs, store: Option<&str>) -> Result<Option<Ac
     };
     let engine = |error: &dyn std::error::Error| CliError::failed(error.to_string());
     let own = State::own_policy(store);
+    if let Some(own) = &own {
+        State::keeps_well(own).map_err(|error| engine(&error))?;
+    }
     let state = State::of(store, args.state.as_deref());
     let Some(role) = &args.role else {
         // The way around a policy must not be to leave the role out.

@@ -247,6 +247,10 @@ fn grant(args: &GrantArgs) -> Result<(), CliError> {
     if more.rho.is_nan() || more.rho <= 0.0 {
         return Err(CliError::usage("`--rho` must be above 0"));
     }
+    let given = accounts(&ledger)?
+        .into_iter()
+        .find(|account| account.key == key)
+        .map_or(0.0, |account| account.allowed.rho);
     on_record(
         &args.state,
         &key,
@@ -257,11 +261,24 @@ fn grant(args: &GrantArgs) -> Result<(), CliError> {
         .map_err(|error| CliError::engine(&error))?;
     Ok(writeln!(
         stdout(),
-        "granted rho {:.6} to `{}` in `{}`{when}",
+        "granted rho {:.6} to `{}` in `{}`{when}{}",
         more.rho,
         key.principal,
-        key.project
+        key.project,
+        much(more.rho, given)
     )?)
+}
+
+/// What is said of a grant above the policy's own budget: there is no way to take one back, and grants add up.
+fn much(granted: f64, given: f64) -> String {
+    if given <= 0.0 || granted <= given {
+        return String::new();
+    }
+    format!(
+        "\nwarning: that is {:.1} times what the policy gives, grants add up, and none can be taken back; `columna privacy ledger \
+         freeze` stops the account",
+        granted / given
+    )
 }
 
 fn freeze(args: &FreezeArgs) -> Result<(), CliError> {

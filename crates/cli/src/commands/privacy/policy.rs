@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::{Write, stdout};
 
+use arrow::array::AsArray;
+use arrow::datatypes::Date32Type;
+use columna_model::Day;
 use columna_privacy::Principal;
 use columna_privacy::disclosure::profile;
 use columna_privacy::policy::{Disclosure, RoleKind, Severity, Table, TableView, start};
 use columna_privacy::pseudonym::new_key_line;
 use columna_privacy::release::named;
+use columna_query::SessionOptions;
 
 use super::access::{load, refused};
 use super::args::{KeyCommand, PolicyCommand};
@@ -19,7 +23,9 @@ pub(super) fn run(command: &PolicyCommand) -> Result<(), CliError> {
     match command {
         PolicyCommand::Check { file, store } => {
             let policy = load(file)?;
-            let problems = policy.check(&tables(store)?);
+            let mut problems = policy.check(&tables(store)?);
+            problems.extend(newest_day(store)?.and_then(|day| policy.check_ages(day)));
+            problems.sort_by_key(|problem| (problem.line, problem.column));
             let name = file.display();
             for problem in &problems {
                 writeln!(out, "{name}:{problem}")?;
@@ -178,6 +184,33 @@ fn tables(store: &StoreArg) -> Result<Vec<Table>, CliError> {
             .await
             .map_err(|error| CliError::engine(&error))?;
         Ok(Table::all(&snapshot))
+    })
+}
+
+/// The last day that anybody is observed, which is the last of the data; none where the store cannot tell.
+fn newest_day(store: &StoreArg) -> Result<Option<Day>, CliError> {
+    let runtime = crate::commands::runtime(Some(1))?;
+    runtime.block_on(async {
+        let store = crate::commands::open(&store.store).await?;
+        let options = SessionOptions {
+            store: Some(store),
+            threads: Some(1),
+            ..SessionOptions::default()
+        };
+        let context = columna_query::session(options)
+            .await
+            .map_err(|error| CliError::engine(&error))?;
+        let sql = "SELECT CAST(max(observation_period_end_date) AS DATE) FROM observation_period";
+        // There may be no such table, or no key to read it.
+        let Ok(frame) = context.sql(sql).await else {
+            return Ok(None);
+        };
+        let Ok(batches) = frame.collect().await else {
+            return Ok(None);
+        };
+        let column = batches.first().and_then(|batch| batch.columns().first());
+        let days = column.and_then(|column| column.as_primitive_opt::<Date32Type>());
+        Ok(days.and_then(|days| days.iter().next().flatten()).map(Day))
     })
 }
 

@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 use columna_ingest::{TableTreatment, Treatment};
 use columna_privacy::Principal;
 use columna_privacy::pseudonym::{ProjectKeys, PseudonymTable, Pseudonymiser};
-use columna_store::TableSpec;
+use columna_store::{Pseudonymised, TableSpec};
 
 use super::access;
 use crate::args::IngestArgs;
@@ -29,11 +29,19 @@ impl Treatment for Treat {
         })?;
         Ok(table.map(|table| Arc::new(TreatTable(table)) as Arc<dyn TableTreatment>))
     }
+
+    fn made_with(&self) -> Pseudonymised {
+        self.0.made_with()
+    }
 }
 
 impl TableTreatment for TreatTable {
     fn keeps(&self, column: &str) -> bool {
         self.0.keeps(column)
+    }
+
+    fn rule(&self, column: &str) -> String {
+        self.0.rule(column).to_string()
     }
 
     fn column(&self, rows: &RecordBatch, column: &str) -> Result<ArrayRef, ArrowError> {

@@ -1,0 +1,229 @@
+//! What undoes shifted dates and pseudonyms: the same thing shown twice, once as it is stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::datatypes::DataType;
+use columna_model::TableKind;
+
+use super::problem::Findings;
+use super::view::{ColumnView, Table, View, identifier_class, kind_of};
+use super::{Ages, ColumnRule, DateUnit, Role, RoleKind};
+
+/// Warns of what a role sees beside shifted dates, pseudonyms and capped ages.
+pub(super) fn warn(
+    role: &Role,
+    view: &View,
+    tables: &[Table],
+    ages: Option<Ages>,
+    said: &mut BTreeSet<String>,
+    findings: &mut Findings<'_>,
+) {
+    let shown = Shown { view, tables };
+    let mut say = |about: &str, message: String| {
+        if said.insert(about.to_owned()) {
+            findings.warning(
+                &role.span,
+                format!("the role `{}` sees {message}", role.name),
+            );
+        }
+    };
+    if shown
+        .columns()
+        .any(|(_, column)| column.rule == ColumnRule::ShiftDate)
+    {
+        let (raw, cut) = shown.days();
+        if !raw.is_empty() {
+            say(
+                "raw days",
+                format!(
+                    "dates shifted, and these as they are stored, which give away by how many days all dates of a person were moved: {}",
+                    listed(&raw)
+                ),
+            );
+        }
+        if !cut.is_empty() {
+            say(
+                "cut days",
+                format!(
+                    "dates shifted, and these cut to days or months, which narrow down by how many days a person's dates were moved: {}",
+                    listed(&cut)
+                ),
+            );
+        }
+    }
+    for (domain, [raw, pseudonyms]) in shown.both_ways() {
+        say(
+            &format!("both {domain}"),
+            format!(
+                "{} as stored and {} as pseudonyms: what the tables have in common joins the numbers with their pseudonyms",
+                listed(&raw),
+                listed(&pseudonyms)
+            ),
+        );
+    }
+    let raw_birth = |(table, column): (&Table, &ColumnView)| {
+        table.name == "person" && column.name == "year_of_birth" && column.rule == ColumnRule::Raw
+    };
+    if role.kind == RoleKind::Analyst && ages.is_some() && shown.columns().any(raw_birth) {
+        let message = "`person.year_of_birth` as it is stored, which shows ages above `[ages]`; `year_of_birth = \"birth_year\"` does not";
+        say("birth", message.to_owned());
+    }
+}
+
+struct Shown<'a> {
+    view: &'a View,
+    tables: &'a [Table],
+}
+
+impl<'a> Shown<'a> {
+    fn columns(&self) -> impl Iterator<Item = (&'a Table, &'a ColumnView)> {
+        let (view, tables) = (self.view, self.tables);
+        tables.iter().flat_map(|table| {
+            let seen = view.tables.get(&table.name);
+            let columns = seen.into_iter().flat_map(|seen| &seen.columns);
+            columns.map(move |column| (table, column))
+        })
+    }
+
+    /// Days and times of persons that are shown as stored, and those that are cut finely, in tables that can be joined.
+    fn days(&self) -> (Vec<String>, Vec<String>) {
+        let is_key = |table: &Table, column: &ColumnView| {
+            matches!(
+                identifier_class(table, &column.name),
+                Some("person_key" | "key")
+            )
+        };
+        let (mut raw, mut cut) = (Vec::new(), Vec::new());
+        for (table, column) in self.columns() {
+            let field = table.schema.field_with_name(&column.name);
+            let is_day = field.is_ok_and(|field| {
+                matches!(
+                    field.data_type(),
+                    DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)
+                )
+            });
+            let joins = kind_of(&table.name) != Some(TableKind::Vocabulary)
+                && self
+                    .columns()
+                    .any(|(of, key)| of.name == table.name && is_key(table, key));
+            if !is_day || !joins {
+                continue;
+            }
+            let name = format!("`{}.{}`", table.name, column.name);
+            match column.rule {
+                ColumnRule::Raw => raw.push(name),
+                ColumnRule::GeneralizeDate(DateUnit::Day) => raw.push(name),
+                // A birth has no shifted date beside it.
+                ColumnRule::GeneralizeDate(DateUnit::Month) if table.name != "person" => {
+                    cut.push(name)
+                }
+                _ => {}
+            }
+        }
+        (raw, cut)
+    }
+
+    /// Numbers and names that are shown as stored in one place and as pseudonyms in another, by what they refer to.
+    fn both_ways(&self) -> BTreeMap<&'a str, [Vec<String>; 2]> {
+        let mut ways: BTreeMap<&str, [Vec<String>; 2]> = BTreeMap::new();
+        for (table, column) in self.columns() {
+            let way = match column.rule {
+                ColumnRule::Raw => 0,
+                ColumnRule::Pseudonym => 1,
+                _ => continue,
+            };
+            let name = format!("`{}.{}`", table.name, column.name);
+            ways.entry(&column.domain).or_default()[way].push(name);
+        }
+        ways.retain(|_, [raw, pseudonyms]| !raw.is_empty() && !pseudonyms.is_empty());
+        ways
+    }
+}
+
+/// The first few, and how many there are.
+fn listed(names: &[String]) -> String {
+    const FEW: usize = 6;
+    let shown = names
+        .iter()
+        .take(FEW)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len().saturating_sub(FEW) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use crate::Policy;
+    use crate::policy::Table;
+
+    fn said(rules: &str) -> String {
+        let tables: Vec<Table> = ["person", "visit_occurrence", "measurement", "concept"]
+            .into_iter()
+            .map(|name| {
+                let def = columna_model::table(name).unwrap();
+                Table {
+                    name: name.to_owned(),
+                    schema: def.schema(),
+                    person_key: def.person_key.map(str::to_owned),
+                }
+            })
+            .collect();
+        let text = format!(
+            "version = 1\n[projects.p]\n[roles.r]\nkind = \"analyst\"\npurposes = [\"x\"]\nprojects = [\"p\"]\n\
+             [ages]\non = 2026-12-31\n{rules}"
+        );
+        let problems = Policy::parse("p.toml", &text).unwrap().check(&tables);
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        problems.join("\n")
+    }
+
+    #[test]
+    fn what_undoes_shifts_pseudonyms_and_ages_is_warned_of() {
+        let sound = "[[rules]]\ntables = [\"visit_occurrence\", \"measurement\"]\n\
+             classes = { person_key = \"pseudonym\", key = \"pseudonym\", date = \"shift_date\" }\n\
+             [[rules]]\ntables = [\"concept\"]\nclasses = { code = \"raw\", date = \"raw\" }\n";
+        let person = |columns: &str| {
+            format!("{sound}[[rules]]\ntables = [\"person\"]\ncolumns = {{ {columns} }}\n")
+        };
+        let honest = said(&person(
+            "person_id = \"pseudonym\", year_of_birth = \"birth_year\"",
+        ));
+        for word in ["give away", "narrow down", "as pseudonyms", "shows ages"] {
+            assert!(!honest.contains(word), "{honest}");
+        }
+        for (columns, says) in [
+            (
+                "person_id = \"pseudonym\", birth_datetime = \"raw\"",
+                "give away by how many days all dates of a person were moved: `person.birth_datetime`",
+            ),
+            (
+                "person_id = \"raw\"",
+                "`person.person_id` as stored and `visit_occurrence.person_id`",
+            ),
+            (
+                "person_id = \"pseudonym\", year_of_birth = \"raw\"",
+                "shows ages above",
+            ),
+        ] {
+            let found = said(&person(columns));
+            assert!(found.contains(says), "{says}: {found}");
+            assert!(found.contains("3:8: warning: the role `r` sees"), "{found}");
+        }
+        // Another table, and another column of the same one.
+        let mixed = sound.replace(", \"measurement\"", "");
+        let of = |treatment: &str| {
+            said(&format!(
+                "{mixed}[[rules]]\ntables = [\"measurement\"]\ncolumns = {{ person_id = \"pseudonym\", measurement_date = {treatment} }}\n"
+            ))
+        };
+        assert!(of("\"raw\"").contains("moved: `measurement.measurement_date`"));
+        assert!(of("{ generalize_date = \"day\" }").contains("give away"));
+        assert!(of("{ generalize_date = \"month\" }").contains("narrow down"));
+        assert!(!of("{ generalize_date = \"year\" }").contains("narrow down"));
+    }
+}
