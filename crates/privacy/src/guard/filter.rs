@@ -150,6 +150,7 @@ pub(super) fn first_line(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use arrow::datatypes::{Field, TimeUnit};
