@@ -265,6 +265,8 @@ fn order(batches: &[RecordBatch], keys: &LexOrdering) -> Result<Option<UInt32Arr
     });
     let columns = columns.collect::<Result<Vec<_>>>()?;
     let place = usize::BITS - rows.leading_zeros();
+    // There are fewer rows than 32 bits count.
+    let below = u32::MAX >> (u32::BITS - place);
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the highest bits, and a row's place in the lowest"
@@ -272,26 +274,18 @@ fn order(batches: &[RecordBatch], keys: &LexOrdering) -> Result<Option<UInt32Arr
     Ok(match packed(&columns, place)? {
         Some(Packed::Narrow(numbers)) => {
             let bits = u64::BITS - numbers.iter().fold(0, |all, n| all | n).leading_zeros();
-            let sorted = packed::sort(
-                numbers,
-                |number, below| number.unbounded_shr(below) as usize,
-                bits,
-            );
-            let below = (1 << place) - 1;
+            let high = |number: u64, below| number.unbounded_shr(below) as usize;
+            let sorted = packed::sort(numbers, high, bits).into_iter();
             Some(UInt32Array::from_iter_values(
-                sorted.into_iter().map(|n| (n & below) as u32),
+                sorted.map(|n| n as u32 & below),
             ))
         }
         Some(Packed::Wide(numbers)) => {
             let bits = u128::BITS - numbers.iter().fold(0, |all, n| all | n).leading_zeros();
-            let sorted = packed::sort(
-                numbers,
-                |number, below| number.unbounded_shr(below) as usize,
-                bits,
-            );
-            let below = (1 << place) - 1;
+            let high = |number: u128, below| number.unbounded_shr(below) as usize;
+            let sorted = packed::sort(numbers, high, bits).into_iter();
             Some(UInt32Array::from_iter_values(
-                sorted.into_iter().map(|n| (n & below) as u32),
+                sorted.map(|n| n as u32 & below),
             ))
         }
         None => None,
