@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::ipc::writer::{FileWriter, StreamWriter};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
@@ -19,21 +19,37 @@ use super::{Printer, arrow_error, parquet_error};
 /// Rows of a row group: what memory holds.
 const ROW_GROUP_ROWS: usize = 120_000;
 
-/// String views become plain strings, which every reader knows.
+/// The types that every reader knows, in parts of others too. Views and dictionaries would also have their whole
+/// buffers written, and in those may be rows that are not shown.
+fn plain_type(kind: &DataType) -> DataType {
+    let part = |field: &FieldRef| Arc::new(plain_field(field));
+    match kind {
+        DataType::Utf8View => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        DataType::Dictionary(_, values) => plain_type(values),
+        DataType::RunEndEncoded(_, values) => plain_type(values.data_type()),
+        DataType::List(item) | DataType::ListView(item) => DataType::List(part(item)),
+        DataType::LargeList(item) | DataType::LargeListView(item) => {
+            DataType::LargeList(part(item))
+        }
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(part(item), *size),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(part).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(part(entries), *sorted),
+        other => other.clone(),
+    }
+}
+
+/// A key of DataFusion's own would only puzzle readers.
+fn plain_field(field: &FieldRef) -> Field {
+    Field::new(
+        field.name(),
+        plain_type(field.data_type()),
+        field.is_nullable(),
+    )
+}
+
 fn plain_schema(schema: &SchemaRef) -> SchemaRef {
-    let fields: Vec<Field> = schema
-        .fields()
-        .iter()
-        .map(|field| {
-            let plain = match field.data_type() {
-                DataType::Utf8View => DataType::Utf8,
-                DataType::BinaryView => DataType::Binary,
-                other => other.clone(),
-            };
-            // A key of DataFusion's own would only puzzle readers.
-            Field::new(field.name(), plain, field.is_nullable())
-        })
-        .collect();
+    let fields: Vec<Field> = schema.fields().iter().map(plain_field).collect();
     Arc::new(Schema::new(fields))
 }
 
@@ -159,6 +175,12 @@ impl<W: Write> Printer for ArrowPrinter<W> {
 mod tests {
     use super::*;
     use crate::output::table::tests::{nested_batch, sample_batch};
+    use arrow::array::{
+        Array, DictionaryArray, FixedSizeListArray, ListArray, MapArray, StringArray,
+        StringViewArray, StructArray,
+    };
+    use arrow::buffer::OffsetBuffer;
+    use arrow::datatypes::Int32Type;
     use arrow::ipc::reader::{FileReader, StreamReader};
     use std::io::Cursor;
 
@@ -183,6 +205,63 @@ mod tests {
                 };
                 let back = back.expect("a batch").expect("readable");
                 assert_eq!(back.columns(), batch.columns());
+            }
+        }
+    }
+
+    /// Views, slices and dictionaries have the texts of other rows behind them.
+    #[test]
+    fn nothing_is_written_but_the_rows_of_the_batch() {
+        let (shown, hidden) = ("a text of a row shown", "a text of a row hidden");
+        let views: ArrayRef = Arc::new(StringViewArray::from(vec![shown, hidden]));
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![shown, hidden]));
+        let words: DictionaryArray<Int32Type> = vec![shown, hidden].into_iter().collect();
+        let words: ArrayRef = Arc::new(words);
+        let named = |name: &str, values: &ArrayRef| {
+            Arc::new(Field::new(name, values.data_type().clone(), true))
+        };
+        let mut columns = Vec::new();
+        for values in [views, texts, words] {
+            let item = named("item", &values);
+            let each = || OffsetBuffer::from_lengths([1, 1]);
+            let list = ListArray::new(Arc::clone(&item), each(), Arc::clone(&values), None);
+            let list: ArrayRef = Arc::new(list);
+            let fixed = FixedSizeListArray::new(item, 1, Arc::clone(&values), None);
+            let parts = vec![
+                (named("a", &values), Arc::clone(&values)),
+                (named("b", &list), Arc::clone(&list)),
+            ];
+            let parts = StructArray::from(parts);
+            let keys: ArrayRef = Arc::new(StringArray::from(vec!["k", "k"]));
+            let key = Arc::new(Field::new("keys", DataType::Utf8, false));
+            let entries = StructArray::from(vec![
+                (key, keys),
+                (named("values", &values), Arc::clone(&values)),
+            ]);
+            let of = Field::new("entries", entries.data_type().clone(), false);
+            let map = MapArray::new(Arc::new(of), each(), entries, None, false);
+            columns.extend([
+                values,
+                list,
+                Arc::new(fixed),
+                Arc::new(parts),
+                Arc::new(map),
+            ]);
+        }
+        for column in columns {
+            let kind = column.data_type().clone();
+            let whole = RecordBatch::try_from_iter([("c", column)]).expect("a batch");
+            let batch = whole.slice(0, 1);
+            for file in [true, false] {
+                let mut out = Vec::new();
+                let mut printer =
+                    ArrowPrinter::new(&batch.schema(), &mut out, file).expect("start");
+                printer.write(&batch).expect("rows");
+                printer.finish().expect("end");
+                drop(printer);
+                let says = |text: &str| out.windows(text.len()).any(|at| at == text.as_bytes());
+                assert!(says(shown), "{kind}");
+                assert!(!says(hidden), "{kind}");
             }
         }
     }
