@@ -286,7 +286,7 @@ impl Column {
         match values.data_type() {
             DataType::Utf8 => {
                 let strings = values.as_string::<i32>();
-                let has_at = memchr::memchr(b'@', strings.value_data()).is_some();
+                let has_at = may_have_at(strings.value_data());
                 strings
                     .iter()
                     .flatten()
@@ -396,6 +396,12 @@ fn look_at(text: &str, may_have_at: bool, names: Names, seen: &mut [u64; COUNTS]
     }
 }
 
+/// Whether bytes have an `@`, or its full-width form.
+fn may_have_at(bytes: &[u8]) -> bool {
+    memchr::memchr(b'@', bytes).is_some()
+        || memchr::memmem::find(bytes, "\u{ff20}".as_bytes()).is_some()
+}
+
 /// `local@domain.tld`.
 fn has_address(text: &[u8]) -> bool {
     memchr::memchr_iter(b'@', text).any(|at| {
@@ -437,6 +443,25 @@ mod tests {
         for text in ["5 mg @ 8 h", "a@b", "@home.de", "10@4.5", "x@.com"] {
             assert!(!has_address(text.as_bytes()), "{text}");
         }
+    }
+
+    #[test]
+    #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    fn full_width_addresses() {
+        let values = [
+            "kim\u{ff20}example.com",
+            "ｋｉｍ\u{ff20}ｅｘａｍｐｌｅ．ｃｏｍ",
+        ];
+        let texts = arrow::array::StringArray::from(values.to_vec());
+        let rows = RecordBatch::try_from_iter([("memo", std::sync::Arc::new(texts) as ArrayRef)]);
+        let column = Column::new("note", "memo", 0, Names::No, Kind::Texts);
+        column.look(&rows.unwrap());
+        let found = column.found();
+        assert_eq!(
+            found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["note.memo: e-mail addresses in 2 rows"]
+        );
+        assert!(!may_have_at("고혈압, 당뇨".as_bytes()));
     }
 
     #[test]

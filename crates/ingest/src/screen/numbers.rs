@@ -15,8 +15,11 @@ pub(super) struct Numbers {
     pub(super) bare_telephone: bool,
 }
 
-/// Groups of digits that are told from each other by single separators.
-const MOST_GROUPS: usize = 6;
+/// Groups of digits that are told from each other by separators: two days and a number are ten.
+const MOST_GROUPS: usize = 12;
+
+/// `·`, which stands between numbers in Korean texts.
+const MIDDLE_DOT: &[u8] = "\u{b7}".as_bytes();
 
 /// Looks for numbers in a text.
 pub(super) fn numbers(text: &[u8]) -> Numbers {
@@ -80,9 +83,10 @@ fn groups(text: &[u8], start: usize) -> (usize, Groups<'_>) {
         let mut next = at;
         while text
             .get(next)
-            .is_some_and(|byte| matches!(byte, b'-' | b'.' | b'(' | b')' | b' '))
+            .is_some_and(|byte| matches!(byte, b'-' | b'.' | b'(' | b')' | b' ' | b'/' | b'_'))
+            || text[next..].starts_with(MIDDLE_DOT)
         {
-            next += 1;
+            next += if text[next] == MIDDLE_DOT[0] { 2 } else { 1 };
         }
         // A hyphen may have a space on both sides.
         let apart = if &text[at..next] == b" - " {
@@ -102,7 +106,12 @@ fn groups(text: &[u8], start: usize) -> (usize, Groups<'_>) {
 fn judge(groups: &Groups<'_>, abroad: bool, found: &mut Numbers) {
     let digits = &groups.digits[..groups.count];
     let total: usize = digits.iter().map(|group| group.len()).sum();
-    if abroad && !groups.more && (9..=15).contains(&total) {
+    // Days and fractions have these, and telephone numbers other than Korean mobiles hardly.
+    let loose = |separator: &u8| matches!(separator, b' ' | b'/' | b'_' | 0x80..);
+    let slashed = groups.separators[..groups.count]
+        .iter()
+        .any(|separator| *separator != b' ' && loose(separator));
+    if abroad && !groups.more && !slashed && (9..=15).contains(&total) {
         found.telephone = true;
     }
     for (at, group) in digits.iter().enumerate() {
@@ -120,7 +129,15 @@ fn judge(groups: &Groups<'_>, abroad: bool, found: &mut Numbers) {
         }
         if let [first, second, third, ..] = &digits[at..]
             && is_telephone(first, second, third)
-            && (groups.separators[at + 1] != b' ' || is_mobile(first))
+            && (!loose(&groups.separators[at + 1]) || is_mobile(first))
+        {
+            found.telephone = true;
+        }
+        // `010-12345678`, `(010)12345678`.
+        if let Some(second) = digits.get(at + 1)
+            && is_mobile(group)
+            && (second.len() == 8 || second.len() == 7 && *group != b"010")
+            && matches!(groups.separators[at + 1], b'-' | b')' | b'.')
         {
             found.telephone = true;
         }
@@ -255,6 +272,18 @@ mod tests {
         // Sum 2·9+3·0+4·0+5·1+6·0+7·1+8·1+9·2+2·3+3·4+4·5+5·6 = 124, 124 mod 11 = 3, 11 − 3 = 8.
         let checked = of("9001011234568");
         assert!(checked.bare_registration && checked.checks && !checked.registration);
+        // Between the parts of other numbers stand such signs as well.
+        for text in [
+            "900101 1234568",
+            "900101/1234568",
+            "900101.1234568",
+            "900101_1234568",
+            "900101\u{b7}1234568",
+        ] {
+            let found = of(text);
+            assert!(found.bare_registration && found.checks, "{text}");
+            assert!(!found.registration && !found.telephone, "{text}");
+        }
         let unchecked = of("9001011234567");
         assert!(unchecked.bare_registration && !unchecked.checks);
         assert_eq!(of("9913011234568"), Numbers::default());
@@ -276,6 +305,11 @@ mod tests {
             "011 234 5678",
             "82-10-1234-5678",
             "010 - 1234 - 5678",
+            "010-12345678",
+            "(010)12345678",
+            "011-2345678",
+            "010/1234/5678",
+            "01/02/2020 01/05/2020 010-1234-5678",
         ] {
             assert!(of(text).telephone, "{text}");
         }
@@ -292,6 +326,11 @@ mod tests {
             "1.2.840.10008.1.2",
             "98.6",
             "E11.9",
+            "031/123/4567",
+            "212/555/0123",
+            "010-1234567",
+            "2020/01/02 10:20:30",
+            "+2020/01/02/03",
         ] {
             assert_eq!(of(text), Numbers::default(), "{text}");
         }
