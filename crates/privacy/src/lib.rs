@@ -2,6 +2,7 @@
 
 mod access;
 pub mod audit;
+mod compact;
 pub mod disclosure;
 pub mod dp;
 mod error;

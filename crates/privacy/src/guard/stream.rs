@@ -13,6 +13,7 @@ use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use datafusion::physical_expr::PhysicalExpr;
 use futures::{Stream, StreamExt};
 
+use crate::compact::compact_rows;
 use crate::pseudonym::Mask;
 
 /// A column that a guard shows.
@@ -106,7 +107,8 @@ impl GuardStream {
         };
         let kept = gather.kept.clone();
         let place = move |at: usize| kept.binary_search(&at).unwrap_or(usize::MAX);
-        self.show(&batch, place).map(Some)
+        // Views of texts still point to those of hidden rows.
+        compact_rows(self.show(&batch, place)?).map(Some)
     }
 
     fn show(&self, batch: &RecordBatch, place: impl Fn(usize) -> usize) -> Result<RecordBatch> {
@@ -197,5 +199,60 @@ impl Stream for GuardStream {
 impl RecordBatchStream for GuardStream {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.plan.schema)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use arrow::array::{Int64Array, StringViewArray};
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::physical_expr::expressions::Column;
+    use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+    use futures::TryStreamExt;
+
+    use super::*;
+    use crate::compact::tests::holds;
+
+    /// What is shown may be written as it lies in memory, as Arrow IPC does.
+    #[tokio::test]
+    async fn texts_of_hidden_rows_are_in_no_buffer() {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("seen", DataType::Boolean, false),
+            Field::new("text", DataType::Utf8View, false),
+            Field::new("n", DataType::Int64, false),
+        ]));
+        let seen = |n: i64| n % 3 != 0;
+        let of = |n: i64| {
+            let whose = if seen(n) { "a visible" } else { "a hidden" };
+            format!("{whose} person's text {n:05}")
+        };
+        let rows = || 0..300_i64;
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(BooleanArray::from_iter(rows().map(|n| Some(seen(n))))),
+            Arc::new(StringViewArray::from_iter_values(rows().map(of))),
+            Arc::new(Int64Array::from_iter_values(rows())),
+        ];
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+        let shown = Arc::new(schema.project(&[1, 2]).unwrap());
+        let plan = Arc::new(Plan {
+            schema: shown,
+            predicate: Some(Arc::new(Column::new("seen", 0))),
+            outputs: [1, 2].map(|source| Output { source, mask: None }).into(),
+            person: None,
+        });
+        let input = futures::stream::iter([Ok(batch)]);
+        let input = Box::pin(RecordBatchStreamAdapter::new(schema, input));
+        let guarded = GuardStream::new(input, plan, 128).unwrap();
+        let batches: Vec<RecordBatch> = guarded.try_collect().await.unwrap();
+        assert_eq!(
+            batches.iter().map(RecordBatch::num_rows).sum::<usize>(),
+            200
+        );
+        for batch in batches {
+            assert!(holds(batch.column(0), "a visible person's text"));
+            assert!(!holds(batch.column(0), "a hidden person's text"));
+        }
     }
 }

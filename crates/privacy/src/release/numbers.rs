@@ -12,6 +12,7 @@ use super::aggregate::Controlled;
 use super::curve::{decimals, digits, exponent};
 use super::spec::{Basis, Spec};
 use super::value::{Desk, hidden, value};
+use crate::compact::compact;
 use crate::disclosure::cube::Dims;
 use crate::disclosure::persons::{Contribution, Persons};
 use crate::disclosure::releases::{Cell, Outcome, Table};
@@ -47,7 +48,8 @@ pub(super) fn released(
     let mut columns: Vec<ArrayRef> = Vec::new();
     let indices = arrow::array::UInt64Array::from_iter_values(listed.iter().map(|row| *row as u64));
     for key in 0..first {
-        columns.push(take(input.column(key), &indices, None)?);
+        // The texts of groups that are not listed would stay behind views of the others.
+        columns.push(compact(&take(input.column(key), &indices, None)?)?);
     }
     let mut withheld = 0;
     let mut desk = Desk {

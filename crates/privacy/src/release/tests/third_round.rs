@@ -1,6 +1,9 @@
 //! A third round of attacks that are in no list, each with the honest question beside it.
 
+use arrow::array::RecordBatch;
+
 use super::desk::Desk;
+use crate::compact::tests::holds;
 
 /// A count of each person's rows on a condition is a count of those rows, whoever else is asked about with none.
 #[tokio::test]
@@ -213,4 +216,17 @@ async fn either_sides_person_names_the_rows_of_a_join() {
         desk.refused(&visits("LEFT JOIN", "v.pid")).await,
         "person-key"
     );
+}
+
+/// Nothing of a group that is not listed is in the memory of those that are.
+#[tokio::test]
+async fn keys_that_are_not_listed_are_in_no_buffer() {
+    let sql = "SELECT make_array(k) AS k, n FROM (SELECT CAST(CASE WHEN name = 'name 7' THEN 'a single person with ' || dx
+                 ELSE 'all others of the hospital ' || hosp END AS VARCHAR) AS k, count(*) AS n FROM emr GROUP BY 1)";
+    let batches = Desk::new("cms").try_ask(sql).await.unwrap();
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    assert_eq!(rows, 2);
+    for batch in batches {
+        assert!(!holds(batch.column(0), "a single person"));
+    }
 }
