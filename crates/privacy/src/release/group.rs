@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 };
 
 use super::expression::{Scope, counts_all, range, uncast};
+use super::lenient::lenient;
 use super::measure::{Measure, Measures, is_measured_type, measure};
 use super::record::{is_record, names_a_record};
 use super::refused::refuse;
@@ -354,8 +355,16 @@ fn per_person(
         .as_ref()
         .map(|filter| scope.total(filter.as_ref().clone()).map(Box::new))
         .transpose()?;
+    // A sum of decimals may grow beyond all decimals, and whether it does must not tell of a person.
+    let decimal = |arg: &Expr| {
+        let kind = arg.get_type(scope.schema);
+        kind.is_ok_and(|kind| kind.is_decimal())
+    };
     let call = AggregateFunction::new_udf(
-        Arc::clone(func),
+        match func.name() {
+            "avg" | "sum" if params.args.iter().any(decimal) => lenient(func),
+            _ => Arc::clone(func),
+        },
         args,
         params.distinct,
         filter,

@@ -218,6 +218,33 @@ async fn either_sides_person_names_the_rows_of_a_join() {
     );
 }
 
+/// An aggregate of one person's rows that fails would say who has which.
+#[tokio::test]
+async fn no_person_s_decimals_fail_a_question() {
+    let of = |function: &str, whom: &str, kind: &str, value: &str| {
+        format!(
+            "SELECT count(*) FROM (SELECT pid, {function}(CAST(CASE WHEN name = '{whom}' THEN '{value}' ELSE '1' END AS {kind})) AS a
+               FROM emr GROUP BY pid) WHERE a IS NOT NULL"
+        )
+    };
+    let (whole, broken) = ("9".repeat(38), "9".repeat(28));
+    for rules in ["cms", "opensafely", "sacro", "ohdsi", "datashield"] {
+        let desk = Desk::new(rules);
+        for function in ["avg", "sum"] {
+            for (kind, value) in [("DECIMAL(38,0)", &whole), ("DECIMAL(38,10)", &broken)] {
+                for whom in ["nobody", "name 7"] {
+                    let sql = of(function, whom, kind, value);
+                    assert_eq!(desk.ask(&sql).await.len(), 1, "{rules}: {sql}");
+                }
+            }
+        }
+        // Siblings: decimals are what they were.
+        let sql = "SELECT count(*) FROM (SELECT pid, avg(CAST(days AS DECIMAL(10,2))) AS a FROM visit GROUP BY pid) WHERE a < 4.5";
+        let same = "SELECT count(*) FROM (SELECT pid, avg(days) AS a FROM visit GROUP BY pid) WHERE a < 4.5";
+        assert_eq!(desk.ask(sql).await, desk.ask(same).await, "{rules}");
+    }
+}
+
 /// Nothing of a group that is not listed is in the memory of those that are.
 #[tokio::test]
 async fn keys_that_are_not_listed_are_in_no_buffer() {
