@@ -19,6 +19,7 @@ pub use column::{ColumnRule, DateUnit};
 pub(crate) use problem::nearest;
 pub use problem::{PolicyError, Problem, Severity};
 pub use template::{START_PROFILES, start};
+pub(crate) use view::named_record;
 pub use view::{ColumnView, Table, TableView, View, identifier_class};
 
 use columna_model::Day;

@@ -90,11 +90,12 @@ fn domain(table: &Table, column: &str) -> String {
 }
 
 /// The table of the model whose records have this column for their number.
-fn named_record(column: &str) -> Option<&'static str> {
+pub(crate) fn named_record(column: &str) -> Option<&'static str> {
     let tables = columna_model::tables(columna_model::CdmVersion::V5_4);
+    let is = |key: &str| key.eq_ignore_ascii_case(column);
     let of = tables
         .iter()
-        .find(|table| table.primary_key().is_some_and(|key| key == column));
+        .find(|table| table.primary_key().is_some_and(is));
     of.map(|table| table.name)
 }
 

@@ -7,6 +7,7 @@ use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator, TryCast};
 
 use super::expression::{Scope, uncast};
 use super::refused::refuse;
+use crate::policy::named_record;
 
 impl Scope<'_> {
     /// A record's number in an expression that does more with it than to compare it with another one.
@@ -79,10 +80,14 @@ pub(super) fn is_record((table, column): &(String, String)) -> bool {
     if known.is_some() && column.ends_with("event_id") {
         return true;
     }
-    let of = known.and_then(|(table, column)| match column.foreign_key {
-        Some((other, _)) => columna_model::table_of_any_version(other),
-        None => column.primary_key.then_some(table),
-    });
+    let of = match known {
+        Some((table, column)) => match column.foreign_key {
+            Some((other, _)) => columna_model::table_of_any_version(other),
+            None => column.primary_key.then_some(table),
+        },
+        // A hospital's own table names a record as the model's tables do.
+        None => named_record(column).and_then(columna_model::table_of_any_version),
+    };
     of.is_some_and(|of| of.person_key.is_some())
 }
 

@@ -25,10 +25,13 @@ struct Tables;
 impl Sources for Tables {
     fn role(&self, scan: &TableScan) -> Option<TableRole> {
         match scan.table_name.table() {
-            "emr" | "visit" | "lab" | "visit_occurrence" => Some(TableRole::Persons("pid".into())),
+            "emr" | "visit" | "lab" | "visit_occurrence" | "stay" => {
+                Some(TableRole::Persons("pid".into()))
+            }
             "concept" => Some(TableRole::Public(Some("concept_id".into()))),
             "place" => Some(TableRole::Linked(Some("place_id".into()))),
             "bill" => Some(TableRole::Linked(Some("bill_id".into()))),
+            "fee" => Some(TableRole::Linked(None)),
             _ => None,
         }
     }
@@ -37,6 +40,7 @@ impl Sources for Tables {
         match scan.table_name.table() {
             "emr" => Some("pid".to_owned()),
             "lab" => Some("lab_id".to_owned()),
+            "visit_occurrence" => Some("visit_occurrence_id".to_owned()),
             _ => None,
         }
     }
@@ -177,6 +181,19 @@ fn visit_occurrence() -> RecordBatch {
     .unwrap()
 }
 
+/// The same visits in a table of the hospital's own, by the same numbers.
+fn stay() -> RecordBatch {
+    let ints = |f: &dyn Fn(i64) -> i64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values((1..=400).map(f)))
+    };
+    RecordBatch::try_from_iter([
+        ("pid", ints(&|pid| pid)),
+        ("visit_occurrence_id", ints(&|pid| 1000 + pid)),
+        ("ward", ints(&|pid| pid % 4)),
+    ])
+    .unwrap()
+}
+
 /// Two bills of each laboratory value; they name no person.
 fn bill() -> RecordBatch {
     let bills = || 1..=2_400_i64;
@@ -217,6 +234,8 @@ pub(super) fn tables(emr: RecordBatch) -> SessionContext {
     add("lab", lab());
     add("visit_occurrence", visit_occurrence());
     add("bill", bill());
+    add("stay", stay());
+    add("fee", stay().project(&[1, 2]).unwrap());
     add(
         "concept",
         RecordBatch::try_from_iter([

@@ -245,6 +245,30 @@ async fn no_person_s_decimals_fail_a_question() {
     }
 }
 
+/// The number of a visit names a person in a hospital's own table too.
+#[tokio::test]
+async fn records_have_numbers_in_tables_of_the_hospital_s_own() {
+    let desk = Desk::new("cms");
+    for condition in [
+        "visit_occurrence_id BETWEEN 1 AND 1040",
+        "visit_occurrence_id < 1100",
+        "CAST(visit_occurrence_id AS VARCHAR) IN ('1001', '1002')",
+    ] {
+        let sql = format!("SELECT count(*) FROM stay WHERE {condition}");
+        assert_eq!(desk.refused(&sql).await, "record-key", "{sql}");
+    }
+    // Siblings: it joins by them, and has other columns.
+    for sql in [
+        "SELECT count(*) FROM stay s JOIN visit_occurrence v ON v.visit_occurrence_id = s.visit_occurrence_id AND v.pid = s.pid",
+        "SELECT count(*) FROM stay WHERE visit_occurrence_id IS NOT NULL",
+        "SELECT count(*) FROM stay WHERE ward < 4",
+    ] {
+        assert_eq!(desk.ask(sql).await, ["400"], "{sql}");
+    }
+    let sql = "SELECT count(*) FROM visit_occurrence v JOIN fee f ON f.visit_occurrence_id = v.visit_occurrence_id";
+    assert_eq!(desk.ask(sql).await, ["400"]);
+}
+
 /// Nothing of a group that is not listed is in the memory of those that are.
 #[tokio::test]
 async fn keys_that_are_not_listed_are_in_no_buffer() {
