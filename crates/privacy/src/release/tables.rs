@@ -59,7 +59,9 @@ impl Sources for Tables {
 
     fn key(&self, scan: &TableScan) -> Option<String> {
         let table = definition(scan.table_name.table())?;
-        table.primary_key().map(ToOwned::to_owned)
+        // A person dies once: the model has at most one row of deaths for each.
+        let dies = || table.person_key.filter(|_| table.name == "death");
+        table.primary_key().or_else(dies).map(ToOwned::to_owned)
     }
 
     fn refers(&self, from: (&str, &str), to: (&str, &str)) -> bool {
@@ -97,6 +99,11 @@ impl Sources for Tables {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::logical_expr::{LogicalPlan, table_scan};
+
     use super::*;
 
     #[test]
@@ -114,6 +121,26 @@ mod tests {
             assert!(!of(kind, table, key), "{kind} {table}");
         }
         assert!(!tables.refers(COST, ("visit_occurrence", "visit_occurrence_id")));
+    }
+
+    /// So that a join with deaths repeats no row of a person.
+    #[test]
+    fn a_person_dies_once() {
+        let key = |name: &str| {
+            let columns = vec![Field::new("person_id", DataType::Int64, false)];
+            let plan = table_scan(Some(name), &Schema::new(columns), None);
+            match plan.unwrap().build().unwrap() {
+                LogicalPlan::TableScan(scan) => Tables::default().key(&scan),
+                _ => None,
+            }
+        };
+        assert_eq!(key("death").as_deref(), Some("person_id"));
+        assert_eq!(key("person").as_deref(), Some("person_id"));
+        assert_eq!(
+            key("observation_period").as_deref(),
+            Some("observation_period_id")
+        );
+        assert_eq!(key("payment"), None);
     }
 
     #[test]
