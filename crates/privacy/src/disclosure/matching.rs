@@ -39,6 +39,9 @@ struct KnownSet {
     rest: Option<Rest>,
     /// It is of the same columns as the numbers that are asked for, and not only of one of them.
     same_columns: bool,
+    /// Its rows, and its place among their groups, in the words of its query.
+    words: String,
+    place: String,
 }
 
 impl KnownSet {
@@ -47,6 +50,8 @@ impl KnownSet {
             print: &self.print,
             sketch: self.sketch.as_ref(),
             rest: self.rest.as_ref(),
+            words: &self.words,
+            place: &self.place,
         }
     }
 }
@@ -57,6 +62,8 @@ struct Set<'a> {
     print: &'a RoaringTreemap,
     sketch: Option<&'a Sketch>,
     rest: Option<&'a Rest>,
+    words: &'a str,
+    place: &'a str,
 }
 
 impl<'a> Set<'a> {
@@ -68,8 +75,14 @@ impl<'a> Set<'a> {
                 print: &rest.print,
                 sketch: self.sketch.map(|_| &rest.sketch),
                 rest: None,
+                ..self
             },
         }
+    }
+
+    /// By the words of their queries the two are of the same persons.
+    fn is_by_words(self, other: Self) -> bool {
+        !self.words.is_empty() && (self.words, self.place) == (other.words, other.place)
     }
 
     /// How many persons tell two sets apart.
@@ -87,6 +100,8 @@ struct Near {
     /// Only without those of each who have the most common value.
     padded: bool,
     same_columns: bool,
+    /// These are the same persons by the words of both queries.
+    by_words: bool,
 }
 
 /// The persons of numbers that are known.
@@ -115,6 +130,7 @@ impl Known {
             persons,
             padded,
             same_columns: self.sets[at].same_columns,
+            by_words: self.sets[at].persons().is_by_words(set),
         };
         let between = |at: usize| self.sets[at].persons().between(set);
         let mut near: Vec<Near> = candidates(&self.by_size, set.print, k)
@@ -210,10 +226,13 @@ impl Work<'_> {
                 continue;
             };
             let (sketch, rest) = (&table.cells[at].sketch, &table.cells[at].rest);
+            let place = table.place(at);
             let set = Set {
                 print,
                 sketch: sketch.as_ref(),
                 rest: rest.as_ref(),
+                words: &table.words,
+                place: &place,
             };
             let mut found = self.nearest(set, sizes[at], &known);
             if let Match::New(print) = &found {
@@ -223,13 +242,15 @@ impl Work<'_> {
                     admitted &= span.admit(at);
                 }
                 if admitted {
-                    let place = i64::try_from(at).unwrap_or(i64::MAX - 1);
+                    let number = i64::try_from(at).unwrap_or(i64::MAX - 1);
                     known.add(KnownSet {
-                        id: -1 - place,
+                        id: -1 - number,
                         print: print.clone(),
                         sketch: sketch.clone(),
                         rest: rest.clone(),
                         same_columns: true,
+                        words: table.words.clone(),
+                        place,
                     });
                 } else {
                     found = Match::TooNear;
@@ -242,7 +263,7 @@ impl Work<'_> {
 
     fn earlier_sets(&self, table: &Table) -> Result<Vec<KnownSet>, Error> {
         let mut statement = self.transaction.prepare_cached(
-            "SELECT id, measure, atom, sketch, footprint, treated, rest FROM number_set
+            "SELECT id, measure, atom, sketch, footprint, treated, rest, words, place FROM number_set
              WHERE snapshot = ?1 AND principal = ?2 AND (measure = ?3 OR measure <> '' AND ?3 <> '') ORDER BY id",
         )?;
         let mut rows = statement.query(params![
@@ -270,6 +291,8 @@ impl Work<'_> {
                 },
                 rest: Rest::from_bytes(&row.get::<_, Vec<u8>>(6)?)?,
                 same_columns,
+                words: row.get(7)?,
+                place: row.get(8)?,
             });
         }
         Ok(sets)
@@ -314,24 +337,24 @@ impl Work<'_> {
         .unwrap_or(2)
         .min(k - 1);
         let near = known.near(set, k);
-        let same_columns = || near.iter().filter(|near| near.same_columns);
-        if let Some(same) = same_columns().find(|near| near.persons == 0) {
-            return Match::Same(same.id);
+        // The earlier number again says nothing, whoever else is known: first of all, so that nothing can be told from that.
+        let own = near.iter().filter(|near| near.same_columns && !near.padded);
+        match own.min_by_key(|near| near.persons) {
+            Some(near) if near.persons == 0 => return Match::Same(near.id),
+            Some(near) if near.persons <= within_noise => return Match::Near(near.id),
+            Some(_) => return Match::TooNear,
+            None => {}
         }
         // Another measure of one of the columns, of nearly the same persons: together they could tell of those few, and
-        // its numbers are none that could be shown.
-        if near
-            .iter()
-            .any(|near| !near.same_columns && near.persons > 0)
-        {
-            return Match::TooNear;
-        }
-        // Of other persons on the whole, an earlier number would say something else: none is shown.
-        match same_columns().find(|near| !near.padded) {
-            None if near.iter().any(|near| near.padded) => Match::TooNear,
-            None => Match::New(set.print.clone()),
-            Some(near) if near.persons <= within_noise => Match::Near(near.id),
-            Some(_) => Match::TooNear,
+        // its numbers are none that could be shown. Nor is anything shown of the very same persons, unless they are these by the
+        // words of both queries: whether they are would tell of those few. Of other persons on the whole, an earlier number would
+        // say something else.
+        let known_by_words =
+            |near: &Near| !near.same_columns && near.by_words && near.persons == 0 && !near.padded;
+        if near.iter().all(known_by_words) {
+            Match::New(set.print.clone())
+        } else {
+            Match::TooNear
         }
     }
 }

@@ -49,6 +49,10 @@ pub struct Table {
     pub measure: String,
     /// How that is computed from its columns; empty for counts.
     pub atom: String,
+    /// Whose rows these are, in the words of the query.
+    pub words: String,
+    /// How they are grouped, in words.
+    pub grouped: String,
     /// How the columns that it is computed from are treated; empty where they are as stored.
     pub treated: String,
     /// Something of it is to be shown; otherwise nothing is looked at or kept.
@@ -57,6 +61,17 @@ pub struct Table {
     pub cells: Vec<Cell>,
     /// It was too much to look at all of it, and nothing new is shown.
     pub gave_up: bool,
+}
+
+impl Table {
+    /// A group's place by the words of the query: the same for all rows, however they are grouped.
+    #[must_use]
+    pub fn place(&self, at: usize) -> String {
+        match &self.cells[at].dims {
+            dims if dims.is_empty() => String::new(),
+            dims => format!("{} {dims:?}", self.grouped),
+        }
+    }
 }
 
 /// The numbers of one group.
@@ -97,7 +112,8 @@ CREATE TABLE IF NOT EXISTS number_set (
   snapshot TEXT NOT NULL, principal TEXT NOT NULL, measure TEXT NOT NULL,
   elements INTEGER NOT NULL, persons INTEGER NOT NULL, footprint BLOB NOT NULL, shown TEXT NOT NULL,
   rules TEXT NOT NULL DEFAULT '', treated TEXT NOT NULL DEFAULT '',
-  atom TEXT NOT NULL DEFAULT '', sketch BLOB NOT NULL DEFAULT x'', rest BLOB NOT NULL DEFAULT x''
+  atom TEXT NOT NULL DEFAULT '', sketch BLOB NOT NULL DEFAULT x'', rest BLOB NOT NULL DEFAULT x'',
+  words TEXT NOT NULL DEFAULT '', place TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS number_set_size ON number_set (snapshot, principal, measure, elements);
 CREATE TABLE IF NOT EXISTS cell (
@@ -116,13 +132,15 @@ impl Releases {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let connection = crate::ledger::database(path, TABLES)?;
         // Records of before did not say by which rules a number was shown, nor what persons contribute: they count as
-        // others than today's, as the same contributions, and as all of them.
+        // others than today's, as the same contributions, and as all of them, by words of their own.
         for (column, kind) in [
             ("rules", "TEXT NOT NULL DEFAULT ''"),
             ("treated", "TEXT NOT NULL DEFAULT ''"),
             ("atom", "TEXT NOT NULL DEFAULT ''"),
             ("sketch", "BLOB NOT NULL DEFAULT x''"),
             ("rest", "BLOB NOT NULL DEFAULT x''"),
+            ("words", "TEXT NOT NULL DEFAULT ''"),
+            ("place", "TEXT NOT NULL DEFAULT ''"),
         ] {
             let known = connection.prepare(&format!("SELECT {column} FROM number_set LIMIT 0"));
             if known.is_err() {
@@ -220,16 +238,12 @@ impl Work<'_> {
         let mut later = Vec::new();
         let mut placed: BTreeMap<i64, i64> = BTreeMap::new();
         for (at, (found, shown)) in matches.into_iter().zip(shown).enumerate() {
-            let cell = &mut table.cells[at];
             match found {
                 _ if !shown => {}
                 Match::New(print) => {
                     let place = i64::try_from(at).unwrap_or(i64::MAX - 1);
-                    placed.insert(
-                        -1 - place,
-                        self.keep([&table.measure, &table.treated, &table.atom], cell, &print)?,
-                    );
-                    outcomes[at] = Outcome::Shown(cell.values.clone());
+                    placed.insert(-1 - place, self.keep(table, at, &print)?);
+                    outcomes[at] = Outcome::Shown(table.cells[at].values.clone());
                 }
                 Match::Same(id) => later.push((at, id, true)),
                 Match::Near(id) => later.push((at, id, false)),
@@ -255,33 +269,33 @@ impl Work<'_> {
     }
 
     /// Keeps a group's persons with its numbers.
-    fn keep(
-        &self,
-        [measure, treated, atom]: [&str; 3],
-        cell: &mut Cell,
-        print: &RoaringTreemap,
-    ) -> Result<i64, Error> {
+    fn keep(&self, table: &mut Table, at: usize, print: &RoaringTreemap) -> Result<i64, Error> {
+        let place = table.place(at);
+        let cell = &mut table.cells[at];
         let mut bytes = Vec::new();
         print
             .serialize_into(&mut bytes)
             .map_err(|_| Error::Damaged)?;
         let size = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.transaction.execute(
-            "INSERT INTO number_set (snapshot, principal, measure, elements, persons, footprint, shown, rules, treated, atom, sketch, rest)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            "INSERT INTO number_set (snapshot, principal, measure, elements, persons, footprint, shown, rules, treated, atom, sketch, rest,
+               words, place)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             params![
                 self.reader.snapshot,
                 self.reader.principal,
-                measure,
+                table.measure,
                 size(print.len()),
                 size(cell.persons.contributions().len() as u64),
                 bytes,
                 json(&cell.values)?,
                 self.rules(),
-                treated,
-                atom,
+                table.treated,
+                table.atom,
                 cell.sketch.as_ref().map(Sketch::bytes).unwrap_or_default(),
                 cell.rest.as_ref().map(Rest::bytes).transpose()?.unwrap_or_default(),
+                table.words,
+                place,
             ],
         )?;
         Ok(self.transaction.last_insert_rowid())

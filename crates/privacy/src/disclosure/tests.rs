@@ -61,6 +61,8 @@ impl Desk {
         let mut tables = [Table {
             measure: String::new(),
             atom: String::new(),
+            words: String::new(),
+            grouped: String::new(),
             treated: String::new(),
             gave_up: false,
             asked: true,
@@ -167,6 +169,8 @@ fn a_total_in_other_words_counts_too() {
     let mut tables = [Table {
         measure: String::new(),
         atom: String::new(),
+        words: String::new(),
+        grouped: String::new(),
         treated: String::new(),
         gave_up: false,
         asked: true,

@@ -73,7 +73,10 @@ impl Releaser for Arc<Controlled> {
         input: LogicalPlan,
         rows: &Rows,
     ) -> Result<LogicalPlan> {
-        let (spec, plan) = spec(aggregate, input, rows, &self.declared)?;
+        // The same words ask of other rows where a role sees others.
+        let seen = self.lens.of_plan(&input)?;
+        let (mut spec, plan) = spec(aggregate, input, rows, &self.declared)?;
+        spec.rows.push_str(&seen);
         let schema = nullable(&aggregate.schema)?;
         let release = Answer {
             control: Arc::clone(self),

@@ -17,6 +17,7 @@ mod joined;
 mod lenient;
 mod lens;
 mod measure;
+mod missing;
 mod model;
 mod node;
 mod noise;

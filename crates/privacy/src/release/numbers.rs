@@ -32,7 +32,13 @@ pub(super) fn released(
     let places = places(input, spec)?;
     let mut tables = Vec::new();
     for (at, basis) in spec.bases.iter().enumerate() {
-        tables.push(table(input.column(first + at), basis, &places, control)?);
+        tables.push(table(
+            input.column(first + at),
+            basis,
+            &places,
+            spec,
+            control,
+        )?);
     }
     let persons: Vec<u64> = tables[0]
         .cells
@@ -161,7 +167,13 @@ fn places(input: &RecordBatch, spec: &Spec) -> Result<Vec<Dims>> {
         .collect()
 }
 
-fn table(column: &ArrayRef, basis: &Basis, places: &[Dims], control: &Controlled) -> Result<Table> {
+fn table(
+    column: &ArrayRef,
+    basis: &Basis,
+    places: &[Dims],
+    spec: &Spec,
+    control: &Controlled,
+) -> Result<Table> {
     let persons = column.as_binary::<i64>();
     let cells = places
         .iter()
@@ -184,11 +196,23 @@ fn table(column: &ArrayRef, basis: &Basis, places: &[Dims], control: &Controlled
     Ok(Table {
         measure: basis.columns(),
         atom: basis.atom().to_owned(),
+        words: hashed(&[&spec.rows, &basis.words]),
+        grouped: hashed(&[&spec.grouped]),
         treated: control.lens.of_columns(columns.map(String::as_str)),
         gave_up: false,
         asked: basis.asked,
         cells,
     })
+}
+
+/// A short name of words.
+fn hashed(words: &[&str]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in words {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> Cell {

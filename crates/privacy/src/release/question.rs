@@ -165,7 +165,7 @@ pub(super) fn question(
 
 /// A plan in words, with what its words leave out: rows that the query wrote itself, those of functions of the vocabulary,
 /// and the filters of aggregates.
-fn described(plan: &LogicalPlan) -> Result<String> {
+pub(super) fn described(plan: &LogicalPlan) -> Result<String> {
     let mut text = plan.display_indent().to_string();
     plan.apply_with_subqueries(|node| {
         match node {

@@ -3,11 +3,11 @@
 mod models;
 mod recomputed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, cast, lit};
 
@@ -15,6 +15,8 @@ use super::collect::{counted_rows, persons};
 use super::curve::{Declared, Releasable};
 use super::expression::{counts_all, indicator, uncast};
 use super::measure::{Measure, measure};
+use super::missing::{known, missing};
+use super::question::described;
 use super::recomputed::Recomputed;
 use super::refused::{refusal, refuse};
 use super::shape::{Rows, plain, without_tables};
@@ -74,6 +76,8 @@ pub(super) struct Basis {
     pub(super) times: Option<Expr>,
     /// A number of it is shown, or one is computed from it.
     pub(super) asked: bool,
+    /// Which of the rows of the grouping have a number, in words.
+    pub(super) words: String,
 }
 
 impl Basis {
@@ -126,12 +130,18 @@ pub(super) struct Spec {
     pub(super) bases: Vec<Basis>,
     /// The numbers, in the order of the result's columns after the keys.
     pub(super) numbers: Vec<Number>,
+    /// What is grouped, in words.
+    pub(super) rows: String,
+    /// How it is grouped, in words.
+    pub(super) grouped: String,
 }
 
 struct Builder<'a> {
     rows: &'a Rows,
     schema: &'a DFSchema,
     declared: &'a BTreeMap<String, Releasable>,
+    /// Columns that are known in each row.
+    known: HashSet<Column>,
     bases: Vec<Basis>,
     /// Regressions that are computed beside them.
     statistics: Vec<Expr>,
@@ -152,11 +162,13 @@ pub(super) fn spec(
         rows,
         schema: &schema,
         declared,
+        known: known(&input),
         bases: vec![Basis {
             filter: None,
             measure: None,
             times: None,
             asked: false,
+            words: in_words(None, ""),
         }],
         statistics: Vec::new(),
         scale: (1.0, 0.0),
@@ -173,6 +185,8 @@ pub(super) fn spec(
         .iter()
         .map(|expr| total_group(expr, &scope))
         .collect::<Result<Vec<_>>>()?;
+    let rows_in_words = described(&input)?;
+    let grouped = format!("{groups:?}");
     let keys = datafusion::logical_expr::utils::grouping_set_to_exprlist(&groups)?
         .into_iter()
         .take(key_count)
@@ -222,6 +236,8 @@ pub(super) fn spec(
         levels,
         bases: builder.bases,
         numbers,
+        rows: rows_in_words,
+        grouped,
     };
     Ok((spec, plan))
 }
@@ -248,28 +264,55 @@ pub(super) fn total_group(expr: &Expr, scope: &super::expression::Scope<'_>) -> 
 
 impl Builder<'_> {
     fn basis(&mut self, filter: Option<Expr>, measure: Option<(Measure, Expr)>) -> usize {
-        let at = self.collected(filter, measure);
+        let words = in_words(filter.as_ref(), "");
+        self.basis_of(filter, measure, words)
+    }
+
+    fn basis_of(
+        &mut self,
+        filter: Option<Expr>,
+        measure: Option<(Measure, Expr)>,
+        words: String,
+    ) -> usize {
+        let at = self.collected(filter, measure, words);
         self.bases[at].asked = true;
         at
     }
 
+    /// Rows that a condition chose, and of them those in which all of this is known, in words.
+    fn in_words<'e>(
+        &self,
+        filter: Option<&Expr>,
+        of: impl IntoIterator<Item = &'e Expr>,
+    ) -> String {
+        in_words(filter, &missing(of, self.schema, &self.known))
+    }
+
     /// As many rows as a count of persons' rows says.
     fn counted(&mut self, filter: Option<Expr>, times: Expr) -> usize {
+        let words = self.in_words(filter.as_ref(), [&times]);
         self.placed(Basis {
             filter,
             measure: None,
             times: Some(times),
             asked: true,
+            words,
         })
     }
 
     /// Rows that are needed, and that nothing is shown of by themselves.
-    fn collected(&mut self, filter: Option<Expr>, measure: Option<(Measure, Expr)>) -> usize {
+    fn collected(
+        &mut self,
+        filter: Option<Expr>,
+        measure: Option<(Measure, Expr)>,
+        words: String,
+    ) -> usize {
         self.placed(Basis {
             filter,
             measure,
             times: None,
             asked: false,
+            words,
         })
     }
 
@@ -450,7 +493,8 @@ impl Builder<'_> {
         }
         let total = self.rows.scope(self.schema).total(arg.clone())?;
         self.scale = (of.scale, of.offset);
-        let basis = self.basis(filter, Some((of, total.clone())));
+        let words = self.in_words(filter.as_ref(), [arg]);
+        let basis = self.basis_of(filter, Some((of, total.clone())), words);
         Ok((total, basis))
     }
 
@@ -480,6 +524,10 @@ impl Builder<'_> {
             ),
         }
     }
+}
+
+fn in_words(filter: Option<&Expr>, missing: &str) -> String {
+    format!("{filter:?}; {missing}")
 }
 
 /// A filter and a further condition.

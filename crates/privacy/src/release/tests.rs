@@ -10,6 +10,7 @@ mod attacker;
 mod attacks;
 mod budgets;
 mod desk;
+mod fourth_round;
 mod oracles;
 mod second_round;
 mod third_round;

@@ -45,6 +45,12 @@ impl Desk<'_> {
         }
         sketch
     }
+
+    /// A group's rows of a basis in words, with its place among the groups.
+    fn in_words(&self, basis: usize, row: usize) -> String {
+        let table = &self.tables[basis];
+        format!("{} {}", table.words, table.place(row))
+    }
 }
 
 /// What is shown of persons over time.
@@ -89,6 +95,8 @@ fn course_of(
     let mut tables = [Table {
         measure: format!("{CURVE_OF}{text}"),
         atom: text,
+        words: desk.in_words(times, row),
+        grouped: String::new(),
         treated: String::new(),
         gave_up: false,
         asked: true,
@@ -185,6 +193,8 @@ fn new_course(
         let mut tables = [Table {
             measure: String::new(),
             atom: String::new(),
+            words: String::new(),
+            grouped: String::new(),
             treated: String::new(),
             gave_up: false,
             asked: true,
@@ -327,6 +337,8 @@ fn model_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Result<Option<Sca
     let mut tables = [Table {
         measure: format!("{MODEL_OF}{}", model.columns),
         atom: model.text.clone(),
+        words: desk.in_words(model.event, row),
+        grouped: String::new(),
         treated: desk.control.lens.of_columns(model.columns.split(", ")),
         gave_up: false,
         asked: true,

@@ -93,6 +93,9 @@ impl Builder<'_> {
         for (_, value) in &values {
             known = known.and(value.clone().is_not_null());
         }
+        let of = terms.iter().map(|(_, term)| term);
+        let of = of.chain([event]).chain(args.first().filter(|_| time));
+        let words = self.in_words(filter.as_ref(), of);
         let known = Some(match filter {
             Some(filter) => filter.and(known),
             None => known,
@@ -108,10 +111,10 @@ impl Builder<'_> {
             })
             .collect::<Result<Vec<_>>>()?;
         let of_event = Measure::atom(format!("event {event_total}"), BTreeSet::new());
-        let event = self.collected(known.clone(), Some((of_event, event_total)));
+        let event = self.collected(known.clone(), Some((of_event, event_total)), words.clone());
         let covariates = values
             .into_iter()
-            .map(|value| self.collected(known.clone(), Some(value)))
+            .map(|value| self.collected(known.clone(), Some(value), words.clone()))
             .collect();
         let statistic = Expr::AggregateFunction(AggregateFunction::new_udf(
             lenient(&call.func),
@@ -174,6 +177,7 @@ impl Builder<'_> {
     ) -> Result<(Function, usize)> {
         let (time, event) = declared.columns(name, args)?;
         let of = self.measured(name, time)?;
+        let words = self.in_words(filter.as_ref(), [time, event]);
         let scope = self.rows.scope(self.schema);
         let (time, event) = (scope.total(time.clone())?, scope.total(event.clone())?);
         let known = time.clone().is_not_null().and(event.clone().is_not_null());
@@ -182,10 +186,10 @@ impl Builder<'_> {
             None => known,
         });
         let of_event = Measure::atom(format!("event {event}"), BTreeSet::new());
-        let events = self.collected(known.clone(), Some((of_event, event)));
+        let events = self.collected(known.clone(), Some((of_event, event)), words.clone());
         // Time as it is asked for, not as it is stored.
         let of_time = Measure::atom(format!("time {time}"), of.columns);
-        let times = self.collected(known, Some((of_time, time)));
+        let times = self.collected(known, Some((of_time, time)), words);
         Ok((Function::Curve(declared, events), times))
     }
 }

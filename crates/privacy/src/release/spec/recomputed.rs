@@ -189,6 +189,7 @@ impl Builder<'_> {
         let scope = self.rows.scope(self.schema);
         let time = scope.total(columns[0].clone())?;
         let event = scope.total(columns[1].clone())?;
+        let words = self.in_words(filter.as_ref(), columns);
         let mut known = and(filter, time.clone().is_not_null());
         known = and(known, event.clone().is_not_null());
         let group = match columns.get(2) {
@@ -202,11 +203,11 @@ impl Builder<'_> {
         let none = std::collections::BTreeSet::new;
         let of_event = Measure::atom(format!("event {event}"), none());
         let of_time = Measure::atom(format!("time {time}"), of.columns);
-        let events = self.collected(known.clone(), Some((of_event, event)));
-        let times = self.collected(known.clone(), Some((of_time, time)));
+        let events = self.collected(known.clone(), Some((of_event, event)), words.clone());
+        let times = self.collected(known.clone(), Some((of_time, time)), words.clone());
         let groups = group.map(|group| {
             let of_group = Measure::atom(format!("group {group}"), none());
-            self.collected(known, Some((of_group, group)))
+            self.collected(known, Some((of_group, group)), words)
         });
         Ok(MadeOf::Steps {
             times,
