@@ -37,7 +37,7 @@ impl Work<'_> {
             let few = contributions.len() < self.profile.k as usize;
             audit.numbers.push(Number {
                 value: rows as f64,
-                shown: matches!(found, Match::New(_) | Match::Same(_)).then_some(slack),
+                shown: is_own(found).then_some(slack),
                 sensitive: few && rows > 0,
                 open: true,
                 range: range(!few),
@@ -68,8 +68,9 @@ impl Work<'_> {
             .map(|at| match matches[at] {
                 Match::Unsafe | Match::TooNear => false,
                 Match::Near(_) => true,
+                Match::New(..) if !is_own(&matches[at]) => true,
                 _ if table.gave_up => false,
-                Match::New(_) | Match::Same(_) => audit.numbers[at].shown.is_some() || margin(at),
+                Match::New(..) | Match::Same(_) => audit.numbers[at].shown.is_some() || margin(at),
             })
             .collect())
     }
@@ -164,6 +165,15 @@ impl Work<'_> {
             ])?;
         }
         Ok(())
+    }
+}
+
+/// A group's own number of rows is shown, or was before.
+fn is_own(found: &Match) -> bool {
+    match found {
+        Match::New(_, shown) => shown.is_news(),
+        Match::Same(_) => true,
+        _ => false,
     }
 }
 

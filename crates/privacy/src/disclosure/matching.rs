@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use roaring::RoaringTreemap;
+use roaring::{RoaringBitmap, RoaringTreemap};
 use rusqlite::params;
 
 use super::Error;
-use super::persons::{footprint, persons_between};
+use super::persons::{footprint, people, persons_between};
 use super::releases::{Table, Work, decoded};
 use super::rest::Rest;
 use super::sketch::Sketch;
-use super::span::{Span, Unit};
+use super::span::{Admitted, Span, Unit};
 
 /// What was found of a group's persons.
 #[derive(Debug)]
 pub(super) enum Match {
-    /// No earlier number is near: its own numbers are shown.
-    New(RoaringTreemap),
+    /// No earlier number is near: its own numbers are shown, or what is said of persons and of rows.
+    New(RoaringTreemap, Shown),
     /// Exactly these persons.
     Same(i64),
     /// Nearly these persons: their numbers are shown.
@@ -25,6 +25,34 @@ pub(super) enum Match {
     TooNear,
     /// It is not safe by itself, or empty.
     Unsafe,
+}
+
+/// What is shown of a group's persons, and of their rows.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Shown {
+    pub(super) persons: Source,
+    pub(super) rows: Source,
+}
+
+/// Where a number comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Source {
+    Own,
+    /// It follows from others, each with its factor: from earlier ones, or groups of this result, which are negative.
+    From(Vec<(i64, f64)>),
+    Withheld,
+}
+
+impl Shown {
+    const OWN: Self = Self {
+        persons: Source::Own,
+        rows: Source::Own,
+    };
+
+    /// It is more than what follows from others.
+    pub(super) fn is_news(&self) -> bool {
+        self.rows == Source::Own
+    }
 }
 
 /// A set of persons of which numbers are known.
@@ -42,6 +70,10 @@ struct KnownSet {
     /// Its rows, and its place among their groups, in the words of its query.
     words: String,
     place: String,
+    /// Its persons alone, where they are counted.
+    people: RoaringBitmap,
+    /// Its own number of persons was shown, and not only one of rows.
+    counted: bool,
 }
 
 impl KnownSet {
@@ -123,6 +155,36 @@ impl Known {
         self.sets.push(set);
     }
 
+    /// The set of fewest other persons than these, whatever rows they have, of which a number of persons is known.
+    fn near_people(&self, people: &RoaringBitmap, k: u64) -> Option<(i64, u64)> {
+        let few = usize::try_from(k).unwrap_or(usize::MAX);
+        let may_be_near = |at: &usize| {
+            let other = &self.sets[*at].people;
+            people.iter().take(few).any(|person| other.contains(person))
+        };
+        let near = candidates(&self.by_size, people.len(), k)
+            .filter(|at| self.sets[*at].counted)
+            .filter(may_be_near)
+            .map(|at| &self.sets[at])
+            .map(|set| (set.id, (people ^ &set.people).len()))
+            .filter(|(_, between)| *between < k);
+        near.min_by_key(|(id, between)| (*between, *id < 0, id.abs()))
+    }
+
+    /// At least `k` persons contribute something else to a number than to those that it would follow from.
+    fn is_other_than(&self, set: Set<'_>, from: &[(i64, f64)], k: u64) -> bool {
+        let of = |id: i64| self.sets.iter().find(|set| set.id == id)?.sketch.as_ref();
+        let from = from
+            .iter()
+            .map(|(id, factor)| Some((of(*id)?, *factor)))
+            .collect::<Option<Vec<_>>>();
+        let between = set
+            .sketch
+            .zip(from)
+            .map(|(sketch, from)| sketch.persons_between(&Sketch::combined(&from)));
+        between.is_some_and(|between| between >= k)
+    }
+
     /// The sets that fewer than `k` persons tell apart from this one, with how many: earlier ones first.
     fn near(&self, set: Set<'_>, k: u64) -> Vec<Near> {
         let of = |at: usize, persons: u64, padded: bool| Near {
@@ -133,14 +195,14 @@ impl Known {
             by_words: self.sets[at].persons().is_by_words(set),
         };
         let between = |at: usize| self.sets[at].persons().between(set);
-        let mut near: Vec<Near> = candidates(&self.by_size, set.print, k)
+        let mut near: Vec<Near> = candidates(&self.by_size, set.print.len(), k)
             .filter(|at| may_be_near(set.print, &self.sets[*at].print, k))
             .map(|at| of(at, between(at), false))
             .filter(|near| near.persons < k)
             .collect();
         // Who has the most common value may only make up for others who are few.
         let rest = set.rest();
-        let padded = candidates(&self.by_rest, rest.print, k).filter(|at| {
+        let padded = candidates(&self.by_rest, rest.print.len(), k).filter(|at| {
             let other = self.sets[*at].persons();
             (set.rest.is_some() || other.rest.is_some())
                 && may_be_near(rest.print, other.rest().print, k)
@@ -158,10 +220,9 @@ impl Known {
 /// Sets of about as many persons.
 fn candidates<'a>(
     by_size: &'a BTreeMap<u64, Vec<usize>>,
-    print: &RoaringTreemap,
+    size: u64,
     k: u64,
 ) -> impl Iterator<Item = usize> + 'a {
-    let size = print.len();
     let range = size.saturating_sub(k - 1)..size + k;
     by_size.range(range).flat_map(|(_, sets)| sets).copied()
 }
@@ -185,6 +246,43 @@ fn overlap(a: &str, b: &str) -> bool {
     };
     let (a, b) = (columns(a), columns(b));
     a.0 == b.0 && a.1.iter().any(|column| b.1.contains(column))
+}
+
+/// Exact numbers that may say something together.
+struct Numbers {
+    span: Span,
+    unit: Unit,
+    /// What each of them is called in the record, and the words of its rows.
+    sets: Vec<(i64, String)>,
+}
+
+impl Numbers {
+    fn named(&self, from: Vec<(usize, f64)>) -> Vec<(i64, f64)> {
+        let named = from
+            .into_iter()
+            .map(|(at, factor)| (self.sets[at].0, factor));
+        named.collect()
+    }
+
+    /// Takes in a number of a measure. What follows from others, which no number could be shown for, is free where it does so by
+    /// the words of the queries, as groups of the same rows do: whether it does would tell of those few who could be left. So it is
+    /// where enough persons contribute something else than to those others.
+    fn is_free(&mut self, at: usize, set: Set<'_>, known: &Known, k: u64) -> bool {
+        match self.span.admit(at) {
+            Admitted::New => true,
+            Admitted::Follows { left: 0, from } => {
+                let mut sets = from.iter().map(|(at, _)| &self.sets[*at].1);
+                let by_words = !set.words.is_empty() && sets.all(|words| words == set.words);
+                by_words || known.is_other_than(set, &self.named(from), k)
+            }
+            Admitted::Follows { .. } | Admitted::Few => false,
+        }
+    }
+}
+
+/// What a group of this result is called until it has its place in the record.
+pub(super) fn of_this_result(at: usize) -> i64 {
+    -1 - i64::try_from(at).unwrap_or(i64::MAX - 1)
 }
 
 impl Work<'_> {
@@ -215,7 +313,7 @@ impl Work<'_> {
             .map(|cell| cell.safe.then(|| footprint(cell.persons.contributions())))
             .collect();
         let earlier = self.earlier_sets(table)?;
-        let mut spans = self.spans(&earlier, &prints);
+        let mut spans = self.spans(&earlier, &prints, &table.words);
         let mut known = Known::default();
         for set in earlier {
             known.add(set);
@@ -235,35 +333,96 @@ impl Work<'_> {
                 place: &place,
             };
             let mut found = self.nearest(set, sizes[at], &known);
-            if let Match::New(print) = &found {
+            if table.measure.is_empty() {
+                found = self.counts(found, at, sizes[at], print, &known, &mut spans);
+            } else if let Match::New(..) = &found {
                 // Every unit is asked, so that each knows what was admitted.
                 let mut admitted = true;
                 for span in &mut spans {
-                    admitted &= span.admit(at);
+                    admitted &= span.is_free(at, set, &known, u64::from(self.profile.k));
                 }
-                if admitted {
-                    let number = i64::try_from(at).unwrap_or(i64::MAX - 1);
-                    known.add(KnownSet {
-                        id: -1 - number,
-                        print: print.clone(),
-                        sketch: sketch.clone(),
-                        rest: rest.clone(),
-                        same_columns: true,
-                        words: table.words.clone(),
-                        place,
-                    });
-                } else {
+                if !admitted {
                     found = Match::TooNear;
                 }
+            }
+            if let Match::New(print, shown) = &found
+                && shown.is_news()
+            {
+                known.add(KnownSet {
+                    id: of_this_result(at),
+                    print: print.clone(),
+                    sketch: sketch.clone(),
+                    rest: rest.clone(),
+                    same_columns: true,
+                    words: table.words.clone(),
+                    place,
+                    people: table.people_of(print),
+                    counted: shown.persons == Source::Own,
+                });
             }
             matches[at] = found;
         }
         Ok(matches)
     }
 
+    /// What is shown of counts. How many persons there are is known where the same persons are, with whichever rows; and where
+    /// numbers follow from others but for few persons, or nobody, they are what follows.
+    fn counts(
+        &self,
+        found: Match,
+        at: usize,
+        size: usize,
+        print: &RoaringTreemap,
+        known: &Known,
+        spans: &mut [Numbers],
+    ) -> Match {
+        let (news, k) = match found {
+            Match::New(..) => (true, u64::from(self.profile.k)),
+            Match::TooNear => (false, u64::from(self.profile.k)),
+            other => return other,
+        };
+        let within_noise = self.within_noise(size);
+        let source = |from: Vec<(i64, f64)>, left: u64| match left <= within_noise {
+            true => Source::From(from),
+            false => Source::Withheld,
+        };
+        let near = known.near_people(&people(print), k);
+        let near = near.map(|(id, between)| source(vec![(id, 1.0)], between));
+        let mut shown = Shown {
+            persons: near.unwrap_or(if news { Source::Own } else { Source::Withheld }),
+            rows: if news { Source::Own } else { Source::Withheld },
+        };
+        let several = spans.len() > 1;
+        for span in spans {
+            let of = match span.unit {
+                Unit::Person => &mut shown.persons,
+                Unit::Rows => &mut shown.rows,
+            };
+            // What is shown of others says nothing of its own.
+            if *of == Source::Own {
+                *of = match span.span.admit(at) {
+                    Admitted::New => Source::Own,
+                    Admitted::Follows { left, from } => source(span.named(from), left),
+                    Admitted::Few => Source::Withheld,
+                };
+            }
+            if !several && shown.rows == Source::Own {
+                shown.rows = shown.persons.clone();
+            }
+        }
+        // Rows are audited with their margins, and persons with them.
+        if shown.persons == Source::Own && shown.rows != Source::Own {
+            shown.persons = Source::Withheld;
+        }
+        if shown.persons == Source::Withheld && shown.rows == Source::Withheld {
+            return Match::TooNear;
+        }
+        Match::New(print.clone(), shown)
+    }
+
     fn earlier_sets(&self, table: &Table) -> Result<Vec<KnownSet>, Error> {
         let mut statement = self.transaction.prepare_cached(
-            "SELECT id, measure, atom, sketch, footprint, treated, rest, words, place FROM number_set
+            "SELECT id, measure, atom, sketch, footprint, treated, rest, words, place, counted FROM number_set
              WHERE snapshot = ?1 AND principal = ?2 AND (measure = ?3 OR measure <> '' AND ?3 <> '') ORDER BY id",
         )?;
         let mut rows = statement.query(params![
@@ -278,13 +437,16 @@ impl Work<'_> {
                 continue;
             }
             let same_columns = measure == table.measure;
+            let print = decoded(&row.get::<_, Vec<u8>>(4)?)?;
             // Values that a role sees otherwise differ by what is done to them.
             let same = same_columns
                 && row.get::<_, String>(2)? == table.atom
                 && row.get::<_, String>(5)? == table.treated;
             sets.push(KnownSet {
                 id: row.get(0)?,
-                print: decoded(&row.get::<_, Vec<u8>>(4)?)?,
+                people: table.people_of(&print),
+                print,
+                counted: row.get(9)?,
                 sketch: match same {
                     true => Sketch::from_bytes(&row.get::<_, Vec<u8>>(3)?)?,
                     false => None,
@@ -300,7 +462,12 @@ impl Work<'_> {
 
     /// What earlier exact numbers say together, ready for those of this result. Rounded numbers say little together:
     /// each of them may be off by half a step.
-    fn spans(&self, earlier: &[KnownSet], prints: &[Option<RoaringTreemap>]) -> Vec<Span> {
+    fn spans(
+        &self,
+        earlier: &[KnownSet],
+        prints: &[Option<RoaringTreemap>],
+        words: &str,
+    ) -> Vec<Numbers> {
         if self.profile.round_to.is_some_and(|step| step > 1) {
             return Vec::new();
         }
@@ -313,21 +480,28 @@ impl Work<'_> {
         let several = all
             .iter()
             .any(|print| print.max().is_some_and(|last| last >> 32 > 1));
-        let mut spans = vec![Span::new(&all, Unit::Person, self.profile.k)];
-        if several {
-            spans.push(Span::new(&all, Unit::Rows, self.profile.k));
-        }
-        for span in &mut spans {
-            for at in prints.len()..all.len() {
-                span.take(at);
+        let units = [Some(Unit::Person), several.then_some(Unit::Rows)];
+        let spans = units.into_iter().flatten().map(|unit| {
+            let mut span = Span::new(&all, unit, self.profile.k);
+            for (set, at) in earlier.iter().zip(prints.len()..) {
+                if set.counted || unit == Unit::Rows {
+                    span.take(at);
+                }
             }
-        }
-        spans
+            let own = (0..prints.len()).map(|at| (of_this_result(at), words.to_owned()));
+            let earlier = earlier.iter().map(|set| (set.id, set.words.clone()));
+            Numbers {
+                span,
+                unit,
+                sets: own.chain(earlier).collect(),
+            }
+        });
+        spans.collect()
     }
 
-    fn nearest(&self, set: Set<'_>, persons: usize, known: &Known) -> Match {
-        let k = u64::from(self.profile.k);
-        let within_noise = [
+    /// So many persons are no difference that shows.
+    fn within_noise(&self, persons: usize) -> u64 {
+        [
             2,
             u64::from(self.profile.round_to.unwrap_or(1)),
             persons as u64 / 50,
@@ -335,7 +509,12 @@ impl Work<'_> {
         .into_iter()
         .max()
         .unwrap_or(2)
-        .min(k - 1);
+        .min(u64::from(self.profile.k) - 1)
+    }
+
+    fn nearest(&self, set: Set<'_>, persons: usize, known: &Known) -> Match {
+        let k = u64::from(self.profile.k);
+        let within_noise = self.within_noise(persons);
         let near = known.near(set, k);
         // The earlier number again says nothing, whoever else is known: first of all, so that nothing can be told from that.
         let own = near.iter().filter(|near| near.same_columns && !near.padded);
@@ -352,7 +531,7 @@ impl Work<'_> {
         let known_by_words =
             |near: &Near| !near.same_columns && near.by_words && near.persons == 0 && !near.padded;
         if near.iter().all(known_by_words) {
-            Match::New(set.print.clone())
+            Match::New(set.print.clone(), Shown::OWN)
         } else {
             Match::TooNear
         }

@@ -347,6 +347,16 @@ pub fn footprint(contributions: &[Contribution]) -> RoaringTreemap {
     RoaringTreemap::from_bitmaps(bitmaps)
 }
 
+/// The persons of a footprint, whatever they contribute.
+#[must_use]
+pub fn people(print: &RoaringTreemap) -> RoaringBitmap {
+    let mut people = RoaringBitmap::new();
+    for (_, bitmap) in print.bitmaps() {
+        people |= bitmap;
+    }
+    people
+}
+
 /// How many persons tell two footprints apart.
 #[must_use]
 pub fn persons_between(a: &RoaringTreemap, b: &RoaringTreemap) -> u64 {

@@ -20,14 +20,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use roaring::RoaringTreemap;
+use roaring::{RoaringBitmap, RoaringTreemap};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::Error;
 use super::cube::Dims;
 use super::margins::add_up;
-use super::matching::Match;
-use super::persons::Persons;
+use super::matching::{Match, Shown, Source, of_this_result};
+use super::persons::{Persons, people};
 use super::profile::Profile;
 use super::rest::Rest;
 use super::sketch::Sketch;
@@ -74,6 +74,17 @@ impl Table {
     }
 }
 
+impl Table {
+    /// The persons of a footprint, where they are counted.
+    pub(super) fn people_of(&self, print: &RoaringTreemap) -> RoaringBitmap {
+        if self.measure.is_empty() {
+            people(print)
+        } else {
+            RoaringBitmap::new()
+        }
+    }
+}
+
 /// The numbers of one group.
 #[derive(Debug)]
 pub struct Cell {
@@ -113,7 +124,7 @@ CREATE TABLE IF NOT EXISTS number_set (
   elements INTEGER NOT NULL, persons INTEGER NOT NULL, footprint BLOB NOT NULL, shown TEXT NOT NULL,
   rules TEXT NOT NULL DEFAULT '', treated TEXT NOT NULL DEFAULT '',
   atom TEXT NOT NULL DEFAULT '', sketch BLOB NOT NULL DEFAULT x'', rest BLOB NOT NULL DEFAULT x'',
-  words TEXT NOT NULL DEFAULT '', place TEXT NOT NULL DEFAULT ''
+  words TEXT NOT NULL DEFAULT '', place TEXT NOT NULL DEFAULT '', counted INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX IF NOT EXISTS number_set_size ON number_set (snapshot, principal, measure, elements);
 CREATE TABLE IF NOT EXISTS cell (
@@ -141,6 +152,7 @@ impl Releases {
             ("rest", "BLOB NOT NULL DEFAULT x''"),
             ("words", "TEXT NOT NULL DEFAULT ''"),
             ("place", "TEXT NOT NULL DEFAULT ''"),
+            ("counted", "INTEGER NOT NULL DEFAULT 1"),
         ] {
             let known = connection.prepare(&format!("SELECT {column} FROM number_set LIMIT 0"));
             if known.is_err() {
@@ -233,6 +245,7 @@ impl Work<'_> {
     fn table(&self, table: &mut Table) -> Result<Vec<Outcome>, Error> {
         let matches = self.matches(table)?;
         let shown = self.margins(table, &matches)?;
+        self.follow(table, &matches, &shown)?;
         let mut outcomes = vec![Outcome::Withheld; table.cells.len()];
         // New numbers first: others of this result may be shown as theirs.
         let mut later = Vec::new();
@@ -240,9 +253,11 @@ impl Work<'_> {
         for (at, (found, shown)) in matches.into_iter().zip(shown).enumerate() {
             match found {
                 _ if !shown => {}
-                Match::New(print) => {
-                    let place = i64::try_from(at).unwrap_or(i64::MAX - 1);
-                    placed.insert(-1 - place, self.keep(table, at, &print)?);
+                Match::New(print, sources) => {
+                    if sources.is_news() {
+                        let id = self.keep(table, at, &print, &sources)?;
+                        placed.insert(of_this_result(at), id);
+                    }
                     outcomes[at] = Outcome::Shown(table.cells[at].values.clone());
                 }
                 Match::Same(id) => later.push((at, id, true)),
@@ -268,8 +283,48 @@ impl Work<'_> {
         Ok(outcomes)
     }
 
+    /// Puts what follows from others in the place of a group's own numbers.
+    fn follow(&self, table: &mut Table, matches: &[Match], shown: &[bool]) -> Result<(), Error> {
+        for (at, found) in matches.iter().enumerate() {
+            let Match::New(_, Shown { persons, rows }) = found else {
+                continue;
+            };
+            let names = table.cells[at].values.keys().cloned();
+            for name in names.collect::<Vec<_>>() {
+                let source = if name == PERSONS { persons } else { rows };
+                let from = match source {
+                    Source::Own => continue,
+                    Source::Withheld => &[],
+                    Source::From(from) => from.as_slice(),
+                };
+                let mut sum = (!from.is_empty()).then_some(0.0);
+                for (id, factor) in from {
+                    let number = match usize::try_from(-1 - id) {
+                        Ok(other) if shown[other] => table.cells[other].values.get(&name).copied(),
+                        Ok(_) => None,
+                        Err(_) => {
+                            let cell = &table.cells[at];
+                            let earlier = self.shown_as(*id, false, &table.treated, cell)?;
+                            earlier.get(&name).copied()
+                        }
+                    };
+                    let number = number.flatten().map(|number| number * factor);
+                    sum = sum.zip(number).map(|(sum, number)| sum + number);
+                }
+                table.cells[at].values.insert(name, sum.map(f64::round));
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps a group's persons with its numbers.
-    fn keep(&self, table: &mut Table, at: usize, print: &RoaringTreemap) -> Result<i64, Error> {
+    fn keep(
+        &self,
+        table: &mut Table,
+        at: usize,
+        print: &RoaringTreemap,
+        shown: &Shown,
+    ) -> Result<i64, Error> {
         let place = table.place(at);
         let cell = &mut table.cells[at];
         let mut bytes = Vec::new();
@@ -279,8 +334,8 @@ impl Work<'_> {
         let size = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.transaction.execute(
             "INSERT INTO number_set (snapshot, principal, measure, elements, persons, footprint, shown, rules, treated, atom, sketch, rest,
-               words, place)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+               words, place, counted)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             params![
                 self.reader.snapshot,
                 self.reader.principal,
@@ -296,6 +351,7 @@ impl Work<'_> {
                 cell.rest.as_ref().map(Rest::bytes).transpose()?.unwrap_or_default(),
                 table.words,
                 place,
+                shown.persons == Source::Own,
             ],
         )?;
         Ok(self.transaction.last_insert_rowid())

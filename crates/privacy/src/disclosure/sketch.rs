@@ -45,6 +45,18 @@ impl Sketch {
         }
     }
 
+    /// What persons contribute to several numbers together, each with its factor.
+    pub(super) fn combined(numbers: &[(&Self, f64)]) -> Self {
+        let mut buckets = vec![(0.0, 0.0); BUCKETS];
+        for (number, factor) in numbers {
+            for ((sum, off), (a, off_a)) in buckets.iter_mut().zip(&number.buckets) {
+                *sum += factor * a;
+                *off += factor.abs() * off_a;
+            }
+        }
+        Self { buckets }
+    }
+
     /// At least so many persons contribute something else.
     #[must_use]
     pub fn persons_between(&self, other: &Self) -> u64 {

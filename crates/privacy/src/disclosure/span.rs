@@ -4,7 +4,8 @@
 //! apart form an atom. A number may join the others unless some combination of it with them leaves nothing but fewer
 //! than k persons. Gauss-Jordan elimination, with the largest atoms as pivots, finds such a combination: each row is what is left
 //! of numbers in its own pivot and in atoms that are nobody's pivot. What leaves fewer than k persons is looked for in each row,
-//! and in each two rows with any factors. (Fewest persons of any combination is the least weight of a word of a linear
+//! and in each two rows with any factors. Beside its atoms each row has the factors of the numbers that it is made of, so that it
+//! is known what a number that leaves few, or nobody, follows from. (Fewest persons of any combination is the least weight of a word of a linear
 //! code, which takes exponential time: three small pivots at once are not looked at.)
 
 use std::cmp::Reverse;
@@ -21,8 +22,9 @@ const MOST_WORK: usize = 3_000_000_000;
 /// Numbers as vectors over atoms, and those that were admitted.
 #[derive(Debug)]
 pub struct Span {
-    /// Persons of each atom, the largest first.
+    /// Persons of each atom, the largest first. The factor of each number comes after them, and is nobody.
     sizes: Vec<u64>,
+    atoms: usize,
     /// The numbers, by atom.
     vectors: Vec<Vec<(usize, u64)>>,
     /// The admitted ones, reduced, by pivot.
@@ -42,6 +44,22 @@ pub enum Unit {
     Person,
     /// Its rows.
     Rows,
+}
+
+/// What became of a number.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Admitted {
+    /// It joined the others.
+    New,
+    /// Combined so, the others leave this many persons of it, fewer than k, or nobody.
+    Follows {
+        /// How many.
+        left: u64,
+        /// The numbers, with their factors.
+        from: Vec<(usize, f64)>,
+    },
+    /// So do others, by factors that are not known.
+    Few,
 }
 
 impl Span {
@@ -71,9 +89,13 @@ impl Span {
             .enumerate()
             .map(|(at, (history, _))| (*history, at))
             .collect();
+        let mut sizes: Vec<u64> = atoms.into_iter().map(|(_, size)| size).collect();
+        let atoms = sizes.len();
+        sizes.resize(atoms + footprints.len(), 0);
         let vectors = footprints
             .iter()
-            .map(|print| {
+            .enumerate()
+            .map(|(at, print)| {
                 let mut vector: BTreeMap<usize, u64> = BTreeMap::new();
                 for element in *print {
                     if let Some(place) = histories
@@ -83,11 +105,13 @@ impl Span {
                         vector.entry(*place).or_insert(weight(element) % P);
                     }
                 }
+                vector.insert(atoms + at, 1);
                 vector.into_iter().collect()
             })
             .collect();
         Self {
-            sizes: atoms.into_iter().map(|(_, size)| size).collect(),
+            sizes,
+            atoms,
             vectors,
             basis: BTreeMap::new(),
             holders: HashMap::new(),
@@ -99,37 +123,68 @@ impl Span {
 
     /// Takes a number in without asking: it was released.
     pub fn take(&mut self, at: usize) {
-        if let Some(rest) = self.reduced(at) {
+        if let Some(rest) = self.reduced(at)
+            && !self.is_nobody(&rest)
+        {
             self.add(rest);
         }
     }
 
-    /// Takes a number in, unless a combination with the others leaves fewer than k persons.
-    pub fn admit(&mut self, at: usize) -> bool {
+    fn is_nobody(&self, row: &[(usize, u64)]) -> bool {
+        row.first().is_none_or(|(atom, _)| *atom >= self.atoms)
+    }
+
+    /// Takes a number in, unless a combination with the others leaves fewer than k persons, or nobody.
+    pub fn admit(&mut self, at: usize) -> Admitted {
         let Some(rest) = self.reduced(at) else {
-            return false;
+            return Admitted::Few;
         };
-        // Nothing left: it follows from the others, and says nothing new.
-        if rest.is_empty() {
-            return true;
+        if self.is_nobody(&rest) {
+            return self.follows(at, &rest);
         }
         let changed = self.add(rest);
         let told = self.tells_of_few(&changed);
-        if told {
-            for (pivot, before) in changed {
-                match before {
-                    Some(row) => self.basis.insert(pivot, row),
-                    None => self.basis.remove(&pivot),
-                };
-            }
+        if matches!(told, Told::Nothing) {
+            return Admitted::New;
         }
-        !told
+        for (pivot, before) in changed {
+            match before {
+                Some(row) => self.basis.insert(pivot, row),
+                None => self.basis.remove(&pivot),
+            };
+        }
+        match told {
+            Told::By(row) => self.follows(at, &row),
+            Told::Nothing | Told::Much => Admitted::Few,
+        }
+    }
+
+    /// What a number follows from, by a row that leaves few persons or nobody.
+    fn follows(&self, at: usize, row: &[(usize, u64)]) -> Admitted {
+        let own = row.iter().find(|(atom, _)| *atom == self.atoms + at);
+        let Some((_, own)) = own else {
+            return Admitted::Few;
+        };
+        let inverse = P - power(*own, P - 2);
+        let others = row
+            .iter()
+            .filter(|(atom, _)| *atom >= self.atoms && *atom != self.atoms + at);
+        let from: Option<Vec<(usize, f64)>> = others
+            .map(|(atom, factor)| Some((atom - self.atoms, fraction(times(*factor, inverse))?)))
+            .collect();
+        match from {
+            Some(from) => Admitted::Follows {
+                left: row.iter().map(|(atom, _)| self.sizes[*atom]).sum(),
+                from,
+            },
+            None => Admitted::Few,
+        }
     }
 
     fn reduced(&mut self, at: usize) -> Option<Row> {
         let mut rest: BTreeMap<usize, u64> = self.vectors[at].iter().copied().collect();
         let mut from = 0;
-        while rest.len() < self.sizes.len() / 16
+        while rest.len() < self.atoms / 16
             && let Some((atom, value)) = rest.range(from..).next().map(|(a, v)| (*a, *v))
         {
             from = atom + 1;
@@ -197,7 +252,7 @@ impl Span {
             changed.push((of, Some(std::mem::replace(row, less))));
             self.filled.insert(of);
         }
-        for (atom, _) in &new {
+        for (atom, _) in new.iter().filter(|(atom, _)| *atom < self.atoms) {
             self.holders.entry(*atom).or_default().push(pivot);
         }
         self.basis.insert(pivot, new);
@@ -206,16 +261,20 @@ impl Span {
 
     /// Whether one of these rows, or two rows of which it is one, leave fewer than k persons. Every combination of rows has all
     /// their pivots in it, so that small pivots alone matter.
-    fn tells_of_few(&mut self, changed: &[(usize, Option<Row>)]) -> bool {
-        let rows = changed
-            .iter()
-            .filter_map(|(pivot, _)| self.basis.get(pivot));
+    fn tells_of_few(&mut self, changed: &[(usize, Option<Row>)]) -> Told {
+        let rows = || {
+            changed
+                .iter()
+                .filter_map(|(pivot, _)| self.basis.get(pivot))
+        };
         let (sizes, k) = (&self.sizes, self.k);
-        for row in rows {
-            let persons: u64 = row.iter().map(|(atom, _)| sizes[*atom]).sum();
-            if persons < k {
-                return true;
-            }
+        let mut looked = 0;
+        let persons = |row: &Row| -> u64 { row.iter().map(|(atom, _)| sizes[*atom]).sum() };
+        let fewest = rows().min_by_key(|row| persons(row));
+        if let Some(row) = fewest.filter(|row| persons(row) < k) {
+            return Told::By(row.clone());
+        }
+        for row in rows() {
             let Some((pivot, _)) = row.first().filter(|(pivot, _)| sizes[*pivot] < k) else {
                 continue;
             };
@@ -223,15 +282,39 @@ impl Span {
                 if other == pivot || sizes[*other] + sizes[*pivot] >= k {
                     continue;
                 }
-                self.work += 1;
-                if leave_few(row, beside, sizes, k) {
-                    return true;
+                looked += 1;
+                if let Some(ratio) = leave_few(row, beside, sizes, k) {
+                    return Told::By(less(row, ratio, beside));
                 }
             }
         }
+        self.work += looked;
         // Too much to be sure.
-        self.work > MOST_WORK
+        if self.work > MOST_WORK {
+            Told::Much
+        } else {
+            Told::Nothing
+        }
     }
+}
+
+/// What rows tell of few persons.
+enum Told {
+    Nothing,
+    /// By this combination.
+    By(Row),
+    /// That was too much to look at.
+    Much,
+}
+
+/// A small fraction that is this number of the field.
+fn fraction(number: u64) -> Option<f64> {
+    const LARGEST: u64 = 1 << 12;
+    (1..=12).find_map(|below| {
+        let above = times(number, below);
+        let whole = |above: u64| (above <= LARGEST).then(|| above as f64 / below as f64);
+        whole(above).or_else(|| whole(P - above).map(|number| -number))
+    })
 }
 
 /// A number as what is left of it by atom, in their order.
@@ -265,16 +348,16 @@ fn less(row: &[(usize, u64)], factor: u64, other: &[(usize, u64)]) -> Row {
     entries.filter(|(_, value)| *value != 0).collect()
 }
 
-/// Whether a combination of two rows leaves fewer than k persons.
-fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> bool {
+/// How many times the second of two rows leaves fewer than k persons of the first, if any.
+fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> Option<u64> {
     // What only one of them has stays, and so does what has another ratio: of any k persons, somebody has the one that is left out.
     let (mut alone, mut both) = (0, 0);
     let mut ratios = Vec::new();
-    for (atom, x, y) in beside(a, b) {
+    for (atom, x, y) in beside(a, b).filter(|(atom, _, _)| sizes[*atom] > 0) {
         if x == 0 || y == 0 {
             alone += sizes[atom];
             if alone >= k {
-                return false;
+                return None;
             }
             continue;
         }
@@ -292,10 +375,10 @@ fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> b
             break;
         }
     }
-    ratios.into_iter().any(|ratio| {
+    ratios.into_iter().find(|ratio| {
         let mut left = 0;
         beside(a, b).all(|(atom, x, y)| {
-            if x != times(ratio, y) {
+            if x != times(*ratio, y) {
                 left += sizes[atom];
             }
             left < k
@@ -354,7 +437,12 @@ mod tests {
 
     fn admitted(sets: &[RoaringTreemap]) -> Vec<bool> {
         let mut span = Span::new(&sets.iter().collect::<Vec<_>>(), Unit::Person, 11);
-        (0..sets.len()).map(|at| span.admit(at)).collect()
+        (0..sets.len()).map(|at| is_free(span.admit(at))).collect()
+    }
+
+    /// It joined the others, or follows from them.
+    fn is_free(admitted: Admitted) -> bool {
+        matches!(admitted, Admitted::New | Admitted::Follows { left: 0, .. })
     }
 
     #[test]
@@ -412,7 +500,7 @@ mod tests {
             let shown: Vec<&RoaringTreemap> = sets
                 .iter()
                 .enumerate()
-                .filter(|(at, _)| span.admit(*at))
+                .filter(|(at, _)| is_free(span.admit(*at)))
                 .map(|(_, set)| set)
                 .collect();
             refused += sets.len() - shown.len();
@@ -440,6 +528,30 @@ mod tests {
         assert_eq!(admitted(&sets), [true; 4]);
     }
 
+    /// What is left is one person or nobody: the same numbers give it, by the same factors.
+    #[test]
+    fn a_number_follows_from_the_same_others_without_one_person() {
+        let (a, b) = (set(0..50), set(40..100));
+        let of = |either: RoaringTreemap| {
+            let sets = [a.clone(), b.clone(), set(40..50), either];
+            let mut span = Span::new(&sets.iter().collect::<Vec<_>>(), Unit::Person, 5);
+            assert!((0..3).all(|at| span.admit(at) == Admitted::New));
+            span.admit(3)
+        };
+        let from = vec![(0, 1.0), (1, 1.0), (2, -1.0)];
+        let follows = |left| Admitted::Follows {
+            left,
+            from: from.clone(),
+        };
+        assert_eq!(of(set(0..100)), follows(0));
+        assert_eq!(of(set((0..100).filter(|person| *person != 7))), follows(1));
+        assert_eq!(of(set((0..102).filter(|person| *person != 45))), follows(3));
+        assert_eq!(of(set(5..100)), Admitted::New);
+        assert_eq!(fraction(times(3, power(4, P - 2))), Some(0.75));
+        assert_eq!(fraction(P - 2), Some(-2.0));
+        assert_eq!(fraction(power(12_345, P - 2)), None);
+    }
+
     #[test]
     fn rows_are_a_unit_of_their_own() {
         // One person has a second row in the total that no part has.
@@ -451,9 +563,9 @@ mod tests {
         let prints = [set(0..30), set(30..60), footprint(all.contributions())];
         let refs: Vec<&RoaringTreemap> = prints.iter().collect();
         let mut by_person = Span::new(&refs, Unit::Person, 11);
-        assert!((0..3).all(|at| by_person.admit(at)));
+        assert!((0..3).all(|at| is_free(by_person.admit(at))));
         let mut by_rows = Span::new(&refs, Unit::Rows, 11);
-        let admitted: Vec<bool> = (0..3).map(|at| by_rows.admit(at)).collect();
+        let admitted: Vec<bool> = (0..3).map(|at| is_free(by_rows.admit(at))).collect();
         assert_eq!(admitted, [true, true, false]);
     }
 }

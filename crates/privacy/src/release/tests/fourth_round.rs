@@ -66,3 +66,94 @@ async fn a_mean_of_other_columns_does_not_tell_who_belongs() {
         }
     }
 }
+
+/// What earlier numbers say together but for one person, or for nobody, is shown as they say it.
+#[tokio::test]
+async fn a_sum_of_earlier_numbers_does_not_tell_who_belongs() {
+    let women = "SELECT count(*) FROM emr WHERE sex = 'F' AND age > 30";
+    let men = "SELECT count(*) FROM emr WHERE sex = 'M'";
+    for rules in ["cms", "sacro", "ohdsi", "datashield"] {
+        let desk = Desk::new(rules);
+        let mut sum = 0;
+        for sql in [women, men] {
+            sum += desk.ask(sql).await[0].parse::<i32>().unwrap();
+        }
+        for asked in ["count(*)", "count(DISTINCT pid)"] {
+            let either = format!(
+                "SELECT {asked} FROM emr WHERE sex = 'M' OR (sex = 'F' AND age > 30 AND name <> 'PERSON')"
+            );
+            let shown = alike(rules, &[women, men], &either).await;
+            assert_eq!(shown, [sum.to_string()], "{rules}");
+        }
+        // A mean does not follow from means as they are shown.
+        let of = |sql: &str| sql.replace("count(*)", "avg(cost)");
+        let (women, men) = (of(women), of(men));
+        let either = "SELECT avg(cost) FROM emr WHERE sex = 'M' OR (sex = 'F' AND age > 30 AND name <> 'PERSON')";
+        let shown = alike(rules, &[&women, &men], either).await;
+        assert_eq!(shown, [""], "{rules}");
+        // Siblings: parts first and then their total, and the same questions again; groups of the same rows and their total.
+        let desk = Desk::new(rules);
+        let by_sex = "SELECT sex, count(*), count(DISTINCT pid) FROM emr GROUP BY sex ORDER BY sex";
+        for _ in 0..2 {
+            assert_eq!(
+                desk.ask(by_sex).await,
+                ["F|267|267", "M|133|133"],
+                "{rules}"
+            );
+            assert_eq!(
+                desk.ask("SELECT count(*) FROM emr").await,
+                ["400"],
+                "{rules}"
+            );
+        }
+        for sql in [
+            "SELECT avg(age) FROM emr",
+            "SELECT sex, avg(age) FROM emr GROUP BY sex",
+            "SELECT sex, died, avg(los) FROM emr GROUP BY CUBE (sex, died)",
+            "SELECT avg(cost) FROM emr WHERE sex = 'F'",
+            "SELECT avg(cost) FROM emr WHERE age < 40",
+        ] {
+            let rows = desk.ask(sql).await;
+            assert!(
+                rows.iter()
+                    .all(|row| !row.is_empty() && !row.ends_with('|')),
+                "{rules}: {rows:?}"
+            );
+        }
+    }
+}
+
+/// The same persons are the same persons, with however many rows.
+#[tokio::test]
+async fn more_rows_of_the_same_persons_are_no_other_persons() {
+    let first = "SELECT count(DISTINCT pid) FROM emr WHERE age > 30";
+    for rules in ["cms", "opensafely", "sacro", "ohdsi", "datashield"] {
+        let shown = Desk::new(rules).ask(first).await;
+        for from in [
+            "emr e CROSS JOIN (VALUES (1), (2)) AS t(x)",
+            "emr e JOIN visit v ON v.pid = e.pid",
+            "emr e LEFT JOIN (SELECT pid FROM lab WHERE kind <> 'a') l ON l.pid = e.pid AND e.sex = 'F'",
+        ] {
+            let again = format!(
+                "SELECT count(DISTINCT e.pid) FROM {from} WHERE age > 30 AND name <> 'PERSON'"
+            );
+            assert_eq!(
+                alike(rules, &[first], &again).await,
+                shown,
+                "{rules}: {again}"
+            );
+        }
+        // Siblings: rows are counted as they are, and so are other persons.
+        let desk = Desk::new(rules);
+        let rows = "SELECT count(DISTINCT e.pid), count(*) FROM emr e JOIN visit v ON v.pid = e.pid WHERE age > 30 AND name <> 'name 5'";
+        assert_eq!(desk.ask(first).await, shown);
+        let counted = desk.ask(rows).await;
+        let (persons, rows) = counted[0].split_once('|').unwrap();
+        assert_eq!(persons, shown[0], "{rules}");
+        assert!(rows.parse::<u32>().unwrap() > 600, "{rules}: {counted:?}");
+        let fewer =
+            "SELECT count(DISTINCT e.pid) FROM emr e JOIN visit v ON v.pid = e.pid WHERE age > 60";
+        let fewer = desk.ask(fewer).await[0].parse::<u32>().unwrap();
+        assert!((100..200).contains(&fewer), "{rules}: {fewer}");
+    }
+}
