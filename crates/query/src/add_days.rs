@@ -8,13 +8,14 @@
 use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, binary_expr, cast, lit,
 };
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+
+use crate::kept_names;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 /// Days in 2,700 years: a date and so many are a date.
@@ -43,11 +44,8 @@ impl OptimizerRule for AddDays {
         if plan.inputs().is_empty() {
             schema.merge(plan.schema());
         }
-        let names = NamePreserver::new(&plan);
-        plan.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let done = expr.transform_up(|expr| Ok(rewrite(expr, &schema)))?;
-            Ok(done.update_data(|expr| name.restore(expr)))
+        kept_names::changed(plan, |expr| {
+            expr.transform_up(|expr| Ok(rewrite(expr, &schema)))
         })
     }
 }

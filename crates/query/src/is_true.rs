@@ -6,9 +6,10 @@
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator, binary_expr, lit};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+
+use crate::kept_names;
 
 /// Writes tests of truth as comparisons with a literal.
 #[derive(Debug)]
@@ -28,12 +29,8 @@ impl OptimizerRule for IsTrue {
             return Ok(Transformed::no(plan));
         }
         plan.transform_up_with_subqueries(|node| {
-            let names = NamePreserver::new(&node);
-            let node = node.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let done = expr.transform_up(|expr| Ok(compared(expr)))?;
-                Ok(done.update_data(|expr| name.restore(expr)))
-            })?;
+            let node =
+                kept_names::changed(node, |expr| expr.transform_up(|expr| Ok(compared(expr))))?;
             // What may be NULL has changed here or below.
             Ok(Transformed::yes(node.data.recompute_schema()?))
         })

@@ -14,6 +14,7 @@ mod filtered_windows;
 pub mod functions;
 mod is_true;
 mod joins;
+mod kept_names;
 mod laterals;
 mod looked_up;
 mod lookups_first;

@@ -16,7 +16,6 @@ use datafusion::common::{DFSchema, Result, ScalarValue, internal_err};
 use datafusion::functions::datetime::date_part::DatePartFunc;
 use datafusion::functions::datetime::date_trunc::DateTruncFunc;
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::preimage::PreimageResult;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
@@ -29,6 +28,7 @@ use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use super::date_trunc;
+use crate::kept_names;
 
 /// 1900-01-01 and 2100-01-01, in days since 1970-01-01.
 pub(super) const FIRST: i32 = -25_567;
@@ -268,11 +268,8 @@ impl OptimizerRule for QuickDateParts {
             LogicalPlan::TableScan(_) | LogicalPlan::Filter(_) => DFSchema::empty(),
             _ => merge_schema(&plan.inputs()),
         };
-        let names = NamePreserver::new(&plan);
-        plan.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let done = expr.transform_up(|expr| Ok(replaced(expr, &schema)))?;
-            Ok(done.update_data(|expr| name.restore(expr)))
+        kept_names::changed(plan, |expr| {
+            expr.transform_up(|expr| Ok(replaced(expr, &schema)))
         })
     }
 }
