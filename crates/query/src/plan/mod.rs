@@ -39,6 +39,7 @@ mod frames;
 mod joined_parts;
 mod keys;
 mod matches;
+mod missing_sorts;
 mod nearby;
 mod null_supplied;
 mod number_sort;
@@ -77,6 +78,7 @@ use colocated_join::{Colocate, Expose, KeepDivided};
 use divide_bounded::DivideBounded;
 use joined_parts::JoinedParts;
 pub(crate) use keys::numbers as sort_numbers;
+use missing_sorts::SortWhatIsNot;
 use null_supplied::HideNullSupplied;
 pub(crate) use null_supplied::unknown;
 use number_sort::SortNumbers;
@@ -118,6 +120,7 @@ pub(crate) fn rules() -> Vec<Rule> {
                 rules.push(Arc::new(HideBuildOrder));
                 rules.push(Arc::new(Colocate));
                 rules.push(rule);
+                rules.push(Arc::new(SortWhatIsNot));
                 // Plain joins again, for the rules that narrow what a join returns.
                 rules.push(Arc::new(Expose));
                 distributed = true;
