@@ -46,6 +46,7 @@ mod number_sort;
 mod one_sided;
 mod packed;
 mod range_join;
+mod run_aggregates;
 mod runs;
 mod segment_aggregate;
 mod segment_join;

@@ -33,6 +33,7 @@ use datafusion::physical_plan::{
 };
 
 use super::packed::{Packed, packed};
+use super::run_aggregates;
 use super::segments::{self, Work, evaluate};
 use crate::functions::aggregate::eras_of_groups;
 
@@ -113,7 +114,7 @@ fn known(call: &AggregateFunctionExpr) -> bool {
 }
 
 #[derive(Debug)]
-struct SegmentAggregateExec {
+pub(super) struct SegmentAggregateExec {
     /// The aggregate that this one stands for: it knows the plan's properties.
     aggregate: Arc<dyn ExecutionPlan>,
     /// The key that tells persons apart.
@@ -128,6 +129,11 @@ impl SegmentAggregateExec {
             person,
             metrics: ExecutionPlanMetricsSet::new(),
         }
+    }
+
+    /// Which of its columns tells persons apart.
+    pub(super) fn person(&self) -> usize {
+        self.person
     }
 }
 
@@ -228,8 +234,7 @@ impl ExecutionPlan for SegmentAggregateExec {
             metrics: BaselineMetrics::new(&self.metrics, partition),
             each: move |chunk: &RecordBatch| groups.of(chunk),
         };
-        let input = aggregate.input().execute(partition, Arc::clone(&context))?;
-        Ok(segments::stream(input, work, &context))
+        segments::stream(aggregate.input(), work, &context)
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -261,13 +266,26 @@ impl Groups {
             return datafusion::common::exec_err!("a person has too many rows");
         };
         let each = take_arrays(&keys, &UInt32Array::from(first), None)?;
-        let mut ids = Vec::with_capacity(chunk.num_rows());
-        let (mut columns, count) = if self.sorted || self.ascend(&each)? {
-            for (id, run) in runs.iter().enumerate() {
-                ids.resize(run.end, id);
+        let mut ids = Vec::new();
+        if self.sorted || self.ascend(&each)? {
+            let mut columns = each;
+            for call in &self.calls {
+                if call.filter.is_none()
+                    && let Some(column) = run_aggregates::of(&call.call, chunk, &runs)?
+                {
+                    columns.push(column);
+                    continue;
+                }
+                if ids.is_empty() {
+                    for (id, run) in runs.iter().enumerate() {
+                        ids.resize(run.end, id);
+                    }
+                }
+                columns.push(call.of_groups(chunk, &ids, runs.len())?);
             }
-            (each, runs.len())
-        } else {
+            return Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?);
+        }
+        let (mut columns, count) = {
             let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
             table.intern(&keys, &mut ids)?;
             let count = table.len();

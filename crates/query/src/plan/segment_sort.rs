@@ -13,7 +13,7 @@ use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
-use datafusion::physical_expr::{LexOrdering, PhysicalExpr};
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
@@ -81,7 +81,7 @@ fn sorted_prefix(sort: &SortExec) -> Result<usize> {
 }
 
 #[derive(Debug)]
-struct SegmentSortExec {
+pub(super) struct SegmentSortExec {
     /// The sort that this one stands for: it knows the plan's properties.
     sort: Arc<dyn ExecutionPlan>,
     prefix: usize,
@@ -99,6 +99,12 @@ impl SegmentSortExec {
 
     fn keys(&self) -> Option<&LexOrdering> {
         self.sort.downcast_ref::<SortExec>().map(SortExec::expr)
+    }
+
+    /// What tells its segments apart.
+    pub(super) fn segments(&self) -> Vec<Arc<dyn PhysicalExpr>> {
+        self.keys()
+            .map_or_else(Vec::new, |keys| segments_of(keys, self.prefix))
     }
 }
 
@@ -208,21 +214,39 @@ pub(super) fn sort_each(
     metrics: BaselineMetrics,
 ) -> Result<SendableRecordBatchStream> {
     let keys = keys.clone();
+    let by = unsorted(&keys, prefix, input)?;
     let work = Work {
         name,
         partition,
-        key: keys[..prefix].iter().map(|k| Arc::clone(&k.expr)).collect(),
+        key: segments_of(&keys, prefix),
         chunk_rows: segments::CHUNK_ROWS,
         schema: input.schema(),
         metrics,
-        each: move |chunk: &RecordBatch| sorted(chunk, &keys, prefix),
+        each: move |chunk: &RecordBatch| sorted(chunk, &keys[..by], prefix),
     };
-    let input = input.execute(partition, Arc::clone(context))?;
-    Ok(segments::stream(input, work, context))
+    segments::stream(input, work, context)
+}
+
+/// How many of the keys must be sorted by: rows that are equal in them stay as they are, and may be in the order of the rest
+/// already. Records of a person lie in the order of their days, and sorted by concept they still do.
+fn unsorted(keys: &LexOrdering, prefix: usize, input: &Arc<dyn ExecutionPlan>) -> Result<usize> {
+    let order = input.equivalence_properties();
+    for by in prefix + 1..keys.len() {
+        let rest = keys[..prefix].iter().chain(&keys[by..]).cloned();
+        if order.ordering_satisfy(rest)? {
+            return Ok(by);
+        }
+    }
+    Ok(keys.len())
+}
+
+fn segments_of(keys: &LexOrdering, prefix: usize) -> Vec<Arc<dyn PhysicalExpr>> {
+    let keys = keys[..prefix].iter();
+    keys.map(|key| Arc::clone(&key.expr)).collect()
 }
 
 /// A chunk of whole segments with each segment sorted.
-fn sorted(chunk: &RecordBatch, keys: &LexOrdering, prefix: usize) -> Result<RecordBatch> {
+fn sorted(chunk: &RecordBatch, keys: &[PhysicalSortExpr], prefix: usize) -> Result<RecordBatch> {
     let columns = keys
         .iter()
         .map(|key| {

@@ -143,6 +143,12 @@ impl SegmentWindowExec {
         }
     }
 
+    /// What tells its segments apart.
+    pub(super) fn segments(&self) -> Vec<Arc<dyn PhysicalExpr>> {
+        let exprs = window_expressions(self.window.as_ref()).and_then(<[_]>::first);
+        exprs.map_or_else(Vec::new, |expr| expr.partition_by().to_vec())
+    }
+
     /// Whether this operator can do what the node does.
     pub(super) fn may_stand_for(plan: &Arc<dyn ExecutionPlan>) -> bool {
         functions(plan.as_ref()).is_some()
@@ -257,7 +263,7 @@ impl ExecutionPlan for SegmentWindowExec {
         let (Some(expr), [input]) = (exprs, children.as_slice()) else {
             return self.window.execute(partition, context);
         };
-        let by = expr.partition_by().to_vec();
+        let by = self.segments();
         let order: Vec<Arc<dyn PhysicalExpr>> = expr
             .order_by()
             .iter()
@@ -274,8 +280,7 @@ impl ExecutionPlan for SegmentWindowExec {
             metrics: BaselineMetrics::new(&self.metrics, partition),
             each: move |chunk: &RecordBatch| windows(chunk, &by, &order, &functions, &schema),
         };
-        let input = input.execute(partition, Arc::clone(&context))?;
-        Ok(segments::stream(input, work, &context))
+        segments::stream(input, work, &context)
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

@@ -1,5 +1,8 @@
 //! Cuts a stream that is sorted by a key into chunks that hold whole segments: all rows of each key in them. Without a key,
 //! the stream is one.
+//!
+//! What is made of a chunk is one batch, and where the next operator asks for segments that it holds whole, that one need not
+//! cut it and put it together anew.
 
 use std::mem;
 use std::sync::Arc;
@@ -11,10 +14,16 @@ use datafusion::common::Result;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::SendableRecordBatchStream;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::metrics::BaselineMetrics;
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::StreamExt;
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
+use futures::{StreamExt, TryStreamExt, future};
+
+use super::segment_aggregate::SegmentAggregateExec;
+use super::segment_sort::SegmentSortExec;
+use super::segment_window::SegmentWindowExec;
 
 /// Rows of a chunk: enough that work goes column by column, few enough that a chunk's columns stay in the cache.
 pub(super) const CHUNK_ROWS: usize = 32 * 1024;
@@ -30,10 +39,56 @@ pub(super) fn evaluate(
         .collect()
 }
 
+/// Whether each batch of a plan holds all rows of its keys.
+pub(super) fn are_whole(plan: &Arc<dyn ExecutionPlan>, key: &[Arc<dyn PhysicalExpr>]) -> bool {
+    !key.is_empty() && holds_whole(plan, &columns(key))
+}
+
+/// Whether all rows that agree in the columns are in one batch.
+fn holds_whole(plan: &Arc<dyn ExecutionPlan>, of: &[usize]) -> bool {
+    if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+        let of = of.iter().filter_map(|at| projection.expr().get(*at));
+        let of: Vec<_> = of.map(|column| Arc::clone(&column.expr)).collect();
+        return holds_whole(projection.input(), &columns(&of));
+    }
+    // The columns that tell the operator's segments apart, and the input whose columns come first in its own.
+    let (key, input) = if let Some(sort) = plan.downcast_ref::<SegmentSortExec>() {
+        (sort.segments(), plan.children())
+    } else if let Some(window) = plan.downcast_ref::<SegmentWindowExec>() {
+        (window.segments(), plan.children())
+    } else if let Some(aggregate) = plan.downcast_ref::<SegmentAggregateExec>() {
+        return of.contains(&aggregate.person());
+    } else {
+        return false;
+    };
+    let known = columns(&key);
+    let all = !key.is_empty() && known.len() == key.len();
+    if all && known.iter().all(|at| of.contains(at)) {
+        return true;
+    }
+    // It has put whole batches of its input together.
+    let [input] = input.as_slice() else {
+        return false;
+    };
+    let theirs = input.schema().fields().len();
+    let of: Vec<usize> = of.iter().copied().filter(|at| *at < theirs).collect();
+    are_whole(input, &key) && holds_whole(input, &of)
+}
+
+/// The places of those expressions that are columns.
+fn columns(exprs: &[Arc<dyn PhysicalExpr>]) -> Vec<usize> {
+    let columns = exprs
+        .iter()
+        .filter_map(|expr| expr.downcast_ref::<Column>());
+    columns.map(Column::index).collect()
+}
+
 /// Rows that are not handed on yet.
 struct Pending {
     schema: SchemaRef,
     key: Vec<Arc<dyn PhysicalExpr>>,
+    /// Whether batches hold whole segments.
+    whole: bool,
     batches: Vec<RecordBatch>,
     rows: usize,
     /// Of a chunk, at the least.
@@ -52,6 +107,9 @@ impl Pending {
         self.batches.push(batch);
         if self.rows < self.chunk_rows || self.key.is_empty() {
             return Ok(None);
+        }
+        if self.whole {
+            return self.take();
         }
         let Some(last) = self.batches.pop() else {
             return Ok(None);
@@ -95,25 +153,27 @@ pub(super) struct Work<F> {
     pub(super) each: F,
 }
 
-/// Gives each chunk of whole segments to `each`, and its results on in batches of the usual size.
+/// Gives each chunk of whole segments to `each`, and its results on.
 pub(super) fn stream<F>(
-    input: SendableRecordBatchStream,
+    input: &Arc<dyn ExecutionPlan>,
     work: Work<F>,
-    context: &TaskContext,
-) -> SendableRecordBatchStream
+    context: &Arc<TaskContext>,
+) -> Result<SendableRecordBatchStream>
 where
     F: Fn(&RecordBatch) -> Result<RecordBatch> + Send + 'static,
 {
+    let whole = are_whole(input, &work.key);
+    let input = input.execute(work.partition, Arc::clone(context))?;
     let consumer = MemoryConsumer::new(format!("{}[{}]", work.name, work.partition));
     let pending = Pending {
         schema: input.schema(),
         key: work.key,
+        whole,
         batches: Vec::new(),
         rows: 0,
         chunk_rows: work.chunk_rows,
         reservation: consumer.register(context.memory_pool()),
     };
-    let batch_size = context.session_config().batch_size();
     let schema = work.schema;
     let (each, metrics) = (work.each, work.metrics);
     let chunks = futures::stream::try_unfold(
@@ -140,15 +200,6 @@ where
             }
         },
     );
-    let batches = chunks.flat_map(move |chunk: Result<RecordBatch>| {
-        let pieces = match chunk {
-            Err(error) => vec![Err(error)],
-            Ok(chunk) => (0..chunk.num_rows())
-                .step_by(batch_size.max(1))
-                .map(|at| Ok(chunk.slice(at, batch_size.min(chunk.num_rows() - at))))
-                .collect(),
-        };
-        futures::stream::iter(pieces)
-    });
-    Box::pin(RecordBatchStreamAdapter::new(schema, batches))
+    let chunks = chunks.try_filter(|chunk| future::ready(chunk.num_rows() > 0));
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, chunks)))
 }

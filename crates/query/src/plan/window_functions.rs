@@ -211,6 +211,13 @@ impl Function {
                 pass_nulls,
             } => {
                 let values = column(of)?;
+                let by_row = !*pass_nulls || values.null_count() == 0;
+                if by_row
+                    && default.is_null()
+                    && let Some(moved) = moved(&values, *by, layout)
+                {
+                    return Ok(moved);
+                }
                 let from = match values.nulls() {
                     Some(nulls) if *pass_nulls => shifted_valid(nulls, *by, layout),
                     _ => shifted_rows(*by, layout),
@@ -252,6 +259,13 @@ impl Function {
                 let running = folded(*what, &values, layout, None)?;
                 if frame.end == Edge::Rows(0) {
                     return Ok(running);
+                }
+                if let Edge::Rows(by) = frame.end
+                    && by < 0
+                    && *what != Aggregate::Count
+                    && let Some(moved) = moved(&running, by, layout)
+                {
+                    return Ok(moved);
                 }
                 let last = match frame.end {
                     Edge::Rows(by) if by < 0 => shifted_rows(by, layout),
@@ -404,6 +418,51 @@ fn shifted_rows(by: i64, layout: &Layout) -> UInt32Array {
         }
     }
     UInt32Array::new(rows.into(), Some(NullBuffer::new(inside.finish())))
+}
+
+/// Each row's value so many rows on, in its segment; NULL where there is none. None where values are not all of one width.
+fn moved(column: &ArrayRef, by: i64, layout: &Layout) -> Option<ArrayRef> {
+    downcast_primitive_array! {
+        column => Some(moved_numbers(column, by, layout)),
+        _ => None
+    }
+}
+
+fn moved_numbers<T: ArrowPrimitiveType>(
+    column: &PrimitiveArray<T>,
+    by: i64,
+    layout: &Layout,
+) -> ArrayRef {
+    let away = usize::try_from(by.unsigned_abs()).unwrap_or(usize::MAX);
+    let (outside, kept) = (away.min(layout.rows), layout.rows.saturating_sub(away));
+    let back = by < 0;
+    let from = if back { 0 } else { outside };
+    let values = &column.values()[from..from + kept];
+    let mut moved = Vec::with_capacity(layout.rows);
+    let mut valid = BooleanBufferBuilder::new(layout.rows);
+    if back {
+        moved.resize(outside, T::Native::default());
+        valid.append_n(outside, false);
+    }
+    moved.extend_from_slice(values);
+    match column.nulls() {
+        Some(nulls) => valid.append_buffer(&nulls.inner().slice(from, kept)),
+        None => valid.append_n(kept, true),
+    }
+    moved.resize(layout.rows, T::Native::default());
+    valid.resize(layout.rows);
+    for segment in &layout.segments {
+        let outside = away.min(segment.len());
+        let rows = match back {
+            true => segment.start..segment.start + outside,
+            false => segment.end - outside..segment.end,
+        };
+        rows.for_each(|row| valid.set_bit(row, false));
+    }
+    let nulls = NullBuffer::new(valid.finish());
+    let nulls = (nulls.null_count() > 0).then_some(nulls);
+    let moved = PrimitiveArray::<T>::new(moved.into(), nulls);
+    Arc::new(moved.with_data_type(column.data_type().clone()))
 }
 
 /// Each row's row so many rows with a value on, in its segment.
