@@ -11,8 +11,9 @@ use datafusion::common::{Result, plan_err};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, Interval, ObjectName, Query, SetExpr, Subscript, TableFactor,
-    TableWithJoins, UnaryOperator, Value, visit_expressions_mut,
+    FunctionArguments, GroupByExpr, Ident, Interval, ObjectName, Query, Select, SelectItem,
+    SetExpr, Subscript, TableFactor, TableWithJoins, UnaryOperator, Value, visit_expressions,
+    visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -44,7 +45,7 @@ const UNSIGNED: [&str; 9] = [
 ];
 
 /// Functions of so many arguments, and what they stand for.
-const FORMS: [(&str, usize, &str); 40] = [
+const FORMS: [(&str, usize, &str); 43] = [
     ("if", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("iff", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("len", 1, "length($1)"),
@@ -105,6 +106,9 @@ const FORMS: [(&str, usize, &str); 40] = [
         "regexp_like($1, '^(?:' || $2 || ')$')",
     ),
     ("geomean", 1, "exp(avg(ln($1)))"),
+    ("geometric_mean", 1, "exp(avg(ln($1)))"),
+    ("count_star", 0, "count(*)"),
+    ("isinf", 1, "abs($1) = CAST('inf' AS DOUBLE)"),
 ];
 
 /// `date_diff(part, from, to)`: how many boundaries of the part lie between.
@@ -150,6 +154,72 @@ const GREATEST: &str =
     "last_value($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL)";
 const LEAST: &str = "first_value($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL)";
 
+/// `x IN (SELECT max(y) …)` as a comparison with the one row that there always is.
+fn compared(value: &Expr, subquery: &Query, negated: bool) -> Expr {
+    Expr::BinaryOp {
+        left: Box::new(value.clone()),
+        op: match negated {
+            true => BinaryOperator::NotEq,
+            false => BinaryOperator::Eq,
+        },
+        right: Box::new(Expr::Subquery(Box::new(subquery.clone()))),
+    }
+}
+
+/// Whether a query is an aggregate of all rows, which has one row whatever there are.
+fn is_one_value(query: &Query) -> bool {
+    let Some(select) = of_all(query) else {
+        return false;
+    };
+    let aggregate = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => aggregates(expr),
+        _ => false,
+    };
+    select.having.is_none() && matches!(select.projection.as_slice(), [item] if aggregate(item))
+}
+
+/// Whether HAVING holds of all rows, where a query says that and nothing else.
+fn having_of_all(query: &Query) -> Option<Query> {
+    let having = of_all(query)?.having.clone()?;
+    if !aggregates(&having) {
+        return None;
+    }
+    let mut query = query.clone();
+    query.order_by = None;
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        select.having = None;
+        let holds = filled("CASE WHEN $1 THEN TRUE ELSE FALSE END", &[having]).ok()?;
+        select.projection = vec![SelectItem::UnnamedExpr(holds)];
+    }
+    Some(query)
+}
+
+/// A SELECT that makes no groups and leaves out no row of its result.
+fn of_all(query: &Query) -> Option<&Select> {
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return None;
+    };
+    let no_groups = matches!(&select.group_by, GroupByExpr::Expressions(by, with) if by.is_empty() && with.is_empty());
+    let plain = query.limit_clause.is_none() && query.fetch.is_none() && select.qualify.is_none();
+    (no_groups && plain).then_some(select.as_ref())
+}
+
+/// Whether an expression holds one of the usual aggregates.
+fn aggregates(expr: &Expr) -> bool {
+    let found = visit_expressions(expr, |expr| match expr {
+        Expr::Function(call)
+            if call.over.is_none()
+                && ["avg", "count", "max", "min", "sum"]
+                    .iter()
+                    .any(|name| is_call_of(call, name)) =>
+        {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
 /// Writes an expression in this engine's words; its parts are written already.
 ///
 /// # Errors
@@ -176,6 +246,21 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
                 "`(a, b) IN (SELECT …)` is supported in WHERE only, and not with NOT: write \
                  `EXISTS (SELECT 1 FROM t WHERE t.x = a AND t.y = b)`, or NOT EXISTS"
             );
+        }
+        // The engine (DataFusion 55) joins such a subquery by its outer columns, and has no row where it has none.
+        Expr::InSubquery {
+            expr: value,
+            subquery,
+            negated,
+        } if is_one_value(subquery) => *expr = compared(value, subquery, *negated),
+        Expr::Exists { subquery, negated } => {
+            if let Some(holds) = having_of_all(subquery) {
+                let holds = Expr::Subquery(Box::new(holds));
+                *expr = match negated {
+                    true => filled("NOT $1", &[holds])?,
+                    false => holds,
+                };
+            }
         }
         // From the end of the text, which the engine begins before.
         Expr::Substring {
@@ -236,6 +321,7 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
         } => {
             if let Expr::Subquery(subquery) = right.as_mut() {
                 match *compare_op == BinaryOperator::Eq {
+                    true if is_one_value(subquery) => *expr = compared(left, subquery, false),
                     true => *expr = is_in(left, subquery, false),
                     false => rename(subquery)?,
                 }
@@ -248,6 +334,7 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
         } => {
             if let Expr::Subquery(subquery) = right.as_mut() {
                 match *compare_op == BinaryOperator::NotEq {
+                    true if is_one_value(subquery) => *expr = compared(left, subquery, true),
                     true => *expr = is_in(left, subquery, true),
                     false => rename(subquery)?,
                 }
