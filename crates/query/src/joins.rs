@@ -374,7 +374,7 @@ fn shared(tables: &mut TableWithJoins, hidden: &mut Hidden) -> Result<Vec<Shared
     Ok(columns)
 }
 
-fn name(table: &TableFactor) -> Option<Ident> {
+pub(crate) fn name(table: &TableFactor) -> Option<Ident> {
     match table {
         TableFactor::Table {
             alias: Some(alias), ..
@@ -387,7 +387,7 @@ fn name(table: &TableFactor) -> Option<Ident> {
     }
 }
 
-fn of(table: &Ident, column: &Ident) -> Expr {
+pub(crate) fn of(table: &Ident, column: &Ident) -> Expr {
     Expr::CompoundIdentifier(vec![table.clone(), column.clone()])
 }
 

@@ -1,6 +1,7 @@
 //! The session factory, the SQL functions and the catalogue over a snapshot.
 
 mod add_days;
+mod asof;
 mod at_once;
 mod casts;
 mod correlated;
@@ -24,6 +25,7 @@ pub mod names;
 mod once_per_key;
 mod operators;
 mod ordered_calls;
+mod own_aliases;
 mod owned;
 mod partitions;
 pub mod passes;
@@ -40,6 +42,7 @@ mod struct_keys;
 mod subquery_names;
 mod unneeded_sorts;
 mod unnested;
+mod unread;
 mod untold_limit;
 mod vocabulary;
 mod widest;

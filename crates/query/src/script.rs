@@ -25,14 +25,17 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
+use crate::asof::AsOf;
 use crate::casts::Casts;
 use crate::dialect;
 use crate::functions::aggregate;
 use crate::joins::Joins;
 use crate::named_windows::NamedWindows;
 use crate::operators::Operators;
+use crate::own_aliases;
 use crate::selects::{NamesApart, Selects};
 use crate::subquery_names::SubqueryNames;
+use crate::unread;
 
 /// The value of a parameter, typed.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,13 +155,13 @@ pub async fn plan(
     let dialect = state.config_options().sql_parser.dialect;
     let mut without_values = String::new();
     let planned = async {
-        let mut statement = state.sql_to_statement(text, &dialect)?;
+        let mut statement = state.sql_to_statement(&unread::readable(text)?, &dialect)?;
         if gate.is_some() {
             without_values = shape(&statement);
         }
         refuse(&statement)?;
         prepare(&mut statement, parameters)?;
-        state.statement_to_plan(statement).await
+        own_aliases::planned(&state, statement).await
     };
     let planned = planned.await;
     if let Some(gate) = gate {
@@ -190,7 +193,7 @@ fn shape(statement: &Statement) -> String {
         }
         ControlFlow::Continue(())
     });
-    without_literals(&statement.to_string())
+    unread::shown(without_literals(&statement.to_string()))
 }
 
 /// What is left in clauses that are no expressions, such as `COMMENT ON … IS '…'`, and in quoted names that are more than
@@ -336,8 +339,7 @@ fn set_operation(body: &SetExpr) -> ControlFlow<&'static str> {
             let mut joins = select.from.iter().flat_map(|tables| &tables.joins);
             match joins.any(|join| matches!(join.join_operator, JoinOperator::AsOf { .. })) {
                 true => ControlFlow::Break(
-                    "ASOF JOIN is not supported; number the rows of a LEFT JOIN with `b.day <= a.day` by row_number() OVER (PARTITION BY … ORDER BY b.day DESC), \
-                     and take those with 1",
+                    "MATCH_CONDITION is not supported; write `a ASOF JOIN b ON a.id = b.id AND a.day >= b.day`",
                 ),
                 false => ControlFlow::Continue(()),
             }
@@ -398,6 +400,7 @@ fn named<T: VisitMut>(
     of: &mut T,
     prepare: impl FnMut(&mut Expr) -> ControlFlow<DataFusionError>,
 ) -> ControlFlow<DataFusionError> {
+    of.visit(&mut AsOf)?;
     of.visit(&mut NamedWindows)?;
     of.visit(&mut Casts)?;
     of.visit(&mut Selects)?;
@@ -490,6 +493,12 @@ mod tests {
             let told = |shown: &String| !shown.contains("SECRET") && !shown.contains("77777");
             assert!(shown.as_ref().is_some_and(told), "{sql}: {shown:?}");
         }
+        let asof = unread::readable("SELECT 7 FROM a ASOF LEFT JOIN b ON a.x = b.x AND a.d > b.d");
+        let shown = "SELECT ? FROM a ASOF LEFT JOIN b ON a.x = b.x AND a.d > b.d";
+        assert_eq!(
+            asof.ok().and_then(|sql| on_record(&sql)).as_deref(),
+            Some(shown)
+        );
         let sql = "SELECT a.\"b\", count(*) FROM \"T\" AS a WHERE a.x >= 3 GROUP BY 1";
         let shown = "SELECT a.\"b\", count(*) FROM \"T\" AS a WHERE a.x >= ? GROUP BY ?";
         assert_eq!(on_record(sql).as_deref(), Some(shown));

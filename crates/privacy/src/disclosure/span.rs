@@ -437,11 +437,11 @@ mod tests {
 
     fn admitted(sets: &[RoaringTreemap]) -> Vec<bool> {
         let mut span = Span::new(&sets.iter().collect::<Vec<_>>(), Unit::Person, 11);
-        (0..sets.len()).map(|at| is_free(span.admit(at))).collect()
+        (0..sets.len()).map(|at| is_free(&span.admit(at))).collect()
     }
 
     /// It joined the others, or follows from them.
-    fn is_free(admitted: Admitted) -> bool {
+    fn is_free(admitted: &Admitted) -> bool {
         matches!(admitted, Admitted::New | Admitted::Follows { left: 0, .. })
     }
 
@@ -500,7 +500,7 @@ mod tests {
             let shown: Vec<&RoaringTreemap> = sets
                 .iter()
                 .enumerate()
-                .filter(|(at, _)| is_free(span.admit(*at)))
+                .filter(|(at, _)| is_free(&span.admit(*at)))
                 .map(|(_, set)| set)
                 .collect();
             refused += sets.len() - shown.len();
@@ -563,9 +563,9 @@ mod tests {
         let prints = [set(0..30), set(30..60), footprint(all.contributions())];
         let refs: Vec<&RoaringTreemap> = prints.iter().collect();
         let mut by_person = Span::new(&refs, Unit::Person, 11);
-        assert!((0..3).all(|at| is_free(by_person.admit(at))));
+        assert!((0..3).all(|at| is_free(&by_person.admit(at))));
         let mut by_rows = Span::new(&refs, Unit::Rows, 11);
-        let admitted: Vec<bool> = (0..3).map(|at| is_free(by_rows.admit(at))).collect();
+        let admitted: Vec<bool> = (0..3).map(|at| is_free(&by_rows.admit(at))).collect();
         assert_eq!(admitted, [true, true, false]);
     }
 }

@@ -208,16 +208,18 @@ pub fn reference() -> String {
          `logrank_test(…)['chisq']` or `(logrank_test(…)).chisq`, and `SELECT unnest(r)` has all of a struct `r`. Lists are unnested beside\n\
          their rows, `FROM t, unnest(t.list) AS u(x)` or `CROSS JOIN LATERAL (SELECT unnest(range(t.a, t.b)) AS x) u`.\n\
          \n\
+         `visits AS v ASOF JOIN labs AS l ON v.person_id = l.person_id AND v.day >= l.day` has of the labs that match the nearest one,\n\
+         and `ASOF LEFT JOIN` also visits without; of several on one day any. Names that a SELECT gives may be used further on in it\n\
+         and in its WHERE, where no table has a column of the name: `SELECT days // 7 AS weeks, weeks > 4 AS long`.\n\
+         \n\
          As in DuckDB, and other than in PostgreSQL, `7 / 2` is 3.5 and `7 // 2` is 3, and NULL comes last in both directions unless\n\
          `NULLS FIRST` is said. Other than in both, numbers with a point are doubles (`0.1 + 0.2 = 0.3` is\n\
          false), and whole numbers that do not fit into their type wrap, such as a sum of BIGINT (sum doubles). A second column of a name in a SELECT gets the name and\n\
-         a number, as in `count(*)_1`. `TRY_CAST('16.0' AS INTEGER)` is NULL. A frame `RANGE INTERVAL '1 month' PRECEDING` over moments may\n\
+         a number, as in `count(*)_1`. `TRY_CAST('16.0' AS INTEGER)` is NULL. A moment cast to text has a `T` between day and time. A frame `RANGE INTERVAL '1 month' PRECEDING` over moments may\n\
          leave rows at the ends of months out; over days it is DuckDB's. `\\w` in a regular expression is any letter, and not ASCII's alone.\n\
          \n\
-         What is not there, and what to write: `PIVOT` (`count(*) FILTER (WHERE …)` by value), `UNPIVOT` (`UNION ALL`), `ASOF JOIN`\n\
-         (`row_number()` over a join with `<=`), `EXCEPT ALL` and `INTERSECT ALL` (number equal rows on both sides), `(a, b) NOT IN (SELECT …)`\n\
-         (`NOT EXISTS`), samples (a condition on `person_id`), `ORDER BY ALL` beside `*`, names of a SELECT's own columns within it or in its WHERE\n\
-         (a subquery), `time_bucket` (`date_bin(INTERVAL '7 days', day, TIMESTAMP '2000-01-03')`), `typeof` (`arrow_typeof`),\n\
+         What is not there, and what to write: `PIVOT` (`count(*) FILTER (WHERE …)` by value), `UNPIVOT` (`UNION ALL`), `EXCEPT ALL` and `INTERSECT ALL` (number equal rows on both sides), `(a, b) NOT IN (SELECT …)`\n\
+         (`NOT EXISTS`), samples (a condition on `person_id`), `ORDER BY ALL` beside `*`, `time_bucket` (`date_bin(INTERVAL '7 days', day, TIMESTAMP '2000-01-03')`), `typeof` (`arrow_typeof`),\n\
          `quantile` and `percentile_disc` (`percentile_cont`), `arg_max(…) OVER` (`last_value` with an order), subqueries that look out by two\n\
          levels, and in the condition of a join (join them), `sum` of booleans (`count_if`), `SUMMARIZE`, lambdas, and numbers such as `1_000`.\n",
     );

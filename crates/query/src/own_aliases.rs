@@ -1,0 +1,195 @@
+//! `SELECT days / 7 AS weeks, weeks > 4 AS long … WHERE weeks > 0`: names that a SELECT gives, used within it.
+//!
+//! The engine (DataFusion 55) knows them in GROUP BY, HAVING, QUALIFY and ORDER BY only. As in DuckDB a column of the tables
+//! comes first: the engine must have missed the name before what it stands for is put in its place.
+
+use std::ops::ControlFlow;
+
+use datafusion::common::{Column, Result, SchemaError};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::{CopyToSource, Statement};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut,
+};
+
+use crate::selects::NamesApart;
+
+/// The plan of a statement.
+///
+/// # Errors
+/// When it has none; of a name that no SELECT gives, what the engine says.
+pub(crate) async fn planned(state: &SessionState, mut statement: Statement) -> Result<LogicalPlan> {
+    let mut error = match state.statement_to_plan(statement.clone()).await {
+        Err(error) if missing(&error).is_some() => error,
+        done => return done,
+    };
+    'names: while let Some(missed) = missing(&error) {
+        for before in 0.. {
+            let mut filled = statement.clone();
+            let mut fill = Fill {
+                name: missed.0.name.clone(),
+                before,
+                done: false,
+            };
+            let _ = selects_of(&mut filled, &mut fill);
+            if !fill.done {
+                return Err(error);
+            }
+            let _ = selects_of(&mut filled, &mut NamesApart);
+            match state.statement_to_plan(filled.clone()).await {
+                // It was another SELECT that missed the name.
+                Err(other) if missing(&other) == Some(missed.clone()) => {}
+                Err(other) => {
+                    statement = filled;
+                    error = other;
+                    continue 'names;
+                }
+                planned => return planned,
+            }
+        }
+    }
+    Err(error)
+}
+
+/// The column that was missed, and those that were there.
+fn missing(error: &DataFusionError) -> Option<(Column, Vec<Column>)> {
+    match error.find_root() {
+        DataFusionError::SchemaError(error, _) => match error.as_ref() {
+            SchemaError::FieldNotFound {
+                field,
+                valid_fields,
+            } if field.relation.is_none() => Some((field.as_ref().clone(), valid_fields.clone())),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn selects_of<V: VisitorMut>(statement: &mut Statement, visitor: &mut V) -> ControlFlow<V::Break> {
+    match statement {
+        Statement::Statement(statement) => statement.visit(visitor),
+        Statement::CopyTo(copy) => match &mut copy.source {
+            CopyToSource::Query(query) => query.visit(visitor),
+            CopyToSource::Relation(_) => ControlFlow::Continue(()),
+        },
+        Statement::Explain(explain) => selects_of(&mut explain.statement, visitor),
+        Statement::CreateExternalTable(_) | Statement::Reset(_) => ControlFlow::Continue(()),
+    }
+}
+
+/// Puts what a name stands for in its place, in one of the SELECTs that give it and use it.
+struct Fill {
+    name: String,
+    /// How many of these SELECTs come before the one.
+    before: usize,
+    done: bool,
+}
+
+impl VisitorMut for Fill {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        self.body(&mut query.body)
+    }
+}
+
+impl Fill {
+    fn body(&mut self, body: &mut SetExpr) -> ControlFlow<()> {
+        match body {
+            SetExpr::Select(select) => self.select(select),
+            SetExpr::SetOperation { left, right, .. } => {
+                self.body(left)?;
+                self.body(right)
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let mut given = select.projection.iter().enumerate();
+        let given = given.find_map(|(at, item)| match item {
+            SelectItem::ExprWithAlias { expr, alias } if is(alias, &self.name) => Some((at, expr)),
+            _ => None,
+        });
+        let Some((given, value)) = given else {
+            return ControlFlow::Continue(());
+        };
+        let mut uses = Uses {
+            name: &self.name,
+            value: Expr::Nested(Box::new(value.clone())),
+            depth: 0,
+            found: false,
+        };
+        let mut filled = select.clone();
+        // The visitor never breaks off.
+        for item in filled.projection.iter_mut().skip(given + 1) {
+            let shown = item.to_string();
+            let _ = item.visit(&mut uses);
+            if let SelectItem::UnnamedExpr(expr) = item
+                && expr.to_string() != shown
+            {
+                *item = SelectItem::ExprWithAlias {
+                    expr: expr.clone(),
+                    alias: Ident::with_quote('"', shown),
+                };
+            }
+        }
+        let _ = filled.selection.visit(&mut uses);
+        let _ = filled.group_by.visit(&mut uses);
+        let _ = filled.having.visit(&mut uses);
+        let _ = filled.qualify.visit(&mut uses);
+        if !uses.found {
+            return ControlFlow::Continue(());
+        }
+        if self.before > 0 {
+            self.before -= 1;
+            return ControlFlow::Continue(());
+        }
+        *select = filled;
+        self.done = true;
+        ControlFlow::Break(())
+    }
+}
+
+/// Puts a value in place of a name, and not in subqueries, which have names of their own.
+struct Uses<'a> {
+    name: &'a str,
+    value: Expr,
+    depth: usize,
+    found: bool,
+}
+
+impl VisitorMut for Uses<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(name) = expr
+            && self.depth == 0
+            && is(name, self.name)
+        {
+            *expr = self.value.clone();
+            self.found = true;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether an identifier is a name as the engine has it.
+fn is(ident: &Ident, name: &str) -> bool {
+    match ident.quote_style {
+        None => ident.value.to_lowercase() == name,
+        Some(_) => ident.value == name,
+    }
+}

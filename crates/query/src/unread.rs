@@ -1,0 +1,95 @@
+//! What other engines write and the parser (sqlparser 0.62) does not read: put right before it sees the text.
+//!
+//! `ASOF JOIN b ON …`, `WITH a AS MATERIALIZED (…)` and `count(*) FILTER (x > 5)`.
+
+use std::borrow::Cow;
+
+use datafusion::common::{Result, plan_err};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
+
+/// The statement as the parser reads it. In place of `ASOF` stands `GLOBAL`, which the parser takes before any join and the planner
+/// passes over; whether a CTE is kept is for the engine to say.
+///
+/// # Errors
+/// When `GLOBAL` stands before a join already: another engine's word, which means something else.
+pub(crate) fn readable(sql: &str) -> Result<Cow<'_, str>> {
+    let lower = sql.to_ascii_lowercase();
+    let mut words = ["asof", "global", "materialized", "filter"].into_iter();
+    if !words.any(|word| lower.contains(word)) || lower.contains("match_condition") {
+        return Ok(Cow::Borrowed(sql));
+    }
+    // What has no tokens is the parser's to refuse.
+    let Ok(mut tokens) = Tokenizer::new(&GenericDialect {}, sql)
+        .with_unescape(false)
+        .tokenize()
+    else {
+        return Ok(Cow::Borrowed(sql));
+    };
+    let places = 0..tokens.len();
+    let words: Vec<usize> = places
+        .filter(|at| !matches!(tokens[*at], Token::Whitespace(_)))
+        .collect();
+    let mut changed = false;
+    for at in 0..words.len() {
+        let keyword = |further: usize| match words.get(at + further).map(|at| &tokens[*at]) {
+            Some(Token::Word(word)) => Some(word.keyword),
+            _ => None,
+        };
+        let opens = |further: usize| {
+            let token = words.get(at + further).map(|at| &tokens[*at]);
+            token == Some(&Token::LParen)
+        };
+        let joins = || JOINS.iter().any(|(_, join)| keyword(1) == Some(*join));
+        let place = words[at];
+        match keyword(0) {
+            Some(Keyword::GLOBAL) if joins() => {
+                return plan_err!("GLOBAL JOIN is not supported; leave GLOBAL out");
+            }
+            Some(Keyword::ASOF) if joins() => tokens[place] = Token::make_keyword("GLOBAL"),
+            Some(Keyword::AS) if keyword(1) == Some(Keyword::MATERIALIZED) && opens(2) => {
+                tokens[words[at + 1]] = Token::Whitespace(Whitespace::Space);
+            }
+            Some(Keyword::AS)
+                if keyword(1) == Some(Keyword::NOT)
+                    && keyword(2) == Some(Keyword::MATERIALIZED)
+                    && opens(3) =>
+            {
+                tokens[words[at + 1]] = Token::Whitespace(Whitespace::Space);
+                tokens[words[at + 2]] = Token::Whitespace(Whitespace::Space);
+            }
+            Some(Keyword::FILTER)
+                if opens(1)
+                    && keyword(2) != Some(Keyword::WHERE)
+                    && at
+                        .checked_sub(1)
+                        .is_some_and(|at| tokens[words[at]] == Token::RParen) =>
+            {
+                tokens[words[at + 1]] = Token::make_word("(WHERE ", None);
+            }
+            _ => continue,
+        }
+        changed = true;
+    }
+    if !changed {
+        return Ok(Cow::Borrowed(sql));
+    }
+    Ok(Cow::Owned(tokens.iter().map(ToString::to_string).collect()))
+}
+
+/// The text of a statement that was made readable, with the words that it was written in.
+pub(crate) fn shown(sql: String) -> String {
+    JOINS.iter().fold(sql, |sql, (word, _)| {
+        sql.replace(&format!(" GLOBAL {word} "), &format!(" ASOF {word} "))
+    })
+}
+
+/// The words that a join begins with.
+const JOINS: [(&str, Keyword); 5] = [
+    ("JOIN", Keyword::JOIN),
+    ("INNER", Keyword::INNER),
+    ("LEFT", Keyword::LEFT),
+    ("RIGHT", Keyword::RIGHT),
+    ("FULL", Keyword::FULL),
+];
