@@ -9,12 +9,13 @@ use datafusion::common::{Result, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Ident, Join, JoinConstraint, JoinOperator, OrderBy, OrderByKind, Query,
-    SetExpr, TableAlias, TableFactor, Value, VisitorMut, visit_expressions,
+    Select, SetExpr, TableAlias, TableFactor, Value, VisitorMut, visit_expressions,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::joins::{name, of, same};
+use crate::selects::each_select;
 
 /// Writes as-of joins as subqueries.
 #[derive(Debug)]
@@ -24,30 +25,21 @@ impl VisitorMut for AsOf {
     type Break = DataFusionError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
-        match selects(&mut query.body) {
+        match each_select(&mut query.body, &mut nearest_rows) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
     }
 }
 
-fn selects(body: &mut SetExpr) -> Result<()> {
-    match body {
-        SetExpr::Select(select) => {
-            for tables in &mut select.from {
-                let first = name(&tables.relation).filter(|_| tables.joins.len() == 1);
-                for join in tables.joins.iter_mut().filter(|join| join.global) {
-                    nearest(join, first.as_ref())?;
-                }
-            }
-            Ok(())
+fn nearest_rows(select: &mut Select) -> Result<()> {
+    for tables in &mut select.from {
+        let first = name(&tables.relation).filter(|_| tables.joins.len() == 1);
+        for join in tables.joins.iter_mut().filter(|join| join.global) {
+            nearest(join, first.as_ref())?;
         }
-        SetExpr::SetOperation { left, right, .. } => {
-            selects(left)?;
-            selects(right)
-        }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 /// Makes a join of it with the nearest row.

@@ -11,12 +11,13 @@ use datafusion::common::{Result, plan_err};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, GroupByExpr, Ident, Interval, ObjectName, Query, Select, SelectItem,
-    SetExpr, Subscript, TableFactor, TableWithJoins, UnaryOperator, Value, visit_expressions,
-    visit_expressions_mut,
+    FunctionArguments, Ident, Interval, ObjectName, Query, SetExpr, Subscript, TableFactor,
+    TableWithJoins, UnaryOperator, Value, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+
+use crate::aggregates_of_all::{compared, having_of_all, is_one_value};
 
 /// Functions that only have another name here.
 const NAMES: [(&str, &str); 9] = [
@@ -154,72 +155,6 @@ const GREATEST: &str =
     "last_value($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL)";
 const LEAST: &str = "first_value($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL)";
 
-/// `x IN (SELECT max(y) …)` as a comparison with the one row that there always is.
-fn compared(value: &Expr, subquery: &Query, negated: bool) -> Expr {
-    Expr::BinaryOp {
-        left: Box::new(value.clone()),
-        op: match negated {
-            true => BinaryOperator::NotEq,
-            false => BinaryOperator::Eq,
-        },
-        right: Box::new(Expr::Subquery(Box::new(subquery.clone()))),
-    }
-}
-
-/// Whether a query is an aggregate of all rows, which has one row whatever there are.
-fn is_one_value(query: &Query) -> bool {
-    let Some(select) = of_all(query) else {
-        return false;
-    };
-    let aggregate = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => aggregates(expr),
-        _ => false,
-    };
-    select.having.is_none() && matches!(select.projection.as_slice(), [item] if aggregate(item))
-}
-
-/// Whether HAVING holds of all rows, where a query says that and nothing else.
-fn having_of_all(query: &Query) -> Option<Query> {
-    let having = of_all(query)?.having.clone()?;
-    if !aggregates(&having) {
-        return None;
-    }
-    let mut query = query.clone();
-    query.order_by = None;
-    if let SetExpr::Select(select) = query.body.as_mut() {
-        select.having = None;
-        let holds = filled("CASE WHEN $1 THEN TRUE ELSE FALSE END", &[having]).ok()?;
-        select.projection = vec![SelectItem::UnnamedExpr(holds)];
-    }
-    Some(query)
-}
-
-/// A SELECT that makes no groups and leaves out no row of its result.
-fn of_all(query: &Query) -> Option<&Select> {
-    let SetExpr::Select(select) = query.body.as_ref() else {
-        return None;
-    };
-    let no_groups = matches!(&select.group_by, GroupByExpr::Expressions(by, with) if by.is_empty() && with.is_empty());
-    let plain = query.limit_clause.is_none() && query.fetch.is_none() && select.qualify.is_none();
-    (no_groups && plain).then_some(select.as_ref())
-}
-
-/// Whether an expression holds one of the usual aggregates.
-fn aggregates(expr: &Expr) -> bool {
-    let found = visit_expressions(expr, |expr| match expr {
-        Expr::Function(call)
-            if call.over.is_none()
-                && ["avg", "count", "max", "min", "sum"]
-                    .iter()
-                    .any(|name| is_call_of(call, name)) =>
-        {
-            ControlFlow::Break(())
-        }
-        _ => ControlFlow::Continue(()),
-    });
-    found.is_break()
-}
-
 /// Writes an expression in this engine's words; its parts are written already.
 ///
 /// # Errors
@@ -247,7 +182,7 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
                  `EXISTS (SELECT 1 FROM t WHERE t.x = a AND t.y = b)`, or NOT EXISTS"
             );
         }
-        // The engine (DataFusion 55) joins such a subquery by its outer columns, and has no row where it has none.
+        // See `aggregates_of_all`.
         Expr::InSubquery {
             expr: value,
             subquery,
@@ -503,7 +438,7 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
     Ok(Some(other))
 }
 
-fn is_call_of(function: &Function, name: &str) -> bool {
+pub(crate) fn is_call_of(function: &Function, name: &str) -> bool {
     matches!(function.name.0.as_slice(), [part] if part.as_ident().is_some_and(|part| part.value.eq_ignore_ascii_case(name)))
 }
 

@@ -148,7 +148,7 @@ struct Hidden {
 
 /// Puts in place of the columns of USING what they are.
 fn qualify(select: &mut Select, order: &mut Option<OrderBy>) -> Result<()> {
-    let mut columns = Vec::new();
+    let mut columns: Vec<Shared> = Vec::new();
     let mut hidden = Hidden::default();
     for tables in &mut select.from {
         columns.extend(shared(tables, &mut hidden)?);
@@ -163,22 +163,20 @@ fn qualify(select: &mut Select, order: &mut Option<OrderBy>) -> Result<()> {
     if columns.is_empty() {
         return Ok(());
     }
-    // These visitors never break off.
-    let mut names = Names { columns, depth: 0 };
-    let _ = select.selection.visit(&mut names);
-    names.columns.retain(|column| column.everywhere);
-    if names.columns.is_empty() {
+    put(&columns, &mut select.selection);
+    columns.retain(|column| column.everywhere);
+    if columns.is_empty() {
         return Ok(());
     }
     for item in &mut select.projection {
         match item {
-            SelectItem::Wildcard(_) if names.columns.iter().any(|column| column.outer) => {
+            SelectItem::Wildcard(_) if columns.iter().any(|column| column.outer) => {
                 return plan_err!(
                     "`*` is not supported after RIGHT or FULL JOIN with USING: name the columns"
                 );
             }
             SelectItem::UnnamedExpr(Expr::Identifier(name)) => {
-                let known = names.columns.iter().find(|known| same(&known.name, name));
+                let known = columns.iter().find(|known| same(&known.name, name));
                 if let Some(known) = known {
                     *item = SelectItem::ExprWithAlias {
                         expr: known.value.clone(),
@@ -187,16 +185,16 @@ fn qualify(select: &mut Select, order: &mut Option<OrderBy>) -> Result<()> {
                 }
             }
             _ => {
-                let _ = item.visit(&mut names);
+                put(&columns, item);
             }
         }
     }
-    let _ = select.group_by.visit(&mut names);
-    let _ = select.having.visit(&mut names);
-    let _ = select.qualify.visit(&mut names);
-    let _ = select.named_window.visit(&mut names);
+    put(&columns, &mut select.group_by);
+    put(&columns, &mut select.having);
+    put(&columns, &mut select.qualify);
+    put(&columns, &mut select.named_window);
     // What ORDER BY names is a column of the answer, where there is one of the name.
-    names.columns.retain(|column| {
+    columns.retain(|column| {
         !select.projection.iter().any(|item| {
             matches!(item, SelectItem::ExprWithAlias { alias, .. } if same(alias, &column.name))
         })
@@ -206,7 +204,7 @@ fn qualify(select: &mut Select, order: &mut Option<OrderBy>) -> Result<()> {
         ..
     }) = order
     {
-        let _ = orders.visit(&mut names);
+        put(&columns, orders);
     }
     Ok(())
 }
@@ -416,13 +414,32 @@ pub(crate) fn same(one: &Ident, other: &Ident) -> bool {
     }
 }
 
-/// Puts values in place of names, and not in subqueries, which have names of their own.
-struct Names {
-    columns: Vec<Shared>,
+/// Puts values in place of names.
+fn put(columns: &[Shared], within: &mut impl VisitMut) {
+    let mut names = OutsideSubqueries::new(|expr| {
+        if let Expr::Identifier(name) = expr
+            && let Some(known) = columns.iter().find(|known| same(&known.name, name))
+        {
+            *expr = known.value.clone();
+        }
+    });
+    // The visitor never breaks off.
+    let _ = within.visit(&mut names);
+}
+
+/// Changes expressions, and not those of subqueries, which have names of their own.
+pub(crate) struct OutsideSubqueries<F> {
+    change: F,
     depth: usize,
 }
 
-impl VisitorMut for Names {
+impl<F: FnMut(&mut Expr)> OutsideSubqueries<F> {
+    pub(crate) fn new(change: F) -> Self {
+        Self { change, depth: 0 }
+    }
+}
+
+impl<F: FnMut(&mut Expr)> VisitorMut for OutsideSubqueries<F> {
     type Break = ();
 
     fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
@@ -436,11 +453,8 @@ impl VisitorMut for Names {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Identifier(name) = expr
-            && self.depth == 0
-            && let Some(known) = self.columns.iter().find(|known| same(&known.name, name))
-        {
-            *expr = known.value.clone();
+        if self.depth == 0 {
+            (self.change)(expr);
         }
         ControlFlow::Continue(())
     }

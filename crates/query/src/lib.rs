@@ -1,6 +1,7 @@
 //! The session factory, the SQL functions and the catalogue over a snapshot.
 
 mod add_days;
+mod aggregates_of_all;
 mod asof;
 mod at_once;
 mod casts;

@@ -11,10 +11,11 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut,
+    Expr, Ident, Query, Select, SelectItem, VisitMut, VisitorMut,
 };
 
-use crate::selects::NamesApart;
+use crate::joins::OutsideSubqueries;
+use crate::selects::{NamesApart, each_select};
 
 /// The plan of a statement.
 ///
@@ -39,13 +40,16 @@ pub(crate) async fn planned(state: &SessionState, mut statement: Statement) -> R
             }
             let _ = selects_of(&mut filled, &mut NamesApart);
             match state.statement_to_plan(filled.clone()).await {
-                // It was another SELECT that missed the name.
-                Err(other) if missing(&other) == Some(missed.clone()) => {}
-                Err(other) => {
-                    statement = filled;
-                    error = other;
-                    continue 'names;
-                }
+                Err(other) => match missing(&other) {
+                    // It was another SELECT that missed the name.
+                    Some(still) if still == missed => {}
+                    Some(_) => {
+                        statement = filled;
+                        error = other;
+                        continue 'names;
+                    }
+                    None => error = other,
+                },
                 planned => return planned,
             }
         }
@@ -91,37 +95,39 @@ impl VisitorMut for Fill {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        self.body(&mut query.body)
+        // No SELECT fails.
+        let _ = each_select(&mut query.body, &mut |select| {
+            self.select(select);
+            Ok(())
+        });
+        match self.done {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     }
 }
 
 impl Fill {
-    fn body(&mut self, body: &mut SetExpr) -> ControlFlow<()> {
-        match body {
-            SetExpr::Select(select) => self.select(select),
-            SetExpr::SetOperation { left, right, .. } => {
-                self.body(left)?;
-                self.body(right)
-            }
-            _ => ControlFlow::Continue(()),
+    fn select(&mut self, select: &mut Select) {
+        if self.done {
+            return;
         }
-    }
-
-    fn select(&mut self, select: &mut Select) -> ControlFlow<()> {
         let mut given = select.projection.iter().enumerate();
         let given = given.find_map(|(at, item)| match item {
             SelectItem::ExprWithAlias { expr, alias } if is(alias, &self.name) => Some((at, expr)),
             _ => None,
         });
         let Some((given, value)) = given else {
-            return ControlFlow::Continue(());
+            return;
         };
-        let mut uses = Uses {
-            name: &self.name,
-            value: Expr::Nested(Box::new(value.clone())),
-            depth: 0,
-            found: false,
-        };
+        let (name, value) = (self.name.as_str(), Expr::Nested(Box::new(value.clone())));
+        let mut found = false;
+        let mut uses = OutsideSubqueries::new(|expr| {
+            if matches!(expr, Expr::Identifier(used) if is(used, name)) {
+                *expr = value.clone();
+                found = true;
+            }
+        });
         let mut filled = select.clone();
         // The visitor never breaks off.
         for item in filled.projection.iter_mut().skip(given + 1) {
@@ -140,49 +146,15 @@ impl Fill {
         let _ = filled.group_by.visit(&mut uses);
         let _ = filled.having.visit(&mut uses);
         let _ = filled.qualify.visit(&mut uses);
-        if !uses.found {
-            return ControlFlow::Continue(());
+        if !found {
+            return;
         }
         if self.before > 0 {
             self.before -= 1;
-            return ControlFlow::Continue(());
+            return;
         }
         *select = filled;
         self.done = true;
-        ControlFlow::Break(())
-    }
-}
-
-/// Puts a value in place of a name, and not in subqueries, which have names of their own.
-struct Uses<'a> {
-    name: &'a str,
-    value: Expr,
-    depth: usize,
-    found: bool,
-}
-
-impl VisitorMut for Uses<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Identifier(name) = expr
-            && self.depth == 0
-            && is(name, self.name)
-        {
-            *expr = self.value.clone();
-            self.found = true;
-        }
-        ControlFlow::Continue(())
     }
 }
 

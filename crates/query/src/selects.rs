@@ -24,33 +24,42 @@ impl VisitorMut for Selects {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
         limit(query);
         order_by_all(query);
-        match selects(&mut query.body) {
+        match each_select(&mut query.body, &mut written) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
     }
 }
 
-fn selects(body: &mut SetExpr) -> Result<()> {
+/// The SELECTs that a query's rows come from, one after the other.
+///
+/// # Errors
+/// When one fails.
+pub(crate) fn each_select(
+    body: &mut SetExpr,
+    each: &mut impl FnMut(&mut Select) -> Result<()>,
+) -> Result<()> {
     match body {
-        SetExpr::Select(select) => {
-            // `FROM t` is all of it.
-            if select.flavor == SelectFlavor::FromFirstNoSelect {
-                select.flavor = SelectFlavor::Standard;
-                let all = WildcardAdditionalOptions::default();
-                select.projection = vec![SelectItem::Wildcard(all)];
-            }
-            numbers(select)?;
-            grouping_sets(select)?;
-            name_apart(select);
-            select.selection.as_mut().map_or(Ok(()), condition)
-        }
+        SetExpr::Select(select) => each(select),
         SetExpr::SetOperation { left, right, .. } => {
-            selects(left)?;
-            selects(right)
+            each_select(left, each)?;
+            each_select(right, each)
         }
         _ => Ok(()),
     }
+}
+
+fn written(select: &mut Select) -> Result<()> {
+    // `FROM t` is all of it.
+    if select.flavor == SelectFlavor::FromFirstNoSelect {
+        select.flavor = SelectFlavor::Standard;
+        let all = WildcardAdditionalOptions::default();
+        select.projection = vec![SelectItem::Wildcard(all)];
+    }
+    numbers(select)?;
+    grouping_sets(select)?;
+    name_apart(select);
+    select.selection.as_mut().map_or(Ok(()), condition)
 }
 
 /// Names columns apart that are one expression in this engine's words: `month(day)` and `date_part('month', day)`.
@@ -61,18 +70,11 @@ impl VisitorMut for NamesApart {
     type Break = DataFusionError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
-        fn apart(body: &mut SetExpr) {
-            match body {
-                SetExpr::Select(select) => name_apart(select),
-                SetExpr::SetOperation { left, right, .. } => {
-                    apart(left);
-                    apart(right);
-                }
-                _ => {}
-            }
-        }
-        apart(&mut query.body);
-        ControlFlow::Continue(())
+        let apart = each_select(&mut query.body, &mut |select| {
+            name_apart(select);
+            Ok(())
+        });
+        apart.map_or_else(ControlFlow::Break, ControlFlow::Continue)
     }
 }
 

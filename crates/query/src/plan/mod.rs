@@ -54,6 +54,7 @@ mod segment_sort;
 mod segment_window;
 mod segments;
 mod shared;
+mod shifts;
 mod sorted_input;
 mod told_apart;
 mod top_rows;
