@@ -4,6 +4,7 @@ mod add_days;
 mod aggregates_of_all;
 mod asof;
 mod at_once;
+mod by_copies;
 mod casts;
 mod correlated;
 mod cox_together;

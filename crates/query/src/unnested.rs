@@ -23,6 +23,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::sql::sqlparser::ast::{Ident, TableAlias, TableFactor};
 
 use crate::add_days::AddDays;
+use crate::by_copies::ByCopies;
 use crate::correlated::{AskedOfEach, ConditionsFirst, Correlated};
 use crate::cox_together::CoxTogether;
 use crate::exists::SubqueriesOfColumns;
@@ -100,6 +101,8 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
     rules.push(Arc::new(UnneededSorts));
     // When lookups that are conditions are no joins any more.
     rules.push(Arc::new(OncePerKey));
+    // When filters and columns are where they stay.
+    rules.push(Arc::new(ByCopies));
     // When what heeds the order of rows has kept it.
     rules.push(Arc::new(OrderedCalls));
     // When every other rule has taken out what it can.

@@ -44,6 +44,9 @@ pub struct Projection {
     /// The column's values at even steps through these rows; none where the column is encrypted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<i64>,
+    /// How many different values the column has in it; none where it is encrypted, or the copy is of before they were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<u64>,
 }
 
 impl FileEntry {

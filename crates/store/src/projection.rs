@@ -121,6 +121,7 @@ impl Copier<'_> {
             by: by.to_owned(),
             present: counts.present.values().sum(),
             steps: if secret { Vec::new() } else { counts.steps() },
+            values: (!secret).then_some(counts.present.len() as u64),
             file: copy,
         })
     }

@@ -20,6 +20,7 @@
 //! | groups within a person are made chunk by chunk, where they are runs without a look-up | a hash table of all rows' groups |
 //! | rows that lie person by person behind a pseudonym are sorted within each person, for windows | a sort of everything |
 //! | different persons are counted by the last one seen | a set of persons for each group |
+//! | many small partitions are taken in turn | starting all of them at once |
 //! | what is planned twice runs once | once for each use of a CTE |
 //! | the side of a join that reads the smaller tables is kept | the side that the engine expects fewer rows of |
 //! | the parts of a condition are computed of all rows each | picking rows for each part, and putting answers back |
@@ -36,6 +37,7 @@ mod clusters;
 mod colocated_join;
 mod divide_bounded;
 mod frames;
+mod in_turn;
 mod joined_parts;
 mod keys;
 mod matches;
@@ -78,6 +80,7 @@ use build_side::BuildSmallSide;
 use clusters::WindowsOverClusters;
 use colocated_join::{Colocate, Expose, KeepDivided};
 use divide_bounded::DivideBounded;
+use in_turn::TakeInTurn;
 use joined_parts::JoinedParts;
 pub(crate) use keys::numbers as sort_numbers;
 use missing_sorts::SortWhatIsNot;
@@ -153,6 +156,7 @@ pub(crate) fn rules() -> Vec<Rule> {
                 rules.push(Arc::new(AggregatesOverSegments));
                 rules.push(Arc::new(ReadTopRows));
                 rules.push(Arc::new(FilterByAll));
+                rules.push(Arc::new(TakeInTurn));
                 rules.push(Arc::new(Breathe));
                 // The last one: what it links is no longer found when a node below is made anew.
                 rules.push(Arc::new(LinkShared));

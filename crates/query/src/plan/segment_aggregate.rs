@@ -51,8 +51,8 @@ impl PhysicalOptimizerRule for AggregatesOverSegments {
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|plan| {
-            Ok(match person(plan.as_ref()) {
-                Some(at) => Transformed::yes(Arc::new(SegmentAggregateExec::new(plan, at)) as _),
+            Ok(match segments_of(plan.as_ref())? {
+                Some(of) => Transformed::yes(Arc::new(SegmentAggregateExec::new(plan, of)) as _),
                 None => Transformed::no(plan),
             })
         })
@@ -68,11 +68,13 @@ impl PhysicalOptimizerRule for AggregatesOverSegments {
     }
 }
 
-/// Which key tells the persons apart whose groups a node makes, all of them at once and in the order of its rows; none
-/// where it does something else. Where rows do not lie in ranges of it, a key's rows may be all there are, which no memory
-/// would hold.
-fn person(plan: &dyn ExecutionPlan) -> Option<usize> {
-    let aggregate = plan.downcast_ref::<AggregateExec>()?;
+/// Which keys tell the segments apart whose groups a node makes, all of them at once and in the order of its rows: the person, and
+/// what rows are sorted by before; none where it does something else. Where rows do not lie in ranges of persons, a key's rows may
+/// be all there are, which no memory would hold.
+fn segments_of(plan: &dyn ExecutionPlan) -> Result<Option<Vec<usize>>> {
+    let Some(aggregate) = plan.downcast_ref::<AggregateExec>() else {
+        return Ok(None);
+    };
     let groups = aggregate.group_expr();
     let single = matches!(
         aggregate.mode(),
@@ -89,22 +91,30 @@ fn person(plan: &dyn ExecutionPlan) -> Option<usize> {
         expr.data_type(&schema).is_ok_and(|key| !key.is_nested())
     };
     if !(single && plain && known && groups.expr().iter().all(flat)) {
-        return None;
+        return Ok(None);
     }
     let Partitioning::Range(ranges) = input.output_partitioning() else {
-        return None;
+        return Ok(None);
     };
-    let same = input.equivalence_properties().eq_group();
-    let person = &ranges.ordering().first().expr;
+    let properties = input.equivalence_properties();
+    let same = properties.eq_group();
+    let first = ranges.ordering().first();
     let mut keys = groups.expr().iter();
-    let at = keys.position(|(expr, _)| same.exprs_equal(expr, person))?;
-    // Sorted by the person first: what else rows are sorted by may be the same in all persons.
-    let sorted = match aggregate.input_order_mode() {
-        InputOrderMode::Sorted => true,
-        InputOrderMode::PartiallySorted(sorted) => sorted.first() == Some(&at),
-        InputOrderMode::Linear => false,
+    let Some(person) = keys.position(|(expr, _)| same.exprs_equal(expr, &first.expr)) else {
+        return Ok(None);
     };
-    sorted.then_some(at)
+    Ok(match aggregate.input_order_mode() {
+        InputOrderMode::Sorted if properties.ordering_satisfy([first.clone()])? => {
+            Some(vec![person])
+        }
+        InputOrderMode::Sorted => Some((0..groups.expr().len()).collect()),
+        // What else rows are sorted by may be the same in all persons.
+        InputOrderMode::PartiallySorted(sorted) => {
+            let at = sorted.iter().position(|key| *key == person);
+            at.map(|at| sorted[..=at].to_vec())
+        }
+        InputOrderMode::Linear => None,
+    })
 }
 
 /// Whether an aggregate of a chunk's groups can be made here.
@@ -117,23 +127,23 @@ fn known(call: &AggregateFunctionExpr) -> bool {
 pub(super) struct SegmentAggregateExec {
     /// The aggregate that this one stands for: it knows the plan's properties.
     aggregate: Arc<dyn ExecutionPlan>,
-    /// The key that tells persons apart.
-    person: usize,
+    /// The keys that tell segments apart.
+    segments: Vec<usize>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl SegmentAggregateExec {
-    fn new(aggregate: Arc<dyn ExecutionPlan>, person: usize) -> Self {
+    fn new(aggregate: Arc<dyn ExecutionPlan>, segments: Vec<usize>) -> Self {
         Self {
             aggregate,
-            person,
+            segments,
             metrics: ExecutionPlanMetricsSet::new(),
         }
     }
 
-    /// Which of its columns tells persons apart.
-    pub(super) fn person(&self) -> usize {
-        self.person
+    /// Which of its columns tell segments apart.
+    pub(super) fn segments(&self) -> &[usize] {
+        &self.segments
     }
 }
 
@@ -182,7 +192,7 @@ impl ExecutionPlan for SegmentAggregateExec {
         options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let aggregate = Arc::clone(&self.aggregate).replace_children(children, options)?;
-        Ok(Arc::new(Self::new(aggregate, self.person)))
+        Ok(Arc::new(Self::new(aggregate, self.segments.clone())))
     }
 
     fn with_new_children(
@@ -203,13 +213,12 @@ impl ExecutionPlan for SegmentAggregateExec {
         };
         let schema = self.schema();
         let by = aggregate.group_expr().input_exprs();
-        let Some(person) = by.get(self.person).map(Arc::clone) else {
-            return self.aggregate.execute(partition, context);
-        };
+        let key = self.segments.iter().filter_map(|at| by.get(*at));
+        let key = key.map(Arc::clone).collect();
         let calls = aggregate.aggr_expr().iter().zip(aggregate.filter_expr());
         let groups = Groups {
             by,
-            person: self.person,
+            segments: self.segments.clone(),
             sorted: *aggregate.input_order_mode() == InputOrderMode::Sorted,
             table: Mutex::new(new_group_values(
                 aggregate
@@ -228,7 +237,7 @@ impl ExecutionPlan for SegmentAggregateExec {
         let work = Work {
             name: "SegmentAggregate",
             partition,
-            key: vec![person],
+            key,
             chunk_rows: CHUNK_ROWS,
             schema,
             metrics: BaselineMetrics::new(&self.metrics, partition),
@@ -244,7 +253,7 @@ impl ExecutionPlan for SegmentAggregateExec {
 
 struct Groups {
     by: Vec<Arc<dyn PhysicalExpr>>,
-    person: usize,
+    segments: Vec<usize>,
     /// Whether rows are sorted by all keys.
     sorted: bool,
     /// For groups that are no runs: one for all chunks, which empties it, so that it does not grow anew in each.
@@ -299,10 +308,10 @@ impl Groups {
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
 
-    /// Whether each run's person and other keys come after those of the run before it: no two runs are one group then.
+    /// Whether each run's segment and other keys come after those of the run before it: no two runs are one group then.
     fn ascend(&self, runs: &[ArrayRef]) -> Result<bool> {
-        let person = runs.get(self.person).into_iter();
-        let keys: Vec<SortColumn> = person
+        let segments = self.segments.iter().filter_map(|at| runs.get(*at));
+        let keys: Vec<SortColumn> = segments
             .chain(runs)
             .map(|key| SortColumn {
                 values: ArrayRef::clone(key),

@@ -57,7 +57,7 @@ fn holds_whole(plan: &Arc<dyn ExecutionPlan>, of: &[usize]) -> bool {
     } else if let Some(window) = plan.downcast_ref::<SegmentWindowExec>() {
         (window.segments(), plan.children())
     } else if let Some(aggregate) = plan.downcast_ref::<SegmentAggregateExec>() {
-        return of.contains(&aggregate.person());
+        return aggregate.segments().iter().all(|at| of.contains(at));
     } else {
         return false;
     };

@@ -37,6 +37,38 @@ const QUESTIONS: [&str; 18] = [
     "SELECT kind, median(value), count(*) FROM a WHERE kind = 1 GROUP BY kind",
 ];
 
+/// What goes by person and kind, and then by anything but the person: each goes through the copy.
+const BY_KIND: [&str; 9] = [
+    "WITH reached AS (SELECT person_id, kind, day, id, max(day) OVER (PARTITION BY person_id, kind ORDER BY day, id
+       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reach FROM a),
+     numbered AS (SELECT *, sum(CASE WHEN reach IS NULL OR day - reach > 3 THEN 1 ELSE 0 END)
+       OVER (PARTITION BY person_id, kind ORDER BY day, id ROWS UNBOUNDED PRECEDING) AS era FROM reached),
+     eras AS (SELECT person_id, kind, era, min(day) AS f, max(day) AS l, count(*) AS n FROM numbered GROUP BY 1, 2, 3)
+     SELECT kind, count(*), count(DISTINCT person_id), sum(l - f + 1), sum(n) FROM eras GROUP BY kind",
+    "SELECT kind, gap, count(*) FROM (SELECT kind, day - lag(day) OVER (PARTITION BY kind, person_id ORDER BY day) AS gap FROM a) x
+     GROUP BY kind, gap",
+    "SELECT day, count(*) FROM (SELECT day, row_number() OVER (PARTITION BY person_id, kind ORDER BY day DESC, id) AS n FROM a) x
+     WHERE n = 1 GROUP BY day",
+    "SELECT sum(n), count(*), max(n) FROM (SELECT person_id, kind, count(value) AS n FROM a GROUP BY person_id, kind) x",
+    "SELECT kind, max(l - f), min(n) FROM (SELECT kind, person_id AS p, min(day) AS f, max(day) AS l, count(*) AS n
+       FROM a WHERE kind IN (0, 2) AND value > -3 GROUP BY person_id, kind) x GROUP BY kind",
+    "SELECT count(*) FROM (SELECT kind, person_id, value, max(value) OVER (PARTITION BY kind, person_id) AS m FROM a) x WHERE m = value",
+    "SELECT kind, count(*) FROM (SELECT kind, sum(value) OVER (PARTITION BY person_id, kind ORDER BY value, id) AS s FROM a) x
+     WHERE s > 3 GROUP BY kind",
+    "SELECT day, kind, count(*) FROM (SELECT DISTINCT ON (person_id, kind) * FROM a ORDER BY person_id, kind, day, id) x GROUP BY 1, 2",
+    "SELECT n, count(*) FROM (SELECT kind, person_id, day, count(*) AS n FROM a GROUP BY 1, 2, 3) x GROUP BY n",
+];
+
+/// What goes by the person as well, or by rows that are read twice.
+const BY_PERSON: [&str; 4] = [
+    "SELECT person_id, max(n) FROM (SELECT person_id, kind, count(*) AS n FROM a GROUP BY person_id, kind) x GROUP BY person_id",
+    "SELECT day, count(DISTINCT person_id) FROM (SELECT person_id, day, row_number() OVER (PARTITION BY person_id, kind ORDER BY day, id) AS n
+       FROM a) x GROUP BY day",
+    "SELECT sum(n) FROM (SELECT kind, row_number() OVER (PARTITION BY person_id, kind, visit_id ORDER BY day) AS n FROM a WHERE person_id = 3) x",
+    "WITH n AS (SELECT person_id, kind, count(*) AS n FROM a GROUP BY person_id, kind)
+     SELECT max(n) FROM n UNION ALL SELECT count(*) FROM n JOIN n m ON n.person_id = m.person_id",
+];
+
 const RAW: &str = r#"
 [[rules]]
 tables = ["a", "b"]
@@ -94,6 +126,40 @@ async fn restricted_roles_see_the_same_rows_as_without() {
         let both = behind_pseudonyms::both(policy, 40, 25, SEED, 5).await;
         same(&both, policy).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_by_person_and_kind_reads_the_copy_without_a_sort() {
+    for (people, most, persons_per_bucket) in [(60, 30, 2), (90, 12, 1000), (1, 3, 5), (4, 9000, 2)]
+    {
+        let both = both_as(people, most, SEED, persons_per_bucket, |_| None).await;
+        for question in BY_KIND.into_iter().chain(BY_PERSON) {
+            let expected = sorted(&both.stock, question).await;
+            for ctx in &both.ours {
+                assert_eq!(sorted(ctx, question).await, expected, "{question}");
+            }
+        }
+    }
+    let both = both_as(40, 30, SEED, 2, |_| None).await;
+    let ctx = &both.ours[1];
+    for question in BY_KIND {
+        let plan = behind_pseudonyms::plan(ctx, question).await;
+        assert!(plan.contains("projections/a/by_kind/"), "{plan}");
+        assert!(plan.contains("InTurnExec: 20 partitions as 8"), "{plan}");
+        // Each person's rows of a kind may be sorted further, and the groups of some partitions.
+        let rows = plan.split("InTurnExec").last().unwrap_or_default();
+        assert!(!rows.contains(" SortExec"), "{plan}");
+    }
+    let eras = behind_pseudonyms::plan(ctx, BY_KIND[0]).await;
+    assert!(!eras.contains("SegmentSortExec"), "{eras}");
+    assert!(eras.contains("count_runs"), "{eras}");
+    assert!(eras.contains("SegmentAggregateExec"), "{eras}");
+    for question in BY_PERSON {
+        assert!(!reads_copies(ctx, question).await, "{question}");
+    }
+    // How rows lie is not told to restricted roles.
+    let raw = behind_pseudonyms::both(RAW, 40, 25, SEED, 5).await;
+    assert!(!reads_copies(&raw.ours[1], BY_KIND[0]).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

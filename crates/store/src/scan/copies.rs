@@ -48,13 +48,20 @@ pub(super) fn choose<'a>(
     choices.min_by_key(|c| (!c.one_value, c.rows))
 }
 
-fn choice<'a>(
+/// The copy by a column, whatever is asked for; with what every row that is asked for fulfils about the column, if anything.
+pub(super) fn by<'a>(
     by: &str,
     files: &[&'a FileEntry],
     filters: &[Expr],
-    known: bool,
-) -> Option<Choice<'a>> {
-    // Every conjunct about the column narrows what is read; those that cannot be understood stay above the scan.
+) -> Option<(Vec<&'a FileEntry>, Option<Expr>)> {
+    let copies: Option<Vec<_>> = files.iter().map(|f| f.projection(by)).collect();
+    let files = copies?.into_iter().map(|c| &c.file).collect();
+    Some((files, about(by, filters).map(|(filter, _)| filter)))
+}
+
+/// What filters say about a column alone. Every conjunct about it narrows what is read; those that cannot be understood stay
+/// above the scan.
+fn about(by: &str, filters: &[Expr]) -> Option<(Expr, Values)> {
     let mut about: Option<(Expr, Values)> = None;
     for filter in filters {
         let Some(values) = values(filter, by) else {
@@ -65,7 +72,16 @@ fn choice<'a>(
             Some((both, before)) => (both.and(filter.clone()), before.and(&values)),
         });
     }
-    let (filter, values) = about?;
+    about
+}
+
+fn choice<'a>(
+    by: &str,
+    files: &[&'a FileEntry],
+    filters: &[Expr],
+    known: bool,
+) -> Option<Choice<'a>> {
+    let (filter, values) = about(by, filters)?;
     let copies: Option<Vec<_>> = files.iter().map(|f| f.projection(by)).collect();
     let copies = copies?;
     let one_value = values.0.len() <= 1 && values.0.iter().all(|r| r.start() == r.end());
@@ -130,20 +146,34 @@ impl Values {
     fn rows(&self, copy: &crate::Projection) -> u64 {
         let steps = &copy.steps;
         let count = steps.len().max(1) as u64;
-        let mut halves = 0u64;
+        let rows = |halves: u64| copy.present.saturating_mul(halves) / (2 * count);
+        let (mut on_steps, mut gaps) = (0u64, 0u64);
+        // Values beside all steps, while no range of several is among them.
+        let mut beside = Some(0u64);
         let mut between = None;
         for range in &self.0 {
             let from = steps.partition_point(|s| s < range.start());
             let to = steps.partition_point(|s| s <= range.end());
             if from < to {
-                halves += 2 * (to - from) as u64;
-            } else if between != Some(from) && count < copy.present {
+                on_steps += 2 * (to - from) as u64;
+            } else if count < copy.present {
+                beside = beside
+                    .filter(|_| range.start() == range.end())
+                    .map(|b| b + 1);
                 // What lies between two steps has at most one step's rows together: say half.
-                halves += 1;
+                gaps += u64::from(between != Some(from));
                 between = Some(from);
             }
         }
-        (copy.present.saturating_mul(halves) / (2 * count)).min(copy.present)
+        let at_most = rows(on_steps.saturating_add(gaps)).min(copy.present);
+        let (Some(beside), Some(values)) = (beside, copy.values) else {
+            return at_most;
+        };
+        // They share what lies between the steps with all others that are there.
+        let different = steps.chunk_by(|a, b| a == b).count() as u64;
+        let others = values.saturating_sub(different).max(1);
+        let each = rows(different.min(count)) / others + 1;
+        at_most.min(rows(on_steps).saturating_add(beside.saturating_mul(each)))
     }
 }
 
@@ -253,7 +283,7 @@ mod tests {
 
     #[test]
     fn rows_are_estimated_by_steps() {
-        let copy: crate::Projection = serde_json::from_str(
+        let mut copy: crate::Projection = serde_json::from_str(
             r#"{"by": "c", "present": 800, "steps": [1, 1, 1, 4, 4, 7, 9, 9],
                 "file": {"path": "p", "rows": 900, "bytes": 1, "blake3": ""}}"#,
         )
@@ -267,5 +297,11 @@ mod tests {
         // 5 and 6 share what lies between 4 and 7.
         assert_eq!(rows(&[5..=5, 6..=6]), 50);
         assert_eq!(rows(&[2..=2, 5..=5, 12..=12]), 150);
+        // Where it is known that 4 + 40 values share what lies between the steps: half of the four steps' rows.
+        copy.values = Some(44);
+        let rows = |ranges: &[RangeInclusive<i64>]| Values(ranges.to_vec()).rows(&copy);
+        assert_eq!(rows(&[2..=2, 5..=5, 12..=12]), 3 * (200 / 40 + 1));
+        assert_eq!(rows(&[4..=4, 5..=5]), 200 + 200 / 40 + 1);
+        assert_eq!(rows(&[2..=3, 5..=5, 12..=12]), 150);
     }
 }

@@ -69,6 +69,11 @@ impl BucketLoads {
         self.divide(wanted)
     }
 
+    /// The map that has each bucket by itself.
+    pub(crate) fn each_apart(&self) -> PartitionMap {
+        self.divide(self.buckets.len())
+    }
+
     /// Divides the buckets into at most `wanted` contiguous groups of about equal bytes, none empty.
     fn divide(&self, wanted: usize) -> PartitionMap {
         let count = wanted.clamp(1, self.buckets.len().max(1));

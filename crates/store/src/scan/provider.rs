@@ -48,6 +48,8 @@ pub struct SnapshotTable {
     buckets: Option<Arc<BucketLoads>>,
     statistics: bool,
     ordered: bool,
+    /// The column whose copy is read, whatever is asked for.
+    by: Option<String>,
 }
 
 impl SnapshotTable {
@@ -97,7 +99,26 @@ impl SnapshotTable {
             buckets: bucketed.then(|| Arc::clone(buckets)),
             statistics: true,
             ordered: true,
+            by: None,
         }
+    }
+
+    /// The table value by value of a column, and within each as it is stored: by person and date. Each bucket is a partition of
+    /// its own. None where files have no copy by the column, or plans may not know of orders.
+    #[must_use]
+    pub fn by_copy(&self, column: &str) -> Option<Self> {
+        let copied = |file: &FileEntry| file.projection(column).is_some();
+        let told = self.statistics && self.ordered && self.buckets.is_some();
+        (told && self.table.files.iter().all(copied)).then(|| Self {
+            by: Some(column.to_owned()),
+            ..self.clone()
+        })
+    }
+
+    /// The column by which it is read value by value.
+    #[must_use]
+    pub fn by(&self) -> Option<&str> {
+        self.by.as_deref()
     }
 
     /// Whether plans may know row counts and person ranges. Turned off below a guard: statistics answer
@@ -310,6 +331,18 @@ impl SnapshotTable {
         order.into_iter().collect()
     }
 
+    /// The order of the rows of copies by a column. Across files its values begin anew.
+    fn orderings_by(&self, by: &str, groups: &[FileGroup]) -> Vec<LexOrdering> {
+        let one_each = groups.iter().all(|group| group.len() <= 1);
+        let Some(by) = self.schema.index_of(by).ok().filter(|_| one_each) else {
+            return Vec::new();
+        };
+        let columns = self.sort_columns().into_iter();
+        let columns = std::iter::once(by).chain(columns.filter(|column| *column != by));
+        let order = LexOrdering::new(columns.map(|index| self.ascending(index)));
+        order.into_iter().collect()
+    }
+
     fn ascending(&self, index: usize) -> PhysicalSortExpr {
         let column = Column::new(self.schema.field(index).name(), index);
         PhysicalSortExpr::new(
@@ -420,15 +453,23 @@ impl TableProvider for SnapshotTable {
         let runtime = state.runtime_env();
         let url = Self::register(&self.store, runtime)?;
         let in_question = self.files_in_question(state, filters)?;
-        let choice = copies::choose(&self.table, &in_question, filters, self.statistics);
-        // Rows of other values that lie in the same page must not come out, since they would break the order.
-        let only = choice
-            .as_ref()
-            .map(|choice| self.predicate(state, &choice.filter))
-            .transpose()?;
+        let by = self.by.as_deref();
+        let by = by.and_then(|by| Some((by, copies::by(by, &in_question, filters)?)));
+        let choice = match by {
+            Some(_) => None,
+            None => copies::choose(&self.table, &in_question, filters, self.statistics),
+        };
         let in_order = choice.as_ref().is_none_or(|choice| choice.one_value);
         let expected = choice.as_ref().and_then(|choice| choice.rows);
-        let files = choice.map_or(in_question, |choice| choice.files);
+        let of_copies = by.is_some() || choice.is_some();
+        let (by, files, asked) = match (by, choice) {
+            (Some((by, (files, asked))), _) => (Some(by), files, asked),
+            (None, Some(choice)) => (None, choice.files, Some(choice.filter)),
+            (None, None) => (None, in_question, None),
+        };
+        // Rows of other values that lie in the same page must not come out, since they would break the order.
+        let only = asked.map(|filter| self.predicate(state, &filter));
+        let only = only.transpose()?;
         let keys = ScanKeys::of(&self.store, &files)?;
         let target_partitions = state.config().target_partitions();
 
@@ -439,14 +480,17 @@ impl TableProvider for SnapshotTable {
             .filter(|person| projection.is_none_or(|columns| columns.contains(person)));
         let map = person_read
             .and(self.buckets.as_ref())
-            .map(|buckets| buckets.partition_map(target_partitions));
+            .map(|buckets| match by {
+                Some(_) => buckets.each_apart(),
+                None => buckets.partition_map(target_partitions),
+            });
         let (groups, orderings, partitioning) = match (&map, person_read) {
             (Some(map), Some(person)) => {
-                let groups = self.co_located_groups(&files, map, only.is_some());
-                let orderings = if in_order {
-                    self.orderings(&groups)
-                } else {
-                    Vec::new()
+                let groups = self.co_located_groups(&files, map, of_copies);
+                let orderings = match by {
+                    Some(by) => self.orderings_by(by, &groups),
+                    None if in_order => self.orderings(&groups),
+                    None => Vec::new(),
                 };
                 (groups, orderings, self.range_partitioning(person, map)?)
             }

@@ -144,11 +144,12 @@ fn by_runs(aggregate: &AggregateExec, divided: bool) -> Result<Option<Work>> {
         return Ok(Some(work));
     }
     let input = aggregate.input();
+    let keys = aggregate.group_expr().input_exprs();
     let mut any = false;
     let mut functions = Vec::new();
     for function in aggregate.aggr_expr() {
         functions.push(match counted(function, true) {
-            Some(value) => match in_runs(input, &value, divided)? {
+            Some(value) => match in_runs(input, &value, &keys, divided)? {
                 Some(order) => {
                     any = true;
                     runs_of(value, order, function.name(), input)?
@@ -198,7 +199,8 @@ fn over_groups(aggregate: &AggregateExec, divided: bool) -> Result<Option<Work>>
         return Ok(None);
     }
     let (input, value) = (groups.input(), &inner[value].0);
-    let Some(order) = in_runs(input, value, divided)? else {
+    let grouped: Vec<_> = by.iter().map(|key| Arc::clone(&inner[*key].0)).collect();
+    let Some(order) = in_runs(input, value, &grouped, divided)? else {
         return Ok(None);
     };
     let keys = by.iter().zip(outer);
@@ -255,10 +257,11 @@ enum Order {
     Together,
 }
 
-/// Whether equal values follow each other, and no two partitions share one; and how.
+/// Whether equal values follow each other within each group by the keys, and no two partitions share one; and how.
 fn in_runs(
     input: &Arc<dyn ExecutionPlan>,
     value: &Arc<dyn PhysicalExpr>,
+    keys: &[Arc<dyn PhysicalExpr>],
     divided: bool,
 ) -> Result<Option<Order>> {
     if value.data_type(&input.schema())? != DataType::Int64 {
@@ -281,8 +284,26 @@ fn in_runs(
     for (order, by) in [(Order::Sorted, value), (Order::Together, &stored)] {
         for nulls_first in [false, true] {
             let options = SortOptions::new(false, nulls_first);
-            if properties.ordering_satisfy([PhysicalSortExpr::new(Arc::clone(by), options)])? {
-                return Ok(Some(order));
+            let sorted =
+                |by: &Arc<dyn PhysicalExpr>| PhysicalSortExpr::new(Arc::clone(by), options);
+            // By keys of the groups first, or by none.
+            let mut before: Vec<PhysicalSortExpr> = Vec::new();
+            loop {
+                let with = |key| before.iter().cloned().chain([sorted(key)]);
+                if properties.ordering_satisfy(with(by))? {
+                    return Ok(Some(order));
+                }
+                let mut next = None;
+                for key in keys {
+                    let new = before.iter().all(|other| !other.expr.eq(key));
+                    if new && properties.ordering_satisfy(with(key))? {
+                        next = Some(sorted(key));
+                    }
+                }
+                match next {
+                    Some(key) => before.push(key),
+                    None => break,
+                }
             }
         }
     }
