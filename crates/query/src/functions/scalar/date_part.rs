@@ -151,7 +151,7 @@ fn times(column: &ArrayRef) -> Option<(i64, Int64Array)> {
 }
 
 /// The days of times, where none is far from now.
-fn days(column: &ArrayRef) -> Option<Date32Array> {
+pub(super) fn days(column: &ArrayRef) -> Option<Date32Array> {
     let (per_day, times) = times(column)?;
     let far = i64::from(FARTHEST).saturating_mul(per_day);
     if times

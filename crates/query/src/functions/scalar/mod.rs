@@ -21,6 +21,7 @@ mod regexp_extract;
 mod repeated_values;
 mod round;
 mod rounded;
+mod written_days;
 
 pub(crate) use bounded::bounded;
 pub(crate) use bounded_lists::BoundedLists;

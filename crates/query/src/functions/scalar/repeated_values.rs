@@ -17,6 +17,8 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature,
 };
 
+use super::written_days;
+
 /// Of so many rows it is found whether values repeat.
 const SAMPLE: usize = 256;
 
@@ -27,11 +29,11 @@ pub(crate) fn of_repeated_values() -> impl Iterator<Item = ScalarUDF> {
         regex::regexp_like(),
         regex::regexp_match(),
         regex::regexp_replace(),
-        datetime::to_char(),
         datetime::to_date(),
     ]
     .into_iter()
     .map(over_repeated_values)
+    .chain([written_days::to_char()])
 }
 
 /// A function that is NULL for a NULL, of a column's different values.
