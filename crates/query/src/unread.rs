@@ -1,6 +1,6 @@
 //! What other engines write and the parser (sqlparser 0.62) does not read: put right before it sees the text.
 //!
-//! `ASOF JOIN b ON …`, `WITH a AS MATERIALIZED (…)` and `count(*) FILTER (x > 5)`.
+//! `ASOF JOIN b ON …`, `WITH a AS MATERIALIZED (…)`, `count(*) FILTER (x > 5)`, and `top` as a name.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 /// When `GLOBAL` stands before a join already: another engine's word, which means something else.
 pub(crate) fn readable(sql: &str) -> Result<Cow<'_, str>> {
     let lower = sql.to_ascii_lowercase();
-    let mut words = ["asof", "global", "materialized", "filter"].into_iter();
+    let mut words = ["asof", "global", "materialized", "filter", "top"].into_iter();
     if !words.any(|word| lower.contains(word)) || lower.contains("match_condition") {
         return Ok(Cow::Borrowed(sql));
     }
@@ -48,6 +48,15 @@ pub(crate) fn readable(sql: &str) -> Result<Cow<'_, str>> {
                 return plan_err!("GLOBAL JOIN is not supported; leave GLOBAL out");
             }
             Some(Keyword::ASOF) if joins() => tokens[place] = Token::make_keyword("GLOBAL"),
+            // `SELECT TOP 5` is another engine's.
+            Some(Keyword::TOP)
+                if at
+                    .checked_sub(1)
+                    .is_none_or(|at| !matches!(&tokens[words[at]], Token::Word(word) if word.keyword == Keyword::SELECT))
+                    || words.get(at + 1).is_some_and(|at| tokens[*at] == Token::Period) =>
+            {
+                tokens[place] = Token::make_word("top", Some('"'));
+            }
             Some(Keyword::AS) if keyword(1) == Some(Keyword::MATERIALIZED) && opens(2) => {
                 tokens[words[at + 1]] = Token::Whitespace(Whitespace::Space);
             }

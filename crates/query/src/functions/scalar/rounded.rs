@@ -1,7 +1,7 @@
-//! Casts of floating-point numbers to whole ones round.
+//! Casts of numbers with a fraction to whole ones round.
 //!
 //! The engine cuts what comes after the point off: `CAST(days / 365.25 AS INT)` was another age than PostgreSQL's and DuckDB's, which
-//! round to the nearest whole number, and to the even one of two.
+//! round to the nearest whole number: of two, floating-point numbers to the even one, and decimals away from zero.
 
 use std::sync::{Arc, LazyLock};
 
@@ -14,7 +14,7 @@ use datafusion::common::{DFSchema, Result, exec_err};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
     Cast, ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, TryCast, Volatility,
+    Signature, TryCast, Volatility, cast as cast_to,
 };
 
 /// Rounds before such casts.
@@ -38,10 +38,24 @@ impl FunctionRewrite for RoundedCasts {
             return Ok(Transformed::no(expr));
         };
         let rounded = matches!(of.as_ref(), Expr::ScalarFunction(call) if call.name() == NAME);
-        if rounded || !field.data_type().is_integer() || !of.get_type(schema)?.is_floating() {
+        if rounded || !field.data_type().is_integer() {
             return Ok(Transformed::no(expr));
         }
-        let rounded = |of: Box<Expr>| Box::new(ROUND.call(vec![*of]));
+        // To fewer places, decimals are rounded by the engine.
+        let whole = match of.get_type(schema)? {
+            kind if kind.is_floating() => None,
+            DataType::Decimal256(_, 1..) => Some(DataType::Decimal256(76, 0)),
+            DataType::Decimal32(_, 1..)
+            | DataType::Decimal64(_, 1..)
+            | DataType::Decimal128(_, 1..) => Some(DataType::Decimal128(38, 0)),
+            _ => return Ok(Transformed::no(expr)),
+        };
+        let rounded = |of: Box<Expr>| {
+            Box::new(match &whole {
+                Some(whole) => cast_to(*of, whole.clone()),
+                None => ROUND.call(vec![*of]),
+            })
+        };
         Ok(Transformed::yes(match expr {
             Expr::Cast(cast) => Expr::Cast(Cast {
                 expr: rounded(cast.expr),
