@@ -24,6 +24,7 @@ mod lookups_first;
 mod missing_rows;
 mod named_windows;
 pub mod names;
+mod not_in;
 mod once_per_key;
 mod operators;
 mod ordered_calls;

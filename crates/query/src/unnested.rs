@@ -34,6 +34,7 @@ use crate::laterals::Laterals;
 use crate::looked_up::LookedUp;
 use crate::lookups_first::LookupsFirst;
 use crate::missing_rows::MissingRows;
+use crate::not_in::NotIn;
 use crate::once_per_key::OncePerKey;
 use crate::ordered_calls::OrderedCalls;
 use crate::owned::OwnedKeys;
@@ -95,6 +96,7 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
     before(&mut rules, "optimize_projections", Arc::new(CoxTogether));
     // When filters are where they belong, and no projections between joins yet.
     before(&mut rules, "optimize_projections", Arc::new(LookupsFirst));
+    before(&mut rules, "optimize_projections", Arc::new(NotIn));
     before(&mut rules, "optimize_projections", Arc::new(OwnedKeys));
     // When filters are in the scans, and no column is there that nobody needs.
     rules.push(Arc::new(LookedUp::new(vocabulary)));

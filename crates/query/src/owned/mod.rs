@@ -76,9 +76,12 @@ fn joined(join: &Join, owners: &Owners) -> Result<Option<LogicalPlan>> {
         let Some(left) = owners.of(&join.left, left)? else {
             continue;
         };
-        let Some(right) = owners.of(&join.right, right)? else {
+        let Some(mut right) = owners.of(&join.right, right)? else {
             continue;
         };
+        if right.plan.is_some() && left.person == right.person {
+            owners.renamed(&mut right, &join.right)?;
+        }
         if !left.column.is_like(&right.column) {
             continue;
         }
@@ -100,7 +103,7 @@ fn joined(join: &Join, owners: &Owners) -> Result<Option<LogicalPlan>> {
             );
             join.map(LogicalPlan::Join)
         };
-        let (wider, other) = (
+        let (mut wider, other) = (
             left.plan.unwrap_or_else(|| Arc::clone(&join.left)),
             right.plan.unwrap_or_else(|| Arc::clone(&join.right)),
         );
@@ -122,6 +125,20 @@ fn joined(join: &Join, owners: &Owners) -> Result<Option<LogicalPlan>> {
                     filtered(several(&keys.0), Arc::clone(&wider))?,
                     filtered(several(&keys.1), Arc::clone(&other))?,
                 )?)
+            }
+            // Of each row on the left it is known which way it goes.
+            (false, JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti)
+                if is_near(&join.left) && is_near(&join.right) =>
+            {
+                let several = |key: &Expr| in_list(key.clone(), listed(&shared), false);
+                let rest = with(
+                    join.on.clone(),
+                    join.filter.clone(),
+                    filtered(several(&keys.0), Arc::clone(&wider))?,
+                    filtered(several(&keys.1), Arc::clone(&other))?,
+                )?;
+                wider = filtered(several(&keys.0).is_not_true(), wider)?;
+                Some(rest)
             }
             (false, _) => return Ok(None),
         };
@@ -247,7 +264,7 @@ fn divided(
 }
 
 /// Whether rows come from a table by conditions and choices of columns only, so that reading them twice costs little.
-fn is_near(plan: &LogicalPlan) -> bool {
+pub(crate) fn is_near(plan: &LogicalPlan) -> bool {
     let inputs = match plan {
         LogicalPlan::TableScan(scan) => return scan.fetch.is_none(),
         LogicalPlan::Filter(filter) if !filter.predicate.is_volatile() => &filter.input,

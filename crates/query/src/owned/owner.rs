@@ -1,5 +1,6 @@
 //! Whose a number is: the column of the person beside it, through whatever lies between a table and the plan.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use columna_store::scan::SnapshotTable;
@@ -94,6 +95,22 @@ impl Owners {
         }
     }
 
+    /// The same under a name that no other rows have.
+    pub(super) fn renamed(&self, owned: &mut Owned, rows: &Arc<LogicalPlan>) -> Result<()> {
+        let name = self.names.next("__person");
+        let rows = owned.plan.as_ref().unwrap_or(rows);
+        let person = Expr::Column(owned.person.clone());
+        let columns = rows.schema().columns().into_iter().map(Expr::Column);
+        let columns = columns.map(|column| match column == person {
+            true => column.alias(&name),
+            false => column,
+        });
+        let named = Projection::try_new(columns.collect(), Arc::clone(rows))?;
+        owned.plan = Some(Arc::new(LogicalPlan::Projection(named)));
+        owned.person = Column::new_unqualified(name);
+        Ok(())
+    }
+
     /// Whose number a column of a plan is.
     pub(super) fn of(&self, plan: &LogicalPlan, key: &Column) -> Result<Option<Owned>> {
         let Some(at) = plan.schema().maybe_index_of_column(key) else {
@@ -168,7 +185,14 @@ impl Owners {
                 Projection::try_new(exprs, input).map(LogicalPlan::Projection)
             });
         }
-        let name = self.names.next("__person");
+        // The same rows have the same name for it, so that what is planned twice is still seen to be the same.
+        let mut digest = DefaultHasher::new();
+        projection
+            .input
+            .display_indent()
+            .to_string()
+            .hash(&mut digest);
+        let name = format!("__person_{:016x}", digest.finish());
         owned.person = Column::new_unqualified(name.clone());
         let exprs = projection.expr.iter().cloned();
         let exprs = exprs.chain([person.alias(name)]).collect();

@@ -6,7 +6,7 @@
 //! are the tables that it reads: a key that is looked up gives about as many rows as there were.
 //!
 //! Nor does it see that it would take persons apart: records that lie person by person stay where they are, and what they
-//! are looked up in is sent to all of them, where that is small.
+//! are looked up in is sent to all of them, where that is small. So it is with what they are compared with by no key.
 
 use std::sync::Arc;
 
@@ -17,13 +17,15 @@ use datafusion::physical_expr::Partitioning;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::filter::FilterExec;
-use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PartitionMode};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 /// How many times larger the kept side must be before the sides change places: the estimate is a rough one.
 const TIMES_LARGER: usize = 8;
+/// A series is expected to have so many rows.
+const FEW: usize = 1024;
 /// Of the rows of a condition or a GROUP BY, one in so many is expected.
 const ONE_IN: usize = 10;
 
@@ -42,6 +44,13 @@ impl PhysicalOptimizerRule for BuildSmallSide {
         }
         let few = options.optimizer.hash_join_single_partition_threshold_rows;
         plan.transform_up(|plan| {
+            if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>() {
+                return Ok(if keeps_persons(join) {
+                    Transformed::yes(join.swap_inputs()?)
+                } else {
+                    Transformed::no(plan)
+                });
+            }
             let Some(join) = plan.downcast_ref::<HashJoinExec>() else {
                 return Ok(Transformed::no(plan));
             };
@@ -96,13 +105,30 @@ fn moves_persons(join: &HashJoinExec) -> bool {
         && !keys.any(|key| key == person)
 }
 
+/// Whether a join by no key keeps rows that lie in ranges of persons, while what they are compared with is far smaller: years,
+/// or bands of ages.
+fn keeps_persons(join: &NestedLoopJoinExec) -> bool {
+    let known = matches!(
+        join.join_type(),
+        JoinType::Inner | JoinType::Left | JoinType::Right
+    );
+    let (Some(kept), Some(streamed)) = (rows(join.left()), rows(join.right())) else {
+        return false;
+    };
+    let by_person = |side: &Arc<dyn ExecutionPlan>| {
+        matches!(side.output_partitioning(), Partitioning::Range(_))
+    };
+    known && by_person(join.left()) && !by_person(join.right()) && kept / TIMES_LARGER > streamed
+}
+
 /// About how many rows a plan has, by the tables that it reads; none where a table does not tell.
 pub(super) fn rows(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
     let children = plan.children();
     let [first, rest @ ..] = children.as_slice() else {
         let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
-        let statistics = statistics.ok()?;
-        return statistics.num_rows.get_value().copied();
+        let known = statistics.ok()?.num_rows.get_value().copied();
+        // What is made of nothing, such as a series of years, says nothing of itself.
+        return known.or_else(|| (plan.name() == "LazyMemoryExec").then_some(FEW));
     };
     let first = rows(first)?;
     if let Some(join) = plan.downcast_ref::<HashJoinExec>() {

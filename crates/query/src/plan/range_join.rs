@@ -1,7 +1,9 @@
 //! Joins by nothing but a range: `calendar JOIN visits ON day BETWEEN start AND end`.
 //!
 //! The engine compares each row of one side with each of the other. The side that it keeps is sorted by what is between the
-//! others' bounds here, and each of those finds its rows by two searches.
+//! others' bounds here, and each of those finds its rows by two searches, one after the other: rows that lie person by person stay
+//! so. Where there are bounds of another value as well, such as the end of a month, and it ascends with the first, they are searched
+//! for, too.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +21,7 @@ use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::equivalence::{ProjectionMapping, join_equivalence_properties};
 use datafusion::physical_expr::expressions::BinaryExpr;
 use datafusion::physical_expr::utils::{conjunction, split_conjunction};
 use datafusion::physical_expr::{PhysicalExpr, PhysicalExprRef};
@@ -78,8 +81,18 @@ struct Bounds {
     /// Of the right side's rows: what the key is at the least, or greater than.
     lower: Vec<(PhysicalExprRef, bool)>,
     upper: Vec<(PhysicalExprRef, bool)>,
+    /// Bounds of other values of the left side: the value, and its bound as a lower one, or an upper one. Pairs are told by the rest.
+    others: Vec<Other>,
     /// What else a pair must fulfil.
     rest: Option<JoinFilter>,
+}
+
+#[derive(Debug, Clone)]
+struct Other {
+    key: PhysicalExprRef,
+    bound: PhysicalExprRef,
+    lower: bool,
+    strict: bool,
 }
 
 #[derive(Debug)]
@@ -91,6 +104,7 @@ struct RangeJoinExec {
     bounds: Bounds,
     output: Output,
     built: Arc<OnceCell<Built>>,
+    properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
@@ -118,7 +132,8 @@ impl RangeJoinExec {
             return Ok(None);
         };
         let (left, right) = (join.left().schema(), join.right().schema());
-        let (_, mut columns) = build_join_schema(&left, &right, join.join_type());
+        let (whole, mut columns) = build_join_schema(&left, &right, join.join_type());
+        let properties = properties(join, &Arc::new(whole))?;
         if let Some(projection) = join.projection() {
             let kept = projection.iter().filter_map(|at| columns.get(*at).cloned());
             columns = kept.collect();
@@ -134,9 +149,34 @@ impl RangeJoinExec {
                 schema: join.schema(),
             },
             built: Arc::default(),
+            properties,
             metrics: ExecutionPlanMetricsSet::new(),
         }))
     }
+}
+
+/// What is known of a join's rows: where each has a match, they come in the order of the right side.
+fn properties(join: &NestedLoopJoinExec, whole: &SchemaRef) -> Result<Arc<PlanProperties>> {
+    if *join.join_type() != JoinType::Inner {
+        return Ok(Arc::clone(join.properties()));
+    }
+    let mut left = join.left().equivalence_properties().clone();
+    left.clear_orderings();
+    let mut known = join_equivalence_properties(
+        left,
+        join.right().equivalence_properties().clone(),
+        join.join_type(),
+        Arc::clone(whole),
+        &[false, true],
+        Some(JoinSide::Right),
+        &[],
+    )?;
+    if let Some(projection) = join.projection() {
+        let mapping = ProjectionMapping::from_indices(projection, whole)?;
+        known = known.project(&mapping, join.schema());
+    }
+    let properties = PlanProperties::clone(join.properties());
+    Ok(Arc::new(properties.with_eq_properties(known)))
 }
 
 /// The bounds in a join's condition, if they are of one key of the left side, which is a whole number or a time.
@@ -157,6 +197,7 @@ fn bounds(join: &NestedLoopJoinExec, condition: &JoinFilter) -> Result<Option<Bo
             let kind = key.data_type(&join.left().schema())?;
             let alike = keys::is_whole(&kind) && bound.data_type(&join.right().schema())? == kind;
             let same = found.as_ref().is_none_or(|found| found.key.eq(&key));
+            let strict = matches!(op, Operator::Gt | Operator::Lt);
             let lower = match op {
                 Operator::Gt | Operator::GtEq => Some(true),
                 Operator::Lt | Operator::LtEq => Some(false),
@@ -167,9 +208,9 @@ fn bounds(join: &NestedLoopJoinExec, condition: &JoinFilter) -> Result<Option<Bo
                     key,
                     lower: Vec::new(),
                     upper: Vec::new(),
+                    others: Vec::new(),
                     rest: None,
                 });
-                let strict = matches!(op, Operator::Gt | Operator::Lt);
                 let bounds = if lower {
                     &mut found.lower
                 } else {
@@ -177,6 +218,14 @@ fn bounds(join: &NestedLoopJoinExec, condition: &JoinFilter) -> Result<Option<Bo
                 };
                 bounds.push((bound, strict));
                 continue;
+            }
+            if let (Some(found), true, Some(lower)) = (&mut found, alike, lower) {
+                found.others.push(Other {
+                    key,
+                    bound,
+                    lower,
+                    strict,
+                });
             }
         }
         rest.push(Arc::clone(part));
@@ -206,7 +255,7 @@ impl ExecutionPlan for RangeJoinExec {
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
-        self.join.properties()
+        &self.properties
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
@@ -222,7 +271,7 @@ impl ExecutionPlan for RangeJoinExec {
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![false, false]
+        vec![false, self.output.join_type == JoinType::Inner]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
@@ -269,8 +318,8 @@ impl ExecutionPlan for RangeJoinExec {
         let (bounds, output) = (self.bounds.clone(), self.output.clone());
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let begin = async move {
-            let key = Arc::clone(&bounds.key);
-            let build = || Built::of(left, key, readers, context);
+            let keys = bounds.clone();
+            let build = || Built::of(left, keys, readers, context);
             let built = cell.get_or_try_init(build).await?;
             let asked = output.join_type == JoinType::Left;
             Ok::<_, DataFusionError>(Run {
@@ -306,6 +355,8 @@ impl ExecutionPlan for RangeJoinExec {
 struct Built {
     rows: RecordBatch,
     keys: Vec<i64>,
+    /// Those of the other bounds, if they ascend as well.
+    others: Vec<Option<Vec<i64>>>,
     /// Which rows had a match, where those without are asked for.
     matched: Mutex<Vec<bool>>,
     /// Who has not read the right side to its end.
@@ -316,7 +367,7 @@ struct Built {
 impl Built {
     async fn of(
         left: Arc<dyn ExecutionPlan>,
-        key: PhysicalExprRef,
+        bounds: Bounds,
         readers: usize,
         context: Arc<TaskContext>,
     ) -> Result<Self> {
@@ -332,14 +383,23 @@ impl Built {
         if u32::try_from(rows.num_rows()).is_err() {
             return exec_err!("a side of a join has more than four billion rows");
         }
-        let key = key.evaluate(&rows)?.into_array(rows.num_rows())?;
+        let key = bounds.key.evaluate(&rows)?.into_array(rows.num_rows())?;
         let options = arrow::compute::SortOptions::default().with_nulls_first(false);
         let order = sort_to_indices(&key, Some(options), None)?;
         let valid = key.len() - key.null_count();
         let key = keys::whole_numbers(&take(&key, &order, None)?)?;
         let sorted = take_arrays(rows.columns(), &order, None)?;
         let rows = batch(&rows.schema(), sorted, rows.num_rows())?;
+        let others = bounds.others.iter().map(|other| {
+            let key = other.key.evaluate(&rows)?.into_array(rows.num_rows())?;
+            let key = keys::whole_numbers(&key.slice(0, valid))?;
+            let ascends = key.null_count() == 0;
+            let key = key.as_primitive::<Int64Type>().values();
+            Ok((ascends && key.is_sorted()).then(|| key.to_vec()))
+        });
+        let others = others.collect::<Result<_>>()?;
         Ok(Self {
+            others,
             keys: key.as_primitive::<Int64Type>().values()[..valid].to_vec(),
             matched: Mutex::new(vec![false; rows.num_rows()]),
             rows,
@@ -361,32 +421,16 @@ struct Step {
 
 impl Step {
     fn of(rows: RecordBatch, bounds: &Bounds, built: &Built) -> Result<Self> {
-        let keys = &built.keys;
-        let mut ranges = vec![0..keys.len(); rows.num_rows()];
+        let mut ranges = vec![0..built.keys.len(); rows.num_rows()];
         for (bounds, lower) in [(&bounds.lower, true), (&bounds.upper, false)] {
             for (bound, strict) in bounds {
-                let values = bound.evaluate(&rows)?.into_array(rows.num_rows())?;
-                let values = keys::whole_numbers(&values)?;
-                // The last row that is before the bound, or at it, is found once for rows that have the same.
-                let mut last = None;
-                for (range, value) in ranges.iter_mut().zip(values.as_primitive::<Int64Type>()) {
-                    let Some(value) = value else {
-                        *range = 0..0;
-                        continue;
-                    };
-                    let at = match last {
-                        Some((known, at)) if known == value => at,
-                        _ => keys.partition_point(|key| {
-                            *key < value || (*key == value && lower == *strict)
-                        }),
-                    };
-                    last = Some((value, at));
-                    if lower {
-                        range.start = range.start.max(at);
-                    } else {
-                        range.end = range.end.min(at);
-                    }
-                }
+                narrow(&mut ranges, &rows, &built.keys, bound, (lower, *strict))?;
+            }
+        }
+        for (other, keys) in bounds.others.iter().zip(&built.others) {
+            if let Some(keys) = keys {
+                let kind = (other.lower, other.strict);
+                narrow(&mut ranges, &rows, keys, &other.bound, kind)?;
             }
         }
         Ok(Self {
@@ -422,6 +466,37 @@ impl Step {
         }
         (!left.is_empty()).then_some((left, right))
     }
+}
+
+/// Takes off each row's range what is beyond a bound: a lower one or an upper one, which may be strict.
+fn narrow(
+    ranges: &mut [Range<usize>],
+    rows: &RecordBatch,
+    keys: &[i64],
+    bound: &PhysicalExprRef,
+    (lower, strict): (bool, bool),
+) -> Result<()> {
+    let values = bound.evaluate(rows)?.into_array(rows.num_rows())?;
+    let values = keys::whole_numbers(&values)?;
+    // The last row that is before the bound, or at it, is found once for rows that have the same.
+    let mut last = None;
+    for (range, value) in ranges.iter_mut().zip(values.as_primitive::<Int64Type>()) {
+        let Some(value) = value else {
+            *range = 0..0;
+            continue;
+        };
+        let at = match last {
+            Some((known, at)) if known == value => at,
+            _ => keys.partition_point(|key| *key < value || (*key == value && lower == strict)),
+        };
+        last = Some((value, at));
+        if lower {
+            range.start = range.start.max(at);
+        } else {
+            range.end = range.end.min(at);
+        }
+    }
+    Ok(())
 }
 
 /// The join of one partition, under way.

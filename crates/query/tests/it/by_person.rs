@@ -16,8 +16,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use crate::fixture;
 use crate::questions::{BY_VISIT, QUESTIONS};
+use crate::{behind_pseudonyms, fixture};
 
 /// Rows of every person: many for some, none for others; nulls among the values, days that come twice. Visits of a person lie
 /// far apart, and some rows are of none, where there may be such.
@@ -402,6 +402,12 @@ async fn ranges_are_searched_in() {
             sorted(&both.ours[1], &format!("EXPLAIN {question}")).await
         );
         assert!(plan.contains("RangeJoinExec: key="), "{plan}");
+    }
+    // The few are kept, and the rows stay with their persons.
+    for question in &QUESTIONS[127..129] {
+        let plan = behind_pseudonyms::plan(&both.ours[1], question).await;
+        assert!(plan.contains("RangeJoinExec: key=y@"), "{plan}");
+        assert!(!plan.contains("CoalescePartitionsExec\n"), "{plan}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Questions about persons' rows, referred to by their places: new ones come last.
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-pub(crate) const QUESTIONS: [&str; 126] = [
+pub(crate) const QUESTIONS: [&str; 131] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -226,10 +226,20 @@ pub(crate) const QUESTIONS: [&str; 126] = [
      LEFT JOIN (SELECT person_id, id FROM a WHERE id % 40 = 1) c ON c.person_id = x.person_id GROUP BY x.kind",
     "SELECT x.day, x.t FROM (SELECT 1 AS t, person_id, day FROM a UNION ALL SELECT 2, person_id, day FROM b) x
      WHERE x.person_id NOT IN (SELECT person_id FROM b WHERE id % 50 = 2 AND kind = 1) AND x.t < 3",
+    "SELECT id FROM a WHERE value NOT IN (SELECT value + 1 FROM b WHERE value > 2) AND kind < 2",
+    // Few values that many rows are compared with.
+    "SELECT y.y, count(DISTINCT a.person_id), count(*) FROM a JOIN (SELECT unnest([0, 1, 2, 3, 4, 5]) AS y) y ON a.kind <= y.y AND a.kind + 2 >= y.y
+     GROUP BY y.y",
+    "SELECT p.person_id, p.y, count(b.id) FROM (SELECT DISTINCT y.y, a.person_id FROM a LEFT JOIN (SELECT unnest([1, 2, 9]) AS y) y ON a.kind < y.y
+     AND a.kind + 1 >= y.y) p JOIN b ON b.person_id = p.person_id GROUP BY p.person_id, p.y",
+    "SELECT y.a, count(DISTINCT b.person_id), count(*) FROM (SELECT unnest([0, 1, 3, 5, NULL]) AS a, unnest([1, 3, 4, 9, 7]) AS z) y
+     JOIN b ON b.kind + 1 >= y.a AND b.kind < y.z GROUP BY y.a",
+    "SELECT y.a, count(DISTINCT b.person_id), count(*) FROM (SELECT unnest([0, 1, 3, 5, NULL]) AS a, unnest([4, 3, NULL, 9, 7]) AS z) y
+     LEFT JOIN b ON b.kind + 1 >= y.a AND b.kind <= y.z GROUP BY y.a",
 ];
 
 /// By a number that each belongs to one person, and does not say whose.
-pub(crate) const BY_VISIT: [&str; 16] = [
+pub(crate) const BY_VISIT: [&str; 20] = [
     "SELECT a.id, b.id FROM a JOIN b ON a.visit_id = b.visit_id",
     "SELECT a.id, b.id FROM a LEFT JOIN b ON a.visit_id = b.visit_id AND b.day > a.day",
     "SELECT a.id, b.id FROM a FULL JOIN b ON b.visit_id = a.visit_id AND a.kind = b.kind",
@@ -247,4 +257,9 @@ pub(crate) const BY_VISIT: [&str; 16] = [
     "SELECT b.visit_id, b.kind, count(a.id), sum(a.value) FROM b LEFT JOIN a ON a.visit_id = b.visit_id GROUP BY b.visit_id, b.kind",
     "SELECT x.id, y.id, z.id FROM a x JOIN b y ON x.visit_id = y.visit_id JOIN a z ON z.visit_id = y.visit_id AND z.id > x.id",
     "SELECT x.visit_id, count(*) FROM (SELECT visit_id, id FROM a UNION ALL SELECT visit_id, id FROM b) x JOIN b ON b.visit_id = x.visit_id GROUP BY x.visit_id",
+    // NULL among the rows that are asked, among those that are looked in, and nothing to look in.
+    "SELECT id FROM a WHERE visit_id NOT IN (SELECT visit_id FROM b)",
+    "SELECT id FROM b WHERE visit_id NOT IN (SELECT visit_id FROM a WHERE kind = 1)",
+    "SELECT id FROM a WHERE visit_id NOT IN (SELECT visit_id FROM b WHERE kind = 7)",
+    "SELECT id FROM a WHERE visit_id NOT IN (SELECT DISTINCT visit_id FROM b WHERE visit_id IS NOT NULL AND kind = 2)",
 ];
