@@ -1,5 +1,6 @@
 //! The `columna` command.
 
+mod allocator;
 mod args;
 mod commands;
 mod error;
@@ -22,6 +23,7 @@ use error::CliError;
 use settings::Settings;
 
 fn main() -> ExitCode {
+    allocator::keep_blocks();
     // A study that a schedule runs does not outlive who writes its end.
     #[cfg(unix)]
     columna_study::schedule::end_with_runner();
