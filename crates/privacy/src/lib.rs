@@ -16,6 +16,7 @@ pub mod release;
 mod state;
 
 pub use access::{Access, Gate};
+pub use compact::blanked;
 pub use error::{Error, Refusal, Result};
 pub use policy::Policy;
 pub use principal::Principal;

@@ -63,24 +63,7 @@ impl State {
     #[must_use]
     pub fn own_policy(store: &str) -> Option<PathBuf> {
         let folder = beside(local(store)?);
-        let policy = folder.join("policy.toml");
-        let gone = |path: &Path, read: fn(&Path) -> std::io::Result<fs::Metadata>| matches!(read(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound);
-        let dangling = folder.is_symlink() && gone(&folder, |path| path.metadata());
-        if dangling || !gone(&policy, |path| path.symlink_metadata()) {
-            return Some(policy);
-        }
-        let entries = fs::read_dir(&folder).ok()?.filter_map(Result::ok);
-        let misnamed = |name: &str| {
-            ["policy.toml", "policy.yaml", "policy.yml"]
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(name))
-        };
-        let mut found: Vec<PathBuf> = entries
-            .filter(|entry| entry.file_name().to_str().is_some_and(misnamed))
-            .map(|entry| entry.path())
-            .collect();
-        found.sort();
-        found.into_iter().next()
+        policy_in(&folder)
     }
 
     /// Refuses a store's own policy that it is not kept in the right file, or that others can change: whoever can write it
@@ -111,6 +94,18 @@ impl State {
                     "can be changed by others than its owner (mode {:03o}); run `chmod go-w` on it",
                     mode & 0o777
                 )));
+            }
+            // Whoever can write the folder can put another file in its place.
+            if let Some(folder) = policy.parent().filter(|folder| *folder != Path::new("")) {
+                let folder = fs::metadata(folder)
+                    .map_err(|error| failed(format!("is there and cannot be read: {error}")))?;
+                let mode = folder.permissions().mode();
+                if mode & 0o022 != 0 {
+                    return Err(failed(format!(
+                        "is in a folder that others than its owner can write (mode {:03o}); run `chmod go-w` on the folder",
+                        mode & 0o777
+                    )));
+                }
             }
         }
         #[cfg(not(unix))]
@@ -200,7 +195,13 @@ impl State {
         let Ok(folder) = resolved(folder) else {
             return false;
         };
-        let own = local(store).map(|path| [PathBuf::from(path), beside(path)]);
+        let own = local(store).map(|path| {
+            let kept = beside(path);
+            // The store whose folder it is, of which this one may only have links.
+            let real = kept.with_extension("");
+            let all = [PathBuf::from(path), kept, real].into_iter();
+            all.chain(parts_of(Path::new(path)))
+        });
         let kept = own.into_iter().flatten().chain([self.folder.clone()]);
         kept.filter_map(|kept| fs::canonicalize(kept).ok())
             .all(|kept| !folder.starts_with(kept))
@@ -258,9 +259,67 @@ fn local(store: &str) -> Option<&str> {
     (!scheme.is_some_and(is_scheme)).then_some(store)
 }
 
-/// The folder beside a store. A link to the store has none of its own: it would be a way around the policy, and back to
-/// an unspent budget.
+/// The policy in a folder of records.
+fn policy_in(folder: &Path) -> Option<PathBuf> {
+    let policy = folder.join("policy.toml");
+    let gone = |path: &Path, read: fn(&Path) -> std::io::Result<fs::Metadata>| matches!(read(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound);
+    let dangling = folder.is_symlink() && gone(folder, |path| path.metadata());
+    if dangling || !gone(&policy, |path| path.symlink_metadata()) {
+        return Some(policy);
+    }
+    let entries = fs::read_dir(folder).ok()?.filter_map(Result::ok);
+    let misnamed = |name: &str| {
+        ["policy.toml", "policy.yaml", "policy.yml"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name))
+    };
+    let mut found: Vec<PathBuf> = entries
+        .filter(|entry| entry.file_name().to_str().is_some_and(misnamed))
+        .map(|entry| entry.path())
+        .collect();
+    found.sort();
+    found.into_iter().next()
+}
+
+/// The folders of a store's parts, where they really lie.
+fn parts_of(store: &Path) -> Vec<PathBuf> {
+    let under = |folder: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).into_iter().flatten();
+        entries.flatten().map(|entry| entry.path()).collect()
+    };
+    let parts = ["manifests", "snapshots", "tables"].map(|part| store.join(part));
+    let tables = under(&parts[2]);
+    let all = parts.into_iter().chain(tables);
+    all.filter_map(|part| fs::canonicalize(part).ok()).collect()
+}
+
+/// The folder beside another store, of which this one has a part by a link: it is the same data, under the same policy.
+fn beside_parts(store: &Path) -> Option<PathBuf> {
+    let real = fs::canonicalize(store).ok()?;
+    let mut found: Vec<PathBuf> = parts_of(store)
+        .iter()
+        .filter(|part| !part.starts_with(&real))
+        .flat_map(|part| part.ancestors().skip(1).take(2))
+        .filter_map(|folder| {
+            let mut name = folder.file_name()?.to_os_string();
+            name.push(".privacy");
+            Some(folder.with_file_name(name))
+        })
+        .filter(|kept| kept.symlink_metadata().is_ok())
+        .collect();
+    found.sort();
+    found.dedup();
+    // One with a policy before one without.
+    let with = found.iter().find(|kept| policy_in(kept).is_some());
+    with.or(found.first()).cloned()
+}
+
+/// The folder beside a store. A link to the store has none of its own, and nor has a folder of links to its parts: it would be
+/// a way around the policy, and back to an unspent budget.
 fn beside(path: &str) -> PathBuf {
+    if let Some(kept) = beside_parts(Path::new(path)) {
+        return kept;
+    }
     let named = PathBuf::from(format!("{}.privacy", path.trim_end_matches('/')));
     let Ok(real) = fs::canonicalize(path) else {
         return named;
@@ -338,6 +397,62 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
+    fn a_folder_of_links_to_a_stores_parts_is_under_its_policy() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let store = root.join("store");
+        for part in ["manifests", "snapshots", "tables/person"] {
+            fs::create_dir_all(store.join(part)).unwrap();
+        }
+        let kept = root.join("store.privacy");
+        fs::create_dir(&kept).unwrap();
+        fs::write(kept.join("policy.toml"), "version = 1").unwrap();
+        let made = |name: &str, links: &[&str]| {
+            let other = root.join(name);
+            for part in ["manifests", "snapshots", "tables"] {
+                let place = other.join(part);
+                fs::create_dir_all(&other).unwrap();
+                match links.contains(&part) {
+                    true => symlink(store.join(part), place).unwrap(),
+                    false => fs::create_dir(place).unwrap(),
+                }
+            }
+            other
+        };
+        let all = made("all", &["manifests", "snapshots", "tables"]);
+        let some = made("some", &["tables"]);
+        let deep = made("deep", &[]);
+        symlink(store.join("tables/person"), deep.join("tables/person")).unwrap();
+        // A folder of its own makes no difference.
+        fs::create_dir(root.join("some.privacy")).unwrap();
+        for other in [all, some, deep] {
+            let name = other.to_str().unwrap();
+            let state = State::of(name, None).unwrap();
+            assert_eq!(state.folder, kept, "{name}");
+            let found = State::own_policy(name).unwrap();
+            assert_eq!(found, kept.join("policy.toml"), "{name}");
+            assert!(
+                !state.lets_write(name, &store.join("tables/new.csv")),
+                "{name}"
+            );
+        }
+        // Parts on another disk, beside which nothing is kept, are the store's own.
+        let large = root.join("large");
+        fs::create_dir_all(large.join("tables")).unwrap();
+        let spread = made("spread", &["none"]);
+        fs::remove_dir(spread.join("tables")).unwrap();
+        symlink(large.join("tables"), spread.join("tables")).unwrap();
+        let name = spread.to_str().unwrap();
+        assert_eq!(
+            State::of(name, None).unwrap().folder,
+            root.join("spread.privacy")
+        );
+        assert_eq!(State::own_policy(name), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn a_policy_is_not_passed_over() {
         use std::os::unix::fs::{PermissionsExt, symlink};
         let folder = tempfile::tempdir().unwrap();
@@ -372,6 +487,14 @@ mod tests {
             fs::set_permissions(&policy, fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(State::keeps_well(&policy).is_ok(), usable, "{mode:o}");
         }
+        // A folder that others can write lets them exchange the file.
+        fs::set_permissions(&policy, fs::Permissions::from_mode(0o600)).unwrap();
+        for (mode, usable) in [(0o700, true), (0o755, true), (0o770, false), (0o757, false)] {
+            fs::set_permissions(&kept, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(State::keeps_well(&policy).is_ok(), usable, "{mode:o}");
+        }
+        let said = State::keeps_well(&policy).unwrap_err().to_string();
+        assert!(said.contains("in a folder"), "{said}");
     }
 
     #[test]

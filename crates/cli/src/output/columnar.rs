@@ -73,7 +73,20 @@ fn plain_batch(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, C
         .map_err(arrow_error)
 }
 
-/// Prints Parquet, with zstd.
+/// Buffers are written whole, with what was computed under NULLs or lay there before.
+fn blanked_batch(batch: &RecordBatch) -> Result<RecordBatch, CliError> {
+    let columns = batch
+        .columns()
+        .iter()
+        .map(columna_privacy::blanked)
+        .collect::<Result<_, _>>()
+        .map_err(arrow_error)?;
+    let options =
+        arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(batch.schema(), columns, &options).map_err(arrow_error)
+}
+
+/// Prints Parquet, with zstd. Of NULLs it has no values.
 pub(crate) struct ParquetPrinter<W: Write + Send> {
     schema: SchemaRef,
     writer: ArrowWriter<W>,
@@ -153,7 +166,7 @@ impl<W: Write> ArrowPrinter<W> {
 
 impl<W: Write> Printer for ArrowPrinter<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), CliError> {
-        let batch = plain_batch(&self.schema, batch)?;
+        let batch = blanked_batch(&plain_batch(&self.schema, batch)?)?;
         match &mut self.writer {
             ArrowWriterKind::File(writer) => writer.write(&batch),
             ArrowWriterKind::Stream(writer) => writer.write(&batch),
@@ -176,10 +189,10 @@ mod tests {
     use super::*;
     use crate::output::table::tests::{nested_batch, sample_batch};
     use arrow::array::{
-        Array, DictionaryArray, FixedSizeListArray, ListArray, MapArray, StringArray,
+        Array, DictionaryArray, FixedSizeListArray, Int64Array, ListArray, MapArray, StringArray,
         StringViewArray, StructArray,
     };
-    use arrow::buffer::OffsetBuffer;
+    use arrow::buffer::{NullBuffer, OffsetBuffer};
     use arrow::datatypes::Int32Type;
     use arrow::ipc::reader::{FileReader, StreamReader};
     use std::io::Cursor;
@@ -262,6 +275,35 @@ mod tests {
                 let says = |text: &str| out.windows(text.len()).any(|at| at == text.as_bytes());
                 assert!(says(shown), "{kind}");
                 assert!(!says(hidden), "{kind}");
+            }
+        }
+    }
+
+    /// A NULL is written as zero, whatever is under it.
+    #[test]
+    fn nothing_is_written_of_what_lies_under_a_null() {
+        let nulls = || Some(NullBuffer::from(vec![true, false]));
+        let (shown, under) = (0x1122_3344_5566_7788_i64, 0x0a0b_0c0d_0e0f_1011_i64);
+        let text = "a text under a NULL";
+        let numbers: ArrayRef = Arc::new(Int64Array::new(vec![shown, under].into(), nulls()));
+        let texts = StringArray::from(vec!["a text shown", text]);
+        let (offsets, values, _) = texts.into_parts();
+        let texts: ArrayRef = Arc::new(StringArray::new(offsets, values, nulls()));
+        let field = Arc::new(Field::new("n", DataType::Int64, true));
+        let parts = StructArray::from(vec![(field, Arc::clone(&numbers))]);
+        let columns = [numbers, texts, Arc::new(parts)];
+        for column in columns {
+            let batch = RecordBatch::try_from_iter([("c", column)]).expect("a batch");
+            for file in [true, false] {
+                let mut out = Vec::new();
+                let mut printer =
+                    ArrowPrinter::new(&batch.schema(), &mut out, file).expect("start");
+                printer.write(&batch).expect("rows");
+                printer.finish().expect("end");
+                drop(printer);
+                let says = |bytes: &[u8]| out.windows(bytes.len()).any(|at| at == bytes);
+                assert!(says(&shown.to_le_bytes()) || says(b"a text shown"));
+                assert!(!says(&under.to_le_bytes()) && !says(text.as_bytes()));
             }
         }
     }

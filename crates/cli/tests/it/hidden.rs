@@ -2,8 +2,12 @@
 
 use std::process::Command;
 
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::Date32Type;
+use arrow::ipc::reader::FileReader;
+
 use crate::desk::{Desk, POLICY};
-use crate::support::{PATIENTS, ran, store};
+use crate::support::{PATIENTS, columna, folder, ran, store, text};
 
 const ANALYST: &str = r#"
 version = 1
@@ -57,6 +61,76 @@ fn tables_are_described_as_they_are_shown() {
     assert!(!columns.contains("direct identifier"), "{columns}");
     let numbers = tells(&Desk::new(), "noisy", "\\d person");
     assert!(numbers.contains(",numbers"), "{numbers}");
+}
+
+/// Arrow's buffers are written whole: under a NULL must not lie what a mask computed there, which is the person's offset.
+#[test]
+fn arrow_has_nothing_under_a_null() {
+    const SHIFTED: &str = r#"
+version = 1
+[projects.study]
+[roles.counter]
+kind = "analyst"
+purposes = ["research"]
+projects = ["study"]
+[[rules]]
+tables = ["drug_exposure", "condition_occurrence"]
+classes = { person_key = "pseudonym", date = "shift_date", code = "raw" }
+"#;
+    let folder = folder();
+    let path = |name: &str| text(&folder.path().join(name));
+    let (policy, keys, state) = (path("policy.toml"), path("keys"), path("state"));
+    std::fs::write(&policy, SHIFTED).expect("written");
+    std::fs::write(&keys, columna(&["privacy", "key", "new", "study"]).ok()).expect("written");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let own = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&keys, own).expect("set");
+    }
+    let store = store();
+    for column in [
+        "drug_exposure.verbatim_end_date",
+        "condition_occurrence.condition_end_date",
+    ] {
+        let (table, name) = column.split_once('.').unwrap_or_default();
+        let sql = format!("SELECT {name} FROM {table}");
+        let file = path(&format!("{table}.arrow"));
+        let mut all = vec![
+            "sql", "--store", &store, "--policy", &policy, "--keys", &keys,
+        ];
+        all.extend([
+            "--role",
+            "counter",
+            "--purpose",
+            "research",
+            "--state",
+            &state,
+        ]);
+        all.extend([
+            "--principal",
+            "kim",
+            "--format",
+            "arrow",
+            "-o",
+            &file,
+            "-c",
+            &sql,
+        ]);
+        columna(&all).ok();
+        let file = std::fs::File::open(&file).expect("written");
+        let batches = FileReader::try_new(file, None).expect("a file");
+        let mut nulls = 0;
+        for batch in batches {
+            let batch = batch.expect("readable");
+            let days = batch.column(0).as_primitive::<Date32Type>();
+            for row in (0..days.len()).filter(|row| days.is_null(*row)) {
+                nulls += 1;
+                assert_eq!(days.values()[row], 0, "{column}");
+            }
+        }
+        assert!(nulls > 0, "{column}");
+    }
 }
 
 /// How many rows come before the one that fails follows from how rows lie, hidden ones among them.

@@ -117,8 +117,16 @@ fn no_other_name_of_a_store_is_without_its_policy() {
     let kept = Kept::new();
     let link = kept.path("link");
     std::os::unix::fs::symlink(&kept.store, &link).expect("linked");
+    // A folder that has nothing but the store's parts.
+    let parts = kept.path("parts");
+    fs::create_dir(&parts).expect("made");
+    for part in ["manifests", "snapshots", "tables"] {
+        let of = Path::new(&kept.store).join(part);
+        std::os::unix::fs::symlink(of, Path::new(&parts).join(part)).expect("linked");
+    }
     for name in [
         link.clone(),
+        parts,
         format!("{link}/"),
         format!("{}/.", kept.store),
         format!("file://{link}"),
@@ -130,8 +138,9 @@ fn no_other_name_of_a_store_is_without_its_policy() {
     }
     // One record for all of them.
     assert!(!Path::new(&kept.path("link.privacy")).exists());
+    assert!(!Path::new(&kept.path("parts.privacy")).exists());
     let log = fs::read_to_string(kept.path("store.privacy/audit.jsonl")).expect("a log");
-    assert_eq!(log.matches("\"answered\"").count(), 5);
+    assert_eq!(log.matches("\"answered\"").count(), 6);
 }
 
 #[test]

@@ -212,6 +212,108 @@ fn a_single_person_shows_in_none_of_them() {
     }
 }
 
+/// A standard error is that of the cells of outcome and covariate: those of few persons have none.
+#[test]
+fn regressions_stand_on_k_persons_in_each_cell() {
+    let desk = Desk::new();
+    let woman = "CASE WHEN p.gender_concept_id = 8532 THEN 1 ELSE 0 END";
+    let from = "person p JOIN (SELECT person_id, max(observation_period_end_date) AS ends
+        FROM observation_period GROUP BY person_id) o ON o.person_id = p.person_id";
+    let days = "days_between(p.birth_datetime, o.ends)";
+    let count = |condition: &str| {
+        let sql = format!(
+            "SELECT count(*) FROM person p WHERE p.gender_concept_id = 8532 AND {condition}"
+        );
+        desk.number("steward", &sql).unwrap_or_default()
+    };
+    let (few, many) = ("p.year_of_birth = 1950", "p.year_of_birth > 1975");
+    assert!((1.0..11.0).contains(&count(few)) && count(many) > 30.0);
+    for (of_women, shown) in [
+        (many, true),
+        (few, false),
+        ("p.year_of_birth < 1000", false),
+    ] {
+        let outcome = format!(
+            "CASE WHEN p.gender_concept_id = 8532 THEN {of_women} ELSE p.year_of_birth > 1960 END"
+        );
+        let events = format!("{outcome}, named_struct('woman', {woman})");
+        for (what, number) in [("logistic_regression(", ""), ("cox_ph(", days)] {
+            let comma = if number.is_empty() { "" } else { ", " };
+            let sql = format!(
+                "SELECT list_extract({what}{number}{comma}{events}), -1)['std_err'] AS s FROM {from}"
+            );
+            let found = desk.number("exact", &sql);
+            assert_eq!(found.is_some(), shown, "{what} {of_women}: {found:?}");
+        }
+    }
+    // Nor where persons are parted by a number, but for one of them.
+    for other in ["false", few] {
+        let sql = format!(
+            "SELECT list_extract(logistic_regression(({other}) <> (p.year_of_birth > 1970), named_struct('born', p.year_of_birth)), -1)['std_err'] AS s FROM person p"
+        );
+        assert_eq!(desk.number("exact", &sql), None, "{other}");
+    }
+}
+
+/// Where one person has a value that no statistic takes, or one row more, there is the answer of before: that there is none
+/// would tell of it in a single question.
+#[test]
+fn one_person_empties_no_statistic() {
+    let desk = Desk::new();
+    let one = "SELECT person_id FROM measurement GROUP BY person_id HAVING count(*) > 3 ORDER BY person_id LIMIT 1";
+    let person = desk.number("steward", one).expect("a person");
+    let birthday = format!(
+        "SELECT year_of_birth, month_of_birth, day_of_birth FROM person WHERE person_id = {person}"
+    );
+    let born = desk.numbers("steward", "", &birthday);
+    let is: Vec<String> = ["year", "month", "day"]
+        .iter()
+        .zip(&born)
+        .map(|(unit, number)| format!("p.{unit}_of_birth = {}", number.expect("a number")))
+        .collect();
+    let is = is.join(" AND ");
+    let nan = "CAST('NaN' AS DOUBLE)";
+    let first = "measurement v JOIN (SELECT person_id, min(measurement_id) AS f FROM measurement GROUP BY person_id) m
+        ON m.person_id = v.person_id JOIN person p ON p.person_id = v.person_id";
+    let days = "days_between(p.birth_datetime, v.measurement_date)";
+    let ill = "p.gender_concept_id = 8532";
+    let models = "named_struct('born', p.year_of_birth)";
+    let event = |other: &str| format!("CASE WHEN {is} THEN {other} WHEN {ill} THEN 1 ELSE 0 END");
+    let rows = "v.measurement_id = m.f";
+    let more = format!("{rows} OR ({is})");
+    let mut asked = Vec::new();
+    for other in ["7", nan, "0.5"] {
+        let event = event(other);
+        for what in [
+            format!("logistic_regression({event}, {models})"),
+            format!("cox_ph({days}, {event}, {models})"),
+            format!("kaplan_meier({days}, {event})"),
+            format!("median_survival({days}, {event})"),
+        ] {
+            asked.push((what, rows));
+        }
+    }
+    for what in [
+        format!("logistic_regression({ill}, {models})"),
+        format!("cox_ph({days}, {ill}, {models})"),
+        format!("kaplan_meier({days}, {ill})"),
+        format!("median_survival({days}, {ill})"),
+        format!("logrank_test({days}, {ill}, p.year_of_birth > 1970)"),
+        "count(*)".to_owned(),
+        format!("avg({days})"),
+    ] {
+        asked.push((what, more.as_str()));
+    }
+    for (what, rows) in asked {
+        let sql = format!("SELECT {what} AS s FROM {first} WHERE {rows}");
+        for role in ["exact", "rounded"] {
+            let out = desk.ask(role, &format!("{role} {sql}"), &sql).ok();
+            let answer = out.lines().nth(1).unwrap_or_default().trim_matches('"');
+            assert!(!answer.is_empty(), "{role}: {sql}");
+        }
+    }
+}
+
 /// Of strata of which one number is withheld there is no rate: without them it would be another population's.
 #[test]
 fn what_is_withheld_is_not_left_out_of_what_follows() {

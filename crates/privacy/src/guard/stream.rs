@@ -13,7 +13,7 @@ use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use datafusion::physical_expr::PhysicalExpr;
 use futures::{Stream, StreamExt};
 
-use crate::compact::compact_rows;
+use crate::compact::{blanked, compact_rows};
 use crate::pseudonym::Mask;
 
 /// A column that a guard shows.
@@ -135,10 +135,11 @@ impl GuardStream {
             .iter()
             .map(|output| {
                 let values = column(output.source)?;
-                match &output.mask {
-                    None => Ok(Arc::clone(values)),
-                    Some(mask) => mask.apply_with(values, offsets.as_ref()),
-                }
+                // Under NULLs lie values of rows that were there before, some of them hidden.
+                Ok(match &output.mask {
+                    None => blanked(values)?,
+                    Some(mask) => blanked(&mask.apply_with(values, offsets.as_ref())?)?,
+                })
             })
             .collect::<Result<Vec<ArrayRef>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -206,8 +207,9 @@ impl RecordBatchStream for GuardStream {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use arrow::array::{Int64Array, StringViewArray};
-    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::array::{Array, AsArray, Int64Array, StringViewArray};
+    use arrow::buffer::NullBuffer;
+    use arrow::datatypes::{DataType, Field, Int64Type, Schema};
     use datafusion::physical_expr::expressions::Column;
     use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
     use futures::TryStreamExt;
@@ -254,6 +256,50 @@ mod tests {
         for batch in batches {
             assert!(holds(batch.column(0), "a visible person's text"));
             assert!(!holds(batch.column(0), "a hidden person's text"));
+        }
+    }
+
+    /// As Parquet's reader leaves them: a NULL has the value of the row that was in its place.
+    #[tokio::test]
+    async fn values_of_hidden_rows_are_not_under_nulls() {
+        const HIDDEN: i64 = 7_777;
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("seen", DataType::Boolean, false),
+            Field::new("text", DataType::Utf8View, true),
+            Field::new("n", DataType::Int64, true),
+        ]));
+        let text = "a hidden person's text";
+        let nulls = NullBuffer::from_iter((0..300).map(|at| at % 3 != 0));
+        let texts = StringViewArray::from_iter_values((0..300).map(|_| text));
+        let texts = texts.to_data().into_builder().nulls(Some(nulls.clone()));
+        let numbers = (0..300).map(|at| if at % 3 == 0 { HIDDEN } else { at });
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(BooleanArray::from_iter(
+                (0..300).map(|at| Some(at % 3 == 0)),
+            )),
+            arrow::array::make_array(texts.build().unwrap()),
+            Arc::new(Int64Array::new(numbers.collect(), Some(nulls))),
+        ];
+        for predicate in [true, false] {
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns.clone()).unwrap();
+            let seen: Arc<dyn PhysicalExpr> = Arc::new(Column::new("seen", 0));
+            let outputs = [1, 2].map(|source| Output { source, mask: None });
+            let plan = Arc::new(Plan {
+                schema: Arc::new(schema.project(&[1, 2]).unwrap()),
+                predicate: predicate.then_some(seen),
+                outputs: outputs.into(),
+                person: None,
+            });
+            let input = futures::stream::iter([Ok(batch)]);
+            let input = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), input));
+            let guarded = GuardStream::new(input, plan, 1_000).unwrap();
+            let batches: Vec<RecordBatch> = guarded.try_collect().await.unwrap();
+            assert!(!batches.is_empty());
+            for batch in batches {
+                assert!(!predicate || !holds(batch.column(0), text));
+                let numbers = batch.column(1).as_primitive::<Int64Type>();
+                assert!(!numbers.values().contains(&HIDDEN));
+            }
         }
     }
 }

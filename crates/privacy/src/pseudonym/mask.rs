@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, StringViewBuilder};
-use arrow::compute::{binary, cast};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, Int32Array, Int64Array, StringViewBuilder,
+};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimeUnit};
 use columna_model::Day;
 use datafusion::common::{Result, exec_err};
@@ -330,11 +332,12 @@ fn shift(values: &ArrayRef, offsets: Option<&Int32Array>, floor: Option<Day>) ->
     };
     match values.data_type() {
         DataType::Date32 => {
-            let days = values.as_primitive::<Date32Type>();
-            let shown = binary::<_, _, _, Date32Type>(days, offsets, |day, offset| {
-                moved(Day(day), offset).0
-            })?;
-            Ok(Arc::new(shown))
+            // Not by a kernel, which computes under NULLs too: zero and the offset is the offset.
+            let days = values.as_primitive::<Date32Type>().iter();
+            let shown = days
+                .zip(offsets)
+                .map(|(day, offset)| Some(moved(Day(day?), offset?).0));
+            Ok(Arc::new(shown.collect::<Date32Array>()))
         }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             let micros = cast(values, &DataType::Int64)?;
@@ -362,7 +365,7 @@ fn shift(values: &ArrayRef, offsets: Option<&Int32Array>, floor: Option<Day>) ->
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use arrow::array::{Date32Array, Int32Array, StringArray, TimestampMicrosecondArray};
+    use arrow::array::{StringArray, TimestampMicrosecondArray};
 
     fn day(year: i32, month: u8, day: u8) -> i32 {
         Day::from_civil(year, month, day).unwrap().0
@@ -455,6 +458,8 @@ mod tests {
         assert_ne!(shown.value(0), day(2020, 1, 1));
         assert_ne!(shown.value(0), shown.value(3));
         assert!(shown.is_null(2));
+        // Nor does the offset lie under it.
+        assert_eq!(shown.values()[2], 0);
         let moved = shift.apply(&times, Some(&persons)).unwrap();
         assert_eq!(moved.data_type(), times.data_type());
         let moved = cast(&moved, &DataType::Int64).unwrap();

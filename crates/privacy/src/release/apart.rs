@@ -3,6 +3,8 @@
 //! Two indicators that differ in one person are each of many persons, and a model with both has a coefficient for that one; so have
 //! three of which a sum is. What the others do not say of a covariate, by least squares, is what its coefficient rests on.
 
+use std::collections::BinaryHeap;
+
 /// What is left of a covariate, smaller than this part of it, is rounding.
 const ROUNDING: f64 = 1e-9;
 
@@ -35,6 +37,94 @@ pub(super) fn each_stands_on(k: u64, columns: &[Vec<f64>]) -> bool {
         .iter()
         .zip(fourth)
         .all(|(squares, fourth)| squares * squares >= k as f64 * fourth)
+}
+
+/// Whether at least `k` persons differ from what most have.
+pub(super) fn varies(k: u64, column: &[f64]) -> bool {
+    let mut sorted = column.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let same = sorted.chunk_by(|a, b| a == b).map(<[f64]>::len);
+    let most = same.max().unwrap_or(0);
+    (sorted.len() - most) as u64 >= k
+}
+
+/// Whether events and what a model says of them do not part persons, but for fewer than `k` of them: there is no coefficient
+/// where they do, and one that rests on those few where they nearly do. At least `k` pairs of persons, each person in one of
+/// them, are of somebody with the event and somebody without of whom the model says more; of those with times, of somebody who
+/// was still at risk then.
+pub(super) fn overlaps(
+    k: u64,
+    coefficients: &[f64],
+    columns: &[Vec<f64>],
+    events: &[bool],
+    time: Option<&[f64]>,
+) -> bool {
+    let said: Vec<f64> = (0..events.len())
+        .map(|person| {
+            let terms = coefficients.iter().zip(columns);
+            terms.map(|(b, column)| b * column[person]).sum()
+        })
+        .collect();
+    if said.iter().any(|said| !said.is_finite()) {
+        return false;
+    }
+    // Of everybody the same: nothing is parted.
+    if said.windows(2).all(|pair| pair[0] == pair[1]) {
+        return true;
+    }
+    let pairs = match time {
+        None => pairs(&said, events),
+        Some(time) => pairs_at_risk(&said, events, time),
+    };
+    pairs >= k
+}
+
+/// Pairs of somebody with the event and somebody without of whom more is said.
+fn pairs(said: &[f64], events: &[bool]) -> u64 {
+    let of = |wanted: bool| {
+        let of = said.iter().zip(events);
+        let of = of.filter(|(_, event)| **event == wanted);
+        let mut of: Vec<f64> = of.map(|(said, _)| *said).collect();
+        of.sort_unstable_by(f64::total_cmp);
+        of
+    };
+    let (with, without) = (of(true), of(false));
+    let pairs = with.iter().zip(without.iter().rev());
+    pairs.take_while(|(with, without)| without > with).count() as u64
+}
+
+/// Pairs of somebody with the event and somebody who was still at risk and of whom more is said; at least half of as many as
+/// there can be.
+fn pairs_at_risk(said: &[f64], events: &[bool], time: &[f64]) -> u64 {
+    let mut order: Vec<usize> = (0..said.len()).collect();
+    order.sort_unstable_by(|a, b| time[*b].total_cmp(&time[*a]));
+    // Those at risk, in the order of what is said of them; who is in a pair leaves.
+    let mut ranks: Vec<usize> = (0..said.len()).collect();
+    ranks.sort_unstable_by(|a, b| said[*a].total_cmp(&said[*b]));
+    let mut rank_of = vec![0; said.len()];
+    for (rank, person) in ranks.iter().enumerate() {
+        rank_of[*person] = rank;
+    }
+    let mut at_risk = BinaryHeap::new();
+    let mut paired = vec![false; said.len()];
+    let mut pairs = 0;
+    for together in order.chunk_by(|a, b| time[*a] == time[*b]) {
+        at_risk.extend(together.iter().map(|person| rank_of[*person]));
+        for person in together.iter().filter(|person| events[**person]) {
+            while at_risk.peek().is_some_and(|rank| paired[ranks[*rank]]) {
+                at_risk.pop();
+            }
+            let most = at_risk.peek().map(|rank| ranks[*rank]);
+            if let Some(other) = most.filter(|other| said[*other] > said[*person])
+                && !paired[*person]
+            {
+                paired[*person] = true;
+                paired[other] = true;
+                pairs += 1;
+            }
+        }
+    }
+    pairs
 }
 
 /// Around its mean, in units of its deviation.
@@ -109,5 +199,36 @@ mod tests {
         }
         let smooth = |by: f64| (0..400).map(|at| (f64::from(at) * by).sin()).collect();
         assert!(each_stands_on(11, &[smooth(0.7), smooth(1.1), older(150)]));
+    }
+
+    #[test]
+    fn few_who_differ_do_not_vary() {
+        for (ones, found) in [(10, false), (11, true), (389, true), (390, false)] {
+            let column = indicator(400, |at| at < ones);
+            assert_eq!(varies(11, &column), found, "{ones}");
+        }
+    }
+
+    /// An outcome that follows from a number, but for some persons.
+    #[test]
+    fn what_parts_persons_but_for_few_does_not_overlap() {
+        let columns = [(0..400).map(f64::from).collect::<Vec<f64>>()];
+        for (others, found) in [(0, false), (1, false), (8, false), (60, true)] {
+            let other = |at: u32| at * 7 % 400 < others;
+            let events: Vec<bool> = (0..400).map(|at| (at >= 200) != other(at)).collect();
+            // Those with the highest number first, but for some who stay.
+            let time = |at| f64::from(if other(at) { 800 - at } else { 400 - at });
+            let time: Vec<f64> = (0..400).map(time).collect();
+            for sign in [1.0, -1.0] {
+                // The wrong way around, everybody is a contradiction.
+                let found = found || sign < 0.0;
+                let without = overlaps(11, &[sign], &columns, &events, None);
+                assert_eq!(without, found, "{others} {sign}");
+                let with = overlaps(11, &[sign], &columns, &[true; 400], Some(&time));
+                assert_eq!(with, found, "{others} {sign}");
+            }
+        }
+        assert!(overlaps(11, &[0.0], &columns, &[true; 400], None));
+        assert!(!overlaps(11, &[f64::NAN], &columns, &[true; 400], None));
     }
 }

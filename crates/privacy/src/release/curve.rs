@@ -132,6 +132,9 @@ impl Declared {
     }
 }
 
+/// Causes are told apart by whole numbers up to this one.
+pub(super) const MOST_CAUSES: f64 = 9.0;
+
 /// A number with so many significant digits.
 pub(super) fn digits(number: f64, digits: i32) -> f64 {
     if number == 0.0 || !number.is_finite() {

@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 
 use arrow::datatypes::DataType;
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::{Case, ScalarFunction};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast,
 };
+
+use super::words::exact;
 
 /// Columns that a condition right below says are known: `x IS NOT NULL`.
 pub(super) fn known(plan: &LogicalPlan) -> HashSet<Column> {
@@ -33,15 +35,15 @@ pub(super) fn missing<'a>(
     exprs: impl IntoIterator<Item = &'a Expr>,
     schema: &DFSchema,
     known: &HashSet<Column>,
-) -> String {
-    let mut texts: Vec<String> = exprs
+) -> Result<String> {
+    let mut texts = exprs
         .into_iter()
         .filter(|expr| may_be_missing(expr, schema, known))
-        .map(ToString::to_string)
-        .collect();
+        .map(exact)
+        .collect::<Result<Vec<String>>>()?;
     texts.sort_unstable();
     texts.dedup();
-    texts.join("; ")
+    Ok(texts.join("; "))
 }
 
 fn may_be_missing(expr: &Expr, schema: &DFSchema, known: &HashSet<Column>) -> bool {
@@ -130,14 +132,14 @@ mod tests {
             y().is_not_null(),
             when(y().eq(lit(1)), lit(1)).otherwise(lit(0)).unwrap(),
         ] {
-            assert_eq!(missing([&expr], &schema, &none), "", "{expr}");
+            assert_eq!(missing([&expr], &schema, &none).unwrap(), "", "{expr}");
         }
         for expr in [y(), x() + y(), y().gt(lit(3))] {
-            assert_ne!(missing([&expr], &schema, &none), "", "{expr}");
-            assert_eq!(missing([&expr], &schema, &known), "", "{expr}");
+            assert_ne!(missing([&expr], &schema, &none).unwrap(), "", "{expr}");
+            assert_eq!(missing([&expr], &schema, &known).unwrap(), "", "{expr}");
         }
         for expr in [x() / x(), cast(x(), DataType::Int8)] {
-            assert_ne!(missing([&expr], &schema, &known), "", "{expr}");
+            assert_ne!(missing([&expr], &schema, &known).unwrap(), "", "{expr}");
         }
     }
 }

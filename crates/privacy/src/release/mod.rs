@@ -38,6 +38,7 @@ mod tests;
 mod total;
 mod value;
 mod wire;
+mod words;
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};

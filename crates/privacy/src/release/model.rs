@@ -1,8 +1,8 @@
 //! Regressions: what must stand behind each coefficient, and how exactly it is shown.
 //!
 //! A covariate is a stored number, arithmetic on such, or a comparison of one stored column with literals: no term can be
-//! made for a single person. At least k persons differ from what most have in it. Events per coefficient are as many as the
-//! profile says. A coefficient is shown to the first digit of its standard error, and what follows from it follows from what is
+//! made for a single person. At least k persons differ from what most have in it, also of those with the event, and of those
+//! without where they count as well. Events per coefficient are as many as the profile says. A coefficient is shown to the first digit of its standard error, and what follows from it follows from what is
 //! shown. Like a mean, a model of the same columns is shown once for nearly the same persons.
 
 use std::sync::Arc;
@@ -18,8 +18,10 @@ use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator, TryCast};
 
 use super::curve::{decimals, digits, exponent};
 use super::expression::{indicator, is_literal};
+use super::recomputed::accumulator;
 use super::refused::{refusal, refuse};
 use super::shape::Rows;
+use super::spec::Model;
 
 /// The covariates of a call, by name.
 pub(super) fn covariates(expr: &Expr) -> Result<Vec<(String, Expr)>> {
@@ -100,6 +102,61 @@ pub(super) fn not_a_covariate<T>(name: &str) -> Result<T> {
         ),
         "use stored number columns, arithmetic on them, or CASE WHEN column = literal THEN 1 ELSE 0 END for one stored column",
     )
+}
+
+/// A model of persons: the values of its columns, in the order of its arguments, of one person after the other. Nothing where
+/// there is none.
+pub(super) fn fitted(model: &Model, columns: &[Vec<f64>]) -> Result<Option<ScalarValue>> {
+    let mut accumulator = accumulator(&model.function, &model.types, &model.options)?;
+    let mut given = columns.iter();
+    let mut next = |kind: &DataType| -> Result<ArrayRef> {
+        let numbers: ArrayRef = Arc::new(Float64Array::from(
+            given.next().cloned().unwrap_or_default(),
+        ));
+        Ok(cast(&numbers, kind)?)
+    };
+    let mut arguments = Vec::new();
+    for kind in &model.types {
+        arguments.push(match kind {
+            DataType::Struct(fields) => {
+                let parts = fields.iter().map(|field| next(field.data_type()));
+                let parts = parts.collect::<Result<Vec<_>>>()?;
+                Arc::new(StructArray::try_new(fields.clone(), parts, None)?) as ArrayRef
+            }
+            kind => next(kind)?,
+        });
+    }
+    let persons = columns.first().map_or(0, Vec::len);
+    for value in &model.options {
+        arguments.push(value.to_array_of_size(persons)?);
+    }
+    // What it refuses, it refuses of values of few.
+    if accumulator.update_batch(&arguments).is_err() {
+        return Ok(None);
+    }
+    Ok(accumulator.evaluate().ok().filter(|value| !value.is_null()))
+}
+
+/// The coefficients of the last terms of a model's table, as they were computed.
+pub(super) fn coefficients(value: &ScalarValue, terms: usize) -> Result<Option<Vec<f64>>> {
+    let array = value.to_array()?;
+    let Some(list) = array.as_list_opt::<i32>().filter(|list| list.is_valid(0)) else {
+        return Ok(None);
+    };
+    let rows = list.value(0);
+    let column = rows
+        .as_struct_opt()
+        .and_then(|rows| rows.column_by_name("coefficient"));
+    let Some(column) = column else {
+        return Ok(None);
+    };
+    let numbers = cast(column, &DataType::Float64)?;
+    let numbers: Option<Vec<f64>> = numbers.as_primitive::<Float64Type>().iter().collect();
+    Ok(numbers.and_then(|numbers| {
+        let first = numbers.len().checked_sub(terms)?;
+        let own = numbers[first..].to_vec();
+        own.iter().all(|b| b.is_finite()).then_some(own)
+    }))
 }
 
 /// A model's table of terms with fewer digits; nothing where it is none.

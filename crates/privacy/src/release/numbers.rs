@@ -12,6 +12,7 @@ use super::aggregate::Controlled;
 use super::curve::{decimals, digits, exponent};
 use super::spec::{Basis, Spec};
 use super::value::{Desk, hidden, value};
+use super::words::{hashed, written};
 use crate::compact::compact;
 use crate::disclosure::cube::Dims;
 use crate::disclosure::persons::{Contribution, Persons};
@@ -59,8 +60,6 @@ pub(super) fn released(
     }
     let mut withheld = 0;
     let mut desk = Desk {
-        input,
-        statistics: first + spec.bases.len(),
         bases: &spec.bases,
         tables: &mut tables,
         control,
@@ -160,7 +159,7 @@ fn places(input: &RecordBatch, spec: &Spec) -> Result<Vec<Dims>> {
                     continue;
                 }
                 let value = ScalarValue::try_from_array(input.column(at), row)?;
-                dims.insert(format!("{at}:{name}"), format!("{value:?}"));
+                dims.insert(format!("{at}:{name}"), written(&value));
             }
             Ok(dims)
         })
@@ -205,44 +204,33 @@ fn table(
     })
 }
 
-/// A short name of words.
-fn hashed(words: &[&str]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for part in words {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
-    }
-    hasher.finalize().to_hex().to_string()
-}
-
 fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> Cell {
     let contributions = persons.contributions();
     let count = contributions.len() as u64;
-    let rows = rows_of(contributions, profile);
+    let by_rows = counted(contributions, profile);
+    let rows: u64 = by_rows.iter().map(|entry| entry.rows).sum();
     let enough = count >= u64::from(profile.k);
     let mut values = BTreeMap::new();
     let mut safe = enough;
     let (mut sketch, mut rest) = (None, None);
     if let Some((of, _)) = &basis.measure {
         sketch = enough.then(|| Sketch::of(contributions, of.shifted()));
-        let measured = enough && spreads(contributions, profile);
+        let measured = enough && spreads(&by_rows, profile);
         safe = measured;
         if measured {
             rest = Rest::of(contributions, of.shifted(), u64::from(profile.k));
-            let (mean, deviation) = moments(contributions);
+            let (mean, deviation) = moments(&by_rows);
             let error = deviation / (rows as f64).sqrt();
             // A mean is shown as exactly as it is known: to the first digit of its standard error.
             let shown = decimals(mean, -exponent(error));
             values.insert(keyed(MEAN, basis), Some(shown));
-            let alone = stands_out(contributions, profile);
+            let alone = stands_out(&by_rows, profile);
             let deviation = Some(digits(deviation, 3)).filter(|_| !alone);
             values.insert(keyed(DEVIATION, basis), deviation);
         }
     } else if enough {
-        let weights: Vec<f64> = contributions
-            .iter()
-            .map(|entry| entry.rows as f64)
-            .collect();
+        // As they are counted: that one has very many rows, and the others one each, would show in that there is no number.
+        let weights: Vec<f64> = by_rows.iter().map(|entry| entry.rows as f64).collect();
         let dominated = profile.is_dominated(&weights);
         values.insert(PERSONS.to_owned(), profile.count(count).map(|n| n as f64));
         let shown = profile.rows(rows, count).filter(|_| !dominated);
@@ -285,31 +273,59 @@ pub(super) fn spreads(contributions: &[Contribution], profile: &Profile) -> bool
     !profile.is_dominated(&from_median)
 }
 
-/// How many rows persons have. Where most have the same number of them, fewer than k others count as if they had it too: a join or
-/// a condition gives more rows to whom it is made for, and whether there is anybody would be seen in a count of rows beside one of
-/// persons. So do those whose numbers fewer than k have, if together they are fewer than k: a number that many have can be made
-/// for many, to hide one.
-fn rows_of(contributions: &[Contribution], profile: &Profile) -> u64 {
-    let mut each: Vec<u64> = contributions.iter().map(|entry| entry.rows).collect();
+/// How many rows are counted of each person. Where most have the same number of them, fewer than k others count as if they had
+/// it too: a join or a condition gives more rows to whom it is made for, and whether there is anybody would be seen in a count of
+/// rows beside one of persons. So do those whose numbers fewer than k have, if together they are fewer than k: a number that
+/// many have can be made for many, to hide one.
+fn rows_of(contributions: &[Contribution], profile: &Profile) -> Vec<u64> {
+    let own = || contributions.iter().map(|entry| entry.rows);
+    let mut each: Vec<u64> = own().collect();
     each.sort_unstable();
     let numbers = || each.chunk_by(|a, b| a == b);
     let usual = numbers()
         .max_by_key(|same| same.len())
         .and_then(|same| Some((*same.first()?, same.len())));
-    let all: u64 = each.iter().sum();
     let Some((usual, most)) = usual else {
-        return all;
+        return Vec::new();
     };
     let k = profile.k as usize;
     if each.len() - most < k.min(most) {
-        return usual * each.len() as u64;
+        return vec![usual; each.len()];
     }
-    let rare = || numbers().filter(|same| same.len() < k);
-    let few: usize = rare().map(<[u64]>::len).sum();
-    if most < k || few >= k {
-        return all;
+    let rare: BTreeMap<u64, usize> = numbers()
+        .filter(|same| same.len() < k)
+        .filter_map(|same| Some((*same.first()?, same.len())))
+        .collect();
+    if most < k || rare.values().sum::<usize>() >= k {
+        return own().collect();
     }
-    all - rare().flatten().sum::<u64>() + usual * few as u64
+    let counted = |rows: u64| {
+        if rare.contains_key(&rows) {
+            usual
+        } else {
+            rows
+        }
+    };
+    own().map(counted).collect()
+}
+
+/// What persons contribute, with so many rows of each as are counted.
+fn counted(contributions: &[Contribution], profile: &Profile) -> Vec<Contribution> {
+    let each = contributions.iter().zip(rows_of(contributions, profile));
+    each.map(|(entry, rows)| {
+        let share = rows as f64 / entry.rows as f64;
+        let own = *entry;
+        if rows == own.rows {
+            return own;
+        }
+        Contribution {
+            rows,
+            sum: own.sum * share,
+            squares: own.squares * share,
+            ..own
+        }
+    })
+    .collect()
 }
 
 /// The squares of few persons' distances from the middle are most of what a deviation is made of: it would tell how far they are.
@@ -354,5 +370,52 @@ pub(super) fn number_of(outcome: &Outcome, name: &str) -> Option<f64> {
     match outcome {
         Outcome::Shown(values) => values.get(name).copied().flatten(),
         Outcome::Withheld => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::collections::BTreeSet;
+
+    use datafusion::logical_expr::lit;
+
+    use super::*;
+    use crate::disclosure::profile;
+    use crate::release::measure::Measure;
+
+    /// Whether one person of a small group has many rows does not show in whether there is a number.
+    #[test]
+    fn many_rows_of_one_person_empty_nothing() {
+        let profile = profile("sacro").unwrap();
+        let age = || Measure::atom("age".to_owned(), BTreeSet::new());
+        for measure in [None, Some((age(), lit(0.0_f64)))] {
+            let basis = Basis {
+                filter: None,
+                measure,
+                times: None,
+                asked: true,
+                words: String::new(),
+            };
+            let of = |many: i64| {
+                let mut persons = Persons::default();
+                for person in 0..27 {
+                    let rows = if person == 5 { many } else { 1 };
+                    let value = if basis.measure.is_some() {
+                        40 + person
+                    } else {
+                        0
+                    };
+                    for _ in 0..rows {
+                        persons.push(person, value as f64);
+                    }
+                }
+                cell(persons, Dims::new(), &basis, &profile).values
+            };
+            let (one, many) = (of(1), of(393));
+            assert!(one.values().all(Option::is_some), "{one:?}");
+            assert_eq!(one, many);
+        }
     }
 }

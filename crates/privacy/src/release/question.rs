@@ -3,18 +3,15 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::catalog::MemTable;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, Result, ScalarValue, internal_err};
-use datafusion::datasource::source_as_provider;
+use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, TryCast, cast, lit};
 
 use super::collect::samples;
 use super::expression::{counts_all, indicator, range};
-use super::private::encoded;
 use super::refused::refuse;
 use super::shape::{Rows, plain};
+use super::words::{described, exact};
 
 /// A number of the answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,8 +141,10 @@ pub(super) fn question(
     let plan = LogicalPlan::Aggregate(Aggregate::try_new(Arc::new(input), groups, functions)?);
     let mut text = described(&plan)?;
     for (filter, measure) in &bases {
-        // An aggregate's name leaves out its filter.
-        text.push_str(&format!("|{filter:?}|{measure:?}"));
+        for part in [filter, measure] {
+            let part = part.as_ref().map(exact).transpose()?;
+            text.push_str(&format!("|{part:?}"));
+        }
     }
     for number in &numbers {
         text.push_str(&format!(
@@ -161,48 +160,6 @@ pub(super) fn question(
         fingerprint: text,
     };
     Ok((question, plan))
-}
-
-/// A plan in words, with what its words leave out: rows that the query wrote itself, those of functions of the vocabulary,
-/// and the filters of aggregates.
-pub(super) fn described(plan: &LogicalPlan) -> Result<String> {
-    let mut text = plan.display_indent().to_string();
-    plan.apply_with_subqueries(|node| {
-        match node {
-            LogicalPlan::Values(values) => text.push_str(&format!("|{:?}", values.values)),
-            LogicalPlan::TableScan(scan) if scan.table_name.table().ends_with("()") => {
-                let provider = source_as_provider(&scan.source)?;
-                if let Some(table) = provider.downcast_ref::<MemTable>() {
-                    text.push_str(&format!("|{}", digest(table)?));
-                }
-            }
-            _ => {}
-        }
-        for expr in node.expressions() {
-            expr.apply(|part| {
-                if let Expr::AggregateFunction(function) = part {
-                    let AggregateFunction { params, .. } = function;
-                    text.push_str(&format!("|{:?}|{}", params.filter, params.distinct));
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })?;
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    Ok(text)
-}
-
-fn digest(table: &MemTable) -> Result<String> {
-    let mut hasher = blake3::Hasher::new();
-    for partition in &table.batches {
-        let Ok(batches) = partition.try_read() else {
-            return internal_err!("a table of constants is being written to");
-        };
-        for batch in batches.iter() {
-            hasher.update(&encoded(batch)?);
-        }
-    }
-    Ok(hasher.finalize().to_hex().to_string())
 }
 
 type Parts = (Asked, Option<Expr>, Option<Expr>);

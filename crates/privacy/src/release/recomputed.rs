@@ -12,7 +12,7 @@ use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::AggregateUDF;
+use datafusion::logical_expr::{Accumulator, AggregateUDF};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateExprBuilder;
 use datafusion::physical_expr::expressions::{Column, Literal};
@@ -67,26 +67,7 @@ const ROWS: usize = 65_536;
 impl Recomputed {
     /// The statistic of these rows; none where it is not defined.
     pub(super) fn of(&self, rows: &[Repeated]) -> Result<Option<ScalarValue>> {
-        let fields: Vec<Field> = self
-            .types
-            .iter()
-            .enumerate()
-            .map(|(at, kind)| Field::new(format!("c{at}"), kind.clone(), true))
-            .collect();
-        let columns = fields
-            .iter()
-            .enumerate()
-            .map(|(at, field)| Arc::new(Column::new(field.name(), at)) as Arc<dyn PhysicalExpr>);
-        let options = self
-            .options
-            .iter()
-            .map(|value| Arc::new(Literal::new(value.clone())) as Arc<dyn PhysicalExpr>);
-        let function =
-            AggregateExprBuilder::new(Arc::clone(&self.function), columns.chain(options).collect())
-                .schema(Arc::new(Schema::new(fields)))
-                .alias("statistic")
-                .build()?;
-        let mut accumulator = function.create_accumulator()?;
+        let mut accumulator = accumulator(&self.function, &self.types, &self.options)?;
         for (values, times) in rows {
             #[expect(
                 clippy::cast_possible_truncation,
@@ -113,6 +94,32 @@ impl Recomputed {
         }
         Ok(accumulator.evaluate().ok().filter(|value| !value.is_null()))
     }
+}
+
+/// What takes rows of a function's columns, whose types these are, and of its options.
+pub(super) fn accumulator(
+    function: &Arc<AggregateUDF>,
+    types: &[DataType],
+    options: &[ScalarValue],
+) -> Result<Box<dyn Accumulator>> {
+    let fields: Vec<Field> = types
+        .iter()
+        .enumerate()
+        .map(|(at, kind)| Field::new(format!("c{at}"), kind.clone(), true))
+        .collect();
+    let columns = fields
+        .iter()
+        .enumerate()
+        .map(|(at, field)| Arc::new(Column::new(field.name(), at)) as Arc<dyn PhysicalExpr>);
+    let options = options
+        .iter()
+        .map(|value| Arc::new(Literal::new(value.clone())) as Arc<dyn PhysicalExpr>);
+    let arguments = columns.chain(options).collect();
+    AggregateExprBuilder::new(Arc::clone(function), arguments)
+        .schema(Arc::new(Schema::new(fields)))
+        .alias("statistic")
+        .build()?
+        .create_accumulator()
 }
 
 /// A value, as often as it is wanted, of the type that the function takes.

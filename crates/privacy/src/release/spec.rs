@@ -7,19 +7,21 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::{Column, DFSchema, Result};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, cast, lit};
+use datafusion::logical_expr::{
+    Aggregate, AggregateUDF, Expr, ExprSchemable, LogicalPlan, cast, lit,
+};
 
 use super::collect::{counted_rows, persons};
 use super::curve::{Declared, Releasable};
 use super::expression::{counts_all, indicator, uncast};
 use super::measure::{Measure, measure};
 use super::missing::{known, missing};
-use super::question::described;
 use super::recomputed::Recomputed;
 use super::refused::{refusal, refuse};
 use super::shape::{Rows, plain, without_tables};
+use super::words::{described, exact, hashed};
 
 /// A number, and what it is computed from.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +44,7 @@ pub(super) enum Function {
     RowsPer(usize),
     /// A curve over the measure, which is time; the other basis has the same persons' events.
     Curve(Declared, usize),
-    /// A regression of our own, computed beside the bases.
+    /// A regression of our own, computed from its bases.
     Model(Box<Model>),
     /// A statistic of numbers that are released.
     Recomputed(Box<Recomputed>),
@@ -51,12 +53,18 @@ pub(super) enum Function {
 /// What stands behind a regression.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Model {
-    /// Its place among the statistics.
-    pub(super) place: usize,
+    /// Its function.
+    pub(super) function: Arc<AggregateUDF>,
+    /// The types of its columns: of time, where it has one, the event and the record of covariates.
+    pub(super) types: Vec<DataType>,
+    /// The other arguments.
+    pub(super) options: Vec<ScalarValue>,
     /// The same for the same model.
     pub(super) text: String,
     /// All columns that it is of.
     pub(super) columns: String,
+    /// The times, by person.
+    pub(super) time: Option<usize>,
     /// The events, by person.
     pub(super) event: usize,
     /// The covariates, by person.
@@ -143,8 +151,6 @@ struct Builder<'a> {
     /// Columns that are known in each row.
     known: HashSet<Column>,
     bases: Vec<Basis>,
-    /// Regressions that are computed beside them.
-    statistics: Vec<Expr>,
     /// That of the number at hand.
     scale: (f64, f64),
 }
@@ -168,9 +174,8 @@ pub(super) fn spec(
             measure: None,
             times: None,
             asked: false,
-            words: in_words(None, ""),
+            words: in_words(None, "")?,
         }],
-        statistics: Vec::new(),
         scale: (1.0, 0.0),
     };
     let levels = aggregate
@@ -186,7 +191,7 @@ pub(super) fn spec(
         .map(|expr| total_group(expr, &scope))
         .collect::<Result<Vec<_>>>()?;
     let rows_in_words = described(&input)?;
-    let grouped = format!("{groups:?}");
+    let grouped = groups.iter().map(exact).collect::<Result<Vec<_>>>()?;
     let keys = datafusion::logical_expr::utils::grouping_set_to_exprlist(&groups)?
         .into_iter()
         .take(key_count)
@@ -204,7 +209,7 @@ pub(super) fn spec(
         });
     }
     let person = cast(Expr::Column(rows.person.clone()), DataType::Int64);
-    let mut functions: Vec<Expr> = builder
+    let functions: Vec<Expr> = builder
         .bases
         .iter()
         .map(|basis| {
@@ -223,7 +228,6 @@ pub(super) fn spec(
             ))
         })
         .collect();
-    functions.extend(builder.statistics);
     // A function's name leaves out its filter.
     let functions = functions
         .into_iter()
@@ -237,7 +241,7 @@ pub(super) fn spec(
         bases: builder.bases,
         numbers,
         rows: rows_in_words,
-        grouped,
+        grouped: hashed(&grouped),
     };
     Ok((spec, plan))
 }
@@ -263,9 +267,9 @@ pub(super) fn total_group(expr: &Expr, scope: &super::expression::Scope<'_>) -> 
 }
 
 impl Builder<'_> {
-    fn basis(&mut self, filter: Option<Expr>, measure: Option<(Measure, Expr)>) -> usize {
-        let words = in_words(filter.as_ref(), "");
-        self.basis_of(filter, measure, words)
+    fn basis(&mut self, filter: Option<Expr>, measure: Option<(Measure, Expr)>) -> Result<usize> {
+        let words = in_words(filter.as_ref(), "")?;
+        Ok(self.basis_of(filter, measure, words))
     }
 
     fn basis_of(
@@ -284,20 +288,20 @@ impl Builder<'_> {
         &self,
         filter: Option<&Expr>,
         of: impl IntoIterator<Item = &'e Expr>,
-    ) -> String {
-        in_words(filter, &missing(of, self.schema, &self.known))
+    ) -> Result<String> {
+        in_words(filter, &missing(of, self.schema, &self.known)?)
     }
 
     /// As many rows as a count of persons' rows says.
-    fn counted(&mut self, filter: Option<Expr>, times: Expr) -> usize {
-        let words = self.in_words(filter.as_ref(), [&times]);
-        self.placed(Basis {
+    fn counted(&mut self, filter: Option<Expr>, times: Expr) -> Result<usize> {
+        let words = self.in_words(filter.as_ref(), [&times])?;
+        Ok(self.placed(Basis {
             filter,
             measure: None,
             times: Some(times),
             asked: true,
             words,
-        })
+        }))
     }
 
     /// Rows that are needed, and that nothing is shown of by themselves.
@@ -409,10 +413,10 @@ impl Builder<'_> {
                     "count persons, count(DISTINCT person_id), or list the values with GROUP BY",
                 );
             }
-            return Ok((Function::Persons, self.basis(filter, None)));
+            return Ok((Function::Persons, self.basis(filter, None)?));
         }
         self.not_repeated("a count of rows would count the repetitions")?;
-        Ok((Function::Rows, self.basis(filter, None)))
+        Ok((Function::Rows, self.basis(filter, None)?))
     }
 
     fn sum(&mut self, name: &str, arg: &Expr, filter: Option<Expr>) -> Result<(Function, usize)> {
@@ -424,21 +428,21 @@ impl Builder<'_> {
                 None => condition,
             };
             self.not_repeated("a count of rows would count the repetitions")?;
-            let counted = self.basis(Some(both), None);
+            let counted = self.basis(Some(both), None)?;
             return Ok(if name == "sum" {
                 (Function::Rows, counted)
             } else {
-                let whole = self.basis(all, None);
+                let whole = self.basis(all, None)?;
                 (Function::Share(whole), counted)
             });
         }
         if let Some(count) = self.chosen_count(arg)? {
             // What is asked of a count of some rows is a count of those rows.
-            let counted = self.counted(filter.clone(), count.clone());
+            let counted = self.counted(filter.clone(), count.clone())?;
             if name == "sum" {
                 return Ok((Function::Rows, counted));
             }
-            let whole = self.basis(and(filter, count.is_not_null()), None);
+            let whole = self.basis(and(filter, count.is_not_null()), None)?;
             return Ok((Function::RowsPer(whole), counted));
         }
         let (measure, basis) = self.measure(name, arg, filter.clone())?;
@@ -452,7 +456,7 @@ impl Builder<'_> {
                 None => known,
             }),
             None,
-        );
+        )?;
         Ok((Function::Sum(rows), basis))
     }
 
@@ -493,7 +497,7 @@ impl Builder<'_> {
         }
         let total = self.rows.scope(self.schema).total(arg.clone())?;
         self.scale = (of.scale, of.offset);
-        let words = self.in_words(filter.as_ref(), [arg]);
+        let words = self.in_words(filter.as_ref(), [arg])?;
         let basis = self.basis_of(filter, Some((of, total.clone())), words);
         Ok((total, basis))
     }
@@ -526,8 +530,9 @@ impl Builder<'_> {
     }
 }
 
-fn in_words(filter: Option<&Expr>, missing: &str) -> String {
-    format!("{filter:?}; {missing}")
+fn in_words(filter: Option<&Expr>, missing: &str) -> Result<String> {
+    let filter = filter.map(exact).transpose()?.unwrap_or_default();
+    Ok(format!("{filter}; {missing}"))
 }
 
 /// A filter and a further condition.

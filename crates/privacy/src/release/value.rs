@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use serde::{Deserialize, Serialize};
@@ -26,9 +25,6 @@ const TICKET: &str = "ticket";
 
 /// What numbers are made of.
 pub(super) struct Desk<'a> {
-    pub(super) input: &'a RecordBatch,
-    /// Where statistics begin among the input's columns.
-    pub(super) statistics: usize,
     pub(super) bases: &'a [Basis],
     pub(super) tables: &'a mut [Table],
     pub(super) control: &'a Controlled,
@@ -142,12 +138,10 @@ fn new_course(
     };
     let (times, events) = (by_person(times), by_person(events));
     let in_arms = arms.map(&mut by_person);
-    // The same persons, by the same filter, once each.
-    let all = times.iter().chain(&events).chain(in_arms.iter().flatten());
-    let once = all.into_iter().all(|entry| entry.rows == 1);
+    // The same persons, by the same filter.
     let same =
         times.len() == events.len() && in_arms.as_ref().is_none_or(|a| a.len() == times.len());
-    if !once || !same {
+    if !same || !mostly_once(&times, &desk.control.profile) {
         return Ok(None);
     }
     let arms = match &in_arms {
@@ -159,7 +153,7 @@ fn new_course(
         .iter()
         .zip(&events)
         .enumerate()
-        .filter(|(_, (time, event))| time.sum >= 0.0 && (0.0..=9.0).contains(&event.sum))
+        .filter(|(_, (time, _))| time.rows == 1)
         .map(|(at, (time, event))| Follow {
             person: time.person,
             time: time.sum,
@@ -288,43 +282,88 @@ fn recomputed_of(
     }
 }
 
+/// Whether persons have one row each, but for fewer than k, who are left out: a condition can give a second one to whom it is
+/// made for, and that there is nothing would say that it is somebody.
+fn mostly_once(contributions: &[Contribution], profile: &Profile) -> bool {
+    let several = contributions.iter().filter(|entry| entry.rows != 1).count();
+    several < profile.k as usize
+}
+
 /// A regression: shown where enough stands behind each of its terms, once for nearly the same persons.
 fn model_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Result<Option<ScalarValue>> {
     let k = u64::from(desk.control.profile.k);
     let events = desk.tables[model.event].cells[row].persons.contributions();
-    let persons = events.len() as u64;
-    if persons < k || events.iter().any(|entry| entry.rows != 1) {
+    if !mostly_once(events, &desk.control.profile) {
         return Ok(None);
     }
-    let with = events.iter().filter(|entry| entry.sum > 0.0).count() as u64;
+    let mut columns = Vec::new();
+    for at in [model.event]
+        .iter()
+        .chain(&model.covariates)
+        .chain(&model.time)
+    {
+        let contributions = desk.tables[*at].cells[row].persons.contributions();
+        let once: Vec<Contribution> = contributions
+            .iter()
+            .filter(|entry| entry.rows == 1)
+            .copied()
+            .collect();
+        if model.covariates.contains(at) && !spreads(&once, &desk.control.profile) {
+            return Ok(None);
+        }
+        columns.push(once.iter().map(|entry| entry.sum).collect::<Vec<f64>>());
+    }
+    let time = model.time.and_then(|_| columns.pop());
+    let covariates = columns.split_off(1);
+    let events: Vec<bool> = columns[0].iter().map(|event| *event > 0.0).collect();
+    let persons = events.len() as u64;
+    let with = events.iter().filter(|event| **event).count() as u64;
     let fewest = if model.both {
         with.min(persons - with)
     } else {
         with
     };
-    let terms = model.covariates.len() as u64;
+    let terms = covariates.len() as u64;
     let wanted = (u64::from(desk.control.profile.events_per_coefficient) * terms).max(k);
-    if fewest < wanted {
+    let all = covariates.iter().chain(&time);
+    if persons < k || fewest < wanted || all.into_iter().any(|of| of.len() != events.len()) {
         return Ok(None);
     }
-    for at in &model.covariates {
-        let contributions = desk.tables[*at].cells[row].persons.contributions();
-        if contributions.len() as u64 != persons || !spreads(contributions, &desk.control.profile) {
+    if !apart::each_stands_on(k, &covariates) {
+        return Ok(None);
+    }
+    // A standard error is that of the cells of outcome and covariate, and so each of them must be of k persons.
+    let outcomes: &[bool] = if model.both { &[true, false] } else { &[true] };
+    for outcome in outcomes {
+        let theirs: Vec<Vec<f64>> = covariates
+            .iter()
+            .map(|column| {
+                let of = column.iter().zip(&events);
+                of.filter(|(_, event)| *event == outcome)
+                    .map(|(value, _)| *value)
+                    .collect()
+            })
+            .collect();
+        let vary = theirs.iter().all(|column| apart::varies(k, column));
+        if !vary || !apart::each_stands_on(k, &theirs) {
             return Ok(None);
         }
     }
-    let columns: Vec<Vec<f64>> = model
-        .covariates
+    let arguments: Vec<Vec<f64>> = time
         .iter()
-        .map(|at| {
-            let contributions = desk.tables[*at].cells[row].persons.contributions();
-            contributions.iter().map(|entry| entry.sum).collect()
-        })
+        .chain([&columns[0]])
+        .chain(&covariates)
+        .cloned()
         .collect();
-    if !apart::each_stands_on(k, &columns) {
+    let Some(value) = model::fitted(model, &arguments)? else {
+        return Ok(None);
+    };
+    let Some(coefficients) = model::coefficients(&value, covariates.len())? else {
+        return Ok(None);
+    };
+    if !apart::overlaps(k, &coefficients, &covariates, &events, time.as_deref()) {
         return Ok(None);
     }
-    let value = ScalarValue::try_from_array(desk.input.column(desk.statistics + model.place), row)?;
     let Some(shown) = model::shown(&value)? else {
         return Ok(None);
     };

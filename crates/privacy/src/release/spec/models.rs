@@ -1,18 +1,19 @@
 //! Regressions and curves: what must stand behind each of their terms and steps.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::Result;
-use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::{Expr, ExprSchemable, cast, lit};
 
-use super::{Builder, Function, Model, not_released};
-use crate::release::curve::{Declared, Releasable};
-use crate::release::lenient::lenient;
+use super::{Builder, Function, Model, and, not_released, uncast};
+use crate::release::curve::{Declared, MOST_CAUSES, Releasable};
 use crate::release::measure::{Measure, measure};
 use crate::release::model;
+use crate::release::refused::refuse;
 use crate::release::shape::{plain, without_tables};
+use crate::release::words::exact;
 
 impl Builder<'_> {
     /// A statistic that says how its result can be disclosed.
@@ -75,6 +76,10 @@ impl Builder<'_> {
                     let Some(condition) = model::comparison(term, self.rows) else {
                         return model::not_a_covariate(name);
                     };
+                    let kind = condition.get_type(self.schema)?;
+                    if !kind.is_numeric() && kind != DataType::Boolean {
+                        return model::not_a_covariate(name);
+                    }
                     columns.extend(self.stored(term));
                     let value = cast(scope.total(condition)?, DataType::Int64);
                     let atom = Measure::atom(format!("covariate {value}"), BTreeSet::new());
@@ -84,51 +89,40 @@ impl Builder<'_> {
         }
         let event_total = scope.total(event.clone())?;
         columns.extend(self.stored(event));
-        let mut known = event_total.clone().is_not_null();
+        let mut usable = vec![self.usable(&event_total, 0.0, 1.0, true)?];
+        let mut timed = None;
         if time {
             let of = self.measured(name, &args[0])?;
-            columns.extend(of.columns);
-            known = known.and(scope.total(args[0].clone())?.is_not_null());
+            columns.extend(of.columns.iter().cloned());
+            let total = scope.total(args[0].clone())?;
+            usable.push(self.usable(&total, 0.0, f64::MAX, false)?);
+            let atom = Measure::atom(format!("time {total}"), of.columns);
+            timed = Some((atom, total));
         }
         for (_, value) in &values {
-            known = known.and(value.clone().is_not_null());
+            usable.push(self.usable(value, f64::MIN, f64::MAX, false)?);
         }
         let of = terms.iter().map(|(_, term)| term);
         let of = of.chain([event]).chain(args.first().filter(|_| time));
-        let words = self.in_words(filter.as_ref(), of);
-        let known = Some(match filter {
-            Some(filter) => filter.and(known),
-            None => known,
-        });
-        let total_args = args
-            .iter()
-            .map(|arg| {
-                if crate::release::expression::is_literal(arg) {
-                    Ok(arg.clone())
-                } else {
-                    self.struct_or_total(arg)
-                }
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let (known, words) = self.of_usable(filter, usable, of)?;
+        let types = args[..first + 2].iter();
+        let types = types.map(|arg| arg.get_type(self.schema));
+        let types = types.collect::<Result<Vec<_>>>()?;
+        let options = args[first + 2..].iter();
+        let options = options.map(|option| self.option(name, option));
+        let options = options.collect::<Result<Vec<_>>>()?;
         let of_event = Measure::atom(format!("event {event_total}"), BTreeSet::new());
-        let event = self.collected(known.clone(), Some((of_event, event_total)), words.clone());
-        let covariates = values
-            .into_iter()
-            .map(|value| self.collected(known.clone(), Some(value), words.clone()))
-            .collect();
-        let statistic = Expr::AggregateFunction(AggregateFunction::new_udf(
-            lenient(&call.func),
-            total_args,
-            false,
-            known.clone().map(Box::new),
-            vec![],
-            None,
-        ));
-        self.statistics.push(statistic);
+        let mut collect = |measure| self.collected(known.clone(), Some(measure), words.clone());
+        let event = collect((of_event, event_total));
+        let covariates = values.into_iter().map(&mut collect).collect();
+        let time = timed.map(collect);
         let model = Model {
-            place: self.statistics.len() - 1,
+            function: Arc::clone(&call.func),
+            types,
+            options,
             text: without_tables(expr),
             columns: columns.into_iter().collect::<Vec<_>>().join(", "),
+            time,
             event,
             covariates,
             both,
@@ -145,25 +139,59 @@ impl Builder<'_> {
         expr.column_refs().into_iter().map(name).collect()
     }
 
-    /// A struct of total expressions, or a total expression.
-    pub(super) fn struct_or_total(&self, arg: &Expr) -> Result<Expr> {
-        let scope = self.rows.scope(self.schema);
-        match arg {
-            Expr::Cast(inner) => {
-                let mut inner = inner.clone();
-                inner.expr = Box::new(self.struct_or_total(&inner.expr)?);
-                Ok(Expr::Cast(inner))
-            }
-            Expr::ScalarFunction(call) if call.func.name() == "named_struct" => {
-                let mut call = call.clone();
-                for (at, arg) in call.args.iter_mut().enumerate() {
-                    if at % 2 == 1 {
-                        *arg = scope.total(arg.clone())?;
-                    }
-                }
-                Ok(Expr::ScalarFunction(call))
-            }
-            other => scope.total(other.clone()),
+    /// Where a number can be used: from `low` to `high`, or one of the two where it says `which` of two things happened, and of
+    /// conditions where they are known. Whatever else it is, it is missing, and so is the row: a statistic that fails on a
+    /// value, or has nothing of one of its columns for it, would tell whether somebody has it. In words, which rows are these.
+    pub(super) fn usable(
+        &self,
+        total: &Expr,
+        low: f64,
+        high: f64,
+        which: bool,
+    ) -> Result<(Expr, String)> {
+        let kind = total.get_type(self.schema)?;
+        if !kind.is_numeric() {
+            return Ok((total.clone().is_not_null(), String::new()));
+        }
+        // Whole numbers and decimals are finite.
+        if low == f64::MIN && high == f64::MAX && !kind.is_floating() {
+            return Ok((total.clone().is_not_null(), String::new()));
+        }
+        let number = cast(total.clone(), DataType::Float64);
+        let usable = if which {
+            number.clone().eq(lit(low)).or(number.eq(lit(high)))
+        } else {
+            number.between(lit(low), lit(high))
+        };
+        Ok((usable, exact(total)?))
+    }
+
+    /// Rows that a condition chose, of which those remain that can be used, and which these are in words.
+    pub(super) fn of_usable<'e>(
+        &self,
+        filter: Option<Expr>,
+        usable: Vec<(Expr, String)>,
+        of: impl IntoIterator<Item = &'e Expr>,
+    ) -> Result<(Option<Expr>, String)> {
+        let mut words = self.in_words(filter.as_ref(), of)?;
+        let mut known = filter;
+        for (condition, text) in usable {
+            known = and(known, condition);
+            words.push_str("; ");
+            words.push_str(&text);
+        }
+        Ok((known, words))
+    }
+
+    /// An argument that is no column.
+    pub(super) fn option(&self, name: &str, option: &Expr) -> Result<ScalarValue> {
+        match uncast(option) {
+            Expr::Literal(value, _) => Ok(value.cast_to(&option.get_type(self.schema)?)?),
+            _ => refuse(
+                "statistic",
+                format!("the options of a released `{name}` are single literals"),
+                "ask for one at a time",
+            ),
         }
     }
 
@@ -177,14 +205,14 @@ impl Builder<'_> {
     ) -> Result<(Function, usize)> {
         let (time, event) = declared.columns(name, args)?;
         let of = self.measured(name, time)?;
-        let words = self.in_words(filter.as_ref(), [time, event]);
+        let asked = [time, event];
         let scope = self.rows.scope(self.schema);
         let (time, event) = (scope.total(time.clone())?, scope.total(event.clone())?);
-        let known = time.clone().is_not_null().and(event.clone().is_not_null());
-        let known = Some(match filter {
-            Some(filter) => filter.and(known),
-            None => known,
-        });
+        let usable = vec![
+            self.usable(&time, 0.0, f64::MAX, false)?,
+            self.usable(&event, 0.0, MOST_CAUSES, false)?,
+        ];
+        let (known, words) = self.of_usable(filter, usable, asked)?;
         let of_event = Measure::atom(format!("event {event}"), BTreeSet::new());
         let events = self.collected(known.clone(), Some((of_event, event)), words.clone());
         // Time as it is asked for, not as it is stored.

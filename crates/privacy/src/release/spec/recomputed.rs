@@ -7,12 +7,13 @@ use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, ExprSchemable, cast, lit, not, when};
 
 use super::{Builder, Function, Number, and, bare, not_released, plain_type, uncast};
-use crate::release::curve::Source;
+use crate::release::curve::{MOST_CAUSES, Source};
 use crate::release::expression::indicator;
 use crate::release::measure::Measure;
 use crate::release::recomputed::{Entry, MadeOf, Recomputed};
 use crate::release::refused::refuse;
 use crate::release::shape::plain;
+use crate::release::words::exact;
 
 impl Builder<'_> {
     /// A statistic that is computed from numbers which are released for it.
@@ -31,14 +32,7 @@ impl Builder<'_> {
         };
         let options = options
             .iter()
-            .map(|option| match uncast(option) {
-                Expr::Literal(value, _) => Ok(value.cast_to(&option.get_type(self.schema)?)?),
-                _ => refuse(
-                    "statistic",
-                    format!("the options of a released `{name}` are single literals"),
-                    "ask for one at a time",
-                ),
-            })
+            .map(|option| self.option(name, option))
             .collect::<Result<Vec<_>>>()?;
         let made_of = match source {
             Source::Conditions(_) => self.combinations(name, columns, filter)?,
@@ -53,7 +47,7 @@ impl Builder<'_> {
                     let (total, basis) = self.measure(name, &columns[0], both.clone())?;
                     let mean = self.part(Function::Mean, basis);
                     let deviation = self.part(Function::Deviation, basis);
-                    let rows = self.basis(and(both, total.is_not_null()), None);
+                    let rows = self.basis(and(both, total.is_not_null()), None)?;
                     self.scale = (1.0, 0.0);
                     let rows = self.part(Function::Rows, rows);
                     groups.push((value, [mean, deviation, rows]));
@@ -84,7 +78,7 @@ impl Builder<'_> {
                         let (function, basis) = if self.is_condition(column)? {
                             let [yes, _] = self.condition(name, column)?;
                             self.not_repeated("a count of rows would count the repetitions")?;
-                            (Function::Rows, self.basis(and(filter.clone(), yes), None))
+                            (Function::Rows, self.basis(and(filter.clone(), yes), None)?)
                         } else {
                             self.sum("sum", column, filter.clone())?
                         };
@@ -139,10 +133,10 @@ impl Builder<'_> {
                 .collect();
         }
         let counts = kinds.into_iter().map(|(values, filter)| {
-            let basis = self.basis(filter, None);
-            (values, self.part(Function::Rows, basis))
+            let basis = self.basis(filter, None)?;
+            Ok((values, self.part(Function::Rows, basis)))
         });
-        Ok(MadeOf::Counts(counts.collect()))
+        Ok(MadeOf::Counts(counts.collect::<Result<_>>()?))
     }
 
     /// Whether an argument is a condition, or a one and a zero made of one.
@@ -189,17 +183,20 @@ impl Builder<'_> {
         let scope = self.rows.scope(self.schema);
         let time = scope.total(columns[0].clone())?;
         let event = scope.total(columns[1].clone())?;
-        let words = self.in_words(filter.as_ref(), columns);
-        let mut known = and(filter, time.clone().is_not_null());
-        known = and(known, event.clone().is_not_null());
+        let mut usable = vec![
+            self.usable(&time, 0.0, f64::MAX, false)?,
+            self.usable(&event, 0.0, MOST_CAUSES, false)?,
+        ];
         let group = match columns.get(2) {
             None => None,
             Some(group) => {
                 let [yes, no] = self.condition(name, group)?;
-                known = and(known, yes.clone().or(no));
+                let words = exact(&yes)?;
+                usable.push((yes.clone().or(no), words));
                 Some(cast(yes, DataType::Int64))
             }
         };
+        let (known, words) = self.of_usable(filter, usable, columns)?;
         let none = std::collections::BTreeSet::new;
         let of_event = Measure::atom(format!("event {event}"), none());
         let of_time = Measure::atom(format!("time {time}"), of.columns);

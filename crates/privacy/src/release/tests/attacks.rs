@@ -295,11 +295,11 @@ async fn attack_23_rows_fanned_out() {
             .await,
         "table"
     );
-    // One person has a thousand visits: the number of rows tells of it.
+    // One person has a thousand visits, and counts as if it had two, like everybody: that there is no number would tell of it.
     assert_eq!(
         desk.ask("SELECT count(*), count(DISTINCT pid) FROM visit WHERE days = 6")
             .await,
-        ["|44"]
+        ["88|44"]
     );
 }
 
