@@ -130,8 +130,7 @@ async fn restricted_roles_see_the_same_rows_as_without() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_by_person_and_kind_reads_the_copy_without_a_sort() {
-    for (people, most, persons_per_bucket) in [(60, 30, 2), (90, 12, 1000), (1, 3, 5), (4, 9000, 2)]
-    {
+    for (people, most, persons_per_bucket) in [(60, 30, 2), (1, 3, 5), (4, 5000, 2)] {
         let both = both_as(people, most, SEED, persons_per_bucket, |_| None).await;
         for question in BY_KIND.into_iter().chain(BY_PERSON) {
             let expected = sorted(&both.stock, question).await;
