@@ -9,12 +9,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use columna_store::scan::SnapshotTable;
-use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::{DFSchemaRef, Result};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, TableScanBuilder, Window};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+
+use crate::partitions::{partition, repartitioned};
 
 /// Reads copies below such windows.
 #[derive(Debug)]
@@ -88,7 +90,7 @@ struct Rows {
     columns: Vec<Option<String>>,
     /// The columns with a copy by which all steps went, if there were any.
     by: Option<Vec<String>>,
-    plan: LogicalPlan,
+    schema: DFSchemaRef,
 }
 
 impl Rows {
@@ -97,7 +99,7 @@ impl Rows {
         match expr {
             Expr::Alias(alias) => self.origin(&alias.expr),
             Expr::Column(column) => {
-                let at = self.plan.schema().maybe_index_of_column(column)?;
+                let at = self.schema.maybe_index_of_column(column)?;
                 self.columns.get(at).cloned().flatten()
             }
             _ => None,
@@ -148,7 +150,7 @@ fn rows(plan: &LogicalPlan) -> Result<Option<Rows>> {
                 person,
                 columns: fields.map(|field| Some(field.name().clone())).collect(),
                 by: None,
-                plan: plan.clone(),
+                schema: Arc::clone(plan.schema()),
             }));
         }
         LogicalPlan::Projection(_)
@@ -168,7 +170,7 @@ fn rows(plan: &LogicalPlan) -> Result<Option<Rows>> {
         LogicalPlan::Projection(projection) => rows.columns = rows.origins(&projection.expr),
         LogicalPlan::Window(window) => {
             for expr in &window.window_expr {
-                let Some(next) = rows.after(partition(expr)) else {
+                let Some(next) = rows.after(partition(expr).unwrap_or_default()) else {
                     return Ok(None);
                 };
                 rows = next;
@@ -188,16 +190,8 @@ fn rows(plan: &LogicalPlan) -> Result<Option<Rows>> {
         }
         _ => {}
     }
-    rows.plan = plan.clone();
+    rows.schema = Arc::clone(plan.schema());
     Ok((rows.columns.len() == plan.schema().fields().len()).then_some(rows))
-}
-
-fn partition(window: &Expr) -> &[Expr] {
-    match window {
-        Expr::Alias(alias) => partition(&alias.expr),
-        Expr::WindowFunction(call) => &call.params.partition_by,
-        _ => &[],
-    }
 }
 
 /// The same steps over the copy, with windows by its column first.
@@ -233,16 +227,8 @@ fn read_by(
     let names = NamePreserver::new_for_projection();
     let windows = window.window_expr.iter().map(|expr| {
         let name = names.save(expr);
-        let ordered = expr.clone().transform(|expr| {
-            Ok(match expr {
-                Expr::WindowFunction(mut call) => {
-                    call.params.partition_by.sort_by_key(rank);
-                    Transformed::yes(Expr::WindowFunction(call))
-                }
-                other => Transformed::no(other),
-            })
-        })?;
-        Ok(name.restore(ordered.data))
+        let ordered = repartitioned(expr.clone(), |keys| keys.sort_by_key(rank))?;
+        Ok(name.restore(ordered))
     });
     let windows = windows.collect::<Result<_>>()?;
     Window::try_new(windows, Arc::new(read)).map(LogicalPlan::Window)

@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
-use crate::partitions::partitioned;
+use crate::partitions::{partition, partitioned};
 use owner::{Owners, Present};
 
 mod owner;
@@ -209,15 +209,6 @@ fn numbered(window: &Window, owners: &Owners) -> Result<Option<LogicalPlan>> {
         });
         Window::try_new(windows.collect::<Result<_>>()?, input).map(LogicalPlan::Window)
     })
-}
-
-/// What a window's rows are divided by.
-fn partition(window: &Expr) -> Option<&[Expr]> {
-    match window {
-        Expr::WindowFunction(call) => Some(&call.params.partition_by),
-        Expr::Alias(alias) => partition(&alias.expr),
-        _ => None,
-    }
 }
 
 /// A step that goes by one of the keys, by the person as well, where the key is one person's. Rows without a number are one group
