@@ -47,6 +47,7 @@ mod null_supplied;
 mod number_sort;
 mod one_sided;
 mod packed;
+mod range_bounds;
 mod range_join;
 mod run_aggregates;
 mod runs;
