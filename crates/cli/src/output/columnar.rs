@@ -67,8 +67,16 @@ fn plain_batch(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, C
         })
         .collect::<Result<_, _>>()
         .map_err(arrow_error)?;
-    let options =
-        arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    of_columns(schema, columns, batch.num_rows())
+}
+
+/// Rows of columns, of which there may be none.
+fn of_columns(
+    schema: &SchemaRef,
+    columns: Vec<ArrayRef>,
+    rows: usize,
+) -> Result<RecordBatch, CliError> {
+    let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(SchemaRef::clone(schema), columns, &options)
         .map_err(arrow_error)
 }
@@ -81,9 +89,7 @@ fn blanked_batch(batch: &RecordBatch) -> Result<RecordBatch, CliError> {
         .map(columna_privacy::blanked)
         .collect::<Result<_, _>>()
         .map_err(arrow_error)?;
-    let options =
-        arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(batch.schema(), columns, &options).map_err(arrow_error)
+    of_columns(batch.schema_ref(), columns, batch.num_rows())
 }
 
 /// Prints Parquet, with zstd. Of NULLs it has no values.
