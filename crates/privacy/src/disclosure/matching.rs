@@ -228,7 +228,7 @@ fn candidates<'a>(
 }
 
 /// Of any k persons of a set, one so near has at least one.
-fn may_be_near(a: &RoaringTreemap, b: &RoaringTreemap, k: u64) -> bool {
+pub(super) fn may_be_near(a: &RoaringTreemap, b: &RoaringTreemap, k: u64) -> bool {
     let few = usize::try_from(k).unwrap_or(usize::MAX);
     a.iter().take(few).any(|element| b.contains(element))
 }
@@ -314,6 +314,7 @@ impl Work<'_> {
             .collect();
         let earlier = self.earlier_sets(table)?;
         let mut spans = self.spans(&earlier, &prints, &table.words);
+        let measured = self.measured(table, &prints)?;
         let mut known = Known::default();
         for set in earlier {
             known.add(set);
@@ -345,14 +346,20 @@ impl Work<'_> {
                     found = Match::TooNear;
                 }
             }
+            let (sketch, rest) = (sketch.clone(), rest.clone());
+            if matches!(found, Match::New(..))
+                && !self.says_more(&mut table.cells[at], print, &measured)
+            {
+                found = Match::TooNear;
+            }
             if let Match::New(print, shown) = &found
                 && shown.is_news()
             {
                 known.add(KnownSet {
                     id: of_this_result(at),
                     print: print.clone(),
-                    sketch: sketch.clone(),
-                    rest: rest.clone(),
+                    sketch,
+                    rest,
                     same_columns: true,
                     words: table.words.clone(),
                     place,

@@ -3,8 +3,10 @@
 //! Persons are counted, never rows. A number is shown when enough persons stand behind it, none of whom dominates it,
 //! when nothing shown with it or before gives a withheld number away, and then only as exactly as its profile says.
 
+mod beside;
 pub mod bounds;
 pub mod cube;
+pub(crate) mod digits;
 mod error;
 mod margins;
 mod matching;
@@ -14,6 +16,7 @@ pub mod releases;
 pub mod rest;
 pub mod sketch;
 pub mod span;
+pub(crate) mod spread;
 #[cfg(test)]
 mod tests;
 

@@ -9,6 +9,7 @@
 //!   Where it is larger and still below the threshold, the number is withheld.
 //!   Of measures, persons who contribute other values differ too; and numbers of columns in common are held against each
 //!   other, whatever is computed from them.
+//!   Those of other columns are held against each other person by person: see [`super::beside`].
 //! - *Combinations.* Exact numbers of several groups may give few persons away together: see [`super::span`].
 //! - *Margins.* Cells and margins of the same rows, over all levels and earlier answers, are audited together:
 //!   see [`super::bounds`].
@@ -94,6 +95,8 @@ pub struct Cell {
     pub persons: Persons,
     /// What they contribute; nothing for counts.
     pub sketch: Option<Sketch>,
+    /// The same as it is counted in the numbers that are shown; nothing but for means and deviations.
+    pub held: Option<Sketch>,
     /// Those of them who have another value than most; nothing where they are all.
     pub rest: Option<Rest>,
     /// It stands on enough persons, none of whom dominates it.
@@ -123,7 +126,7 @@ CREATE TABLE IF NOT EXISTS number_set (
   snapshot TEXT NOT NULL, principal TEXT NOT NULL, measure TEXT NOT NULL,
   elements INTEGER NOT NULL, persons INTEGER NOT NULL, footprint BLOB NOT NULL, shown TEXT NOT NULL,
   rules TEXT NOT NULL DEFAULT '', treated TEXT NOT NULL DEFAULT '',
-  atom TEXT NOT NULL DEFAULT '', sketch BLOB NOT NULL DEFAULT x'', rest BLOB NOT NULL DEFAULT x'',
+  atom TEXT NOT NULL DEFAULT '', sketch BLOB NOT NULL DEFAULT x'', rest BLOB NOT NULL DEFAULT x'', held BLOB NOT NULL DEFAULT x'',
   words TEXT NOT NULL DEFAULT '', place TEXT NOT NULL DEFAULT '', counted INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX IF NOT EXISTS number_set_size ON number_set (snapshot, principal, measure, elements);
@@ -150,6 +153,7 @@ impl Releases {
             ("atom", "TEXT NOT NULL DEFAULT ''"),
             ("sketch", "BLOB NOT NULL DEFAULT x''"),
             ("rest", "BLOB NOT NULL DEFAULT x''"),
+            ("held", "BLOB NOT NULL DEFAULT x''"),
             ("words", "TEXT NOT NULL DEFAULT ''"),
             ("place", "TEXT NOT NULL DEFAULT ''"),
             ("counted", "INTEGER NOT NULL DEFAULT 1"),
@@ -334,8 +338,8 @@ impl Work<'_> {
         let size = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.transaction.execute(
             "INSERT INTO number_set (snapshot, principal, measure, elements, persons, footprint, shown, rules, treated, atom, sketch, rest,
-               words, place, counted)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+               words, place, counted, held)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
             params![
                 self.reader.snapshot,
                 self.reader.principal,
@@ -352,6 +356,11 @@ impl Work<'_> {
                 table.words,
                 place,
                 shown.persons == Source::Own,
+                cell.held
+                    .as_ref()
+                    .filter(|held| cell.sketch.as_ref() != Some(held))
+                    .map(Sketch::bytes)
+                    .unwrap_or_default(),
             ],
         )?;
         Ok(self.transaction.last_insert_rowid())

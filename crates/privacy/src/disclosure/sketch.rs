@@ -8,7 +8,7 @@ use super::Error;
 use super::persons::Contribution;
 
 /// Enough for the largest threshold, with persons to spare that fall together.
-const BUCKETS: usize = 256;
+pub(super) const BUCKETS: usize = 256;
 
 /// Two sums of the same values are as near as this and nearer, in whichever order and at whichever scale they were taken.
 const RELATIVE: f64 = 1e-6;
@@ -28,6 +28,20 @@ impl Sketch {
     pub fn of(contributions: &[Contribution], shifted: f64) -> Self {
         let mut sketch = Self::default();
         sketch.add(contributions, shifted);
+        sketch
+    }
+
+    /// Of a measure and its squares, of which a deviation tells.
+    #[must_use]
+    pub fn with_squares(contributions: &[Contribution], shifted: f64) -> Self {
+        let mut sketch = Self::of(contributions, shifted);
+        sketch.buckets.resize(2 * BUCKETS, (0.0, 0.0));
+        for entry in contributions {
+            let (sum, off) = &mut sketch.buckets[BUCKETS + bucket(entry.person)];
+            *sum += entry.squares;
+            let size = (entry.rows as f64 * entry.squares).sqrt();
+            *off += 2.0 * (RELATIVE * entry.squares + LEFT_BEHIND * size * shifted);
+        }
         sketch
     }
 
@@ -70,6 +84,20 @@ impl Sketch {
         differ.count() as u64
     }
 
+    /// The sums of each measure by bucket, each with how far it may be off.
+    pub(super) fn measures(&self) -> impl Iterator<Item = &[(f64, f64)]> {
+        self.buckets.chunks_exact(BUCKETS)
+    }
+
+    /// The same where persons contribute this, as exactly as before.
+    pub(super) fn of_others(&self, contributions: &[Contribution]) -> Self {
+        let mut sketch = Self::with_squares(contributions, 0.0);
+        for ((_, off), (_, before)) in sketch.buckets.iter_mut().zip(&self.buckets) {
+            *off = *before;
+        }
+        sketch
+    }
+
     pub(super) fn bytes(&self) -> Vec<u8> {
         let numbers = self.buckets.iter().flat_map(|(sum, off)| [*sum, *off]);
         numbers.flat_map(f64::to_le_bytes).collect()
@@ -92,7 +120,7 @@ impl Sketch {
     }
 }
 
-fn bucket(person: i64) -> usize {
+pub(super) fn bucket(person: i64) -> usize {
     let mixed = person.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     usize::from((mixed >> 56).to_le_bytes()[0])
 }

@@ -53,6 +53,7 @@ impl Desk {
                     safe: shown.is_some(),
                     persons,
                     sketch: None,
+                    held: None,
                     rest: None,
                     values: BTreeMap::from([(ROWS.to_owned(), shown), (PERSONS.to_owned(), shown)]),
                 }
@@ -178,6 +179,7 @@ fn a_total_in_other_words_counts_too() {
             dims: Dims::new(),
             persons,
             sketch: None,
+            held: None,
             rest: None,
             safe: true,
             values: shown,

@@ -16,6 +16,13 @@ use crate::policy::{Ages, ColumnRule, DateUnit};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
+/// Days of persons are from 1901 to 2049. Others stand for an unknown day or an open end: moved by a person's days, they would say by
+/// how many, and one that is only mistyped would do so if it stayed.
+const PERSONS_DAYS: [Day; 2] = [Day(-25_202), Day(29_219)];
+
+/// What is shown of those before and after them: 1900-01-01 and 9999-12-31.
+const NO_DAYS: [Day; 2] = [Day(-25_567), Day(2_932_896)];
+
 /// What is done to the values of a column.
 #[derive(Debug, Clone)]
 pub enum Mask {
@@ -326,8 +333,14 @@ fn shift(values: &ArrayRef, offsets: Option<&Int32Array>, floor: Option<Day>) ->
     let Some(offsets) = offsets else {
         return exec_err!("dates are shifted by person, and these rows have none");
     };
+    let [first, last] = PERSONS_DAYS;
     let moved = |day: Day, days: i32| {
-        let moved = Day(day.0.saturating_add(days));
+        let moved = match day {
+            day if day < first => NO_DAYS[0],
+            day if day > last => NO_DAYS[1],
+            // Still between the others: a person's days stay in order.
+            day => Day(day.0.saturating_add(days)).clamp(first, last),
+        };
         floor.map_or(moved, |floor| moved.max(floor))
     };
     match values.data_type() {
@@ -348,12 +361,13 @@ fn shift(values: &ArrayRef, offsets: Option<&Int32Array>, floor: Option<Day>) ->
                     .zip(offsets)
                     .map(|(micros, offset)| {
                         let (micros, offset) = (micros?, offset?);
-                        let below = floor.is_some_and(|floor| {
-                            micros.div_euclid(MICROS_PER_DAY) + i64::from(offset)
-                                < i64::from(floor.0)
-                        });
+                        let day = micros.div_euclid(MICROS_PER_DAY);
+                        let below =
+                            floor.is_some_and(|floor| day + i64::from(offset) < i64::from(floor.0));
+                        let of_nobody = day < i64::from(first.0) || day > i64::from(last.0);
                         // The time of day of one who is very old would tell them apart.
-                        Some(move_micros(micros, below, |day| moved(day, offset)))
+                        let cut = below || of_nobody;
+                        Some(move_micros(micros, cut, |day| moved(day, offset)))
                     });
             Ok(Arc::new(shown.collect::<Int64Array>()))
         }
@@ -433,6 +447,52 @@ mod tests {
             assert!(age < 90, "{age}");
             // One day for all of them: nothing of the offsets shows.
             assert_eq!(old.value(row), old.value(0));
+        }
+    }
+
+    /// A day that stands for none is the same for all, whatever their dates are moved by.
+    #[test]
+    fn days_of_nobody_give_no_offset_away() {
+        assert_eq!(
+            PERSONS_DAYS.map(|day| day.0),
+            [day(1901, 1, 1), day(2049, 12, 31)]
+        );
+        assert_eq!(
+            NO_DAYS.map(|day| day.0),
+            [day(1900, 1, 1), day(9999, 12, 31)]
+        );
+        let persons: ArrayRef = Arc::new((0..200).collect::<Int64Array>());
+        let shift = Mask::of(&ColumnRule::ShiftDate, "person", None, Some(&keys()));
+        let shift = shift.unwrap().unwrap();
+        let of = |stored: i32| {
+            let days: ArrayRef = Arc::new(Date32Array::from(vec![stored; 200]));
+            let times = (0..200).map(|at| i64::from(stored) * MICROS_PER_DAY + at);
+            let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(times));
+            let days = shift.apply(&days, Some(&persons)).unwrap();
+            let times = shift.apply(&times, Some(&persons)).unwrap();
+            let times = cast(&times, &DataType::Int64).unwrap();
+            let times = times.as_primitive::<Int64Type>().values().to_vec();
+            (days.as_primitive::<Date32Type>().values().to_vec(), times)
+        };
+        for (stored, shown) in [
+            (day(1, 1, 1), day(1900, 1, 1)),
+            (day(1900, 1, 1), day(1900, 1, 1)),
+            (day(2099, 12, 31), day(9999, 12, 31)),
+            (day(9999, 12, 31), day(9999, 12, 31)),
+        ] {
+            let (days, times) = of(stored);
+            assert_eq!(days, vec![shown; 200]);
+            assert_eq!(times, vec![i64::from(shown) * MICROS_PER_DAY; 200]);
+        }
+        // Siblings: days of persons are moved, and stay between the others.
+        for stored in [day(1901, 1, 1), day(2020, 2, 29), day(2049, 12, 31)] {
+            let (days, _) = of(stored);
+            let own: std::collections::HashSet<i32> = days.iter().copied().collect();
+            assert!(own.len() > 50);
+            assert!(
+                days.iter()
+                    .all(|day| (NO_DAYS[0].0 + 1..NO_DAYS[1].0).contains(day))
+            );
         }
     }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::expression::is_literal;
 use super::refused::refuse;
+pub(super) use crate::disclosure::digits::{decimals, digits, exponent};
 
 /// How a statistic's result may be disclosed. A statistic that declares nothing is not released.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,36 +135,6 @@ impl Declared {
 
 /// Causes are told apart by whole numbers up to this one.
 pub(super) const MOST_CAUSES: f64 = 9.0;
-
-/// A number with so many significant digits.
-pub(super) fn digits(number: f64, digits: i32) -> f64 {
-    if number == 0.0 || !number.is_finite() {
-        return number;
-    }
-    let places = digits - 1 - exponent(number);
-    decimals(number, places)
-}
-
-/// A number with so many decimals; fewer than none round to tens, hundreds and so on.
-pub(super) fn decimals(number: f64, places: i32) -> f64 {
-    if places >= 0 {
-        let places = usize::try_from(places.min(300)).unwrap_or(0);
-        // Through text, so that 41.3 is the number that is written so.
-        return format!("{number:.places$}").parse().unwrap_or(number);
-    }
-    let step = 10_f64.powi(-places);
-    (number / step).round() * step
-}
-
-/// The power of ten of a number's first digit.
-pub(super) fn exponent(number: f64) -> i32 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the logarithm of a finite number is below 400"
-    )]
-    let exponent = number.abs().log10().floor() as i32;
-    exponent
-}
 
 /// A person's time, and what happened then: 0 if nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]

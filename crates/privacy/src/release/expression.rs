@@ -425,6 +425,18 @@ pub(super) fn range(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option
     wide(expr, bounds).filter(|(low, high)| low.is_finite() && high.is_finite())
 }
 
+/// Functions whose range follows from those of their arguments. Nothing is known of others.
+const RANGED: &[&str] = &[
+    "least",
+    "greatest",
+    "coalesce",
+    "ceil",
+    "floor",
+    "round",
+    "round_to_even",
+    "trunc",
+];
+
 /// The same, with infinite ends where nothing is known: `least(greatest(x, 0), 50)` has bounds, whatever `x` is.
 fn wide(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option<(f64, f64)> {
     const ANY: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
@@ -472,6 +484,7 @@ fn wide(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option<(f64, f64)>
             let ranges: Option<Vec<(f64, f64)>> = known.map(|value| wide(value, bounds)).collect();
             ranges?.into_iter().reduce(hull)?
         }
+        Expr::ScalarFunction(call) if !RANGED.contains(&call.name()) => ANY,
         Expr::ScalarFunction(call) => {
             let ranges: Option<Vec<(f64, f64)>> =
                 call.args.iter().map(|part| wide(part, bounds)).collect();

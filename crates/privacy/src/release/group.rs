@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, ExprSchemable, LogicalPlan, Projection, lit, when,
 };
 
+use super::double::bounded;
 use super::expression::{Scope, counts_all, range, uncast};
 use super::lenient::lenient;
 use super::measure::{Measure, Measures, is_measured_type, measure};
@@ -105,10 +106,12 @@ impl Shaper<'_> {
             {
                 bounds.insert(output.clone(), *range);
             }
+            let mut group = expr.clone();
             if let (Some(output), Some(of)) = (output, measure(expr, &rows.measured, &schema)?) {
                 measured.insert(output, of);
+                group = bounded(group, &schema)?;
             }
-            groups.push(saved.restore(scope.total(expr.clone())?));
+            groups.push(saved.restore(scope.total(group)?));
         }
         // Values that are computed are as many as their conditions make them.
         let chosen = rows.chosen
@@ -347,6 +350,8 @@ fn per_person(
             measured = true;
             columns.extend(of.columns.iter().cloned());
             inner = Some(of);
+            args.push(scope.total(bounded(arg.clone(), scope.schema)?)?);
+            continue;
         }
         args.push(scope.total(arg.clone())?);
     }

@@ -349,6 +349,10 @@ fn function(call: &ScalarFunction, known: &Measures, schema: &DFSchema) -> Resul
     if columns.is_empty() {
         return Ok(None);
     }
+    // No time is below zero: one of two days is cut at the other.
+    if call.func.name() == "person_time" {
+        form = Form::Alone;
+    }
     let atom = format!("{}({})", call.func.name(), texts.join(", "));
     let of = if cuts || form == Form::Alone {
         Measure::atom(atom, columns)
@@ -480,6 +484,48 @@ mod tests {
         assert!(of(lit(1.0)).is_none());
         assert!(of(col("x").gt(lit(1.0))).is_none());
         assert!(of(col("x") * lit(1e300) * lit(1e300)).is_none());
+    }
+
+    /// A person's time between two days is cut at zero: two of them multiplied are a day.
+    #[test]
+    fn times_of_persons_stand_alone() {
+        use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+
+        let kind = DataType::Date32;
+        let names = ["born", "ends", "x"];
+        let kinds = [kind.clone(), kind.clone(), DataType::Float64];
+        let fields = names.into_iter().zip(kinds.clone());
+        let fields: Vec<Field> = fields.map(|(n, kind)| Field::new(n, kind, true)).collect();
+        let schema = DFSchema::try_from(Schema::new(fields)).unwrap();
+        let known: Measures = names
+            .map(|name| (Column::new_unqualified(name), Measure::column(name)))
+            .into();
+        let zero = || ColumnarValue::Scalar(ScalarValue::Float64(Some(0.0)));
+        let time = create_udf(
+            "person_time",
+            vec![kind.clone(), kind],
+            DataType::Float64,
+            Volatility::Immutable,
+            std::sync::Arc::new(move |_| Ok(zero())),
+        );
+        let of = |expr: Expr| measure(&expr, &known, &schema).unwrap();
+        let day = || lit(ScalarValue::Date32(Some(-5_415)));
+        let since = || time.call(vec![day(), col("born")]);
+        let until = || time.call(vec![col("born"), day()]);
+        for single in [
+            col("x") + since() * lit(1e9),
+            since() * until(),
+            col("x") * since(),
+            time.call(vec![col("born"), col("ends")]) + col("x"),
+        ] {
+            assert!(of(single.clone()).is_none(), "{single}");
+        }
+        for honest in [
+            since(),
+            time.call(vec![col("born"), col("ends")]) / lit(365.25),
+        ] {
+            assert!(of(honest.clone()).is_some(), "{honest}");
+        }
     }
 
     #[test]

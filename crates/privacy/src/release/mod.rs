@@ -10,6 +10,7 @@ mod apart;
 mod collect;
 mod condition;
 mod curve;
+mod double;
 mod expression;
 mod group;
 mod join;

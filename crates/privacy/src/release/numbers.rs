@@ -9,16 +9,16 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{Result, ScalarValue};
 
 use super::aggregate::Controlled;
-use super::curve::{decimals, digits, exponent};
 use super::spec::{Basis, Spec};
 use super::value::{Desk, hidden, value};
 use super::words::{hashed, written};
 use crate::compact::compact;
 use crate::disclosure::cube::Dims;
-use crate::disclosure::persons::{Contribution, Persons};
+use crate::disclosure::persons::Persons;
 use crate::disclosure::releases::{Cell, Outcome, Table};
 use crate::disclosure::rest::Rest;
 use crate::disclosure::sketch::Sketch;
+use crate::disclosure::spread::{counted, shown, within_fences};
 use crate::disclosure::{DEVIATION, IN_SHARE, MEAN, PERSONS, Profile, ROWS};
 
 /// Makes the result of a grouping safe.
@@ -212,20 +212,16 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
     let enough = count >= u64::from(profile.k);
     let mut values = BTreeMap::new();
     let mut safe = enough;
-    let (mut sketch, mut rest) = (None, None);
+    let (mut sketch, mut held, mut rest) = (None, None, None);
     if let Some((of, _)) = &basis.measure {
-        sketch = enough.then(|| Sketch::of(contributions, of.shifted()));
-        let measured = enough && spreads(&by_rows, profile);
-        safe = measured;
-        if measured {
+        sketch = enough.then(|| Sketch::with_squares(contributions, of.shifted()));
+        let fenced = within_fences(&by_rows, profile);
+        let numbers = enough.then(|| shown(&by_rows, &fenced, profile)).flatten();
+        safe = numbers.is_some();
+        if let Some((mean, deviation)) = numbers {
             rest = Rest::of(contributions, of.shifted(), u64::from(profile.k));
-            let (mean, deviation) = moments(&by_rows);
-            let error = deviation / (rows as f64).sqrt();
-            // A mean is shown as exactly as it is known: to the first digit of its standard error.
-            let shown = decimals(mean, -exponent(error));
-            values.insert(keyed(MEAN, basis), Some(shown));
-            let alone = stands_out(&by_rows, profile);
-            let deviation = Some(digits(deviation, 3)).filter(|_| !alone);
+            held = Some(Sketch::with_squares(&fenced, of.shifted()));
+            values.insert(keyed(MEAN, basis), Some(mean));
             values.insert(keyed(DEVIATION, basis), deviation);
         }
     } else if enough {
@@ -243,122 +239,11 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
         dims,
         persons,
         sketch,
+        held,
         rest,
         safe,
         values,
     }
-}
-
-/// A measure stands on enough persons: none dominates it, whether from zero or from the middle, and at least k differ
-/// from what most have.
-pub(super) fn spreads(contributions: &[Contribution], profile: &Profile) -> bool {
-    let sums: Vec<f64> = contributions.iter().map(|entry| entry.sum).collect();
-    if profile.is_dominated(&sums) {
-        return false;
-    }
-    let means = means(contributions);
-    let most = means
-        .chunk_by(|a, b| a == b)
-        .map(<[f64]>::len)
-        .max()
-        .unwrap_or(0);
-    if means.len() - most < profile.k as usize {
-        return false;
-    }
-    let median = means[means.len() / 2];
-    let from_median: Vec<f64> = contributions
-        .iter()
-        .map(|entry| entry.sum - entry.rows as f64 * median)
-        .collect();
-    !profile.is_dominated(&from_median)
-}
-
-/// How many rows are counted of each person. Where most have the same number of them, fewer than k others count as if they had
-/// it too: a join or a condition gives more rows to whom it is made for, and whether there is anybody would be seen in a count of
-/// rows beside one of persons. So do those whose numbers fewer than k have, if together they are fewer than k: a number that
-/// many have can be made for many, to hide one.
-fn rows_of(contributions: &[Contribution], profile: &Profile) -> Vec<u64> {
-    let own = || contributions.iter().map(|entry| entry.rows);
-    let mut each: Vec<u64> = own().collect();
-    each.sort_unstable();
-    let numbers = || each.chunk_by(|a, b| a == b);
-    let usual = numbers()
-        .max_by_key(|same| same.len())
-        .and_then(|same| Some((*same.first()?, same.len())));
-    let Some((usual, most)) = usual else {
-        return Vec::new();
-    };
-    let k = profile.k as usize;
-    if each.len() - most < k.min(most) {
-        return vec![usual; each.len()];
-    }
-    let rare: BTreeMap<u64, usize> = numbers()
-        .filter(|same| same.len() < k)
-        .filter_map(|same| Some((*same.first()?, same.len())))
-        .collect();
-    if most < k || rare.values().sum::<usize>() >= k {
-        return own().collect();
-    }
-    let counted = |rows: u64| {
-        if rare.contains_key(&rows) {
-            usual
-        } else {
-            rows
-        }
-    };
-    own().map(counted).collect()
-}
-
-/// What persons contribute, with so many rows of each as are counted.
-fn counted(contributions: &[Contribution], profile: &Profile) -> Vec<Contribution> {
-    let each = contributions.iter().zip(rows_of(contributions, profile));
-    each.map(|(entry, rows)| {
-        let share = rows as f64 / entry.rows as f64;
-        let own = *entry;
-        if rows == own.rows {
-            return own;
-        }
-        Contribution {
-            rows,
-            sum: own.sum * share,
-            squares: own.squares * share,
-            ..own
-        }
-    })
-    .collect()
-}
-
-/// The squares of few persons' distances from the middle are most of what a deviation is made of: it would tell how far they are.
-fn stands_out(contributions: &[Contribution], profile: &Profile) -> bool {
-    let means = means(contributions);
-    let middle = means[means.len() / 2];
-    let squares: Vec<f64> = contributions
-        .iter()
-        .map(|entry| entry.squares - 2.0 * middle * entry.sum + entry.rows as f64 * middle * middle)
-        .collect();
-    profile.is_dominated(&squares)
-}
-
-/// The persons' means, in order.
-fn means(contributions: &[Contribution]) -> Vec<f64> {
-    let means = contributions
-        .iter()
-        .map(|entry| entry.sum / entry.rows as f64);
-    let mut means: Vec<f64> = means.collect();
-    means.sort_unstable_by(f64::total_cmp);
-    means
-}
-
-/// Mean and standard deviation over rows.
-fn moments(contributions: &[Contribution]) -> (f64, f64) {
-    let rows: f64 = contributions.iter().map(|entry| entry.rows as f64).sum();
-    let sum: f64 = contributions.iter().map(|entry| entry.sum).sum();
-    let squares: f64 = contributions.iter().map(|entry| entry.squares).sum();
-    let mean = sum / rows;
-    let variance = ((squares - sum * mean) / (rows - 1.0).max(1.0)).max(0.0);
-    // Below the precision of the sums nothing is known of the spread.
-    let floor = mean.abs() * 1e-7;
-    (mean, variance.sqrt().max(floor).max(f64::MIN_POSITIVE))
 }
 
 /// The name of a measure's number in the record.

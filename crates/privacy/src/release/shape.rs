@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 };
 
 use super::condition::{expression_looks_out, is_link, looking_out, without_between};
+use super::double::bounded;
 use super::expression::{Scope, range, uncast};
 use super::join::within_joins;
 use super::measure::{Measure, Measures, is_measured, measure};
@@ -433,8 +434,10 @@ impl Shaper<'_> {
                 bounds.insert(output.clone(), range);
             }
             let saved = names.save(&expr);
+            let mut expr = expr;
             if let Some(of) = measure(&expr, &rows.measured, &schema)? {
                 measured.insert(output, of);
+                expr = bounded(expr, &schema)?;
             }
             exprs.push(saved.restore(rows.scope(&schema).total(expr)?));
         }

@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
 
 use super::collect::{counted_rows, persons};
 use super::curve::{Declared, Releasable};
+use super::double::in_double;
 use super::expression::{counts_all, indicator, uncast};
 use super::measure::{Measure, measure};
 use super::missing::{known, missing};
@@ -495,11 +496,17 @@ impl Builder<'_> {
                 "take sum or avg of the count by itself; list how many persons have how many with GROUP BY, and go on with their counts",
             );
         }
-        let total = self.rows.scope(self.schema).total(arg.clone())?;
+        let total = self.total_number(arg)?;
         self.scale = (of.scale, of.offset);
         let words = self.in_words(filter.as_ref(), [arg])?;
         let basis = self.basis_of(filter, Some((of, total.clone())), words);
         Ok((total, basis))
+    }
+
+    /// A measure, total.
+    fn total_number(&self, arg: &Expr) -> Result<Expr> {
+        let scope = self.rows.scope(self.schema);
+        scope.total(in_double(arg, self.schema)?)
     }
 
     /// Refuses rows that a join may repeat by the query's choice.
@@ -569,6 +576,7 @@ const SINGLE: &[&str] = &[
     "approx_percentile_cont_with_weight",
     "approx_median",
     "percentile_cont",
+    "percentile_disc",
     "quantile_cont",
     "quantile_exact",
     "mode",

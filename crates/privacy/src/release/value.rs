@@ -10,13 +10,14 @@ use super::aggregate::Controlled;
 use super::apart;
 use super::curve::{Follow, Step, causes, digits, groups, result, steps};
 use super::model;
-use super::numbers::{keyed, number_of, spreads};
+use super::numbers::{keyed, number_of};
 use super::recomputed::{Entry, MadeOf, Recomputed, Repeated, of_means, of_steps};
 use super::spec::{Basis, Function, Model, Number};
 use crate::disclosure::cube::Dims;
 use crate::disclosure::persons::{Contribution, Persons};
 use crate::disclosure::releases::{Cell, Outcome, Table};
 use crate::disclosure::sketch::Sketch;
+use crate::disclosure::spread::{spreads, within_fences};
 use crate::disclosure::{CURVE_OF, DEVIATION, IN_SHARE, MEAN, MODEL_OF, PERSONS, Profile, ROWS};
 use crate::dp::random::Random;
 
@@ -99,6 +100,7 @@ fn course_of(
         cells: vec![Cell {
             dims: Dims::new(),
             sketch: Some(sketch),
+            held: None,
             rest: None,
             safe: desk.tables[times].cells[row].persons.contributions().len()
                 >= desk.control.profile.k as usize,
@@ -303,13 +305,17 @@ fn model_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Result<Option<Sca
         .chain(&model.time)
     {
         let contributions = desk.tables[*at].cells[row].persons.contributions();
-        let once: Vec<Contribution> = contributions
+        let mut once: Vec<Contribution> = contributions
             .iter()
             .filter(|entry| entry.rows == 1)
             .copied()
             .collect();
-        if model.covariates.contains(at) && !spreads(&once, &desk.control.profile) {
-            return Ok(None);
+        if model.covariates.contains(at) {
+            let counts = within_fences(&once, &desk.control.profile);
+            if !spreads(&once, &counts, &desk.control.profile) {
+                return Ok(None);
+            }
+            once = counts;
         }
         columns.push(once.iter().map(|entry| entry.sum).collect::<Vec<f64>>());
     }
@@ -385,6 +391,7 @@ fn model_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Result<Option<Sca
             dims: Dims::new(),
             persons: Persons::from_bytes(&bytes),
             sketch: Some(sketch),
+            held: None,
             rest: None,
             safe: true,
             values: numbers
@@ -421,6 +428,7 @@ fn group_cell(members: &[i64], name: &str, profile: &Profile) -> Cell {
         safe: shown.is_some(),
         persons,
         sketch: None,
+        held: None,
         rest: None,
         values: BTreeMap::from([(PERSONS.to_owned(), shown), (ROWS.to_owned(), shown)]),
     }

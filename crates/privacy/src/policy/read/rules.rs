@@ -74,15 +74,32 @@ impl Reader<'_> {
         }
         Rule {
             name,
-            roles: self.strings(table, "roles").unwrap_or_default(),
-            purposes: self.strings(table, "purposes").unwrap_or_default(),
-            projects: self.strings(table, "projects").unwrap_or_default(),
+            roles: self.whom(table, "roles"),
+            purposes: self.whom(table, "purposes"),
+            projects: self.whom(table, "projects"),
             tables,
             filter,
             classes,
             columns,
             span,
         }
+    }
+
+    /// Whom a rule is for: everybody, where it does not say. Nobody is no list, which would be read as everybody.
+    fn whom(&mut self, table: &Table<'_>, key: &str) -> Vec<String> {
+        if let Some(value) = table.get(key)
+            && value
+                .get_ref()
+                .as_array()
+                .is_some_and(|list| list.is_empty())
+        {
+            self.findings.error_with(
+                &value.span(),
+                format!("the list of {key} is empty"),
+                format!("leave `{key}` out for all of them, or remove the rule"),
+            );
+        }
+        self.strings(table, key).unwrap_or_default()
     }
 
     pub(super) fn patterns(&mut self, value: &Value<'_>) -> Vec<TablePattern> {
@@ -216,6 +233,34 @@ impl Reader<'_> {
                 );
                 None
             }
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use crate::Policy;
+
+    /// Who empties a list to withdraw a rule must not open it to all.
+    #[test]
+    fn an_empty_list_is_not_everybody() {
+        let of = |whom: &str| {
+            let rule = format!(
+                "version = 1\n[roles.r]\nkind = \"analyst\"\npurposes = [\"x\"]\n[[rules]]\n{whom}\ntables = [\"person\"]\ncolumns = {{ gender_concept_id = \"raw\" }}\n"
+            );
+            Policy::parse("p.toml", &rule)
+        };
+        for key in ["roles", "purposes", "projects"] {
+            let error = of(&format!("{key} = []")).unwrap_err().to_string();
+            let said = format!(
+                "p.toml:6:{}: error: the list of {key} is empty",
+                key.len() + 4
+            );
+            assert!(error.contains(&said), "{error}");
+        }
+        for whom in ["", "roles = [\"r\"]", "purposes = [\"x\"]"] {
+            of(whom).unwrap();
         }
     }
 }

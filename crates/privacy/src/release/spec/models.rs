@@ -63,7 +63,7 @@ impl Builder<'_> {
         let mut columns = BTreeSet::new();
         let mut values = Vec::new();
         for (name, term) in &terms {
-            let total = scope.total(term.clone())?;
+            let total = self.total_number(term)?;
             let number = term.get_type(self.schema)?.is_numeric();
             let of = measure(term, &self.rows.measured, self.schema)?;
             match of.filter(|_| number) {
@@ -94,7 +94,7 @@ impl Builder<'_> {
         if time {
             let of = self.measured(name, &args[0])?;
             columns.extend(of.columns.iter().cloned());
-            let total = scope.total(args[0].clone())?;
+            let total = self.total_number(&args[0])?;
             usable.push(self.usable(&total, 0.0, f64::MAX, false)?);
             let atom = Measure::atom(format!("time {total}"), of.columns);
             timed = Some((atom, total));
@@ -207,7 +207,7 @@ impl Builder<'_> {
         let of = self.measured(name, time)?;
         let asked = [time, event];
         let scope = self.rows.scope(self.schema);
-        let (time, event) = (scope.total(time.clone())?, scope.total(event.clone())?);
+        let (time, event) = (self.total_number(time)?, scope.total(event.clone())?);
         let usable = vec![
             self.usable(&time, 0.0, f64::MAX, false)?,
             self.usable(&event, 0.0, MOST_CAUSES, false)?,

@@ -181,7 +181,7 @@ impl Builder<'_> {
     ) -> Result<MadeOf> {
         let of = self.measured(name, &columns[0])?;
         let scope = self.rows.scope(self.schema);
-        let time = scope.total(columns[0].clone())?;
+        let time = self.total_number(&columns[0])?;
         let event = scope.total(columns[1].clone())?;
         let mut usable = vec![
             self.usable(&time, 0.0, f64::MAX, false)?,

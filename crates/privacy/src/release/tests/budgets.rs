@@ -181,6 +181,12 @@ async fn a_question_can_give_its_own_bounds() {
             0.0,
             100.0,
         ),
+        // Of any number, whatever makes it.
+        (
+            "SELECT avg(least(greatest(date_part('month', admitted), 2), 9)) FROM emr",
+            2.0,
+            9.0,
+        ),
         (
             "SELECT avg(CASE WHEN cost > 100 THEN 1 ELSE 0 END) FROM emr",
             0.0,

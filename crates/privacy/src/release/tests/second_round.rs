@@ -122,8 +122,8 @@ async fn a_grain_of_another_column_is_no_way_around() {
     for rules in ["cms", "opensafely"] {
         let desk = Desk::new(rules);
         assert_ne!(desk.ask("SELECT avg(cost) FROM emr").await, [""]);
-        // Of the very same persons it is another number.
-        assert_ne!(
+        // Of the very same persons it says nothing new.
+        assert_eq!(
             desk.ask("SELECT avg(cost + 0.0000000001 * age) FROM emr")
                 .await,
             [""]

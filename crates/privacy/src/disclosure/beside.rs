@@ -1,0 +1,447 @@
+//! What a measure says beside earlier ones of the same persons, whatever columns they are of.
+//!
+//! Who asks can make a group of persons for whom two numbers are the same, or one follows from the other, and add somebody for whom
+//! they differ if a condition holds: then two means tell whether it does. So what earlier measures do not say of a measure, by least
+//! squares, must be of at least k persons, and counts within the fences of [`super::spread`]. It is looked at in the buckets of their
+//! [sketches](super::sketch), of which one person is in one.
+
+use roaring::RoaringTreemap;
+use rusqlite::params;
+
+use super::Error;
+use super::matching::may_be_near;
+use super::persons::{Contribution, persons_between};
+use super::releases::{Cell, Table, Work, decoded};
+use super::sketch::{BUCKETS, Sketch, bucket};
+use super::spread::{counted, fences, shown, within_fences};
+
+/// What is left of a column beside others is nothing where it is a smaller part of it.
+const NOTHING: f64 = 1e-9;
+
+/// So many times beyond, as in [`fences`], an unsaid part counts as it is: it is small where it could tell something.
+const BEYOND: f64 = 4.0;
+
+/// So many buckets there are at least for each column that is fitted.
+const PERSONS_FOR_EACH: usize = 4;
+
+/// So often those who fit least are left out anew.
+const ROUNDS: usize = 20;
+
+/// An earlier mean or deviation: whose it is, what they contribute, and how that counts.
+pub(super) struct Measured {
+    print: RoaringTreemap,
+    sketch: Sketch,
+    held: Sketch,
+}
+
+impl Work<'_> {
+    /// Earlier means and deviations of about as many persons, of whatever columns.
+    pub(super) fn measured(
+        &self,
+        table: &Table,
+        prints: &[Option<RoaringTreemap>],
+    ) -> Result<Vec<Measured>, Error> {
+        let of_persons = |measure: &str| {
+            let other = [super::CURVE_OF, super::MODEL_OF];
+            !measure.is_empty() && !other.iter().any(|of| measure.starts_with(of))
+        };
+        if !of_persons(&table.measure) {
+            return Ok(Vec::new());
+        }
+        let k = u64::from(self.profile.k);
+        let near = |elements: u64| {
+            let mut sizes = prints.iter().flatten().map(RoaringTreemap::len);
+            sizes.any(|size| size.abs_diff(elements) < k)
+        };
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT measure, elements, footprint, held, sketch FROM number_set
+             WHERE snapshot = ?1 AND principal = ?2 AND measure <> '' ORDER BY id",
+        )?;
+        let mut rows = statement.query(params![self.reader.snapshot, self.reader.principal])?;
+        let mut sets = Vec::new();
+        while let Some(row) = rows.next()? {
+            let elements = u64::try_from(row.get::<_, i64>(1)?).map_err(|_| Error::Damaged)?;
+            if !of_persons(&row.get::<_, String>(0)?) || !near(elements) {
+                continue;
+            }
+            let of = |at: usize| Sketch::from_bytes(&row.get::<_, Vec<u8>>(at)?);
+            if let Some(sketch) = of(4)? {
+                sets.push(Measured {
+                    print: decoded(&row.get::<_, Vec<u8>>(2)?)?,
+                    // Kept where it is not what they contribute.
+                    held: of(3)?.unwrap_or_else(|| sketch.clone()),
+                    sketch,
+                });
+            }
+        }
+        Ok(sets)
+    }
+
+    /// Whether a measure says more of enough persons than earlier ones of nearly the same persons. No more counts of anybody than of
+    /// others.
+    pub(super) fn says_more(
+        &self,
+        cell: &mut Cell,
+        print: &RoaringTreemap,
+        measured: &[Measured],
+    ) -> bool {
+        let k = u64::from(self.profile.k);
+        let (Some(sketch), Some(held)) = (&cell.sketch, &cell.held) else {
+            return true;
+        };
+        let about = |other: &RoaringTreemap| {
+            other.len().abs_diff(print.len()) < k && may_be_near(print, other, k)
+        };
+        let near = measured.iter().filter(|other| about(&other.print));
+        let near = near.map(|other| Earlier {
+            sketch: &other.sketch,
+            held: &other.held,
+            between: persons_between(print, &other.print),
+        });
+        let near: Vec<Earlier<'_>> = near.filter(|other| other.between < k).collect();
+        if near.is_empty() {
+            return true;
+        }
+        let own = counted(cell.persons.contributions(), self.profile);
+        let counted = within_fences(&own, self.profile);
+        let new = New {
+            sketch,
+            held,
+            counted: &counted,
+        };
+        let Some(counted) = beside(new, &near, k) else {
+            return false;
+        };
+        let counted = within_fences(&counted, self.profile);
+        let Some((mean, deviation)) = shown(&own, &counted, self.profile) else {
+            return false;
+        };
+        cell.held = Some(held.of_others(&counted));
+        for (name, value) in &mut cell.values {
+            if name.starts_with(super::MEAN) {
+                *value = Some(mean);
+            } else if name.starts_with(super::DEVIATION) {
+                *value = deviation;
+            }
+        }
+        true
+    }
+}
+
+/// An earlier measure: what persons contribute, how it counts, and how many persons tell its persons from those of the new one.
+#[derive(Debug, Clone, Copy)]
+struct Earlier<'a> {
+    sketch: &'a Sketch,
+    held: &'a Sketch,
+    between: u64,
+}
+
+/// A new measure: what persons contribute, and how it counts, as a sketch too.
+#[derive(Debug, Clone, Copy)]
+struct New<'a> {
+    sketch: &'a Sketch,
+    held: &'a Sketch,
+    counted: &'a [Contribution],
+}
+
+/// What persons contribute to a measure, where nobody is farther from what earlier ones say of it than k others. Nothing where fewer
+/// than k persons contribute anything that they do not say.
+fn beside(new: New<'_>, earlier: &[Earlier<'_>], k: u64) -> Option<Vec<Contribution>> {
+    let buckets = Buckets::of(new.counted);
+    let few = |some: &[Earlier<'_>]| k + some.iter().map(|of| of.between).max().unwrap_or(0);
+    // Together as many as there are persons for, those first that say most, and each by itself.
+    let mut together = earlier.to_vec();
+    together.sort_by_cached_key(|of| {
+        let said: Vec<&[(f64, f64)]> = of.sketch.measures().collect();
+        let left = new.sketch.measures().next();
+        let left = left.map_or(0.0, |own| buckets.left_by(own, &said, few(&[*of])));
+        // In the order of numbers that are not negative.
+        left.to_bits()
+    });
+    together.truncate((buckets.live.len() / PERSONS_FOR_EACH).saturating_sub(1) / 2);
+    let together = Some(together.as_slice()).filter(|several| several.len() > 1);
+    let all = || together.into_iter().chain(earlier.chunks(1));
+    for some in all() {
+        let said: Vec<&Sketch> = some.iter().map(|of| of.sketch).collect();
+        // In small groups persons who share a bucket are not told apart.
+        let wanted = few(some).min(buckets.live.len() as u64);
+        if buckets.news(new.sketch, &said, few(some)) < wanted {
+            return None;
+        }
+    }
+    let whole = new.held.measures().next().map(|of| buckets.sums(of))?;
+    let mut left = whole.clone();
+    for some in all() {
+        let said = some.iter().flat_map(|of| of.held.measures());
+        let columns: Vec<Vec<f64>> = said.map(|of| buckets.sums(of)).collect();
+        let unsaid = buckets.unsaid(&left, &columns, few(some));
+        let each: Vec<f64> = buckets.each(&unsaid);
+        let (low, high) = fences(&each, few(some), BEYOND);
+        for ((left, each), unit) in left.iter_mut().zip(&each).zip(&buckets.units) {
+            *left += (each.clamp(low, high) - each) * unit;
+        }
+    }
+    // What is beyond is taken off all rows of a bucket: mostly it is one person.
+    let mut moved = vec![0.0; BUCKETS];
+    for (at, bucket) in buckets.live.iter().enumerate() {
+        moved[*bucket] = (left[at] - whole[at]) / buckets.rows[at];
+    }
+    let counted = new.counted.iter().map(|entry| {
+        let by = moved[bucket(entry.person)];
+        let rows = entry.rows as f64;
+        Contribution {
+            sum: entry.sum + rows * by,
+            squares: entry.squares + 2.0 * by * entry.sum + rows * by * by,
+            ..*entry
+        }
+    });
+    Some(counted.collect())
+}
+
+/// The buckets that somebody is in.
+struct Buckets {
+    live: Vec<usize>,
+    rows: Vec<f64>,
+    /// A bucket of many persons is farther from what is said of it than one of few, by their square root.
+    units: Vec<f64>,
+}
+
+impl Buckets {
+    fn of(contributions: &[Contribution]) -> Self {
+        let (mut rows, mut persons) = (vec![0.0; BUCKETS], vec![0.0_f64; BUCKETS]);
+        for entry in contributions {
+            rows[bucket(entry.person)] += entry.rows as f64;
+            persons[bucket(entry.person)] += 1.0;
+        }
+        let live: Vec<usize> = (0..BUCKETS).filter(|at| rows[*at] > 0.0).collect();
+        Self {
+            rows: live.iter().map(|at| rows[*at]).collect(),
+            units: live
+                .iter()
+                .map(|at| rows[*at] / persons[*at].sqrt())
+                .collect(),
+            live,
+        }
+    }
+
+    fn sums(&self, measure: &[(f64, f64)]) -> Vec<f64> {
+        self.live.iter().map(|at| measure[*at].0).collect()
+    }
+
+    fn each(&self, sums: &[f64]) -> Vec<f64> {
+        sums.iter()
+            .zip(&self.units)
+            .map(|(sum, unit)| sum / unit)
+            .collect()
+    }
+
+    /// How much earlier measures leave of a new one.
+    fn left_by(&self, own: &[(f64, f64)], said: &[&[(f64, f64)]], few: u64) -> f64 {
+        let columns: Vec<Vec<f64>> = said.iter().map(|of| self.sums(of)).collect();
+        let unsaid = self.each(&self.unsaid(&self.sums(own), &columns, few));
+        let mut squares: Vec<f64> = unsaid.iter().map(|left| left * left).collect();
+        squares.sort_unstable_by(f64::total_cmp);
+        // Of most buckets: one person's would say which of them it is.
+        squares.iter().take(squares.len() / 2).sum()
+    }
+
+    /// In how many buckets earlier measures and their squares do not say what a new one is, or its squares.
+    fn news(&self, own: &Sketch, earlier: &[&Sketch], few: u64) -> u64 {
+        let said: Vec<&[(f64, f64)]> = earlier.iter().flat_map(|of| of.measures()).collect();
+        let columns: Vec<Vec<f64>> = said.iter().map(|of| self.sums(of)).collect();
+        let news = own.measures().map(|own| {
+            let sums = self.sums(own);
+            let unsaid = self.unsaid(&sums, &columns, few);
+            let scale = |of: &Vec<f64>| length(&sums, &self.rows) / length(of, &self.rows);
+            let scales: Vec<f64> = columns.iter().map(scale).collect();
+            // As far as the sums of both may be off.
+            let off = |bucket: usize| {
+                let others = said.iter().zip(&scales);
+                let others = others.map(|(of, scale)| of[bucket].1 * scale);
+                own[bucket].1 + others.filter(|off| !off.is_nan()).sum::<f64>()
+            };
+            let each = self.live.iter().zip(&unsaid);
+            each.filter(|(bucket, unsaid)| unsaid.abs() > off(**bucket))
+                .count() as u64
+        });
+        news.min().unwrap_or(0)
+    }
+
+    /// What a constant for each row and the columns do not say of sums. They are fitted to all but `few`, which a few persons could
+    /// else move; and at first to none that are very far from others.
+    fn unsaid(&self, sums: &[f64], columns: &[Vec<f64>], few: u64) -> Vec<f64> {
+        let size = sums.len();
+        let few = usize::try_from(few).unwrap_or(size).min(size / 3);
+        let mut fitted = vec![true; size];
+        for column in columns.iter().map(Vec::as_slice).chain([sums]) {
+            let each = self.each(column);
+            let (low, high) = fences(&each, few as u64, 0.0);
+            let beyond = (high - low).max(0.0);
+            for (fitted, value) in fitted.iter_mut().zip(&each) {
+                *fitted &= (low - beyond..=high + beyond).contains(value);
+            }
+        }
+        for _ in 0..ROUNDS {
+            let left = residuals(sums, &self.rows, columns, &fitted);
+            let far: Vec<f64> = self.each(&left).into_iter().map(f64::abs).collect();
+            let mut order: Vec<usize> = (0..size).collect();
+            order.sort_by(|a, b| far[*a].total_cmp(&far[*b]));
+            let mut next = vec![false; size];
+            order[..size - few].iter().for_each(|at| next[*at] = true);
+            if next == fitted {
+                break;
+            }
+            fitted = next;
+        }
+        residuals(sums, &self.rows, columns, &fitted)
+    }
+}
+
+/// What is left of sums by least squares over those that are `fitted`: each column is made perpendicular to those before it.
+fn residuals(sums: &[f64], rows: &[f64], columns: &[Vec<f64>], fitted: &[bool]) -> Vec<f64> {
+    let product = |a: &[f64], b: &[f64]| -> f64 {
+        let pairs = a.iter().zip(b).zip(fitted);
+        pairs
+            .map(|((a, b), fitted)| if *fitted { a * b } else { 0.0 })
+            .sum()
+    };
+    let mut basis: Vec<(Vec<f64>, f64)> = Vec::new();
+    let left = |of: &[f64], basis: &[(Vec<f64>, f64)]| {
+        let mut left = of.to_vec();
+        // Twice, for what rounding leaves of the first time.
+        for (other, square) in basis.iter().chain(basis) {
+            let part = product(&left, other) / square;
+            left.iter_mut()
+                .zip(other)
+                .for_each(|(x, other)| *x -= part * other);
+        }
+        left
+    };
+    for column in std::iter::once(rows).chain(columns.iter().map(Vec::as_slice)) {
+        let whole = product(column, column);
+        let rest = left(column, &basis);
+        let square = product(&rest, &rest);
+        if square > NOTHING * NOTHING * whole {
+            basis.push((rest, square));
+        }
+    }
+    left(sums, &basis)
+}
+
+/// How far sums are from their mean.
+fn length(sums: &[f64], rows: &[f64]) -> f64 {
+    let mean = sums.iter().sum::<f64>() / rows.iter().sum::<f64>();
+    let squares = sums
+        .iter()
+        .zip(rows)
+        .map(|(sum, rows)| (sum - mean * rows).powi(2));
+    squares.sum::<f64>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn of(persons: u32, value: impl Fn(u32) -> f64) -> Vec<Contribution> {
+        let all = (0..persons).map(|at| {
+            let value = value(at);
+            Contribution {
+                person: i64::from(at),
+                rows: 1,
+                sum: value,
+                squares: value * value,
+            }
+        });
+        all.collect()
+    }
+
+    fn said(own: &[Contribution], earlier: &[&[Contribution]], k: u64) -> Option<f64> {
+        let sketches: Vec<Sketch> = earlier.iter().map(|of| Sketch::of(of, 0.0)).collect();
+        let earlier = sketches.iter().map(|sketch| Earlier {
+            sketch,
+            held: sketch,
+            between: 0,
+        });
+        let earlier: Vec<Earlier<'_>> = earlier.collect();
+        let sketch = &Sketch::of(own, 0.0);
+        let new = New {
+            sketch,
+            held: sketch,
+            counted: own,
+        };
+        let shown = beside(new, &earlier, k)?;
+        Some(shown.iter().map(|entry| entry.sum).sum::<f64>() / own.len() as f64)
+    }
+
+    fn first(at: u32) -> f64 {
+        f64::from(at * 37 % 61)
+    }
+
+    fn other(at: u32) -> f64 {
+        f64::from(at * 53 % 89)
+    }
+
+    /// Two numbers that are the same for all but a few, at any scale, and one that follows from two others.
+    #[test]
+    fn what_few_add_to_earlier_numbers_is_not_shown() {
+        for persons in [40, 92, 300, 5_000] {
+            for few in [0, 1, 2, 9] {
+                let differs = |at: u32| if at < few { 25.0 + f64::from(at) } else { 0.0 };
+                let one = of(persons, first);
+                let same = of(persons, |at| 3.0 - 2.0 * first(at) + differs(at));
+                assert_eq!(said(&same, &[&one], 10), None, "{few} of {persons}");
+                let two = of(persons, other);
+                let both = of(persons, |at| first(at) + other(at) + differs(at));
+                assert_eq!(said(&both, &[&one, &two], 10), None, "{few} of {persons}");
+            }
+        }
+    }
+
+    /// Where others differ a little, one who differs much does not more than they.
+    #[test]
+    fn nobody_differs_more_than_k_others() {
+        for persons in [92, 300, 5_000] {
+            let near = |at: u32| first(at) + f64::from(at * 29 % 3);
+            let one = of(persons, first);
+            let without = said(&of(persons, near), &[&one], 10).unwrap();
+            let far = |at: u32| if at == 7 { near(at) + 1e4 } else { near(at) };
+            let with = said(&of(persons, far), &[&one], 10).unwrap();
+            let most = 4.0 * f64::from(persons.div_ceil(256)) / f64::from(persons);
+            assert!(
+                (with - without).abs() <= most,
+                "{persons}: {with} {without}"
+            );
+        }
+    }
+
+    /// So are those of the smallest groups.
+    #[test]
+    fn small_groups_have_several_numbers() {
+        for persons in [10, 11, 14, 20] {
+            let one = of(persons, first);
+            assert!(
+                said(&of(persons, other), &[&one], 10).is_some(),
+                "{persons}"
+            );
+            let same = of(persons, |at| first(at) + if at == 3 { 9.0 } else { 0.0 });
+            assert_eq!(said(&same, &[&one], 10), None, "{persons}");
+        }
+    }
+
+    /// A number that others do not say is what it is.
+    #[test]
+    fn other_numbers_stay() {
+        for persons in [92, 300, 5_000] {
+            let (one, two) = (
+                of(persons, first),
+                of(persons, |at| f64::from(at * 71 % 83)),
+            );
+            let own = of(persons, other);
+            let mean = own.iter().map(|entry| entry.sum).sum::<f64>() / f64::from(persons);
+            let shown = said(&own, &[&one, &two], 10).unwrap();
+            assert!((mean - shown).abs() < 0.5, "{persons}: {mean} {shown}");
+        }
+    }
+}
