@@ -15,6 +15,9 @@ pub const IDENTIFIER_CLASSES: [&str; 8] = [
     "value",
 ];
 
+/// Numbers that who defines a cohort gives it, by which it is asked for: they tell of nobody.
+const OF_DEFINITIONS: [&str; 2] = ["cohort_definition_id", "attribute_definition_id"];
+
 /// A table of CDM 5.4 or, where that has none of the name, of 5.3.
 #[must_use]
 pub fn table_of_any_version(name: &str) -> Option<&'static TableDef> {
@@ -37,7 +40,11 @@ pub fn identifier_class(
         IdentifierClass::Quasi => "quasi",
         IdentifierClass::Date => "date",
         IdentifierClass::FreeText => "free_text",
-        IdentifierClass::Code if column.data_type == ColumnType::BigInt && !column.is_concept() => {
+        IdentifierClass::Code
+            if column.data_type == ColumnType::BigInt
+                && !column.is_concept()
+                && !OF_DEFINITIONS.contains(&column.name) =>
+        {
             "key"
         }
         IdentifierClass::Code => "code",
@@ -62,5 +69,20 @@ impl TableKind {
     pub fn parse(name: &str) -> Option<Self> {
         let found = Self::NAMES.iter().find(|(known, _)| *known == name);
         found.map(|(_, kind)| *kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_of_numbers() {
+        let class = |table, column| identifier_class(table, Some("subject_id"), column);
+        assert_eq!(class("cohort", "subject_id"), Some("person_key"));
+        assert_eq!(class("cohort", "cohort_definition_id"), Some("code"));
+        assert_eq!(class("drug_exposure", "visit_occurrence_id"), Some("key"));
+        assert_eq!(class("drug_exposure", "drug_concept_id"), Some("code"));
+        assert_eq!(class("drug_exposure", "unknown"), None);
     }
 }
