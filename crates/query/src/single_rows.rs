@@ -1,7 +1,8 @@
 //! `(SELECT d.death_date FROM death d WHERE d.person_id = p.person_id)`: the one row that there is.
 //!
 //! The engine (DataFusion 55) asks for an aggregate or a LIMIT in a correlated scalar subquery. Here its value is the greatest of
-//! its rows, and more than one are an error, as in PostgreSQL and DuckDB.
+//! its rows, and more than one are an error, as in PostgreSQL and DuckDB. So it is for one without outer columns on a cluster, where
+//! it becomes a join, which would repeat the rows outside.
 
 use std::sync::{Arc, LazyLock};
 
@@ -25,13 +26,16 @@ use datafusion::optimizer::AnalyzerRule;
 pub(crate) struct SingleRows;
 
 impl AnalyzerRule for SingleRows {
-    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        let looked_at = config
+            .optimizer
+            .enable_physical_uncorrelated_scalar_subquery;
         plan.transform_up_with_subqueries(|node| {
             let names = NamePreserver::new(&node);
             node.map_expressions(|expr| {
                 let name = names.save(&expr);
                 let done = expr.transform_up(|expr| match expr {
-                    Expr::ScalarSubquery(subquery) => Ok(match single(&subquery)? {
+                    Expr::ScalarSubquery(subquery) => Ok(match single(&subquery, looked_at)? {
                         Some(plan) => {
                             let subquery = Subquery {
                                 subquery: Arc::new(plan),
@@ -55,12 +59,16 @@ impl AnalyzerRule for SingleRows {
 }
 
 /// The subquery's plan as an aggregate of the value and how many rows it has, which is looked at where the subquery stands: others
-/// may have more. None where it is an aggregate, or has one row anyway.
-fn single(subquery: &Subquery) -> Result<Option<LogicalPlan>> {
+/// may have more. None where it is an aggregate, or has one row anyway, and where it has no outer columns and its rows are
+/// `looked_at` when it runs.
+fn single(subquery: &Subquery, looked_at: bool) -> Result<Option<LogicalPlan>> {
     let plan = &subquery.subquery;
-    let known = subquery.outer_ref_columns.is_empty()
-        || has_groups(plan)
-        || plan.max_rows().is_some_and(|rows| rows <= 1);
+    let seen = if subquery.outer_ref_columns.is_empty() {
+        looked_at
+    } else {
+        has_groups(plan)
+    };
+    let known = seen || plan.max_rows().is_some_and(|rows| rows <= 1);
     if known || plan.schema().fields().len() != 1 {
         return Ok(None);
     }

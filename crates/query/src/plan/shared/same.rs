@@ -1,12 +1,14 @@
 //! Which parts of a plan are the same.
 //!
 //! Two parts are taken for the same if they look the same, node by node with all details, and so do their fields in
-//! memory. What a difference is hidden from would have to be hidden from both.
+//! memory. Of long columns and lists those show the ends only: rows that are in memory and expressions are compared themselves.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};
 use datafusion::common::Result;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::physical_expr::PhysicalExpr;
@@ -29,8 +31,8 @@ pub(super) struct Parts {
     /// By the address of its first node: what it looks like, if it is worth sharing.
     looks: HashMap<usize, u64>,
     times: HashMap<u64, usize>,
-    /// The fields in memory of those that look the same; where one is found, its number.
-    marked: HashMap<u64, Vec<(String, usize)>>,
+    /// What is in those that look the same; where one is found, its number.
+    marked: HashMap<u64, Vec<(Contents, usize)>>,
     number: usize,
 }
 
@@ -95,20 +97,68 @@ impl Parts {
             return None;
         }
         let look = self.looks.get(&address(plan))?;
-        let fields = format!("{plan:?}");
-        if ELSEWHERE.iter().any(|word| fields.contains(word)) {
+        let contents = Contents::of(plan).ok()?;
+        if ELSEWHERE.iter().any(|word| contents.fields.contains(word)) {
             return None;
         }
         let marked = self.marked.entry(*look).or_default();
-        let known = marked.iter().find(|(other, _)| *other == fields);
+        let known = marked.iter().find(|(other, _)| *other == contents);
         Some(match known {
             Some((_, number)) => *number,
             None => {
                 self.number += 1;
-                marked.push((fields, self.number));
+                marked.push((contents, self.number));
                 self.number
             }
         })
+    }
+}
+
+/// What is in a part.
+#[derive(Debug)]
+struct Contents {
+    fields: String,
+    expressions: Vec<Arc<dyn PhysicalExpr>>,
+    rows: Vec<RecordBatch>,
+}
+
+impl Contents {
+    fn of(plan: &Arc<dyn ExecutionPlan>) -> Result<Self> {
+        let mut contents = Self {
+            fields: format!("{plan:?}"),
+            expressions: Vec::new(),
+            rows: Vec::new(),
+        };
+        plan.apply(|node| {
+            node.apply_expressions(&mut |expr| {
+                contents.expressions.push(Arc::clone(expr));
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+            let scan = node.downcast_ref::<DataSourceExec>();
+            let source = scan.map(|scan| scan.data_source().as_ref());
+            if let Some(memory) = source.and_then(|s| s.downcast_ref::<MemorySourceConfig>()) {
+                let batches = memory.partitions().iter().flatten();
+                contents.rows.extend(batches.cloned());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(contents)
+    }
+}
+
+impl PartialEq for Contents {
+    fn eq(&self, other: &Self) -> bool {
+        let all_equal = |(one, other): (&RecordBatch, &RecordBatch)| {
+            let mut columns = one.columns().iter().zip(other.columns());
+            one.num_columns() == other.num_columns()
+                && one.num_rows() == other.num_rows()
+                // The same columns of a table need not be read.
+                && columns.all(|(one, other)| Arc::ptr_eq(one, other) || one == other)
+        };
+        self.fields == other.fields
+            && self.expressions == other.expressions
+            && self.rows.len() == other.rows.len()
+            && self.rows.iter().zip(&other.rows).all(all_equal)
     }
 }
 
