@@ -20,10 +20,11 @@ use datafusion::sql::sqlparser::parser::Parser;
 use crate::aggregates_of_all::{compared, having_of_all, is_one_value};
 
 /// Functions that only have another name here.
-const NAMES: [(&str, &str); 9] = [
+const NAMES: [(&str, &str); 10] = [
     ("approx_count_distinct", "approx_distinct"),
     ("first", "first_value"),
     ("group_concat", "string_agg"),
+    ("grouping_id", "grouping"),
     ("last", "last_value"),
     ("list", "array_agg"),
     ("listagg", "string_agg"),
@@ -46,7 +47,7 @@ const UNSIGNED: [&str; 9] = [
 ];
 
 /// Functions of so many arguments, and what they stand for.
-const FORMS: [(&str, usize, &str); 43] = [
+const FORMS: [(&str, usize, &str); 45] = [
     ("if", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("iff", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("len", 1, "length($1)"),
@@ -97,6 +98,12 @@ const FORMS: [(&str, usize, &str); 43] = [
     ("to_hours", 1, "$1 * INTERVAL '1 hour'"),
     ("to_minutes", 1, "$1 * INTERVAL '1 minute'"),
     ("to_seconds", 1, "$1 * INTERVAL '1 second'"),
+    ("age", 1, "age(current_date, $1)"),
+    (
+        "make_timestamp",
+        6,
+        "CAST(make_date($1, $2, $3) AS TIMESTAMP) + $4 * INTERVAL '1 hour' + $5 * INTERVAL '1 minute' + $6 * INTERVAL '1 second'",
+    ),
     ("ceiling", 1, "ceil($1)"),
     ("prefix", 2, "starts_with($1, $2)"),
     ("suffix", 2, "ends_with($1, $2)"),
@@ -154,6 +161,10 @@ const DIFFERENCES: [(&str, &str); 8] = [
 const GREATEST: &str =
     "last_value($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL)";
 const LEAST: &str = "first_value($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL)";
+
+/// So many of those with the greatest or least keys.
+const FIRST: &str = "array_slice(array_agg($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL), 1, $3)";
+const LAST: &str = "array_slice(array_agg($1 ORDER BY $2 DESC) FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL), 1, $3)";
 
 /// Writes an expression in this engine's words; its parts are written already.
 ///
@@ -354,11 +365,11 @@ fn is_in(left: &Expr, subquery: &Query, negated: bool) -> Expr {
     }
 }
 
-/// Gives the rows of a subquery a name of their own. The engine (DataFusion 55) looks up what stands before `>= ALL (…)`
-/// within the subquery first: about the same table it would compare each row there with itself.
+/// Gives the rows of a subquery and their column names of their own. The engine (DataFusion 55) looks up what stands before
+/// `>= ALL (…)` within the subquery first: about the same table it would compare each row there with itself.
 fn rename(subquery: &mut Query) -> Result<()> {
-    let mut parser =
-        Parser::new(&GenericDialect {}).try_with_sql("SELECT * FROM (SELECT 1) AS quantified")?;
+    let mut parser = Parser::new(&GenericDialect {})
+        .try_with_sql("SELECT * FROM (SELECT 1) AS quantified(columna_quantified)")?;
     let mut named = *parser.parse_query()?;
     if let SetExpr::Select(select) = named.body.as_mut()
         && let [
@@ -389,6 +400,10 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
         function.name = ObjectName::from(vec![Ident::new(*other)]);
         return Ok(None);
     }
+    if name == "struct_pack" {
+        pack(function);
+        return Ok(None);
+    }
     let Some(arguments) = arguments(function) else {
         return Ok(None);
     };
@@ -413,6 +428,18 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
         ("strptime", [_, format]) if is_plain(format) => "to_timestamp($1, $2)",
         ("arg_max" | "max_by", [_, _]) if function.over.is_none() => GREATEST,
         ("arg_min" | "min_by", [_, _]) if function.over.is_none() => LEAST,
+        ("arg_max" | "max_by" | "arg_min" | "min_by", [_, _, _])
+            if function.over.is_none() && function.filter.is_none() =>
+        {
+            match name.contains("max") {
+                true => LAST,
+                false => FIRST,
+            }
+        }
+        ("max" | "min", [value, count]) if function.over.is_none() && function.filter.is_none() => {
+            let form = if name == "max" { LAST } else { FIRST };
+            return filled(form, &[value.clone(), value.clone(), count.clone()]).map(Some);
+        }
         (name, arguments) => {
             let form = FORMS
                 .iter()
@@ -450,6 +477,30 @@ fn separate(function: &mut Function) {
         let comma = Expr::value(Value::SingleQuotedString(",".to_owned()));
         list.args
             .push(FunctionArg::Unnamed(FunctionArgExpr::Expr(comma)));
+    }
+}
+
+/// `struct_pack(a := x)` names its fields as `named_struct('a', x)` does.
+fn pack(function: &mut Function) {
+    if let FunctionArguments::List(list) = &mut function.args
+        && list
+            .args
+            .iter()
+            .all(|argument| matches!(argument, FunctionArg::Named { .. }))
+    {
+        let named = std::mem::take(&mut list.args).into_iter();
+        let both = named.flat_map(|argument| match argument {
+            FunctionArg::Named { name, arg, .. } => {
+                let name = Expr::value(Value::SingleQuotedString(name.value));
+                vec![
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(name)),
+                    FunctionArg::Unnamed(arg),
+                ]
+            }
+            other => vec![other],
+        });
+        list.args = both.collect();
+        function.name = ObjectName::from(vec![Ident::new("named_struct")]);
     }
 }
 

@@ -220,7 +220,7 @@ pub fn reference() -> String {
          \n\
          What is not there, and what to write: `PIVOT` (`count(*) FILTER (WHERE …)` by value), `UNPIVOT` (`UNION ALL`), `EXCEPT ALL` and `INTERSECT ALL` (number equal rows on both sides), `(a, b) NOT IN (SELECT …)`\n\
          (`NOT EXISTS`), samples (a condition on `person_id`), `ORDER BY ALL` beside `*`, `time_bucket` (`date_bin(INTERVAL '7 days', day, TIMESTAMP '2000-01-03')`), `typeof` (`arrow_typeof`),\n\
-         `quantile` and `percentile_disc` (`percentile_cont`), `arg_max(…) OVER` (`last_value` with an order), subqueries that look out by two\n\
+         `arg_max(…) OVER` (`last_value` with an order), subqueries that look out by two\n\
          levels, and in the condition of a join (join them), `sum` of booleans (`count_if`), `SUMMARIZE`, lambdas, and numbers such as `1_000`.\n",
     );
     let mut section = "";

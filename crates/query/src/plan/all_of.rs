@@ -28,7 +28,9 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
 };
 
-/// Has conditions of cheap parts computed by this.
+use super::text_once::once_per_text;
+
+/// Has conditions of cheap parts, and of patterns, computed by this.
 #[derive(Debug)]
 pub(crate) struct FilterByAll;
 
@@ -68,15 +70,19 @@ impl ConditionExec {
         let Some(filter) = plan.downcast_ref::<FilterExec>() else {
             return Ok(None);
         };
-        let parts: Vec<_> = split_conjunction(filter.predicate())
-            .into_iter()
-            .cloned()
-            .collect();
-        if parts.len() < 2 || !parts.iter().all(is_cheap) {
-            return Ok(None);
-        }
+        let parts = split_conjunction(filter.predicate()).into_iter();
+        let parts: Vec<_> = parts.cloned().collect();
+        let condition: Arc<dyn PhysicalExpr> = if parts.len() > 1 && parts.iter().all(is_cheap) {
+            Arc::new(AllOf { parts })
+        } else {
+            let condition = Arc::clone(filter.predicate());
+            match once_per_text(condition, &filter.input().schema())? {
+                once if once.transformed => once.data,
+                _ => return Ok(None),
+            }
+        };
         let builder = FilterExecBuilder::from(filter);
-        let by_parts = builder.with_predicate(Arc::new(AllOf { parts })).build()?;
+        let by_parts = builder.with_predicate(condition).build()?;
         Ok(Some(Self {
             filter: Arc::clone(plan),
             by_parts,

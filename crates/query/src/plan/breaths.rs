@@ -14,9 +14,10 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 
 /// What makes many rows of one, and so could compute for minutes before it looks up.
-const MANY_OF_ONE: [&str; 6] = [
+const MANY_OF_ONE: [&str; 7] = [
     "CrossJoinExec",
     "HashJoinExec",
+    "LookupJoinExec",
     "NestedLoopJoinExec",
     "RangeJoinExec",
     "SortMergeJoinExec",

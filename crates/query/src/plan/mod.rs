@@ -9,6 +9,7 @@
 //! |---|---|
 //! | a join by person, alone or with more keys, runs range by range | repartitioning both sides, or sending one to all |
 //! | a join of rows that are sorted by its keys goes through both sides at once | a hash table of one side |
+//! | a join by one whole number looks up where it is, and passes on what all rows have | hashing, and copying every column |
 //! | a join by nothing but a range searches the sorted rows of the side that is kept | comparing all with all |
 //! | a union of tables goes through all of them person by person, for what goes by person above | hashing or merging all of it |
 //! | parts of a union are joined with small tables of persons one by one, for what does not | putting all rows person by person |
@@ -20,10 +21,12 @@
 //! | groups within a person are made chunk by chunk, where they are runs without a look-up | a hash table of all rows' groups |
 //! | rows that lie person by person behind a pseudonym are sorted within each person, for windows | a sort of everything |
 //! | different persons are counted by the last one seen | a set of persons for each group |
+//! | groups of rows that were sent elsewhere are looked up | merging what is sent, for the order of groups |
 //! | many small partitions are taken in turn | starting all of them at once |
 //! | what is planned twice runs once | once for each use of a CTE |
 //! | the side of a join that reads the smaller tables is kept | the side that the engine expects fewer rows of |
 //! | the parts of a condition are computed of all rows each | picking rows for each part, and putting answers back |
+//! | a pattern is matched once for each text of a batch | once for each row |
 //! | of wide rows, those that may still be the first ones are decoded | decoding all of them for `ORDER BY … LIMIT` |
 //! | concept sets are sent to the records that are looked up in them | sending records to where their concepts belong |
 //! | a join looks up now and then, and can be ended there | computing on after Ctrl-C |
@@ -40,8 +43,10 @@ mod frames;
 mod in_turn;
 mod joined_parts;
 mod keys;
+mod lookup_join;
 mod matches;
 mod missing_sorts;
+mod moved_groups;
 mod nearby;
 mod null_supplied;
 mod number_sort;
@@ -59,6 +64,7 @@ mod segments;
 mod shared;
 mod shifts;
 mod sorted_input;
+mod text_once;
 mod told_apart;
 mod top_rows;
 mod whole_partitions;
@@ -84,7 +90,9 @@ use divide_bounded::DivideBounded;
 use in_turn::TakeInTurn;
 use joined_parts::JoinedParts;
 pub(crate) use keys::numbers as sort_numbers;
+use lookup_join::LookUpJoins;
 use missing_sorts::SortWhatIsNot;
+use moved_groups::GroupWhatMoved;
 use null_supplied::HideNullSupplied;
 pub(crate) use null_supplied::unknown;
 use number_sort::SortNumbers;
@@ -126,6 +134,7 @@ pub(crate) fn rules() -> Vec<Rule> {
                 rules.push(Arc::new(HideBuildOrder));
                 rules.push(Arc::new(Colocate));
                 rules.push(rule);
+                rules.push(Arc::new(GroupWhatMoved));
                 rules.push(Arc::new(SortWhatIsNot));
                 // Plain joins again, for the rules that narrow what a join returns.
                 rules.push(Arc::new(Expose));
@@ -158,6 +167,7 @@ pub(crate) fn rules() -> Vec<Rule> {
                 rules.push(Arc::new(ReadTopRows));
                 rules.push(Arc::new(FilterByAll));
                 rules.push(Arc::new(TakeInTurn));
+                rules.push(Arc::new(LookUpJoins));
                 rules.push(Arc::new(Breathe));
                 // The last one: what it links is no longer found when a node below is made anew.
                 rules.push(Arc::new(LinkShared));

@@ -307,7 +307,8 @@ fn looked_up_keys(
     // Of a plan that is put together anew, this was decided before.
     let worth_it = large == usize::MAX
         || rows(left).zip(rows(right)).is_some_and(|(l, r)| {
-            let others = l >= large && r >= large;
+            // The smaller side may be one that others were taken out of before.
+            let others = l.max(r) >= large && l.min(r) >= large / TIMES_SMALL;
             others && (driver == JoinSide::Right || l >= r / FEWER)
         });
     if !(worth_it && are_whole(join, left)?) {

@@ -1,7 +1,7 @@
 //! Questions about persons' rows, referred to by their places: new ones come last.
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-pub(crate) const QUESTIONS: [&str; 131] = [
+pub(crate) const QUESTIONS: [&str; 137] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -236,6 +236,12 @@ pub(crate) const QUESTIONS: [&str; 131] = [
      JOIN b ON b.kind + 1 >= y.a AND b.kind < y.z GROUP BY y.a",
     "SELECT y.a, count(DISTINCT b.person_id), count(*) FROM (SELECT unnest([0, 1, 3, 5, NULL]) AS a, unnest([4, 3, NULL, 9, 7]) AS z) y
      LEFT JOIN b ON b.kind + 1 >= y.a AND b.kind <= y.z GROUP BY y.a",
+    "SELECT kind, date_part('year', day), count(DISTINCT person_id), count(*) FROM a GROUP BY ROLLUP (kind, date_part('year', day))",
+    "SELECT kind, date_part('month', day), count(DISTINCT person_id) FROM a WHERE value > 1 GROUP BY CUBE (kind, date_part('month', day))",
+    "SELECT a.id, b.id FROM a JOIN b ON a.kind = b.kind AND a.day < b.day AND a.value > b.value WHERE a.id % 5 = 0",
+    "SELECT a.id, b.id FROM a LEFT JOIN b ON a.kind = b.kind AND b.day > a.day + 3 WHERE a.id % 7 = 0",
+    "SELECT a.id FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.kind = a.kind AND b.day > a.day + 3 AND b.value > 2)",
+    "SELECT a.id, m.n FROM a JOIN (SELECT kind, count(*) AS n FROM b WHERE value > 2 GROUP BY kind) m ON m.kind = a.kind",
 ];
 
 /// By a number that each belongs to one person, and does not say whose.

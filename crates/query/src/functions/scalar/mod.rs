@@ -1,5 +1,6 @@
 //! Functions of one row: clinical time and vocabulary.
 
+mod age;
 mod age_at;
 mod age_band;
 mod bounded;
@@ -36,7 +37,7 @@ pub(crate) use joined::BoundedJoins;
 pub(crate) use length::LengthOfLists;
 pub(crate) use out_of_order::{CastsOutOfOrder, out_of_order};
 pub(crate) use regexp_extract::regexp_extract;
-pub(crate) use repeated_values::of_repeated_values;
+pub(crate) use repeated_values::{different_texts, of_repeated_values};
 pub(crate) use round::round;
 pub(crate) use rounded::{RoundedCasts, round_to_even};
 
@@ -50,6 +51,8 @@ use crate::vocabulary::Vocabulary;
 #[must_use]
 pub fn functions(vocabulary: &Vocabulary) -> Vec<Arc<ScalarUDF>> {
     [
+        ScalarUDF::new_from_impl(age::Calendar::age()),
+        ScalarUDF::new_from_impl(age::Calendar::date_sub()),
         ScalarUDF::new_from_impl(age_at::AgeAt::new()),
         ScalarUDF::new_from_impl(age_band::AgeBand::new()),
         ScalarUDF::new_from_impl(days_between::DaysBetween::new()),

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, FieldRef, Int32Type};
 use datafusion::common::Result;
@@ -21,6 +21,9 @@ use super::written_days;
 
 /// Of so many rows it is found whether values repeat.
 const SAMPLE: usize = 256;
+/// Of texts, half as many may be different.
+const SLOTS: usize = 4096;
+const NONE: u32 = u32::MAX;
 
 /// The engine's functions under their own names. Each is NULL for a NULL.
 pub(crate) fn of_repeated_values() -> impl Iterator<Item = ScalarUDF> {
@@ -105,6 +108,11 @@ impl ScalarUDFImpl for OverRepeatedValues {
 
 /// A column's different values, and where each row's is among them; none where they are many.
 fn different(column: &ArrayRef) -> Result<Option<(ArrayRef, ArrayRef)>> {
+    if let Some((texts, rows)) = different_texts(column)?
+        && texts.len() <= rows.len() / 8
+    {
+        return Ok(Some((texts, rows)));
+    }
     let key = Box::new(DataType::Int32);
     let kind = match column.data_type() {
         // What a dictionary of these is made by first.
@@ -127,6 +135,54 @@ fn different(column: &ArrayRef) -> Result<Option<(ArrayRef, ArrayRef)>> {
     let dictionary = dictionary.as_dictionary::<Int32Type>();
     let values = cast(dictionary.values(), column.data_type())?;
     Ok(Some((values, Arc::new(dictionary.keys().clone()))))
+}
+
+/// The same of texts, some of which may be there several times: of long ones it is only looked at where they lie, which of a file's
+/// dictionary is the same place.
+pub(crate) fn different_texts(column: &ArrayRef) -> Result<Option<(ArrayRef, ArrayRef)>> {
+    let Some(texts) = column.as_string_view_opt() else {
+        return Ok(None);
+    };
+    let (rows, views) = (texts.len(), texts.views());
+    if rows < SAMPLE || rows >= NONE as usize {
+        return Ok(None);
+    }
+    let mut known = vec![NONE; SLOTS];
+    let (mut firsts, mut places) = (Vec::<u32>::new(), Vec::with_capacity(rows));
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "bits of a hash, and rows that fit"
+    )]
+    for (row, view) in views.iter().enumerate() {
+        if texts.is_null(row) {
+            places.push(0);
+            continue;
+        }
+        let bits = (*view >> 64) as u64 ^ (*view as u64).rotate_left(32);
+        let mut at = (bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % SLOTS;
+        let place = loop {
+            let place = known[at];
+            if place == NONE {
+                known[at] = firsts.len() as u32;
+                firsts.push(row as u32);
+                break known[at];
+            }
+            if views[firsts[place as usize] as usize] == *view {
+                break place;
+            }
+            at = (at + 1) % SLOTS;
+        };
+        places.push(place);
+        if firsts.len() > (rows / 2).min(SLOTS / 2) {
+            return Ok(None);
+        }
+    }
+    if firsts.is_empty() {
+        return Ok(None);
+    }
+    let values = take(column, &UInt32Array::from(firsts), None)?;
+    let places = UInt32Array::new(places.into(), texts.nulls().cloned());
+    Ok(Some((values, Arc::new(places))))
 }
 
 #[cfg(test)]

@@ -137,14 +137,18 @@ fn merging(last: &AggregateExec) -> Result<Option<AggregateExec>> {
 /// The same aggregate counting by runs, if something can be counted so. `divided`: whether states of several partitions
 /// are merged, which must then share no value.
 fn by_runs(aggregate: &AggregateExec, divided: bool) -> Result<Option<Work>> {
-    if !aggregate.group_expr().is_single() || aggregate.limit_options().is_some() {
+    if aggregate.limit_options().is_some() {
         return Ok(None);
     }
     if let Some(work) = over_groups(aggregate, divided)? {
         return Ok(Some(work));
     }
     let input = aggregate.input();
-    let keys = aggregate.group_expr().input_exprs();
+    // Groups of a ROLLUP that leave a key out lie across its order.
+    let keys = match aggregate.group_expr().is_single() {
+        true => aggregate.group_expr().input_exprs(),
+        false => Vec::new(),
+    };
     let mut any = false;
     let mut functions = Vec::new();
     for function in aggregate.aggr_expr() {
@@ -176,6 +180,7 @@ fn over_groups(aggregate: &AggregateExec, divided: bool) -> Result<Option<Work>>
         groups.mode(),
         AggregateMode::Single | AggregateMode::SinglePartitioned
     ) && groups.aggr_expr().is_empty()
+        && aggregate.group_expr().is_single()
         && groups.group_expr().is_single()
         && groups.limit_options().is_none()
         && aggregate.filter_expr().iter().all(Option::is_none);

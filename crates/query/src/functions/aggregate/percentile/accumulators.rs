@@ -10,43 +10,41 @@ use arrow::datatypes::{DataType, Field, Float64Type, UInt64Type};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
-use super::numbers::Numbers;
+use super::numbers::{Asked, Numbers};
+use super::values::{as_numbers, as_values};
 
 /// What is asked of each group.
 #[derive(Debug)]
-struct Asked {
-    probabilities: Vec<f64>,
-    distinct: bool,
-    /// Of the list that is answered with, where it is one.
-    item: Option<Arc<Field>>,
+pub(super) struct Question {
+    pub(super) asked: Vec<Asked>,
+    pub(super) distinct: bool,
+    /// What the values are, and what is answered with.
+    pub(super) value: DataType,
+    pub(super) answer: DataType,
 }
 
-impl Asked {
-    fn new(probabilities: Vec<f64>, distinct: bool, answer: &DataType) -> Self {
-        let item = match answer {
-            DataType::List(item) => Some(Arc::clone(item)),
-            _ => None,
-        };
-        Self {
-            probabilities,
-            distinct,
-            item,
+impl Question {
+    /// The values as numbers.
+    fn column(&self, values: &[ArrayRef]) -> Result<Float64Array> {
+        match values.first() {
+            Some(values) => as_numbers(values),
+            None => internal_err!("a percentile of nothing"),
         }
     }
 
     fn answer<'a>(&self, groups: impl Iterator<Item = &'a mut Numbers>) -> Result<ArrayRef> {
         let found: Vec<Option<Vec<f64>>> = groups
-            .map(|numbers| numbers.quantiles(&self.probabilities, self.distinct))
+            .map(|numbers| numbers.quantiles(&self.asked, self.distinct))
             .collect();
-        let Some(item) = &self.item else {
+        let DataType::List(item) = &self.answer else {
             let first = found.iter().map(|q| q.as_ref()?.first().copied());
-            return Ok(Arc::new(first.collect::<Float64Array>()));
+            return as_values(first.collect(), &self.value, &self.answer);
         };
         let lengths = found.iter().map(|q| q.as_ref().map_or(0, Vec::len));
         let offsets = OffsetBuffer::from_lengths(lengths);
         let nulls: NullBuffer = found.iter().map(Option::is_some).collect();
         let values: Float64Array = found.into_iter().flatten().flatten().map(Some).collect();
-        let values = Arc::new(values);
+        let values = as_values(values, &self.value, item.data_type())?;
         Ok(Arc::new(ListArray::try_new(
             Arc::clone(item),
             offsets,
@@ -57,7 +55,7 @@ impl Asked {
 }
 
 /// The states of groups as two columns.
-fn states<'a>(groups: impl Iterator<Item = &'a Numbers>) -> Result<Vec<ArrayRef>> {
+fn states<'a>(groups: impl Iterator<Item = &'a mut Numbers>) -> Result<Vec<ArrayRef>> {
     let (mut values, mut counts) = (Vec::new(), Vec::new());
     let (mut of_values, mut of_counts) = (Vec::new(), Vec::new());
     for group in groups {
@@ -98,27 +96,17 @@ fn read(states: &[ArrayRef], mut each: impl FnMut(usize, &[f64], &[u64])) -> Res
     Ok(())
 }
 
-fn column(values: &[ArrayRef]) -> Result<&Float64Array> {
-    match values
-        .first()
-        .and_then(|v| v.as_primitive_opt::<Float64Type>())
-    {
-        Some(column) => Ok(column),
-        None => internal_err!("a percentile of something else than numbers"),
-    }
-}
-
 /// The quantiles of all rows, or of a window.
 #[derive(Debug)]
 pub(super) struct OneGroup {
-    asked: Asked,
+    question: Question,
     numbers: Numbers,
 }
 
 impl OneGroup {
-    pub(super) fn new(probabilities: Vec<f64>, distinct: bool, answer: &DataType) -> Self {
+    pub(super) fn new(question: Question) -> Self {
         Self {
-            asked: Asked::new(probabilities, distinct, answer),
+            question,
             numbers: Numbers::default(),
         }
     }
@@ -126,13 +114,13 @@ impl OneGroup {
 
 impl Accumulator for OneGroup {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let values = column(values)?;
+        let values = self.question.column(values)?;
         values.iter().flatten().for_each(|v| self.numbers.add(v));
         Ok(())
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let values = column(values)?;
+        let values = self.question.column(values)?;
         values.iter().flatten().for_each(|v| self.numbers.remove(v));
         Ok(())
     }
@@ -142,7 +130,7 @@ impl Accumulator for OneGroup {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let answer = self.asked.answer(std::iter::once(&mut self.numbers))?;
+        let answer = self.question.answer(std::iter::once(&mut self.numbers))?;
         ScalarValue::try_from_array(&answer, 0)
     }
 
@@ -151,7 +139,7 @@ impl Accumulator for OneGroup {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let states = states(std::iter::once(&self.numbers))?;
+        let states = states(std::iter::once(&mut self.numbers))?;
         self.numbers = Numbers::default();
         states
             .iter()
@@ -169,16 +157,16 @@ impl Accumulator for OneGroup {
 /// The quantiles of each group.
 #[derive(Debug)]
 pub(super) struct Groups {
-    asked: Asked,
+    question: Question,
     groups: Vec<Numbers>,
     /// What all groups take beside their own sizes.
     heap_bytes: usize,
 }
 
 impl Groups {
-    pub(super) fn new(probabilities: Vec<f64>, distinct: bool, answer: &DataType) -> Self {
+    pub(super) fn new(question: Question) -> Self {
         Self {
-            asked: Asked::new(probabilities, distinct, answer),
+            question,
             groups: Vec::new(),
             heap_bytes: 0,
         }
@@ -186,6 +174,14 @@ impl Groups {
 
     fn reach(&mut self, groups: usize) {
         self.groups.resize_with(groups, Numbers::default);
+    }
+
+    #[inline]
+    fn add(&mut self, group: usize, value: f64) {
+        match &mut self.groups[group] {
+            numbers if numbers.has_room() => numbers.add(value),
+            _ => self.change(group, |numbers| numbers.add(value)),
+        }
     }
 
     fn change(&mut self, group: usize, change: impl FnOnce(&mut Numbers)) {
@@ -212,17 +208,17 @@ impl GroupsAccumulator for Groups {
         total_num_groups: usize,
     ) -> Result<()> {
         self.reach(total_num_groups);
-        let values = column(values)?;
+        let values = self.question.column(values)?;
         if values.null_count() == 0 && opt_filter.is_none() {
             for (group, value) in group_indices.iter().zip(values.values()) {
-                self.change(*group, |numbers| numbers.add(*value));
+                self.add(*group, *value);
             }
             return Ok(());
         }
         for (row, group) in group_indices.iter().enumerate() {
             let passes = opt_filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
             if passes && values.is_valid(row) {
-                self.change(*group, |numbers| numbers.add(values.value(row)));
+                self.add(*group, values.value(row));
             }
         }
         Ok(())
@@ -230,12 +226,12 @@ impl GroupsAccumulator for Groups {
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let mut groups = self.take(emit_to);
-        self.asked.answer(groups.iter_mut())
+        self.question.answer(groups.iter_mut())
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
-        let groups = self.take(emit_to);
-        states(groups.iter())
+        let mut groups = self.take(emit_to);
+        states(groups.iter_mut())
     }
 
     fn merge_batch(
@@ -255,7 +251,7 @@ impl GroupsAccumulator for Groups {
         values: &[ArrayRef],
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        let values = column(values)?;
+        let values = self.question.column(values)?;
         let (mut kept, mut lengths) = (Vec::new(), Vec::with_capacity(values.len()));
         for row in 0..values.len() {
             let passes = opt_filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
@@ -282,8 +278,17 @@ mod tests {
 
     use super::*;
 
+    fn question() -> Question {
+        Question {
+            asked: vec![Asked::Between(0.5)],
+            distinct: false,
+            value: DataType::Float64,
+            answer: DataType::Float64,
+        }
+    }
+
     fn groups() -> Groups {
-        Groups::new(vec![0.5], false, &DataType::Float64)
+        Groups::new(question())
     }
 
     fn column(values: &[Option<f64>]) -> Vec<ArrayRef> {
@@ -319,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_window_moves() {
-        let mut window = OneGroup::new(vec![0.5], false, &DataType::Float64);
+        let mut window = OneGroup::new(question());
         window
             .update_batch(&column(&[Some(1.0), None, Some(3.0)]))
             .unwrap();
