@@ -1,7 +1,7 @@
 //! The order of rows: keys packed into integers where they are such, encoded rows where they are not.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::SortOptions;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::{SortOptions, interleave};
 use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
@@ -190,7 +190,20 @@ pub(crate) fn gather(
     {
         return Ok(batches[*batch].slice(*first, places.len()));
     }
-    arrow::compute::interleave_record_batch(batches, places)
+    let Some(schema) = batches.first().map(|batch| batch.schema()) else {
+        return arrow::compute::interleave_record_batch(batches, places);
+    };
+    let columns = (0..schema.fields().len()).map(|at| {
+        let parts: Vec<&dyn Array> = batches.iter().map(|b| b.column(at).as_ref()).collect();
+        // Of the model's columns a source fills some: what nobody filled need not be fetched row by row.
+        if parts.iter().all(|part| part.null_count() == part.len()) {
+            return Ok(new_null_array(schema.field(at).data_type(), places.len()));
+        }
+        interleave(&parts, places)
+    });
+    let columns = columns.collect::<Result<_, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
+    RecordBatch::try_new_with_options(schema, columns, &options)
 }
 
 #[cfg(test)]
@@ -241,5 +254,8 @@ mod tests {
         }];
         assert_eq!(sorted(&slices, &[0]).unwrap(), [(0, 2), (0, 0)]);
         assert_eq!(gather(&[&all], &[(0, 1), (0, 2)]).unwrap(), all.slice(1, 2));
+        // The dates are all missing.
+        let turned = batch(&[(Some(2), None), (Some(3), None)]);
+        assert_eq!(gather(&[&all], &[(0, 2), (0, 0)]).unwrap(), turned);
     }
 }
