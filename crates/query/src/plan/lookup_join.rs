@@ -82,8 +82,8 @@ struct LookupJoinExec {
     probe: Probe,
     /// What the other side's scan is told of the numbers.
     learned: Option<Arc<Learned>>,
-    /// The tables of the partitions that were asked for; one for all where the left side is kept by all.
-    tables: Mutex<Vec<Option<Making>>>,
+    /// The table of all partitions, where they share one.
+    of_all: Mutex<Option<Making>>,
     metrics: ExecutionPlanMetricsSet,
 }
 
@@ -161,25 +161,25 @@ impl LookupJoinExec {
                 condition: join.filter().cloned().map(Arc::new),
             },
             learned,
-            tables: Mutex::new(vec![None; tables]),
+            of_all: Mutex::new(None),
             metrics: ExecutionPlanMetricsSet::new(),
             join: Arc::clone(plan),
         }))
     }
 
-    /// The table of a partition, which the first that asks begins to make.
+    /// The table for a partition: its own, or the one of all, which the first that asks begins to make.
     fn table(&self, partition: usize, context: &Arc<TaskContext>) -> Result<Making> {
-        let at = match self.mode {
-            PartitionMode::Partitioned => partition,
-            _ => 0,
-        };
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(table) = tables.get_mut(at) else {
-            return internal_err!("a join has no partition {at}");
-        };
-        if let Some(making) = table {
+        if self.mode == PartitionMode::Partitioned {
+            return self.making(partition, context);
+        }
+        let mut of_all = self.of_all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(making) = of_all.as_ref() {
             return Ok(making.clone());
         }
+        Ok(of_all.insert(self.making(0, context)?).clone())
+    }
+
+    fn making(&self, at: usize, context: &Arc<TaskContext>) -> Result<Making> {
         let input = self.left.execute(at, Arc::clone(context))?;
         let memory = MemoryConsumer::new(format!("LookupJoin[{at}]"));
         let memory = memory.register(context.memory_pool());
@@ -198,8 +198,7 @@ impl LookupJoinExec {
             }
             Ok(Arc::new(table))
         });
-        let making = made.map_err(Arc::new).boxed().shared();
-        Ok(table.insert(making).clone())
+        Ok(made.map_err(Arc::new).boxed().shared())
     }
 }
 
@@ -394,7 +393,9 @@ impl Table {
         else {
             return internal_err!("a table of more than 2^32 rows");
         };
-        memory.try_grow(slots * size_of::<Slot>() + rows * size_of::<u32>())?;
+        // With the slot of each row and the next place of each slot, while it is made.
+        let of_rows = rows * 2 * size_of::<u32>();
+        memory.try_grow(slots * (size_of::<Slot>() + size_of::<u32>()) + of_rows)?;
         let whole = |parts: &[ArrayRef]| {
             let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
             concat(&parts)

@@ -21,7 +21,6 @@
 //! | groups within a person are made chunk by chunk, where they are runs without a look-up | a hash table of all rows' groups |
 //! | rows that lie person by person behind a pseudonym are sorted within each person, for windows | a sort of everything |
 //! | different persons are counted by the last one seen | a set of persons for each group |
-//! | groups of rows that were sent elsewhere are looked up | merging what is sent, for the order of groups |
 //! | many small partitions are taken in turn | starting all of them at once |
 //! | what is planned twice runs once | once for each use of a CTE |
 //! | the side of a join that reads the smaller tables is kept | the side that the engine expects fewer rows of |
@@ -46,7 +45,6 @@ mod keys;
 mod lookup_join;
 mod matches;
 mod missing_sorts;
-mod moved_groups;
 mod nearby;
 mod null_supplied;
 mod number_sort;
@@ -92,7 +90,6 @@ use joined_parts::JoinedParts;
 pub(crate) use keys::numbers as sort_numbers;
 use lookup_join::LookUpJoins;
 use missing_sorts::SortWhatIsNot;
-use moved_groups::GroupWhatMoved;
 use null_supplied::HideNullSupplied;
 pub(crate) use null_supplied::unknown;
 use number_sort::SortNumbers;
@@ -134,7 +131,6 @@ pub(crate) fn rules() -> Vec<Rule> {
                 rules.push(Arc::new(HideBuildOrder));
                 rules.push(Arc::new(Colocate));
                 rules.push(rule);
-                rules.push(Arc::new(GroupWhatMoved));
                 rules.push(Arc::new(SortWhatIsNot));
                 // Plain joins again, for the rules that narrow what a join returns.
                 rules.push(Arc::new(Expose));
