@@ -17,7 +17,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::utils::memory::RecordBatchMemoryCounter;
 use datafusion::common::{
-    DataFusionError, JoinSide, JoinType, NullEquality, Result, ScalarValue, internal_err,
+    DataFusionError, JoinSide, JoinType, NullEquality, Result, ScalarValue, exec_err,
 };
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -339,6 +339,10 @@ impl ExecutionPlan for LookupJoinExec {
 const NONE: u32 = u32::MAX;
 /// Numbers in order are so many slots from where they belong at most, on average.
 const MOST_STEPS: usize = 2;
+/// And no more of them are taken one after the other.
+const MOST_TOGETHER: usize = 256;
+/// A table has no more rows: places in it are numbers of 32 bits, of which one is none.
+const MOST_ROWS: usize = 1 << 30;
 
 /// A number, and the rows that have it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -355,8 +359,11 @@ struct Slot {
 struct Table {
     /// Empty without a number, and otherwise half empty.
     slots: Vec<Slot>,
-    /// From which number on slots are in order, if they are, and how many bits of it then, or of its hash, tell nothing.
+    /// From which number on slots are in order, if they are, and how many 2^64ths of a slot each number is further; 0 where it is
+    /// one slot.
     low: Option<i64>,
+    scale: u64,
+    /// How many bits of a number's hash tell nothing.
     shift: u32,
     /// How many numbers there are, and between which.
     numbers: usize,
@@ -387,14 +394,12 @@ impl Table {
             }
         }
         let rows: usize = keys.iter().map(|keys| keys.len()).sum();
-        let Some(slots) = u32::try_from(rows)
-            .ok()
-            .map(|_| (rows * 2).next_power_of_two())
-        else {
-            return internal_err!("a table of more than 2^32 rows");
-        };
-        // With the slot of each row and the next place of each slot, while it is made.
-        let of_rows = rows * 2 * size_of::<u32>();
+        if rows > MOST_ROWS {
+            return exec_err!("a join keeps at most 2^30 rows of one side");
+        }
+        let slots = (rows * 2).next_power_of_two();
+        // With the slot of each row, the next place of each slot, and which rows were found.
+        let of_rows = rows * (2 * size_of::<u32>() + size_of::<bool>());
         memory.try_grow(slots * (size_of::<Slot>() + size_of::<u32>()) + of_rows)?;
         let whole = |parts: &[ArrayRef]| {
             let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
@@ -411,6 +416,7 @@ impl Table {
         let mut table = Self {
             slots: Vec::new(),
             low: None,
+            scale: 0,
             shift: 0,
             numbers: 0,
             bounds: None,
@@ -438,20 +444,22 @@ impl Table {
             return;
         };
         // Numbers in order find their slots side by side; where they lie too unevenly for that, anywhere.
-        let bits = u64::BITS - low.abs_diff(high).leading_zeros();
+        let range = u128::from(low.abs_diff(high));
         self.slots = vec![Slot::default(); slots];
+        self.shift = u64::BITS - slots.trailing_zeros();
         self.low = Some(low);
-        self.shift = bits.saturating_sub(slots.trailing_zeros());
+        if range >= slots as u128 {
+            self.scale = u64::try_from(((slots as u128) << 64) / (range + 1)).unwrap_or(u64::MAX);
+        }
         let mut slot_of = Vec::new();
-        let Some(runs) = self
-            .number(keys, &mut slot_of, known * MOST_STEPS)
-            .or_else(|| {
-                self.slots.fill(Slot::default());
-                self.low = None;
-                self.shift = u64::BITS - slots.trailing_zeros();
-                self.number(keys, &mut slot_of, usize::MAX)
-            })
-        else {
+        let mut runs = self.number(keys, &mut slot_of, known * MOST_STEPS);
+        // A number that is not there is looked for as far as slots are taken.
+        if runs.is_none() || (self.scale > 0 && self.longest() > MOST_TOGETHER) {
+            self.slots.fill(Slot::default());
+            self.low = None;
+            runs = self.number(keys, &mut slot_of, usize::MAX);
+        }
+        let Some(runs) = runs else {
             return;
         };
         if self.numbers == known {
@@ -516,22 +524,35 @@ impl Table {
         (steps <= most_steps).then_some(runs)
     }
 
-    /// Where a number is looked for first. In order, one outside of all is behind the slots.
+    /// How many slots follow each other that are taken, at most.
+    fn longest(&self) -> usize {
+        let taken = self.slots.split(|slot| slot.rows == 0);
+        taken.map(<[Slot]>::len).max().unwrap_or(0)
+    }
+
+    /// Where a number, which is within the bounds, is looked for first.
     #[inline]
     fn home(&self, key: i64) -> usize {
-        #[expect(clippy::cast_sign_loss, reason = "all bits count")]
-        let place = match self.low {
-            Some(low) => (key.wrapping_sub(low) as u64) >> self.shift,
+        #[expect(
+            clippy::cast_sign_loss,
+            clippy::cast_possible_truncation,
+            reason = "all bits count, and there are no more slots"
+        )]
+        match self.low {
+            Some(low) if self.scale == 0 => key.wrapping_sub(low) as usize,
+            Some(low) => {
+                let further = u128::from(key.wrapping_sub(low) as u64);
+                ((further * u128::from(self.scale)) >> 64) as usize
+            }
             // An odd number without a pattern: the golden ratio in 64 bits.
-            None => (key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift,
-        };
-        usize::try_from(place).unwrap_or(usize::MAX)
+            None => ((key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize,
+        }
     }
 
     /// The slot of a number that has one, or the empty one where it would be.
     #[inline]
     fn place(&self, key: i64) -> usize {
-        let mut at = self.home(key) & (self.slots.len() - 1);
+        let mut at = self.home(key);
         loop {
             let slot = &self.slots[at];
             if slot.rows == 0 || slot.key == key {
@@ -554,11 +575,12 @@ impl Table {
         if self.slots.is_empty() {
             return (vec![NONE; keys.len()], keys.len());
         }
+        let (low, high) = self.bounds.unwrap_or_default();
         let single = self.order.is_empty();
         let mut last = (0, NONE);
         let mut any = false;
         each_key(keys, |key| {
-            let Some(key) = key else {
+            let Some(key) = key.filter(|key| (low..=high).contains(key)) else {
                 missing += 1;
                 found.push(NONE);
                 return;
@@ -746,6 +768,8 @@ impl Run {
                 return Ok(None);
             }
             let joined = if self.pairs.is_some() {
+                // Pairs may be many, and none be told of.
+                tokio::task::consume_budget().await;
                 self.next_pairs()?
             } else if self.rest.is_some() {
                 self.next_of_rest()?

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
+use arrow::datatypes::{DataType, Float64Type, TimeUnit};
 use datafusion::common::{Result, exec_err};
 
 /// Whole numbers up to here are doubles.
-const EXACT: i64 = 1 << 53;
+const EXACT: f64 = 9_007_199_254_740_992.0;
 const MICROSECONDS_PER_DAY: f64 = 86_400e6;
 
 /// What values of a type are taken as, where they have quantiles. Only one that is `reached` is of the same type.
@@ -33,23 +33,20 @@ pub(super) fn between(value: &DataType) -> DataType {
 }
 
 pub(super) fn as_numbers(values: &ArrayRef) -> Result<Float64Array> {
-    let whole = match values.data_type() {
+    let plain = match values.data_type() {
         DataType::Float64 => return Ok(values.as_primitive::<Float64Type>().clone()),
-        DataType::Date32 => cast(&cast(values, &DataType::Int32)?, &DataType::Int64)?,
-        DataType::Timestamp(..) | DataType::Int64 => cast(values, &DataType::Int64)?,
+        DataType::Date32 => cast(values, &DataType::Int32)?,
+        DataType::Timestamp(..) => cast(values, &DataType::Int64)?,
         _ => Arc::clone(values),
     };
-    if let Some(whole) = whole.as_primitive_opt::<Int64Type>()
-        && whole
-            .iter()
-            .flatten()
-            .any(|v| !(-EXACT..=EXACT).contains(&v))
-    {
+    let numbers = cast(&plain, &DataType::Float64)?;
+    let numbers = numbers.as_primitive::<Float64Type>().clone();
+    // Of moments the seconds are exact for longer than anybody writes.
+    let whole = matches!(values.data_type(), DataType::Int64 | DataType::UInt64);
+    if whole && numbers.iter().flatten().any(|v| v.abs() >= EXACT) {
         return exec_err!("quantiles are taken of whole numbers up to 2^53");
     }
-    Ok(cast(&whole, &DataType::Float64)?
-        .as_primitive::<Float64Type>()
-        .clone())
+    Ok(numbers)
 }
 
 pub(super) fn as_values(
@@ -62,7 +59,7 @@ pub(super) fn as_values(
             clippy::cast_possible_truncation,
             reason = "made of whole numbers up to 2^53"
         )]
-        let whole: Int64Array = numbers.unary(|v| (v * scale) as i64);
+        let whole: Int64Array = numbers.unary(|v| (v * scale).floor() as i64);
         whole
     };
     Ok(match (value, answer) {
