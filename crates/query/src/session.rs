@@ -134,6 +134,7 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
     if !options.access.as_ref().map_or(Ok(false), of_groups)? {
         ctx.add_analyzer_rule(Arc::new(crate::single_rows::SingleRows));
     }
+    ctx.add_analyzer_rule(Arc::new(crate::correlated::NamesOfTheirOwn));
     ctx.register_relation_planner(Arc::new(crate::unnested::UnnestedRelations))?;
     for planner in [
         Arc::new(scalar::MultipliedIntervals) as Arc<dyn ExprPlanner>,

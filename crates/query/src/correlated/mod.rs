@@ -16,7 +16,9 @@
 //! that of Neumann and Kemper, Unnesting Arbitrary Queries (BTW 2015).
 
 mod asked;
+mod names;
 mod outer;
+mod places;
 mod plain;
 
 use std::collections::HashMap;
@@ -36,6 +38,7 @@ use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 pub(crate) use asked::AskedOfEach;
+pub(crate) use names::NamesOfTheirOwn;
 use outer::{Outer, Values};
 use plain::is_plain;
 
