@@ -20,13 +20,14 @@ use datafusion::sql::sqlparser::parser::Parser;
 use crate::aggregates_of_all::{compared, having_of_all, is_one_value};
 
 /// Functions that only have another name here.
-const NAMES: [(&str, &str); 10] = [
+const NAMES: [(&str, &str); 11] = [
     ("approx_count_distinct", "approx_distinct"),
     ("first", "first_value"),
     ("group_concat", "string_agg"),
     ("grouping_id", "grouping"),
     ("last", "last_value"),
     ("list", "array_agg"),
+    ("list_value", "make_array"),
     ("listagg", "string_agg"),
     ("regexp_matches", "regexp_like"),
     ("strftime", "to_char"),
@@ -47,10 +48,12 @@ const UNSIGNED: [&str; 9] = [
 ];
 
 /// Functions of so many arguments, and what they stand for.
-const FORMS: [(&str, usize, &str); 45] = [
+const FORMS: [(&str, usize, &str); 47] = [
     ("if", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("iff", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("len", 1, "length($1)"),
+    ("list_sort", 1, "array_sort($1, 'ASC', 'NULLS LAST')"),
+    ("list_sort", 2, "array_sort($1, $2, 'NULLS LAST')"),
     ("mod", 2, "$1 % $2"),
     ("monthname", 1, "to_char($1, '%B')"),
     ("dayname", 1, "to_char($1, '%A')"),
@@ -305,6 +308,42 @@ fn is_and_or_or(expr: &Expr) -> bool {
     )
 }
 
+/// Whether an expression is true or false by how it is written.
+fn is_condition(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(expr) => is_condition(expr),
+        Expr::BinaryOp { op, .. } => matches!(
+            op,
+            BinaryOperator::And
+                | BinaryOperator::Or
+                | BinaryOperator::Eq
+                | BinaryOperator::NotEq
+                | BinaryOperator::Lt
+                | BinaryOperator::LtEq
+                | BinaryOperator::Gt
+                | BinaryOperator::GtEq
+        ),
+        Expr::UnaryOp { op, .. } => *op == UnaryOperator::Not,
+        other => matches!(
+            other,
+            Expr::IsNull(_)
+                | Expr::IsNotNull(_)
+                | Expr::IsTrue(_)
+                | Expr::IsNotTrue(_)
+                | Expr::IsFalse(_)
+                | Expr::IsNotFalse(_)
+                | Expr::IsDistinctFrom(..)
+                | Expr::IsNotDistinctFrom(..)
+                | Expr::Between { .. }
+                | Expr::InList { .. }
+                | Expr::InSubquery { .. }
+                | Expr::Exists { .. }
+                | Expr::Like { .. }
+                | Expr::ILike { .. }
+        ),
+    }
+}
+
 /// Whether the first of terms that AND and OR join, in no parentheses, is an IS DISTINCT FROM.
 fn begins_distinct(mut expr: &Expr) -> bool {
     loop {
@@ -426,6 +465,8 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
             );
         }
         ("strptime", [_, format]) if is_plain(format) => "to_timestamp($1, $2)",
+        // How many rows.
+        ("sum", [condition]) if is_condition(condition) => "sum(CAST($1 AS BIGINT))",
         ("arg_max" | "max_by", [_, _]) if function.over.is_none() => GREATEST,
         ("arg_min" | "min_by", [_, _]) if function.over.is_none() => LEAST,
         ("arg_max" | "max_by" | "arg_min" | "min_by", [_, _, _])

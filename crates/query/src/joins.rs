@@ -12,8 +12,8 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, ExceptSelectItem, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, JoinConstraint, JoinOperator, ObjectName,
     OrderBy, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    TableAlias, TableFactor, TableFunctionArgs, TableWithJoins, VisitMut, VisitorMut,
-    WildcardAdditionalOptions, visit_expressions,
+    TableAlias, TableAliasColumnDef, TableFactor, TableFunctionArgs, TableWithJoins, VisitMut,
+    VisitorMut, WildcardAdditionalOptions, visit_expressions,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -105,6 +105,7 @@ fn selects(body: &mut SetExpr, order: &mut Option<OrderBy>) -> Result<()> {
     match body {
         SetExpr::Select(select) => {
             select.from.iter_mut().for_each(of_the_left);
+            named_by_function(select);
             qualify(select, order)
         }
         SetExpr::SetOperation { left, right, .. } => {
@@ -113,6 +114,63 @@ fn selects(body: &mut SetExpr, order: &mut Option<OrderBy>) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// `SELECT range FROM range(3)`: the one column of such a table, `value` here, where it is asked for by the function's name.
+fn named_by_function(select: &mut Select) {
+    let of_all = |tables: &TableWithJoins| {
+        let joined = tables.joins.iter().map(|join| series(&join.relation));
+        let mut all = std::iter::once(series(&tables.relation)).chain(joined);
+        all.find_map(|name| name)
+    };
+    let Some(name) = select.from.iter().find_map(of_all) else {
+        return;
+    };
+    let is_name = |ident: &Ident| ident.value.eq_ignore_ascii_case(&name);
+    let asked = visit_expressions(select, |expr| match expr {
+        Expr::Identifier(ident) if is_name(ident) => ControlFlow::Break(()),
+        Expr::CompoundIdentifier(parts) if parts.last().is_some_and(is_name) => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    if asked.is_continue() {
+        return;
+    }
+    for tables in &mut select.from {
+        let joined = tables.joins.iter_mut().map(|join| &mut join.relation);
+        for table in std::iter::once(&mut tables.relation).chain(joined) {
+            if series(table).as_ref() == Some(&name)
+                && let TableFactor::Table { alias, .. } = table
+            {
+                let alias = alias.get_or_insert_with(|| TableAlias {
+                    explicit: true,
+                    name: Ident::new(&name),
+                    columns: Vec::new(),
+                    at: None,
+                });
+                alias.columns = vec![TableAliasColumnDef::from_name(&name)];
+            }
+        }
+    }
+}
+
+/// The name of a function that makes a table of numbers or times whose column has no name yet.
+fn series(table: &TableFactor) -> Option<String> {
+    let TableFactor::Table {
+        name,
+        args: Some(_),
+        alias,
+        ..
+    } = table
+    else {
+        return None;
+    };
+    let named = alias
+        .as_ref()
+        .is_some_and(|alias| !alias.columns.is_empty());
+    let name = name.to_string().to_ascii_lowercase();
+    (!named && ["generate_series", "range"].contains(&name.as_str())).then_some(name)
 }
 
 fn of_the_left(tables: &mut TableWithJoins) {

@@ -199,7 +199,7 @@ pub fn reference() -> String {
          Words that DuckDB and other engines have for the same are taken as well: `year`, `quarter`, `month`, `week`, `day`,\n\
          `dayofyear`, `dayofweek`, `isodow`, `hour`, `minute`, `epoch`, `last_day`, `monthname`, `dayname`, `strftime`, `strptime`;\n\
          `date_diff('day', from, to)`, also `datediff`, of any part from `second` to `year`; `date_add` and `date_sub` of an\n\
-         interval; `arg_max`, `arg_min`, `max_by`, `min_by`, `count_if`, `first`, `last`, `list`, `approx_count_distinct`, `variance`;\n\
+         interval; `arg_max`, `arg_min`, `max_by`, `min_by`, `count_if`, `sum(day > 9)`, `first`, `last`, `list`, `list_value`, `approx_count_distinct`, `variance`;\n\
          `regexp_matches`, `regexp_extract`, `string_split`, `group_concat`, `listagg`, `len`, `sign`, `if`, `mod`, `mode`, `SEMI JOIN`,\n\
          `ANTI JOIN` and `FETCH FIRST n ROWS ONLY`; `length` of a list counts its elements; `GROUP BY … WITH ROLLUP`. `a ^ b` is a power,\n\
          `SIMILAR TO` a regular expression for the whole text, and rows are compared from left to right, `(year, month) < (1970, 6)`.\n\
@@ -221,7 +221,7 @@ pub fn reference() -> String {
          What is not there, and what to write: `PIVOT` (`count(*) FILTER (WHERE …)` by value), `UNPIVOT` (`UNION ALL`), `EXCEPT ALL` and `INTERSECT ALL` (number equal rows on both sides), `(a, b) NOT IN (SELECT …)`\n\
          (`NOT EXISTS`), samples (a condition on `person_id`), `ORDER BY ALL` beside `*`, `time_bucket` (`date_bin(INTERVAL '7 days', day, TIMESTAMP '2000-01-03')`), `typeof` (`arrow_typeof`),\n\
          `arg_max(…) OVER` (`last_value` with an order), subqueries that look out by two\n\
-         levels, and in the condition of a join (join them), `sum` of booleans (`count_if`), `SUMMARIZE`, lambdas, and numbers such as `1_000`.\n",
+         levels for what the one between is not equal to, and in the condition of an outer join (join them), `sum` of a column of booleans (`count_if`), `SUMMARIZE`, lambdas, and numbers such as `1_000`.\n",
     );
     let mut section = "";
     for function in functions() {
