@@ -3,9 +3,10 @@
 //! The engine makes an interval of nanoseconds of the number in `date + 365`, and adds it by way of the calendar: year,
 //! month and day of each date are found and put together again. Windows around an index date are such sums, one for
 //! each pair of rows that a join looks at, and took 40 % of the processor's time there. A date is a number of days. A difference
-//! of dates that is compared with a number is two dates that are compared.
+//! of dates that is compared with a number is two dates that are compared. Months, and what is added to times, go by a function that
+//! knows the calendar by heart.
 
-use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalUnit, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::utils::merge_schema;
@@ -15,6 +16,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
+use crate::functions::scalar;
 use crate::kept_names;
 
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -57,6 +59,9 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     if let Some(compared) = bounded(left, *op, right, schema) {
         return Transformed::yes(compared);
     }
+    if let Some(moved) = moved(left, *op, right, schema) {
+        return Transformed::yes(moved);
+    }
     let (date, days) = match op {
         Operator::Plus => match (days(left), days(right)) {
             (Some(days), None) => (right, days),
@@ -76,6 +81,33 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         }
         _ => Transformed::no(expr),
     }
+}
+
+/// A column's date or time without a zone, and an interval of other than whole days or of a time.
+fn moved(left: &Expr, op: Operator, right: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let interval = |expr: &Expr| match expr {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(by), _) => *by,
+        _ => None,
+    };
+    let (time, by) = match op {
+        Operator::Plus => match interval(right) {
+            Some(by) => (left, by),
+            None => (right, interval(left)?),
+        },
+        Operator::Minus => {
+            let by = interval(right)?;
+            let (months, days) = (by.months.checked_neg()?, by.days.checked_neg()?);
+            let nanoseconds = by.nanoseconds.checked_neg()?;
+            (left, IntervalMonthDayNano::new(months, days, nanoseconds))
+        }
+        _ => return None,
+    };
+    let known = match time.get_type(schema).ok()? {
+        DataType::Date32 => by.months != 0,
+        DataType::Timestamp(_, None) => true,
+        _ => false,
+    };
+    (known && time.any_column_refs()).then(|| scalar::moved(time.clone(), by))
 }
 
 /// `b.day - a.day <= 30` as `b.day <= a.day + 30`: joins look up what is bounded.

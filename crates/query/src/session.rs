@@ -248,6 +248,7 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
         scalar::field_of(),
         scalar::interval_length(),
         scalar::interval_times(),
+        scalar::moved_time(),
         scalar::out_of_order(),
         scalar::regexp_extract(),
         scalar::round(),

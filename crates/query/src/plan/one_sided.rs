@@ -18,9 +18,10 @@ use futures::StreamExt;
 use super::segments::evaluate;
 
 /// Functions that have an answer for every value.
-const TOTAL: [&str; 6] = [
+const TOTAL: [&str; 7] = [
     "abs",
     "ceil",
+    "columna_moved_time",
     "date_part",
     "date_trunc",
     "floor",
