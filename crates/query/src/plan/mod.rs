@@ -35,6 +35,7 @@ mod all_of;
 mod breaths;
 mod build_order;
 mod build_side;
+mod changes;
 mod clusters;
 mod colocated_join;
 mod divide_bounded;

@@ -2,9 +2,12 @@
 
 use std::mem;
 
-use arrow::array::Array;
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::buffer::NullBuffer;
 use arrow::compute::SortColumn;
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{
+    DataType, Date32Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+};
 use datafusion::common::Result;
 
 use super::keys::ascending_numbers;
@@ -33,10 +36,7 @@ pub(super) fn packed(columns: &[SortColumn], place: u32) -> Result<Option<Packed
         return Ok(None);
     };
     Ok(match width(&codes) {
-        0..=64 => {
-            let put = |number: u64, code, bits| number.unbounded_shl(bits) | code;
-            Some(Packed::Narrow(together(&codes, place, put)))
-        }
+        0..=64 => Some(Packed::Narrow(narrow(&codes, place))),
         65..=128 => {
             let put = |number: u128, code, bits| number.unbounded_shl(bits) | u128::from(code);
             Some(Packed::Wide(together(&codes, place, put)))
@@ -45,17 +45,37 @@ pub(super) fn packed(columns: &[SortColumn], place: u32) -> Result<Option<Packed
     })
 }
 
+/// The first keys of rows, as many as fit into 64 bits above each row's place, and how many these are.
+pub(super) fn leading(columns: &[SortColumn], place: u32) -> Result<(Vec<u64>, usize)> {
+    let (mut codes, mut width) = (Vec::new(), place);
+    for column in columns {
+        match Codes::of(column, false)? {
+            Some(code) if width + code.bits <= u64::BITS => {
+                width += code.bits;
+                codes.push(code);
+            }
+            _ => break,
+        }
+    }
+    Ok((narrow(&codes, place), codes.len()))
+}
+
+fn narrow(codes: &[Codes], place: u32) -> Vec<u64> {
+    let put = |number: u64, code, bits| number.unbounded_shl(bits) | code;
+    together(codes, place, put)
+}
+
 fn together<T: Copy + From<u64>>(
     codes: &[Codes],
     place: u32,
     put: impl Fn(T, u64, u32) -> T,
 ) -> Vec<T> {
-    let rows = codes.first().map_or(0, |c| c.codes.len());
+    let rows = codes.first().map_or(0, |c| c.values.len());
     let mut numbers = vec![T::from(0); rows];
     for column in codes {
-        for (number, code) in numbers.iter_mut().zip(&column.codes) {
-            *number = put(*number, *code, column.bits);
-        }
+        column.each(&mut numbers, |number, code| {
+            *number = put(*number, code, column.bits);
+        });
     }
     if place > 0 {
         for (number, row) in numbers.iter_mut().zip(0..) {
@@ -99,31 +119,112 @@ pub(super) fn sort<T: Copy + Ord + Default>(
 }
 
 /// A column's values counted from the chunk's lowest one, with direction and place of nulls in them.
-struct Codes {
-    codes: Vec<u64>,
+struct Codes<'a> {
+    values: Values<'a>,
+    nulls: Option<&'a NullBuffer>,
+    /// The value that comes first, and by which values are divided.
+    first: u64,
+    step: u64,
+    descending: bool,
+    /// What nulls are, and how many come before the first value.
+    null: u64,
+    before: u64,
     bits: u32,
 }
 
-impl Codes {
+/// Values that stand for numbers in the order of values.
+enum Values<'a> {
+    Days(&'a [i32]),
+    Whole(&'a [i64]),
+    Numbers(Vec<u64>),
+}
+
+impl<'a> Values<'a> {
+    /// None where the type has no numbers.
+    fn of(column: &'a ArrayRef) -> Result<Option<Self>> {
+        Ok(Some(match column.data_type() {
+            DataType::Date32 => Self::Days(column.as_primitive::<Date32Type>().values()),
+            DataType::Int32 => Self::Days(column.as_primitive::<Int32Type>().values()),
+            DataType::Int64 => Self::Whole(column.as_primitive::<Int64Type>().values()),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                Self::Whole(column.as_primitive::<TimestampMicrosecondType>().values())
+            }
+            _ => match ascending_numbers(column)? {
+                Some(numbers) => Self::Numbers(numbers),
+                None => return Ok(None),
+            },
+        }))
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Days(days) => days.len(),
+            Self::Whole(values) => values.len(),
+            Self::Numbers(numbers) => numbers.len(),
+        }
+    }
+
+    /// The lowest and the highest one; 0 and 0 of none.
+    fn range(&self, nulls: Option<&NullBuffer>) -> (u64, u64) {
+        match self {
+            Self::Days(days) => range(days, nulls, of_day),
+            Self::Whole(values) => range(values, nulls, of_whole),
+            Self::Numbers(numbers) => range(numbers, nulls, |n| n),
+        }
+    }
+
+    /// Whether all are so many steps from one of them.
+    fn lie_in_steps(&self, nulls: Option<&NullBuffer>, from: u64, step: u64) -> bool {
+        let number = |row: usize| match self {
+            Self::Days(days) => of_day(days[row]),
+            Self::Whole(values) => of_whole(values[row]),
+            Self::Numbers(numbers) => numbers[row],
+        };
+        (0..self.len()).all(|row| {
+            nulls.is_some_and(|nulls| nulls.is_null(row))
+                || number(row).wrapping_sub(from).is_multiple_of(step)
+        })
+    }
+}
+
+fn of_day(day: i32) -> u64 {
+    of_whole(day.into())
+}
+
+fn of_whole(value: i64) -> u64 {
+    value.cast_unsigned() ^ (1 << 63)
+}
+
+fn range<T: Copy>(
+    values: &[T],
+    nulls: Option<&NullBuffer>,
+    number: impl Fn(T) -> u64,
+) -> (u64, u64) {
+    let wider = |(low, high): (u64, u64), n: u64| (low.min(n), high.max(n));
+    let none = (u64::MAX, 0);
+    let (low, high) = match nulls {
+        None => values
+            .iter()
+            .fold(none, |range, &n| wider(range, number(n))),
+        Some(nulls) => nulls
+            .valid_indices()
+            .fold(none, |range, row| wider(range, number(values[row]))),
+    };
+    if low > high { (0, 0) } else { (low, high) }
+}
+
+impl<'a> Codes<'a> {
     /// None where the type has no numbers. `by_steps` counts times in the longest steps that reach all of them.
-    fn of(column: &SortColumn, by_steps: bool) -> Result<Option<Self>> {
+    fn of(column: &'a SortColumn, by_steps: bool) -> Result<Option<Self>> {
         let options = column.options.unwrap_or_default();
-        let Some(mut codes) = ascending_numbers(&column.values)? else {
+        let Some(values) = Values::of(&column.values)? else {
             return Ok(None);
         };
         let nulls = column.values.nulls().filter(|nulls| nulls.null_count() > 0);
-        let (low, high) = match nulls {
-            None => range(codes.iter()),
-            Some(nulls) => range(nulls.valid_indices().map(|row| &codes[row])),
-        };
+        let (low, high) = values.range(nulls);
         let step = if by_steps {
-            step(column.values.data_type(), |step| {
-                let mut all = codes.iter().enumerate();
-                all.all(|(row, code)| {
-                    nulls.is_some_and(|nulls| nulls.is_null(row))
-                        || (code - low).is_multiple_of(step)
-                })
-            })
+            let reaches = |step| values.lie_in_steps(nulls, low, step);
+            step(column.values.data_type(), reaches)
         } else {
             1
         };
@@ -131,32 +232,65 @@ impl Codes {
         let Some(top) = span.checked_add(u64::from(nulls.is_some())) else {
             return Ok(None);
         };
-        let from = u64::from(nulls.is_some() && options.nulls_first);
-        for code in &mut codes {
-            *code = if options.descending {
-                high.wrapping_sub(*code)
-            } else {
-                code.wrapping_sub(low)
-            };
+        Ok(Some(Self {
+            values,
+            nulls,
+            first: if options.descending { high } else { low },
+            step,
+            descending: options.descending,
+            null: if options.nulls_first { 0 } else { top },
+            before: u64::from(nulls.is_some() && options.nulls_first),
+            bits: u64::BITS - top.leading_zeros(),
+        }))
+    }
+
+    /// Gives each row's code to what is there of the row.
+    fn each<T>(&self, rows: &mut [T], put: impl Fn(&mut T, u64)) {
+        match &self.values {
+            Values::Days(days) => self.each_of(days, of_day, rows, put),
+            Values::Whole(values) => self.each_of(values, of_whole, rows, put),
+            Values::Numbers(numbers) => self.each_of(numbers, |n| n, rows, put),
         }
-        if step > 1 {
-            codes.iter_mut().for_each(|code| *code /= step);
-        }
-        if from > 0 {
-            codes
-                .iter_mut()
-                .for_each(|code| *code = code.wrapping_add(from));
-        }
-        if let Some(nulls) = nulls {
-            let null = if options.nulls_first { 0 } else { top };
-            for (row, code) in codes.iter_mut().enumerate() {
-                if nulls.is_null(row) {
-                    *code = null;
+    }
+
+    #[inline]
+    fn each_of<V: Copy, T>(
+        &self,
+        values: &[V],
+        number: impl Fn(V) -> u64,
+        rows: &mut [T],
+        put: impl Fn(&mut T, u64),
+    ) {
+        let first = self.first;
+        let rows = rows.iter_mut().zip(values);
+        match (self.nulls, self.step, self.descending) {
+            (None, 1, false) => {
+                rows.for_each(|(row, value)| put(row, number(*value).wrapping_sub(first)));
+            }
+            (None, 1, true) => {
+                rows.for_each(|(row, value)| put(row, first.wrapping_sub(number(*value))));
+            }
+            (nulls, step, descending) => {
+                for (at, (row, value)) in rows.enumerate() {
+                    let value = number(*value);
+                    let from = if descending {
+                        first.wrapping_sub(value)
+                    } else {
+                        value.wrapping_sub(first)
+                    };
+                    let null = nulls.is_some_and(|nulls| nulls.is_null(at));
+                    let code = if step == 1 { from } else { from / step };
+                    put(
+                        row,
+                        if null {
+                            self.null
+                        } else {
+                            code.wrapping_add(self.before)
+                        },
+                    );
                 }
             }
         }
-        let bits = u64::BITS - top.leading_zeros();
-        Ok(Some(Self { codes, bits }))
     }
 }
 
@@ -172,12 +306,6 @@ fn step(of: &DataType, reaches: impl Fn(u64) -> bool) -> u64 {
     let steps = [second * 86_400, second * 60, second, second / 1_000];
     let mut steps = steps.into_iter().filter(|step| *step > 1);
     steps.find(|step| reaches(*step)).unwrap_or(1)
-}
-
-/// The lowest and the highest one; 0 and 0 of none.
-fn range<'a>(numbers: impl Iterator<Item = &'a u64>) -> (u64, u64) {
-    let (low, high) = numbers.fold((u64::MAX, 0), |(low, high), &n| (low.min(n), high.max(n)));
-    if low > high { (0, 0) } else { (low, high) }
 }
 
 #[cfg(test)]

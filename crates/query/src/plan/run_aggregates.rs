@@ -79,10 +79,11 @@ fn folded<T: ArrowPrimitiveType>(
 ) -> ArrayRef {
     let values = column.values();
     let folded: PrimitiveArray<T> = match column.nulls().filter(|nulls| nulls.null_count() > 0) {
-        None => {
-            let of_run = |run: &Range<usize>| values[run.clone()].iter().copied().reduce(&f);
-            runs.iter().map(of_run).collect()
-        }
+        None => PrimitiveArray::from_iter_values(runs.iter().map(|run| {
+            // No run is empty.
+            let rest = values[run.start + 1..run.end].iter();
+            rest.fold(values[run.start], |one, other| f(one, *other))
+        })),
         Some(nulls) => {
             let valid = |row: &usize| nulls.is_valid(*row);
             let of_run = |run: &Range<usize>| {

@@ -2,20 +2,22 @@
 //!
 //! The engine looks every row's group up in a hash table, whatever it knows of the order. Groups of a chunk are most often
 //! runs of equal rows: by person alone they are always, and by what windows have numbered as well. Where they are not,
-//! they are looked up in a table that holds the chunk's groups alone.
+//! a person's few rows are sorted by the numbers that they are grouped by; what is no number is looked up in a table that holds the
+//! chunk's groups alone.
 
-use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, make_comparator,
+    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray,
+    RecordBatch, UInt32Array, downcast_primitive_array, make_comparator,
 };
 use arrow::compute::{
-    SortColumn, SortOptions, partition, prep_null_mask_filter, take, take_arrays,
+    SortColumn, SortOptions, prep_null_mask_filter, take, take_arrays, take_record_batch,
 };
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, internal_datafusion_err};
+use datafusion::common::{Result, exec_err, internal_datafusion_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::EmitTo;
@@ -32,8 +34,10 @@ use datafusion::physical_plan::{
     InputDistributionRequirements, InputOrderMode, PlanProperties, SendableRecordBatchStream,
 };
 
-use super::packed::{Packed, packed};
+use super::changes::Changes;
+use super::keys;
 use super::run_aggregates;
+use super::segment_sort::order_within;
 use super::segments::{self, Work, evaluate};
 use crate::functions::aggregate::eras_of_groups;
 
@@ -266,34 +270,37 @@ impl Groups {
     /// The groups of a chunk that holds all rows of each.
     fn of(&self, chunk: &RecordBatch) -> Result<RecordBatch> {
         let keys = evaluate(&self.by, chunk)?;
-        let runs = partition(&keys)?.ranges();
-        let first: Option<Vec<u32>> = runs
-            .iter()
-            .map(|run| u32::try_from(run.start).ok())
-            .collect();
-        let Some(first) = first else {
-            return datafusion::common::exec_err!("a person has too many rows");
-        };
-        let each = take_arrays(&keys, &UInt32Array::from(first), None)?;
-        let mut ids = Vec::new();
-        if self.sorted || self.ascend(&each)? {
-            let mut columns = each;
-            for call in &self.calls {
-                if call.filter.is_none()
-                    && let Some(column) = run_aggregates::of(&call.call, chunk, &runs)?
-                {
-                    columns.push(column);
-                    continue;
-                }
-                if ids.is_empty() {
-                    for (id, run) in runs.iter().enumerate() {
-                        ids.resize(run.end, id);
-                    }
-                }
-                columns.push(call.of_groups(chunk, &ids, runs.len())?);
-            }
-            return Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?);
+        let runs = Changes::of(&keys, chunk.num_rows())?.runs();
+        let first = first_of(&keys, &runs)?;
+        if self.sorted || self.ascend(&first)? {
+            return self.of_runs(chunk, first, &runs);
         }
+        let is_number = |key: &ArrayRef| keys::is_whole(key.data_type());
+        let (segments, others): (Vec<_>, Vec<_>) =
+            (0..keys.len()).partition(|at| self.segments.contains(at));
+        if others.iter().all(|at| is_number(&keys[*at])) {
+            // Within a segment rows keep their order where they are of one group.
+            let segments: Vec<_> = segments
+                .iter()
+                .map(|at| ArrayRef::clone(&keys[*at]))
+                .collect();
+            let segments = Changes::of(&segments, chunk.num_rows())?.runs();
+            let others = others.iter().map(|at| SortColumn {
+                values: ArrayRef::clone(&keys[*at]),
+                options: None,
+            });
+            let order = order_within(&segments, &others.collect::<Vec<_>>(), chunk.num_rows())?;
+            let (chunk, keys) = match order {
+                Some(order) => (
+                    take_record_batch(chunk, &order)?,
+                    take_arrays(&keys, &order, None)?,
+                ),
+                None => (chunk.clone(), keys),
+            };
+            let runs = Changes::of(&keys, chunk.num_rows())?.runs();
+            return self.of_runs(&chunk, first_of(&keys, &runs)?, &runs);
+        }
+        let mut ids = Vec::new();
         let (mut columns, count) = {
             let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
             table.intern(&keys, &mut ids)?;
@@ -308,34 +315,81 @@ impl Groups {
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
 
+    /// The groups of a chunk in which each is a run of rows, whose keys are given.
+    fn of_runs(
+        &self,
+        chunk: &RecordBatch,
+        mut columns: Vec<ArrayRef>,
+        runs: &[Range<usize>],
+    ) -> Result<RecordBatch> {
+        let mut ids = Vec::new();
+        for call in &self.calls {
+            if call.filter.is_none()
+                && let Some(column) = run_aggregates::of(&call.call, chunk, runs)?
+            {
+                columns.push(column);
+                continue;
+            }
+            if ids.is_empty() {
+                for (id, run) in runs.iter().enumerate() {
+                    ids.resize(run.end, id);
+                }
+            }
+            columns.push(call.of_groups(chunk, &ids, runs.len())?);
+        }
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+
     /// Whether each run's segment and other keys come after those of the run before it: no two runs are one group then.
     fn ascend(&self, runs: &[ArrayRef]) -> Result<bool> {
+        let count = runs.first().map_or(0, |key| key.len());
         let segments = self.segments.iter().filter_map(|at| runs.get(*at));
-        let keys: Vec<SortColumn> = segments
-            .chain(runs)
-            .map(|key| SortColumn {
-                values: ArrayRef::clone(key),
-                options: None,
-            })
-            .collect();
-        Ok(match packed(&keys, 0)? {
-            Some(Packed::Narrow(keys)) => keys.is_sorted_by(|a, b| a < b),
-            Some(Packed::Wide(keys)) => keys.is_sorted_by(|a, b| a < b),
-            None => {
-                let count = runs.first().map_or(0, |key| key.len());
-                let compare = keys
-                    .iter()
-                    .map(|key| make_comparator(&key.values, &key.values, SortOptions::default()))
-                    .collect::<Result<Vec<_>, _>>()?;
-                (1..count).all(|run| {
-                    let mut orders = compare.iter().map(|compare| compare(run - 1, run));
-                    orders
-                        .find(|order| order.is_ne())
-                        .is_some_and(Ordering::is_lt)
-                })
+        // Those that all keys up to now leave as the run before them.
+        let mut equal = vec![true; count.saturating_sub(1)];
+        for key in segments.chain(runs) {
+            let compared = |equal: &mut Vec<bool>| -> Result<bool> {
+                let compare = make_comparator(key, key, SortOptions::default())?;
+                let mut open = equal.iter_mut().zip(1..).filter(|(equal, _)| **equal);
+                Ok(open.all(|(equal, run)| {
+                    let order = compare(run - 1, run);
+                    *equal = order.is_eq();
+                    order.is_le()
+                }))
+            };
+            let numbers = key.as_ref();
+            let ascends = if key.null_count() > 0 {
+                compared(&mut equal)?
+            } else {
+                downcast_primitive_array! {
+                    numbers => numbers_ascend(numbers, &mut equal),
+                    _ => compared(&mut equal)?
+                }
+            };
+            if !ascends {
+                return Ok(false);
             }
-        })
+        }
+        Ok(!equal.contains(&true))
     }
+}
+
+/// The keys of each run's first row.
+fn first_of(keys: &[ArrayRef], runs: &[Range<usize>]) -> Result<Vec<ArrayRef>> {
+    let first = runs.iter().map(|run| u32::try_from(run.start).ok());
+    match first.collect::<Option<Vec<u32>>>() {
+        Some(first) => Ok(take_arrays(keys, &UInt32Array::from(first), None)?),
+        None => exec_err!("a person has too many rows"),
+    }
+}
+
+/// Whether no number comes before the one before it where they are equal in what was seen before; and which still are.
+fn numbers_ascend<T: ArrowPrimitiveType>(column: &PrimitiveArray<T>, equal: &mut [bool]) -> bool {
+    let mut back = false;
+    for (equal, pair) in equal.iter_mut().zip(column.values().windows(2)) {
+        back |= *equal & pair[1].is_lt(pair[0]);
+        *equal &= pair[0].is_eq(pair[1]);
+    }
+    !back
 }
 
 /// One aggregate of a query.

@@ -8,11 +8,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array, make_comparator};
-use arrow::compute::{SortColumn, partition, take_arrays};
+use arrow::compute::{SortColumn, take};
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
@@ -23,7 +24,8 @@ use datafusion::physical_plan::{
     InputDistributionRequirements, PlanProperties, SendableRecordBatchStream,
 };
 
-use super::packed::{Packed, packed};
+use super::changes::Changes;
+use super::packed::{Packed, leading, packed};
 use super::segments::{self, Work};
 
 /// Sorts only within segments where the input is sorted by the first keys.
@@ -260,11 +262,23 @@ fn sorted(chunk: &RecordBatch, keys: &[PhysicalSortExpr], prefix: usize) -> Resu
         .iter()
         .map(|c| ArrayRef::clone(&c.values))
         .collect();
-    let segments = partition(&before)?.ranges();
+    let segments = Changes::of(&before, chunk.num_rows())?.runs();
     let Some(order) = order_within(&segments, &columns[prefix..], chunk.num_rows())? else {
         return Ok(chunk.clone());
     };
-    let sorted = take_arrays(chunk.columns(), &order, None)?;
+    // A segment's rows are the same in these.
+    let same: Vec<usize> = keys[..prefix]
+        .iter()
+        .filter_map(|key| key.expr.downcast_ref::<Column>().map(Column::index))
+        .collect();
+    let sorted = chunk.columns().iter().enumerate().map(|(at, column)| {
+        Ok(if same.contains(&at) {
+            ArrayRef::clone(column)
+        } else {
+            take(column, &order, None)?
+        })
+    });
+    let sorted = sorted.collect::<Result<Vec<_>>>()?;
     Ok(RecordBatch::try_new(chunk.schema(), sorted)?)
 }
 
@@ -286,39 +300,71 @@ pub(crate) fn order_within(
     // With a row's place below its keys, equal rows stay as they are, and the sorted numbers say where each row was.
     let place = u32::BITS - count.leading_zeros();
     let below = (1u64 << place) - 1;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the low bits are a row's place"
-    )]
-    Ok(match packed(columns, place)? {
-        Some(Packed::Narrow(keys)) => places(segments, keys, |key| (key & below) as u32),
-        Some(Packed::Wide(keys)) => places(segments, keys, |key| (key as u64 & below) as u32),
+    let (mut keys, told) = leading(columns, place)?;
+    if told > 0 {
+        let mut changed = sorted_each(segments, &mut keys, Ord::cmp);
+        if told < columns.len() {
+            let alike = |a: &u64, b: &u64| a >> place == b >> place;
+            let mut rest = None;
+            for range in segments {
+                let tied = keys[range.clone()].chunk_by_mut(alike);
+                for tied in tied.filter(|tied| tied.len() > 1) {
+                    let compare = match &mut rest {
+                        Some(compare) => compare,
+                        none => none.insert(comparison(&columns[told..])?),
+                    };
+                    changed |= sorted_one(tied, |a, b| compare(row(a & below), row(b & below)));
+                }
+            }
+        }
+        return Ok(places(keys, changed, |key| row(key & below)));
+    }
+    if let Some(Packed::Wide(mut keys)) = packed(columns, place)? {
+        let changed = sorted_each(segments, &mut keys, Ord::cmp);
+        #[expect(clippy::cast_possible_truncation, reason = "the lowest bits")]
+        let low = |key: u128| row(key as u64 & below);
+        return Ok(places(keys, changed, low));
+    }
+    let mut order: Vec<u32> = (0..count).collect();
+    let compare = comparison(columns)?;
+    let changed = sorted_each(segments, &mut order, |a, b| compare(*a, *b));
+    Ok(places(order, changed, |row| row))
+}
+
+/// A row's place from the lowest bits of its number.
+#[expect(clippy::cast_possible_truncation, reason = "there are no more rows")]
+fn row(place: u64) -> u32 {
+    place as u32
+}
+
+/// The order of two rows by columns, and of those that are equal as they lie.
+fn comparison(columns: &[SortColumn]) -> Result<Box<dyn Fn(u32, u32) -> Ordering>> {
+    Ok(match packed(columns, 0)? {
+        Some(Packed::Narrow(keys)) => Box::new(by_numbers(keys)),
+        Some(Packed::Wide(keys)) => Box::new(by_numbers(keys)),
         None => {
             let comparators = columns
                 .iter()
                 .map(|c| make_comparator(&c.values, &c.values, c.options.unwrap_or_default()))
                 .collect::<Result<Vec<_>, _>>()?;
-            let compare = |a: &u32, b: &u32| {
+            Box::new(move |a, b| {
                 let mut orders = comparators
                     .iter()
-                    .map(|compare| compare(*a as usize, *b as usize));
+                    .map(|compare| compare(a as usize, b as usize));
                 orders
                     .find(|order| order.is_ne())
-                    .unwrap_or_else(|| a.cmp(b))
-            };
-            let mut order: Vec<u32> = (0..count).collect();
-            sorted_each(segments, &mut order, compare).then(|| UInt32Array::from(order))
+                    .unwrap_or_else(|| a.cmp(&b))
+            })
         }
     })
 }
 
+fn by_numbers<T: Ord>(keys: Vec<T>) -> impl Fn(u32, u32) -> Ordering {
+    move |a, b| (&keys[a as usize], a).cmp(&(&keys[b as usize], b))
+}
+
 /// The rows' places in the order of numbers that hold them; none where the rows are in order.
-fn places<T: Copy + Ord>(
-    segments: &[Range<usize>],
-    mut keys: Vec<T>,
-    place: impl Fn(T) -> u32,
-) -> Option<UInt32Array> {
-    let changed = sorted_each(segments, &mut keys, Ord::cmp);
+fn places<T>(keys: Vec<T>, changed: bool, place: impl Fn(T) -> u32) -> Option<UInt32Array> {
     changed.then(|| UInt32Array::from_iter_values(keys.into_iter().map(place)))
 }
 
@@ -330,11 +376,16 @@ fn sorted_each<T>(
 ) -> bool {
     let mut changed = false;
     for range in segments {
-        let segment = &mut rows[range.clone()];
-        if !segment.is_sorted_by(|a, b| compare(a, b).is_le()) {
-            segment.sort_unstable_by(&compare);
-            changed = true;
-        }
+        changed |= sorted_one(&mut rows[range.clone()], &compare);
     }
     changed
+}
+
+/// Sorts rows, and says whether they were not sorted.
+fn sorted_one<T>(rows: &mut [T], compare: impl Fn(&T, &T) -> Ordering) -> bool {
+    let sorted = rows.is_sorted_by(|a, b| compare(a, b).is_le());
+    if !sorted {
+        rows.sort_unstable_by(compare);
+    }
+    !sorted
 }

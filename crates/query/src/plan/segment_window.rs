@@ -1,11 +1,8 @@
 //! Windows partitioned by person over sorted rows: whole chunks of persons at a time.
 
-use std::iter;
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::partition;
 use arrow::datatypes::SchemaRef;
 use columna_privacy::guard::StoredOrder;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -23,6 +20,7 @@ use datafusion::physical_plan::{
     InputDistributionRequirements, InputOrderMode, PlanProperties, SendableRecordBatchStream,
 };
 
+use super::changes::Changes;
 use super::frames::Layout;
 use super::segments::{self, Work, evaluate};
 use super::window_functions::Function;
@@ -288,14 +286,6 @@ impl ExecutionPlan for SegmentWindowExec {
     }
 }
 
-/// The rows of each key; all of them without one.
-fn ranges(keys: &[ArrayRef], chunk: &RecordBatch) -> Result<Vec<Range<usize>>> {
-    match keys {
-        [] => Ok(iter::once(0..chunk.num_rows()).collect()),
-        keys => Ok(partition(keys)?.ranges()),
-    }
-}
-
 /// A chunk of whole segments with the functions' values beside it.
 fn windows(
     chunk: &RecordBatch,
@@ -304,12 +294,12 @@ fn windows(
     functions: &[Function],
     schema: &SchemaRef,
 ) -> Result<RecordBatch> {
-    let mut keys = evaluate(by, chunk)?;
-    let segments = ranges(&keys, chunk)?;
+    let mut changes = Changes::of(&evaluate(by, chunk)?, chunk.num_rows())?;
+    let segments = changes.runs();
     let (order, peers) = if functions.iter().any(Function::needs_peers) {
         let order = evaluate(order, chunk)?;
-        keys.extend(order.iter().cloned());
-        (order, ranges(&keys, chunk)?)
+        changes.add(&order)?;
+        (order, changes.runs())
     } else {
         (Vec::new(), Vec::new())
     };

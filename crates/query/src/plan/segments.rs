@@ -7,8 +7,8 @@
 use std::mem;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::{concat_batches, partition};
+use arrow::array::{ArrayRef, RecordBatch, make_comparator};
+use arrow::compute::{SortOptions, concat_batches};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::execution::TaskContext;
@@ -83,6 +83,16 @@ fn columns(exprs: &[Arc<dyn PhysicalExpr>]) -> Vec<usize> {
     columns.map(Column::index).collect()
 }
 
+/// The first of the last rows that are equal.
+fn last_run(keys: &[ArrayRef], rows: usize) -> Result<usize> {
+    let compare = keys
+        .iter()
+        .map(|key| make_comparator(key, key, SortOptions::default()));
+    let compare: Vec<_> = compare.collect::<Result<_, _>>()?;
+    let differs = |row: &usize| compare.iter().any(|compare| compare(row - 1, *row).is_ne());
+    Ok((1..rows).rev().find(differs).unwrap_or(0))
+}
+
 /// Rows that are not handed on yet.
 struct Pending {
     schema: SchemaRef,
@@ -114,8 +124,7 @@ impl Pending {
         let Some(last) = self.batches.pop() else {
             return Ok(None);
         };
-        let keys = evaluate(&self.key, &last)?;
-        let cut = partition(&keys)?.ranges().last().map_or(0, |r| r.start);
+        let cut = last_run(&evaluate(&self.key, &last)?, last.num_rows())?;
         if cut == 0 {
             self.batches.push(last);
             return Ok(None);

@@ -1,10 +1,11 @@
 //! The window functions that go column by column over a chunk of whole segments.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, Float64Array, Int64Array,
-    PrimitiveArray, RecordBatch, UInt64Array, downcast_primitive_array,
+    PrimitiveArray, RecordBatch, UInt32Array, UInt64Array, downcast_primitive_array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::take;
@@ -18,7 +19,7 @@ use datafusion::physical_expr::window::{
 };
 use datafusion::physical_plan::windows::WindowUDFExpr;
 
-use super::frames::{Edge, Frame, Frames, Layout};
+use super::frames::{Edge, Frame, Frames, Layout, index};
 use super::shifts::{moved, shift, shifted_rows, shifted_valid};
 
 /// A window function over segments.
@@ -267,8 +268,12 @@ impl Function {
                 {
                     return Ok(moved);
                 }
+                if frame.end == Edge::Peers && layout.peers.len() == layout.rows {
+                    return Ok(running);
+                }
                 let last = match frame.end {
                     Edge::Rows(by) if by < 0 => shifted_rows(by, layout),
+                    Edge::Peers => last_of_each(&layout.peers, layout.rows),
                     _ => frame.over(layout)?.pick(|frame| Some(frame.end - 1)),
                 };
                 let taken = take(&running, &last, None)?;
@@ -286,6 +291,15 @@ impl Function {
             }
         })
     }
+}
+
+/// The last row of each row's range.
+fn last_of_each(ranges: &[Range<usize>], rows: usize) -> UInt32Array {
+    let mut last = Vec::with_capacity(rows);
+    for range in ranges {
+        last.resize(range.end, index(range.end - 1).unwrap_or_default());
+    }
+    UInt32Array::from(last)
 }
 
 /// The first row from each row on that has a value.

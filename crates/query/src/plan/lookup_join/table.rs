@@ -17,6 +17,8 @@ use super::Key;
 pub(super) const NONE: u32 = u32::MAX;
 /// Numbers in order are so many slots from where they belong at most, on average.
 pub(super) const MOST_STEPS: usize = 2;
+/// A table of so many rows is small, and has more room.
+const FEW_ROWS: usize = 4 * 1024;
 /// And no more of them are taken one after the other.
 pub(super) const MOST_TOGETHER: usize = 256;
 /// A table has no more rows: places in it are numbers of 32 bits, of which one is none.
@@ -35,7 +37,7 @@ pub(super) struct Slot {
 /// The rows of the kept side by their numbers.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// Empty without a number, and otherwise half empty.
+    /// Empty without a number, and otherwise at least half empty.
     pub(super) slots: Vec<Slot>,
     /// From which number on slots are in order, if they are, and how many 2^64ths of a slot each number is further; 0 where it is
     /// one slot.
@@ -75,7 +77,8 @@ impl Table {
         if rows > MOST_ROWS {
             return exec_err!("a join keeps at most 2^30 rows of one side");
         }
-        let slots = (rows * 2).next_power_of_two();
+        let room = if rows <= FEW_ROWS { 4 } else { 2 };
+        let slots = (rows * room).next_power_of_two();
         // With the slot of each row, the next place of each slot, and which rows were found.
         let of_rows = rows * (2 * size_of::<u32>() + size_of::<bool>());
         memory.try_grow(slots * (size_of::<Slot>() + size_of::<u32>()) + of_rows)?;
@@ -130,7 +133,13 @@ impl Table {
             self.scale = u64::try_from(((slots as u128) << 64) / (range + 1)).unwrap_or(u64::MAX);
         }
         let mut slot_of = Vec::new();
-        let mut runs = self.number(keys, &mut slot_of, known * MOST_STEPS);
+        // Order keeps what is looked up together close in memory; a table that the processor holds whole only needs few steps.
+        let most_steps = if known <= FEW_ROWS && self.scale > 0 {
+            known / 8
+        } else {
+            known * MOST_STEPS
+        };
+        let mut runs = self.number(keys, &mut slot_of, most_steps);
         // A number that is not there is looked for as far as slots are taken.
         if runs.is_none() || (self.scale > 0 && self.longest() > MOST_TOGETHER) {
             self.slots.fill(Slot::default());
@@ -255,28 +264,22 @@ impl Table {
         }
         let (low, high) = self.bounds.unwrap_or_default();
         let single = self.order.is_empty();
-        let mut last = (0, NONE);
-        let mut any = false;
         each_key(keys, |key| {
             let Some(key) = key.filter(|key| (low..=high).contains(key)) else {
                 missing += 1;
                 found.push(NONE);
                 return;
             };
-            // Rows of one number often follow each other.
-            if !any || last.0 != key {
-                let at = self.place(key);
-                let slot = &self.slots[at];
-                #[expect(clippy::cast_possible_truncation, reason = "at most 2^32 slots")]
-                let place = match (slot.rows, single) {
-                    (0, _) => NONE,
-                    (_, true) => slot.first,
-                    (_, false) => at as u32,
-                };
-                (last, any) = ((key, place), true);
-            }
-            missing += usize::from(last.1 == NONE);
-            found.push(last.1);
+            let at = self.place(key);
+            let slot = &self.slots[at];
+            #[expect(clippy::cast_possible_truncation, reason = "at most 2^32 slots")]
+            let place = match (slot.rows, single) {
+                (0, _) => NONE,
+                (_, true) => slot.first,
+                (_, false) => at as u32,
+            };
+            missing += usize::from(place == NONE);
+            found.push(place);
         });
         (found, missing)
     }
@@ -291,6 +294,11 @@ pub(super) fn each_key(keys: &dyn Array, mut each: impl FnMut(Option<i64>)) {
             keys.iter().for_each(each);
         }
     } else if let Some(keys) = keys.as_primitive_opt::<Int32Type>() {
-        keys.iter().for_each(|key| each(key.map(i64::from)));
+        if keys.null_count() == 0 {
+            let values = keys.values().iter();
+            values.for_each(|key| each(Some(i64::from(*key))));
+        } else {
+            keys.iter().for_each(|key| each(key.map(i64::from)));
+        }
     }
 }
