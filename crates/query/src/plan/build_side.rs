@@ -13,7 +13,9 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinType, Result};
 use datafusion::config::ConfigOptions;
-use datafusion::physical_expr::Partitioning;
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::expressions::{BinaryExpr, IsNotNullExpr};
+use datafusion::physical_expr::{Partitioning, PhysicalExpr, split_conjunction};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::filter::FilterExec;
@@ -121,6 +123,12 @@ fn keeps_persons(join: &NestedLoopJoinExec) -> bool {
     known && by_person(join.left()) && !by_person(join.right()) && kept / TIMES_LARGER > streamed
 }
 
+/// Whether a condition leaves out what is one value only, or none.
+fn keeps_most(condition: &Arc<dyn PhysicalExpr>) -> bool {
+    let unequal = condition.downcast_ref::<BinaryExpr>();
+    unequal.is_some_and(|of| *of.op() == Operator::NotEq) || condition.is::<IsNotNullExpr>()
+}
+
 /// About how many rows a plan has, by the tables that it reads; none where a table does not tell.
 pub(super) fn rows(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
     let children = plan.children();
@@ -139,9 +147,12 @@ pub(super) fn rows(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
             _ => first.max(right),
         });
     }
-    let fewer = plan.downcast_ref::<FilterExec>().is_some()
-        || plan.downcast_ref::<AggregateExec>().is_some();
-    if fewer {
+    let filter = plan.downcast_ref::<FilterExec>();
+    let picks = filter.is_some_and(|filter| {
+        let parts = split_conjunction(filter.predicate());
+        parts.into_iter().any(|part| !keeps_most(part))
+    });
+    if picks || plan.is::<AggregateExec>() {
         return Some(first / ONE_IN);
     }
     let others = rest.iter().map(|child| rows(child));

@@ -110,8 +110,7 @@ impl Step {
             while self.row < self.driver.len() {
                 self.find();
                 self.matched[self.row] = self.matches();
-                self.row += 1;
-                self.found = false;
+                self.leave_row();
             }
         }
         if self.row >= self.driver.len() {
@@ -150,10 +149,7 @@ impl Step {
         let keys = &self.other.keys;
         let key = self.driver.keys[self.row];
         if self.equal.is_empty() || keys[self.equal.start] != key {
-            let mut start = self.equal.end;
-            while start < keys.len() && keys[start] < key {
-                start += 1;
-            }
+            let start = galloped(keys, self.equal.end, &key);
             let mut end = start;
             while end < keys.len() && keys[end] == key {
                 end += 1;
@@ -169,6 +165,19 @@ impl Step {
         self.ahead = near.unwrap_or_else(|| self.equal.clone());
         if self.driver.is_null(self.row) {
             self.ahead.start = self.ahead.end;
+        }
+    }
+
+    /// Goes on to the next row, or where the other side has nothing of the key, to the first row whose key it may have.
+    fn leave_row(&mut self) {
+        self.row += 1;
+        self.found = false;
+        if self.equal.is_empty() {
+            let keys = &self.driver.keys;
+            self.row = match self.other.keys.get(self.equal.start) {
+                Some(next) => galloped(keys, self.row, next),
+                None => keys.len(),
+            };
         }
     }
 
@@ -205,8 +214,7 @@ impl Step {
             }
             self.ahead.start = end;
             if self.ahead.is_empty() {
-                self.row += 1;
-                self.found = false;
+                self.leave_row();
             }
         }
         if self.other.nulls.is_some() {
@@ -345,6 +353,20 @@ impl Step {
             })
             .collect()
     }
+}
+
+/// The first place from this one on, in a row of numbers, of one that is not below another.
+fn galloped<T: Ord>(numbers: &[T], from: usize, not_below: &T) -> usize {
+    let (mut start, mut step) = (from, 1);
+    while numbers
+        .get(start + step - 1)
+        .is_some_and(|number| number < not_below)
+    {
+        start += step;
+        step *= 2;
+    }
+    let end = numbers.len().min(start + step);
+    start + numbers[start..end].partition_point(|number| number < not_below)
 }
 
 impl Output {

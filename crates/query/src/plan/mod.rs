@@ -10,6 +10,7 @@
 //! | a join by person, alone or with more keys, runs range by range | repartitioning both sides, or sending one to all |
 //! | a join of rows that are sorted by its keys goes through both sides at once | a hash table of one side |
 //! | a join by one whole number looks up where it is, and passes on what all rows have | hashing, and copying every column |
+//! | the far smaller side of such a join is read first, and the decoder reads what is of its persons | decoding all columns of all rows |
 //! | a join by nothing but a range searches the sorted rows of the side that is kept | comparing all with all |
 //! | a union of tables goes through all of them person by person, for what goes by person above | hashing or merging all of it |
 //! | parts of a union are joined with small tables of persons one by one, for what does not | putting all rows person by person |
@@ -39,6 +40,7 @@ mod changes;
 mod clusters;
 mod colocated_join;
 mod divide_bounded;
+mod few_persons;
 mod frames;
 mod in_turn;
 mod joined_parts;
@@ -86,6 +88,7 @@ use build_side::BuildSmallSide;
 use clusters::WindowsOverClusters;
 use colocated_join::{Colocate, Expose, KeepDivided};
 use divide_bounded::DivideBounded;
+use few_persons::ReadFewPersons;
 use in_turn::TakeInTurn;
 use joined_parts::JoinedParts;
 pub(crate) use keys::numbers as sort_numbers;
@@ -165,6 +168,7 @@ pub(crate) fn rules() -> Vec<Rule> {
                 rules.push(Arc::new(FilterByAll));
                 rules.push(Arc::new(TakeInTurn));
                 rules.push(Arc::new(LookUpJoins));
+                rules.push(Arc::new(ReadFewPersons));
                 rules.push(Arc::new(Breathe));
                 // The last one: what it links is no longer found when a node below is made anew.
                 rules.push(Arc::new(LinkShared));

@@ -27,10 +27,12 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties,
     InputDistributionRequirements, PlanProperties, SendableRecordBatchStream,
 };
+use futures::TryStreamExt;
 
 use super::build_order::UnorderedExec;
 use super::build_side::rows;
 use super::colocated_join::ColocatedJoinExec;
+use super::few_persons::Persons;
 use super::keys::{self, ascending};
 use super::matches::{Output, Step, driver};
 use super::nearby::{Bounds, Pair};
@@ -97,8 +99,8 @@ fn hash_join(plan: &dyn ExecutionPlan) -> Option<&HashJoinExec> {
     }
 }
 
-#[derive(Debug)]
-struct SegmentJoinExec {
+#[derive(Debug, Clone)]
+pub(super) struct SegmentJoinExec {
     /// The join that this one stands for: it knows schema and partitioning.
     join: Arc<dyn ExecutionPlan>,
     left: Arc<dyn ExecutionPlan>,
@@ -110,11 +112,33 @@ struct SegmentJoinExec {
     of_left: Vec<PhysicalExprRef>,
     of_right: Vec<PhysicalExprRef>,
     output: Output,
+    /// The persons of the left side, where the right one's scan is told of them.
+    persons: Option<Arc<Persons>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl SegmentJoinExec {
+    pub(super) fn join_type(&self) -> JoinType {
+        self.output.join_type
+    }
+
+    /// What both sides are sorted by first.
+    pub(super) fn person(&self) -> Option<(&PhysicalExprRef, &PhysicalExprRef)> {
+        let (left, right) = (self.left_keys.iter().next(), self.right_keys.iter().next());
+        left.zip(right)
+            .map(|(left, right)| (&left.expr, &right.expr))
+    }
+
+    /// The join whose left side is read first, and tells the right one's scan of its persons.
+    pub(super) fn telling(&self, right: Arc<dyn ExecutionPlan>, persons: Arc<Persons>) -> Self {
+        Self {
+            right,
+            persons: Some(persons),
+            ..self.clone()
+        }
+    }
+
     /// None for what is not such a join. `large`: rows from which on a side may be sorted further for it.
     fn of(plan: &Arc<dyn ExecutionPlan>, large: usize) -> Result<Option<Self>> {
         let Some(join) = hash_join(plan.as_ref()) else {
@@ -176,6 +200,7 @@ impl SegmentJoinExec {
                 schema: join.schema(),
                 block: 0,
             },
+            persons: None,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
             join: Arc::clone(plan),
@@ -470,7 +495,10 @@ impl ExecutionPlan for SegmentJoinExec {
         let join = Arc::clone(&self.join).replace_children(children, options)?;
         // Other inputs may be sorted otherwise.
         Ok(match Self::of(&join, usize::MAX)? {
-            Some(join) => Arc::new(join),
+            Some(join) => Arc::new(Self {
+                persons: self.persons.clone(),
+                ..join
+            }),
             None => join,
         })
     }
@@ -488,16 +516,29 @@ impl ExecutionPlan for SegmentJoinExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let input = |side: &Arc<dyn ExecutionPlan>,
-                     keys: &LexOrdering,
-                     computed: &[PhysicalExprRef]|
-         -> Result<SortedInput> {
+        let memory = || {
             let consumer = MemoryConsumer::new(format!("SegmentJoin[{partition}]"));
+            consumer.register(context.memory_pool())
+        };
+        let input = |rows, keys: &LexOrdering, computed: &[PhysicalExprRef]| -> Result<_> {
+            let keys = keys.iter().map(|key| Arc::clone(&key.expr)).collect();
             Ok(SortedInput::new(
-                with_computed(side.execute(partition, Arc::clone(&context))?, computed)?,
-                keys.iter().map(|key| Arc::clone(&key.expr)).collect(),
-                consumer.register(context.memory_pool()),
+                with_computed(rows, computed)?,
+                keys,
+                memory(),
             ))
+        };
+        let left = self.left.execute(partition, Arc::clone(&context))?;
+        let right = self.right.execute(partition, Arc::clone(&context))?;
+        let left = match (&self.persons, self.person()) {
+            (Some(persons), Some((key, _))) => {
+                let schema = left.schema();
+                let persons = Arc::clone(persons);
+                let learned = persons.learn(partition, Arc::clone(key), left, memory());
+                let rows = futures::stream::once(learned).try_flatten();
+                Box::pin(RecordBatchStreamAdapter::new(schema, rows)) as SendableRecordBatchStream
+            }
+            _ => left,
         };
         let block = context.session_config().batch_size().max(1);
         let mut output = self.output.clone();
@@ -507,8 +548,8 @@ impl ExecutionPlan for SegmentJoinExec {
         let coalescer = BatchCoalescer::new(Arc::clone(&schema), block)
             .with_biggest_coalesce_batch_size(Some(block / 2));
         let run = Run {
-            left: input(&self.left, &self.left_keys, &self.of_left)?,
-            right: input(&self.right, &self.right_keys, &self.of_right)?,
+            left: input(left, &self.left_keys, &self.of_left)?,
+            right: input(right, &self.right_keys, &self.of_right)?,
             step: None,
             output,
             coalescer,
