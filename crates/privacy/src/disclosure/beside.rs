@@ -10,32 +10,26 @@ use rusqlite::params;
 
 use super::Error;
 use super::matching::may_be_near;
-use super::persons::{Contribution, persons_between};
+use super::persons::{Contribution, folded, people, persons_between};
 use super::releases::{Cell, Table, Work, decoded};
+use super::rest::{Both, Common};
 use super::sketch::{BUCKETS, Sketch, bucket};
 use super::spread::{counted, fences, shown, within_fences};
-
-/// What is left of a column beside others is nothing where it is a smaller part of it.
-const NOTHING: f64 = 1e-9;
-
-/// So many times beyond, as in [`fences`], an unsaid part counts as it is: it is small where it could tell something.
-const BEYOND: f64 = 4.0;
+use super::unsaid::{BEYOND, each, unsaid};
 
 /// So many buckets there are at least for each column that is fitted.
 const PERSONS_FOR_EACH: usize = 4;
 
-/// So often those who fit least are left out anew.
-const ROUNDS: usize = 20;
-
 /// An earlier mean or deviation: whose it is, what they contribute, and how that counts.
 pub(super) struct Measured {
     print: RoaringTreemap,
+    common: Option<Common>,
     sketch: Sketch,
     held: Sketch,
 }
 
 impl Work<'_> {
-    /// Earlier means and deviations of about as many persons, of whatever columns.
+    /// Earlier means and deviations of about as many persons, or of others of one value, of whatever columns.
     pub(super) fn measured(
         &self,
         table: &Table,
@@ -54,14 +48,17 @@ impl Work<'_> {
             sizes.any(|size| size.abs_diff(elements) < k)
         };
         let mut statement = self.transaction.prepare_cached(
-            "SELECT measure, elements, footprint, held, sketch FROM number_set
+            "SELECT measure, elements, footprint, held, sketch, rest FROM number_set
              WHERE snapshot = ?1 AND principal = ?2 AND measure <> '' ORDER BY id",
         )?;
         let mut rows = statement.query(params![self.reader.snapshot, self.reader.principal])?;
+        let several = table.cells.iter().any(|cell| cell.common.is_some());
         let mut sets = Vec::new();
         while let Some(row) = rows.next()? {
             let elements = u64::try_from(row.get::<_, i64>(1)?).map_err(|_| Error::Damaged)?;
-            if !of_persons(&row.get::<_, String>(0)?) || !near(elements) {
+            let common = Common::from_bytes(&row.get::<_, Vec<u8>>(5)?)?;
+            let about = several || common.is_some() || near(elements);
+            if !of_persons(&row.get::<_, String>(0)?) || !about {
                 continue;
             }
             let of = |at: usize| Sketch::from_bytes(&row.get::<_, Vec<u8>>(at)?);
@@ -71,6 +68,7 @@ impl Work<'_> {
                     // Kept where it is not what they contribute.
                     held: of(3)?.unwrap_or_else(|| sketch.clone()),
                     sketch,
+                    common,
                 });
             }
         }
@@ -99,19 +97,55 @@ impl Work<'_> {
             between: persons_between(print, &other.print),
         });
         let near: Vec<Earlier<'_>> = near.filter(|other| other.between < k).collect();
-        if near.is_empty() {
+        let own_common = cell.common.as_ref();
+        let padded = measured.iter().filter_map(|other| {
+            let sets = [(print, own_common), (&other.print, other.common.as_ref())];
+            let both = Both::of(sets, k)?;
+            (persons_between(print, &other.print) >= k).then_some((other, both))
+        });
+        let padded: Vec<(&Measured, Both)> = padded.collect();
+        if near.is_empty() && padded.is_empty() {
             return true;
         }
-        let own = counted(cell.persons.contributions(), self.profile);
-        let counted = within_fences(&own, self.profile);
-        let new = New {
-            sketch,
-            held,
-            counted: &counted,
-        };
-        let Some(counted) = beside(new, &near, k) else {
-            return false;
-        };
+        let contributions = cell.persons.contributions();
+        let own = counted(contributions, self.profile);
+        let mut counted = within_fences(&own, self.profile);
+        if !near.is_empty() {
+            let new = New {
+                sketch,
+                held,
+                counted: &counted,
+            };
+            let Some(beside) = beside(new, &near, k) else {
+                return false;
+            };
+            counted = within_fences(&beside, self.profile);
+        }
+        // Without those of one value who are in one of them alone: of these, a mean says how many they are.
+        for (other, both) in &padded {
+            let [own_left_out, left_out] = &both.left_out;
+            let people = people(&own_left_out.persons);
+            let stays = |entry: &Contribution| !people.contains(folded(entry.person));
+            let kept: Vec<Contribution> = counted.iter().copied().filter(stays).collect();
+            let raw: Vec<Contribution> = contributions.iter().copied().filter(stays).collect();
+            let new = New {
+                sketch: &sketch.of_others(&raw),
+                held: &held.of_others(&kept),
+                counted: &kept,
+            };
+            let earlier = Earlier {
+                sketch: &left_out.of_others(&other.sketch),
+                held: &left_out.of_others(&other.held),
+                between: both.apart,
+            };
+            let Some(beside) = beside(new, &[earlier], k) else {
+                return false;
+            };
+            let mut beside = beside.into_iter();
+            for entry in counted.iter_mut().filter(|entry| stays(entry)) {
+                *entry = beside.next().unwrap_or(*entry);
+            }
+        }
         let counted = within_fences(&counted, self.profile);
         let Some((mean, deviation)) = shown(&own, &counted, self.profile) else {
             return false;
@@ -130,23 +164,23 @@ impl Work<'_> {
 
 /// An earlier measure: what persons contribute, how it counts, and how many persons tell its persons from those of the new one.
 #[derive(Debug, Clone, Copy)]
-struct Earlier<'a> {
-    sketch: &'a Sketch,
-    held: &'a Sketch,
-    between: u64,
+pub(super) struct Earlier<'a> {
+    pub(super) sketch: &'a Sketch,
+    pub(super) held: &'a Sketch,
+    pub(super) between: u64,
 }
 
 /// A new measure: what persons contribute, and how it counts, as a sketch too.
 #[derive(Debug, Clone, Copy)]
-struct New<'a> {
-    sketch: &'a Sketch,
-    held: &'a Sketch,
-    counted: &'a [Contribution],
+pub(super) struct New<'a> {
+    pub(super) sketch: &'a Sketch,
+    pub(super) held: &'a Sketch,
+    pub(super) counted: &'a [Contribution],
 }
 
 /// What persons contribute to a measure, where nobody is farther from what earlier ones say of it than k others. Nothing where fewer
 /// than k persons contribute anything that they do not say.
-fn beside(new: New<'_>, earlier: &[Earlier<'_>], k: u64) -> Option<Vec<Contribution>> {
+pub(super) fn beside(new: New<'_>, earlier: &[Earlier<'_>], k: u64) -> Option<Vec<Contribution>> {
     let buckets = Buckets::of(new.counted);
     let few = |some: &[Earlier<'_>]| k + some.iter().map(|of| of.between).max().unwrap_or(0);
     // Together as many as there are persons for, those first that say most, and each by itself.
@@ -229,10 +263,11 @@ impl Buckets {
     }
 
     fn each(&self, sums: &[f64]) -> Vec<f64> {
-        sums.iter()
-            .zip(&self.units)
-            .map(|(sum, unit)| sum / unit)
-            .collect()
+        each(sums, &self.units)
+    }
+
+    fn unsaid(&self, sums: &[f64], columns: &[Vec<f64>], few: u64) -> Vec<f64> {
+        unsaid(sums, columns, &self.rows, &self.units, few)
     }
 
     /// How much earlier measures leave of a new one.
@@ -266,66 +301,6 @@ impl Buckets {
         });
         news.min().unwrap_or(0)
     }
-
-    /// What a constant for each row and the columns do not say of sums. They are fitted to all but `few`, which a few persons could
-    /// else move; and at first to none that are very far from others.
-    fn unsaid(&self, sums: &[f64], columns: &[Vec<f64>], few: u64) -> Vec<f64> {
-        let size = sums.len();
-        let few = usize::try_from(few).unwrap_or(size).min(size / 3);
-        let mut fitted = vec![true; size];
-        for column in columns.iter().map(Vec::as_slice).chain([sums]) {
-            let each = self.each(column);
-            let (low, high) = fences(&each, few as u64, 0.0);
-            let beyond = (high - low).max(0.0);
-            for (fitted, value) in fitted.iter_mut().zip(&each) {
-                *fitted &= (low - beyond..=high + beyond).contains(value);
-            }
-        }
-        for _ in 0..ROUNDS {
-            let left = residuals(sums, &self.rows, columns, &fitted);
-            let far: Vec<f64> = self.each(&left).into_iter().map(f64::abs).collect();
-            let mut order: Vec<usize> = (0..size).collect();
-            order.sort_by(|a, b| far[*a].total_cmp(&far[*b]));
-            let mut next = vec![false; size];
-            order[..size - few].iter().for_each(|at| next[*at] = true);
-            if next == fitted {
-                break;
-            }
-            fitted = next;
-        }
-        residuals(sums, &self.rows, columns, &fitted)
-    }
-}
-
-/// What is left of sums by least squares over those that are `fitted`: each column is made perpendicular to those before it.
-fn residuals(sums: &[f64], rows: &[f64], columns: &[Vec<f64>], fitted: &[bool]) -> Vec<f64> {
-    let product = |a: &[f64], b: &[f64]| -> f64 {
-        let pairs = a.iter().zip(b).zip(fitted);
-        pairs
-            .map(|((a, b), fitted)| if *fitted { a * b } else { 0.0 })
-            .sum()
-    };
-    let mut basis: Vec<(Vec<f64>, f64)> = Vec::new();
-    let left = |of: &[f64], basis: &[(Vec<f64>, f64)]| {
-        let mut left = of.to_vec();
-        // Twice, for what rounding leaves of the first time.
-        for (other, square) in basis.iter().chain(basis) {
-            let part = product(&left, other) / square;
-            left.iter_mut()
-                .zip(other)
-                .for_each(|(x, other)| *x -= part * other);
-        }
-        left
-    };
-    for column in std::iter::once(rows).chain(columns.iter().map(Vec::as_slice)) {
-        let whole = product(column, column);
-        let rest = left(column, &basis);
-        let square = product(&rest, &rest);
-        if square > NOTHING * NOTHING * whole {
-            basis.push((rest, square));
-        }
-    }
-    left(sums, &basis)
 }
 
 /// How far sums are from their mean.

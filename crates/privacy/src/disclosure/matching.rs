@@ -8,7 +8,7 @@ use rusqlite::params;
 use super::Error;
 use super::persons::{footprint, people, persons_between};
 use super::releases::{Table, Work, decoded};
-use super::rest::Rest;
+use super::rest::{Both, Common};
 use super::sketch::Sketch;
 use super::span::{Admitted, Span, Unit};
 
@@ -63,8 +63,8 @@ struct KnownSet {
     print: RoaringTreemap,
     /// What they contribute, where it is the very measure that is asked for.
     sketch: Option<Sketch>,
-    /// Those who have another value than most; nothing where they are all.
-    rest: Option<Rest>,
+    /// Who has common values.
+    common: Option<Common>,
     /// It is of the same columns as the numbers that are asked for, and not only of one of them.
     same_columns: bool,
     /// Its rows, and its place among their groups, in the words of its query.
@@ -81,7 +81,7 @@ impl KnownSet {
         Set {
             print: &self.print,
             sketch: self.sketch.as_ref(),
-            rest: self.rest.as_ref(),
+            common: self.common.as_ref(),
             words: &self.words,
             place: &self.place,
         }
@@ -93,25 +93,12 @@ impl KnownSet {
 struct Set<'a> {
     print: &'a RoaringTreemap,
     sketch: Option<&'a Sketch>,
-    rest: Option<&'a Rest>,
+    common: Option<&'a Common>,
     words: &'a str,
     place: &'a str,
 }
 
 impl<'a> Set<'a> {
-    /// Without those who have the most common value.
-    fn rest(self) -> Self {
-        match self.rest {
-            None => self,
-            Some(rest) => Set {
-                print: &rest.print,
-                sketch: self.sketch.map(|_| &rest.sketch),
-                rest: None,
-                ..self
-            },
-        }
-    }
-
     /// By the words of their queries the two are of the same persons.
     fn is_by_words(self, other: Self) -> bool {
         !self.words.is_empty() && (self.words, self.place) == (other.words, other.place)
@@ -123,13 +110,26 @@ impl<'a> Set<'a> {
         let values = self.sketch.zip(other.sketch);
         rows.max(values.map_or(0, |(this, other)| this.persons_between(other)))
     }
+
+    /// How many tell them apart without those of one value who are in one alone; nothing where they are many anyway.
+    fn without_one_value(self, other: Self, k: u64) -> Option<u64> {
+        if self.common.is_none() && other.common.is_none() {
+            return None;
+        }
+        let both = Both::of([(self.print, self.common), (other.print, other.common)], k)?;
+        let [one, two] = &both.left_out;
+        let values = self.sketch.zip(other.sketch).map_or(0, |(own, others)| {
+            one.of_others(own).persons_between(&two.of_others(others))
+        });
+        Some(both.apart.max(values)).filter(|apart| *apart < k)
+    }
 }
 
 /// A known set that is near.
 struct Near {
     id: i64,
     persons: u64,
-    /// Only without those of each who have the most common value.
+    /// Only without those of one value who are in one alone.
     padded: bool,
     same_columns: bool,
     /// These are the same persons by the words of both queries.
@@ -142,16 +142,12 @@ struct Known {
     sets: Vec<KnownSet>,
     /// Their places, by how many persons they are.
     by_size: BTreeMap<u64, Vec<usize>>,
-    /// The same, without those who have the most common value.
-    by_rest: BTreeMap<u64, Vec<usize>>,
 }
 
 impl Known {
     fn add(&mut self, set: KnownSet) {
         let at = self.sets.len();
-        let (all, rest) = (set.print.len(), set.persons().rest().print.len());
-        self.by_size.entry(all).or_default().push(at);
-        self.by_rest.entry(rest).or_default().push(at);
+        self.by_size.entry(set.print.len()).or_default().push(at);
         self.sets.push(set);
     }
 
@@ -200,17 +196,11 @@ impl Known {
             .map(|at| of(at, between(at), false))
             .filter(|near| near.persons < k)
             .collect();
-        // Who has the most common value may only make up for others who are few.
-        let rest = set.rest();
-        let padded = candidates(&self.by_rest, rest.print.len(), k).filter(|at| {
-            let other = self.sets[*at].persons();
-            (set.rest.is_some() || other.rest.is_some())
-                && may_be_near(rest.print, other.rest().print, k)
-                && between(*at) >= k
+        // Who has one value may only make up for others who are few, or nobody: whether or not, nothing new is shown.
+        let padded = (0..self.sets.len()).filter_map(|at| {
+            let apart = self.sets[at].persons().without_one_value(set, k)?;
+            (between(at) >= k).then(|| of(at, apart, true))
         });
-        let padded = padded
-            .map(|at| of(at, self.sets[at].persons().rest().between(rest), true))
-            .filter(|near| (1..k).contains(&near.persons));
         near.extend(padded);
         near.sort_unstable_by_key(|near| (near.id < 0, near.id.abs()));
         near
@@ -313,7 +303,7 @@ impl Work<'_> {
             .map(|cell| cell.safe.then(|| footprint(cell.persons.contributions())))
             .collect();
         let earlier = self.earlier_sets(table)?;
-        let mut spans = self.spans(&earlier, &prints, &table.words);
+        let mut spans = self.spans(&earlier, &prints, table);
         let measured = self.measured(table, &prints)?;
         let mut known = Known::default();
         for set in earlier {
@@ -324,12 +314,12 @@ impl Work<'_> {
             let Some(print) = &prints[at] else {
                 continue;
             };
-            let (sketch, rest) = (&table.cells[at].sketch, &table.cells[at].rest);
+            let (sketch, common) = (&table.cells[at].sketch, &table.cells[at].common);
             let place = table.place(at);
             let set = Set {
                 print,
                 sketch: sketch.as_ref(),
-                rest: rest.as_ref(),
+                common: common.as_ref(),
                 words: &table.words,
                 place: &place,
             };
@@ -346,7 +336,7 @@ impl Work<'_> {
                     found = Match::TooNear;
                 }
             }
-            let (sketch, rest) = (sketch.clone(), rest.clone());
+            let (sketch, common) = (sketch.clone(), common.clone());
             if matches!(found, Match::New(..))
                 && !self.says_more(&mut table.cells[at], print, &measured)
             {
@@ -359,7 +349,7 @@ impl Work<'_> {
                     id: of_this_result(at),
                     print: print.clone(),
                     sketch,
-                    rest,
+                    common,
                     same_columns: true,
                     words: table.words.clone(),
                     place,
@@ -458,7 +448,7 @@ impl Work<'_> {
                     true => Sketch::from_bytes(&row.get::<_, Vec<u8>>(3)?)?,
                     false => None,
                 },
-                rest: Rest::from_bytes(&row.get::<_, Vec<u8>>(6)?)?,
+                common: Common::from_bytes(&row.get::<_, Vec<u8>>(6)?)?,
                 same_columns,
                 words: row.get(7)?,
                 place: row.get(8)?,
@@ -467,15 +457,16 @@ impl Work<'_> {
         Ok(sets)
     }
 
-    /// What earlier exact numbers say together, ready for those of this result. Rounded numbers say little together:
-    /// each of them may be off by half a step.
+    /// What earlier exact numbers say together, ready for those of this result. Rounded counts say little together:
+    /// each of them may be off by half a step. Means are as exact with them as without.
     fn spans(
         &self,
         earlier: &[KnownSet],
         prints: &[Option<RoaringTreemap>],
-        words: &str,
+        table: &Table,
     ) -> Vec<Numbers> {
-        if self.profile.round_to.is_some_and(|step| step > 1) {
+        let rounded = self.profile.round_to.is_some_and(|step| step > 1);
+        if rounded && table.measure.is_empty() {
             return Vec::new();
         }
         let none = RoaringTreemap::new();
@@ -495,7 +486,7 @@ impl Work<'_> {
                     span.take(at);
                 }
             }
-            let own = (0..prints.len()).map(|at| (of_this_result(at), words.to_owned()));
+            let own = (0..prints.len()).map(|at| (of_this_result(at), table.words.clone()));
             let earlier = earlier.iter().map(|set| (set.id, set.words.clone()));
             Numbers {
                 span,

@@ -6,10 +6,12 @@
 mod beside;
 pub mod bounds;
 pub mod cube;
+mod decisions;
 pub(crate) mod digits;
 mod error;
 mod margins;
 mod matching;
+pub(crate) mod models;
 pub mod persons;
 pub mod profile;
 pub mod releases;
@@ -19,6 +21,7 @@ pub mod span;
 pub(crate) mod spread;
 #[cfg(test)]
 mod tests;
+pub(crate) mod unsaid;
 
 pub use error::Error;
 pub use profile::{PROFILES, Profile, profile};

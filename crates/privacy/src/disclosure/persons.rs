@@ -377,11 +377,11 @@ pub fn persons_between(a: &RoaringTreemap, b: &RoaringTreemap) -> u64 {
     clippy::cast_possible_truncation,
     reason = "the lower half of an element is the person"
 )]
-fn low(element: u64) -> u32 {
+pub(super) fn low(element: u64) -> u32 {
     element as u32
 }
 
-fn folded(person: i64) -> u32 {
+pub(super) fn folded(person: i64) -> u32 {
     u32::try_from(person).unwrap_or_else(|_| {
         let hash = blake3::hash(&person.to_le_bytes());
         let mut bytes = [0; 4];

@@ -30,7 +30,7 @@ use super::margins::add_up;
 use super::matching::{Match, Shown, Source, of_this_result};
 use super::persons::{Persons, people};
 use super::profile::Profile;
-use super::rest::Rest;
+use super::rest::Common;
 use super::sketch::Sketch;
 use super::{IN_SHARE, PERSONS, ROWS};
 
@@ -58,6 +58,9 @@ pub struct Table {
     pub treated: String,
     /// Something of it is to be shown; otherwise nothing is looked at or kept.
     pub asked: bool,
+    /// For numbers that hang on which models are known: the last one, as it was when they were computed. Nothing is shown, and
+    /// nothing is left here, where others came since.
+    pub seen: Option<i64>,
     /// A number for each group of each level.
     pub cells: Vec<Cell>,
     /// It was too much to look at all of it, and nothing new is shown.
@@ -97,8 +100,8 @@ pub struct Cell {
     pub sketch: Option<Sketch>,
     /// The same as it is counted in the numbers that are shown; nothing but for means and deviations.
     pub held: Option<Sketch>,
-    /// Those of them who have another value than most; nothing where they are all.
-    pub rest: Option<Rest>,
+    /// Values that enough of them have, of a mean or deviation.
+    pub common: Option<Common>,
     /// It stands on enough persons, none of whom dominates it.
     pub safe: bool,
     /// Its numbers as they would be shown, by function.
@@ -137,6 +140,15 @@ CREATE TABLE IF NOT EXISTS cell (
 );
 CREATE TABLE IF NOT EXISTS curve (ticket REAL PRIMARY KEY, course TEXT NOT NULL);";
 
+/// What records of before did not have.
+const DECISIONS: &str = "
+CREATE TABLE IF NOT EXISTS decision (
+  id INTEGER PRIMARY KEY,
+  snapshot TEXT NOT NULL, principal TEXT NOT NULL, about TEXT NOT NULL,
+  elements INTEGER NOT NULL, footprint BLOB NOT NULL, decision INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS decision_about ON decision (snapshot, principal, about, elements);";
+
 impl Releases {
     /// Opens the record at `path`, and makes it if there is none, readable by its owner alone.
     ///
@@ -168,6 +180,7 @@ impl Releases {
                 added.or_else(|_| known.map(|_| ()))?;
             }
         }
+        connection.execute_batch(DECISIONS)?;
         Ok(Self {
             connection: Mutex::new(connection),
         })
@@ -198,7 +211,7 @@ impl Releases {
         Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, Connection> {
+    pub(super) fn locked(&self) -> std::sync::MutexGuard<'_, Connection> {
         self.connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -247,6 +260,12 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     fn table(&self, table: &mut Table) -> Result<Vec<Outcome>, Error> {
+        if let Some(seen) = table.seen
+            && self.last_model()? != seen
+        {
+            table.seen = None;
+            return Ok(vec![Outcome::Withheld; table.cells.len()]);
+        }
         let matches = self.matches(table)?;
         let shown = self.margins(table, &matches)?;
         self.follow(table, &matches, &shown)?;
@@ -352,7 +371,7 @@ impl Work<'_> {
                 table.treated,
                 table.atom,
                 cell.sketch.as_ref().map(Sketch::bytes).unwrap_or_default(),
-                cell.rest.as_ref().map(Rest::bytes).transpose()?.unwrap_or_default(),
+                cell.common.as_ref().map(Common::bytes).transpose()?.unwrap_or_default(),
                 table.words,
                 place,
                 shown.persons == Source::Own,

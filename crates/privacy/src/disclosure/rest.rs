@@ -1,101 +1,224 @@
-//! A measure's persons without those who have its most common value.
+//! A measure's persons of common values.
 //!
 //! Persons of one value that is known tell nothing of a mean but how many they are: enough of them make another set of any, and
-//! its number is that of the few others. So the others are held against each other as well.
+//! its number is that of the few others. So two numbers' persons are held against each other without those of one value who are
+//! in one of them alone, too.
 
 use roaring::RoaringTreemap;
 
 use super::Error;
-use super::persons::{Contribution, footprint};
+use super::persons::{Contribution, footprint, persons_between};
 use super::sketch::Sketch;
 
 /// Two values are the same that differ by this part of them: sums of equal rows do in their last digits.
 const SAME: f64 = 1e-9;
 
-/// Persons who have another value than most, and what they contribute.
+/// So many values are kept, those that most persons have.
+const VALUES: usize = 64;
+
+/// What a record begins with. Earlier ones, of other persons, began with a size.
+const MARK: u64 = u64::MAX;
+
+/// Values that enough persons have, and who has them; those of most persons first.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rest {
-    pub(super) print: RoaringTreemap,
-    pub(super) sketch: Sketch,
+pub struct Common {
+    values: Vec<(f64, RoaringTreemap)>,
 }
 
-impl Rest {
-    /// Of a measure: nothing where fewer than `k` persons have the most common value, the largest of several. `shifted` is as for
-    /// [`Sketch::of`].
+impl Common {
+    /// Of a measure: nothing where fewer than `k` persons have any value.
     #[must_use]
-    pub fn of(contributions: &[Contribution], shifted: f64, k: u64) -> Option<Self> {
+    pub fn of(contributions: &[Contribution], k: u64) -> Option<Self> {
         let mean = |entry: &Contribution| entry.sum / entry.rows as f64;
-        let mut means: Vec<f64> = contributions.iter().map(mean).collect();
-        means.sort_unstable_by(f64::total_cmp);
-        let same = |a: &f64, b: &f64| (a - b).abs() <= SAME * a.abs().max(b.abs());
-        let most = means.chunk_by(same).max_by_key(|values| values.len())?;
-        let (first, last) = (*most.first()?, *most.last()?);
-        if (most.len() as u64) < k {
-            return None;
-        }
-        let others = contributions.iter().copied();
-        let others: Vec<Contribution> = others
-            .filter(|entry| !(first..=last).contains(&mean(entry)))
+        let mut ordered = contributions.to_vec();
+        ordered.sort_by(|a, b| mean(a).total_cmp(&mean(b)));
+        let same = |a: &Contribution, b: &Contribution| {
+            let (a, b) = (mean(a), mean(b));
+            (a - b).abs() <= SAME * a.abs().max(b.abs())
+        };
+        let mut values: Vec<&[Contribution]> = ordered
+            .chunk_by(same)
+            .filter(|persons| persons.len() as u64 >= k)
             .collect();
-        Some(Self {
-            print: footprint(&others),
-            sketch: Sketch::of(&others, shifted),
-        })
+        values.sort_by_key(|persons| std::cmp::Reverse(persons.len()));
+        let values: Vec<(f64, RoaringTreemap)> = values
+            .into_iter()
+            .take(VALUES)
+            .filter_map(|persons| {
+                let mut theirs = persons.to_vec();
+                theirs.sort_unstable_by_key(|entry| entry.person);
+                Some((mean(persons.first()?), footprint(&theirs)))
+            })
+            .collect();
+        (!values.is_empty()).then_some(Self { values })
+    }
+
+    /// How many have the value that most have.
+    fn most(&self) -> u64 {
+        self.values.first().map_or(0, |(_, persons)| persons.len())
     }
 
     pub(super) fn bytes(&self) -> Result<Vec<u8>, Error> {
-        let mut bytes = Vec::new();
-        bytes.extend((self.print.serialized_size() as u64).to_le_bytes());
-        let written = self.print.serialize_into(&mut bytes);
-        written.map_err(|_| Error::Damaged)?;
-        bytes.extend(self.sketch.bytes());
+        let mut bytes = MARK.to_le_bytes().to_vec();
+        for (value, persons) in &self.values {
+            bytes.extend(value.to_le_bytes());
+            bytes.extend((persons.serialized_size() as u64).to_le_bytes());
+            let written = persons.serialize_into(&mut bytes);
+            written.map_err(|_| Error::Damaged)?;
+        }
         Ok(bytes)
     }
 
-    /// Nothing for an empty list: they are all.
+    /// Nothing for an empty list: there is none.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Option<Self>, Error> {
-        let Some((size, rest)) = bytes.split_first_chunk::<8>() else {
-            return if bytes.is_empty() {
-                Ok(None)
-            } else {
-                Err(Error::Damaged)
-            };
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let (mark, mut left) = bytes.split_first_chunk::<8>().ok_or(Error::Damaged)?;
+        if u64::from_le_bytes(*mark) != MARK {
+            return Ok(None);
+        }
+        let mut values = Vec::new();
+        while !left.is_empty() {
+            let (value, rest) = left.split_first_chunk::<8>().ok_or(Error::Damaged)?;
+            let (size, rest) = rest.split_first_chunk::<8>().ok_or(Error::Damaged)?;
+            let size = usize::try_from(u64::from_le_bytes(*size)).ok();
+            let parts = size.and_then(|size| rest.split_at_checked(size));
+            let (persons, rest) = parts.ok_or(Error::Damaged)?;
+            let persons = RoaringTreemap::deserialize_from(persons).map_err(|_| Error::Damaged)?;
+            values.push((f64::from_le_bytes(*value), persons));
+            left = rest;
+        }
+        Ok(Some(Self { values }))
+    }
+}
+
+/// Persons of one value who are left out.
+#[derive(Debug, Default)]
+pub(super) struct LeftOut {
+    pub(super) persons: RoaringTreemap,
+    value: f64,
+}
+
+impl LeftOut {
+    /// Of those who are in a set alone, the most who have one value.
+    fn of(alone: &RoaringTreemap, common: Option<&Common>) -> Self {
+        let mut most = Self::default();
+        for (value, persons) in common.iter().flat_map(|common| &common.values) {
+            if persons.len() <= most.persons.len() {
+                break;
+            }
+            let theirs = alone & persons;
+            if theirs.len() > most.persons.len() {
+                most = Self {
+                    persons: theirs,
+                    value: *value,
+                };
+            }
+        }
+        most
+    }
+
+    /// What the others contribute.
+    pub(super) fn of_others(&self, whole: &Sketch) -> Sketch {
+        whole.without(&self.persons, self.value)
+    }
+}
+
+/// Two numbers' persons, without those of one value who are in one of them alone.
+#[derive(Debug)]
+pub(super) struct Both {
+    /// Those of the one who are left out, and those of the other.
+    pub(super) left_out: [LeftOut; 2],
+    /// So many persons are in one of them alone, and not left out.
+    pub(super) apart: u64,
+}
+
+impl Both {
+    /// Nothing where at least `k` are in one of them alone and not left out.
+    pub(super) fn of(sets: [(&RoaringTreemap, Option<&Common>); 2], k: u64) -> Option<Self> {
+        let [(one, _), (other, _)] = sets;
+        let both = one.intersection_len(other);
+        let alone_are_few = |(print, common): (&RoaringTreemap, Option<&Common>)| {
+            print.len() - both < common.map_or(0, Common::most).saturating_add(k)
         };
-        let size = usize::try_from(u64::from_le_bytes(*size)).ok();
-        let parts = size.and_then(|size| rest.split_at_checked(size));
-        let (print, sketch) = parts.ok_or(Error::Damaged)?;
-        let print = RoaringTreemap::deserialize_from(print).map_err(|_| Error::Damaged)?;
-        let sketch = Sketch::from_bytes(sketch)?.ok_or(Error::Damaged)?;
-        Ok(Some(Self { print, sketch }))
+        if both == 0 || !sets.into_iter().all(alone_are_few) {
+            return None;
+        }
+        let left_out = [
+            LeftOut::of(&(one - other), sets[0].1),
+            LeftOut::of(&(other - one), sets[1].1),
+        ];
+        let apart = persons_between(
+            &(one - &left_out[0].persons),
+            &(other - &left_out[1].persons),
+        );
+        (apart < k).then_some(Self { left_out, apart })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![expect(
+        clippy::unwrap_used,
+        clippy::panic,
+        reason = "a test fails by panicking"
+    )]
 
     use super::*;
 
+    fn of(values: &[f64]) -> Vec<Contribution> {
+        let all = values.iter().zip(0..).map(|(value, person)| Contribution {
+            person,
+            rows: 3,
+            sum: value * 3.0,
+            squares: value * value * 3.0,
+        });
+        all.collect()
+    }
+
     #[test]
-    fn the_most_common_value_is_left_out_where_enough_have_it() {
-        let of = |values: &[f64]| -> Vec<Contribution> {
-            let all = values.iter().zip(0..).map(|(value, person)| Contribution {
-                person,
-                rows: 3,
-                sum: value * 3.0,
-                squares: value * value * 3.0,
-            });
-            all.collect()
+    fn values_that_enough_persons_have_are_common() {
+        let values = of(&[0.1, 0.1, 5.0, 0.1, 7.0, 5.0]);
+        assert!(Common::of(&values, 4).is_none());
+        assert!(Common::of(&[], 0).is_none());
+        let common = Common::of(&values, 2).unwrap();
+        let [(first, persons), (second, others)] = &common.values[..] else {
+            panic!("{common:?}");
         };
-        let values = of(&[0.1, 0.1, 5.0, 0.1, 7.0]);
-        assert!(Rest::of(&values, 0.0, 4).is_none());
-        assert!(Rest::of(&[], 0.0, 0).is_none());
-        let rest = Rest::of(&values, 0.0, 3).unwrap();
-        assert_eq!(rest.print, footprint(&[values[2], values[4]]));
-        let again = Rest::from_bytes(&rest.bytes().unwrap()).unwrap();
-        assert_eq!(again, Some(rest));
-        assert_eq!(Rest::from_bytes(&[]).unwrap(), None);
-        assert!(Rest::from_bytes(&[1, 2]).is_err());
-        assert!(Rest::from_bytes(&[255; 20]).is_err());
+        assert_eq!((*first, *second), (0.1 * 3.0 / 3.0, 5.0));
+        assert_eq!(*persons, footprint(&[values[0], values[1], values[3]]));
+        assert_eq!(*others, footprint(&[values[2], values[5]]));
+        let again = Common::from_bytes(&common.bytes().unwrap()).unwrap();
+        assert_eq!(again, Some(common));
+        assert_eq!(Common::from_bytes(&[]).unwrap(), None);
+        assert!(Common::from_bytes(&[1, 2]).is_err());
+        assert!(Common::from_bytes(&[255; 20]).is_err());
+    }
+
+    #[test]
+    fn those_of_one_value_who_are_alone_are_left_out() {
+        // The first eight are in both; of the one set alone are those of 5, and somebody else.
+        let values = of(&[
+            1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 5.0, 8.0,
+        ]);
+        let (print, common) = (footprint(&values), Common::of(&values, 3));
+        let (less, of_less) = (footprint(&values[..8]), Common::of(&values[..8], 3));
+        for sets in [
+            [(&print, common.as_ref()), (&less, of_less.as_ref())],
+            [(&less, of_less.as_ref()), (&print, common.as_ref())],
+        ] {
+            let both = Both::of(sets, 3).unwrap();
+            assert_eq!(both.apart, 1);
+            let left_out = both.left_out.iter().map(|of| of.persons.len());
+            assert_eq!(left_out.sum::<u64>(), 4);
+            assert!(Both::of(sets, 1).is_none());
+        }
+        let sketch = |some: &[Contribution]| Sketch::with_squares(some, 0.0);
+        let both = Both::of([(&print, common.as_ref()), (&less, None)], 3).unwrap();
+        let others = [&values[..8], &values[12..]].concat();
+        let left = both.left_out[0].of_others(&sketch(&values));
+        assert_eq!(left.persons_between(&sketch(&others)), 0);
+        assert_eq!(left.persons_between(&sketch(&values[..8])), 1);
     }
 }

@@ -4,8 +4,10 @@
 //! spread over buckets, and each bucket has the sum of what its persons contribute. A bucket in which two numbers differ holds at
 //! least one person who contributes something else, so that at least as many persons differ as buckets do.
 
+use roaring::RoaringTreemap;
+
 use super::Error;
-use super::persons::Contribution;
+use super::persons::{Contribution, folded, low};
 
 /// Enough for the largest threshold, with persons to spare that fall together.
 pub(super) const BUCKETS: usize = 256;
@@ -89,11 +91,32 @@ impl Sketch {
         self.buckets.chunks_exact(BUCKETS)
     }
 
+    /// The same of each measure alone.
+    pub(super) fn alone(&self) -> impl Iterator<Item = Self> {
+        self.measures().map(|buckets| Self {
+            buckets: buckets.to_vec(),
+        })
+    }
+
     /// The same where persons contribute this, as exactly as before.
     pub(super) fn of_others(&self, contributions: &[Contribution]) -> Self {
         let mut sketch = Self::with_squares(contributions, 0.0);
         for ((_, off), (_, before)) in sketch.buckets.iter_mut().zip(&self.buckets) {
             *off = *before;
+        }
+        sketch
+    }
+
+    /// The same without persons of whom each row has this value, as exactly as before.
+    pub(super) fn without(&self, persons: &RoaringTreemap, value: f64) -> Self {
+        let mut sketch = self.clone();
+        for element in persons {
+            let (rows, mut power) = ((element >> 32) as f64, 1.0);
+            let places = (bucket_of(low(element))..sketch.buckets.len()).step_by(BUCKETS);
+            for place in places {
+                power *= value;
+                sketch.buckets[place].0 -= rows * power;
+            }
         }
         sketch
     }
@@ -121,7 +144,12 @@ impl Sketch {
 }
 
 pub(super) fn bucket(person: i64) -> usize {
-    let mixed = person.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    bucket_of(folded(person))
+}
+
+/// By the number of a person that a footprint has.
+fn bucket_of(person: u32) -> usize {
+    let mixed = u64::from(person).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     usize::from((mixed >> 56).to_le_bytes()[0])
 }
 

@@ -12,7 +12,7 @@ use super::persons::Contribution;
 
 /// So many times as far as from the 2k-th to the k-th value, a value may be beyond the k-th: all are, of numbers that end somewhere, and
 /// most of those that become ever fewer.
-const BEYOND: f64 = 1.5;
+pub(crate) const BEYOND: f64 = 1.5;
 
 /// As many persons as make a value one of a group: k, or in small groups a third of them.
 fn few_of(persons: usize, k: u64) -> usize {
@@ -22,7 +22,7 @@ fn few_of(persons: usize, k: u64) -> usize {
 
 /// The values between which others count as they are: so many `times` beyond the k-th as from there to the 2k-th. Where as many
 /// persons share that value, as they do years, nothing is beyond it: how many have it can be counted.
-pub(super) fn fences(values: &[f64], k: u64, times: f64) -> (f64, f64) {
+pub(crate) fn fences(values: &[f64], k: u64, times: f64) -> (f64, f64) {
     let n = values.len();
     if n < 3 {
         return (f64::NEG_INFINITY, f64::INFINITY);

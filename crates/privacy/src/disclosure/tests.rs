@@ -54,7 +54,7 @@ impl Desk {
                     persons,
                     sketch: None,
                     held: None,
-                    rest: None,
+                    common: None,
                     values: BTreeMap::from([(ROWS.to_owned(), shown), (PERSONS.to_owned(), shown)]),
                 }
             })
@@ -67,6 +67,7 @@ impl Desk {
             treated: String::new(),
             gave_up: false,
             asked: true,
+            seen: None,
             cells,
         }];
         let reader = Reader {
@@ -175,12 +176,13 @@ fn a_total_in_other_words_counts_too() {
         treated: String::new(),
         gave_up: false,
         asked: true,
+        seen: None,
         cells: vec![Cell {
             dims: Dims::new(),
             persons,
             sketch: None,
             held: None,
-            rest: None,
+            common: None,
             safe: true,
             values: shown,
         }],
@@ -262,8 +264,7 @@ fn an_older_record_is_taken_up() {
     let mut desk = Desk::new("cms");
     assert_eq!(desk.ask(&[(&[], 0..33)]), [Some(33.0)]);
     let path = desk._folder.path().join("releases.sqlite");
-    let older =
-        "ALTER TABLE number_set DROP COLUMN rules; ALTER TABLE number_set DROP COLUMN treated;";
+    let older = "ALTER TABLE number_set DROP COLUMN rules; ALTER TABLE number_set DROP COLUMN treated; DROP TABLE decision;";
     rusqlite::Connection::open(&path)
         .unwrap()
         .execute_batch(older)
@@ -273,4 +274,16 @@ fn an_older_record_is_taken_up() {
     assert_eq!(desk.ask(&[(&[], 0..31)]), [Some(33.0)]);
     desk.profile = profile("opensafely").unwrap();
     assert_eq!(desk.ask(&[(&[], 0..31)]), [Some(35.0)]);
+    // What is decided is kept in it, too.
+    let reader = Reader {
+        snapshot: "s".into(),
+        principal: "ana".into(),
+    };
+    let decide = |own: i64| {
+        let decided = desk
+            .releases
+            .decide((&reader, 10), |of| of.once("x", &[1, 2, 3], own));
+        decided.unwrap()
+    };
+    assert_eq!((decide(1), decide(2)), (1, 1));
 }

@@ -8,6 +8,7 @@ use super::problem::{Findings, Problem};
 use super::shifts;
 use super::view::{Table, View, identifier_class};
 use super::{ColumnRule, KeyValue, Policy, Role, RoleKind, Rule, TablePattern, listed, nearest};
+use crate::disclosure::profile;
 use crate::pseudonym::Mask;
 use crate::{Error, Principal, guard};
 
@@ -149,6 +150,7 @@ impl Policy {
             return;
         }
         self.check_dp(role, tables, findings);
+        warn_of_lax(role, findings);
         let projects: Vec<Option<&str>> = if role.projects.is_empty() {
             vec![None]
         } else {
@@ -196,6 +198,7 @@ impl Policy {
                 }
                 warn_of_filter(role, &view, tables, &mut said, findings);
                 warn_of_ends(role, &view, &mut said, findings);
+                warn_of_birthdays(role, &view, &mut said, findings);
                 shifts::warn(role, &view, tables, self.ages, &mut said, findings);
                 self.warn(role, purpose, *project, tables, &mut said, unspoken);
             }
@@ -341,6 +344,93 @@ fn warn_of_filter(
     );
 }
 
+/// Where a role shows more than the profile that it names.
+fn warn_of_lax(role: &Role, findings: &mut Findings<'_>) {
+    let Some((own, named)) = role
+        .disclosure
+        .as_ref()
+        .and_then(|disclosure| Some((disclosure, profile(&disclosure.profile)?)))
+    else {
+        return;
+    };
+    let mut lax = Vec::new();
+    let mut than = |key: &str, own: Option<f64>, of_profile: f64, is_more: bool| {
+        if let Some(own) = own
+            && own != of_profile
+            && (own > of_profile) == is_more
+        {
+            lax.push(format!("`{key}` is {own} in place of {of_profile}"));
+        }
+    };
+    than("k", own.k.map(f64::from), f64::from(named.k), false);
+    if let Some(step) = named.round_to {
+        than(
+            "round_to",
+            own.round_to.map(f64::from),
+            f64::from(step),
+            false,
+        );
+    }
+    let (n, share) = named.dominance;
+    than(
+        "dominance_n",
+        own.dominance_n.map(f64::from),
+        f64::from(n),
+        false,
+    );
+    than("dominance_share", own.dominance_share, share, true);
+    than("p_ratio", own.p_ratio, named.p_ratio, false);
+    let events = f64::from(named.events_per_coefficient);
+    than(
+        "events_per_coefficient",
+        own.events_per_coefficient.map(f64::from),
+        events,
+        false,
+    );
+    if !lax.is_empty() {
+        findings.warning(
+            &role.span,
+            format!(
+                "the role `{}` shows more than the profile `{}` that it names: {}",
+                role.name,
+                named.name,
+                lax.join(", ")
+            ),
+        );
+    }
+}
+
+/// Birthdays name persons in the conditions of those who see numbers only.
+fn warn_of_birthdays(
+    role: &Role,
+    view: &View,
+    said: &mut BTreeSet<String>,
+    findings: &mut Findings<'_>,
+) {
+    let seen: Vec<String> = ["day_of_birth", "birth_datetime"]
+        .into_iter()
+        .filter(|name| {
+            view.tables.get("person").is_some_and(|table| {
+                let mut columns = table.columns.iter();
+                columns.any(|column| column.name == *name && column.rule == ColumnRule::Raw)
+            })
+        })
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if role.kind != RoleKind::Aggregate || seen.is_empty() || !said.insert("birthdays".to_owned()) {
+        return;
+    }
+    findings.warning(
+        &role.span,
+        format!(
+            "the role `{}` sees {} as stored, and can name persons by their birthdays in conditions: write `day_of_birth = \"absent\", \
+             birth_datetime = {{ generalize_date = \"month\" }}`",
+            role.name,
+            seen.join(" and ")
+        ),
+    );
+}
+
 /// Days that most persons share: shifted, they tell by how much a person's days were shifted.
 pub(super) const ENDS: [(&str, &str); 2] = [
     ("observation_period", "observation_period_end_date"),
@@ -471,6 +561,64 @@ columns = { condition_start_date = "shift_date" }
             assert!(found.contains(says), "{says}: {found}");
             assert!(!honest.contains(says), "{honest}");
         }
+    }
+
+    fn warned(disclosure: &str, columns: &str) -> String {
+        let text = format!(
+            "version = 1\n[roles.board]\nkind = \"aggregate\"\npurposes = [\"x\"]\ndisclosure = {{ {disclosure} }}\n[[rules]]\n\
+             tables = [\"person\"]\nclasses = {{ person_key = \"raw\", quasi = \"raw\", date = \"raw\" }}\n{columns}"
+        );
+        let problems = Policy::parse("p.toml", &text).unwrap().check(&tables());
+        let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        said.join("\n")
+    }
+
+    #[test]
+    fn a_role_laxer_than_its_profile_is_warned_of() {
+        for (lax, says) in [
+            ("profile = \"sacro\", k = 2", "`k` is 2 in place of 10"),
+            (
+                "profile = \"opensafely\", round_to = 1",
+                "`round_to` is 1 in place of 5",
+            ),
+            (
+                "profile = \"sacro\", dominance_share = 1.0, p_ratio = 0",
+                "`dominance_share` is 1 in place of 0.9, `p_ratio` is 0 in place of 0.1",
+            ),
+            (
+                "profile = \"cms\", dominance_n = 1",
+                "`dominance_n` is 1 in place of 2",
+            ),
+            (
+                "profile = \"ohdsi\", events_per_coefficient = 1",
+                "`events_per_coefficient` is 1 in place of 10",
+            ),
+        ] {
+            let said = warned(lax, "");
+            assert!(
+                said.contains(says) && said.contains("warning: the role `board` shows more"),
+                "{said}"
+            );
+        }
+        let strict = "profile = \"sacro\", k = 20, round_to = 5, dominance_n = 3, dominance_share = 0.8, p_ratio = 0.2";
+        for same in [
+            "profile = \"opensafely\"",
+            "profile = \"sacro\", k = 10, round_to = 1",
+            strict,
+        ] {
+            assert!(!warned(same, "").contains("shows more"));
+        }
+    }
+
+    #[test]
+    fn birthdays_of_an_aggregate_role_are_warned_of() {
+        let said = warned("profile = \"sacro\"", "");
+        assert!(
+            said.contains("sees `day_of_birth` and `birth_datetime` as stored"),
+            "{said}"
+        );
+        let hidden = "columns = { day_of_birth = \"absent\", birth_datetime = { generalize_date = \"month\" } }\n";
+        assert!(!warned("profile = \"sacro\"", hidden).contains("birthdays"));
     }
 
     #[test]

@@ -12,10 +12,13 @@ use super::curve::Releasable;
 use super::lens::Lens;
 use super::node::ReleaseNode;
 use super::numbers::{Withheld, released};
+use super::recomputed::MadeOf;
 use super::shape::{Releaser, Rows};
 use super::spec::{Function, Number, Spec, spec};
 use super::{Notes, Release};
 use crate::disclosure::Profile;
+use crate::disclosure::models::Column;
+use crate::disclosure::persons::Contribution;
 use crate::disclosure::releases::{Outcome, Reader, Releases, Table};
 
 /// Called with what each release withheld, for the audit log.
@@ -49,6 +52,19 @@ impl std::fmt::Debug for Controlled {
 }
 
 impl Controlled {
+    /// Holds a model's columns against those of earlier ones.
+    pub(super) fn beside_models(
+        &self,
+        words: &str,
+        persons: &[Contribution],
+        columns: &mut [Column],
+    ) -> Result<Option<i64>> {
+        let whose = (&self.reader, u64::from(self.profile.k));
+        self.releases
+            .beside_models(whose, words, persons, columns)
+            .map_err(|error| DataFusionError::External(Box::new(error)))
+    }
+
     /// Decides about numbers, and keeps what is shown of them.
     pub(super) fn release(&self, tables: &mut [Table]) -> Result<Vec<Vec<Outcome>>> {
         let outcomes = self
@@ -152,6 +168,18 @@ impl Release for Answer {
                 "where most persons of a group have the same number of rows, fewer than {} others are counted as if they had it too",
                 profile.k
             ));
+        }
+        let of_one_row = |number: &Number| match &number.function {
+            Function::Curve(..) | Function::Model(_) => true,
+            Function::Recomputed(of) => matches!(of.made_of, MadeOf::Steps { .. }),
+            _ => false,
+        };
+        if self.spec.numbers.iter().any(of_one_row) {
+            control.notes.add(
+                "curves, regressions and tests of survival take one row for each person (GROUP BY the person first): of persons with \
+                 several there is none"
+                    .to_owned(),
+            );
         }
         if let Some(tell) = &control.on_release {
             tell(withheld);

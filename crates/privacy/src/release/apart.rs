@@ -5,8 +5,46 @@
 
 use std::collections::BinaryHeap;
 
+use crate::disclosure::spread::{self, fences};
+use crate::disclosure::unsaid::{self, unsaid};
+
 /// What is left of a covariate, smaller than this part of it, is rounding.
 const ROUNDING: f64 = 1e-9;
+
+/// Covariates as they count in a model: among those with the event, and among those without, nobody has a value that is farther
+/// from theirs than k others have, and none that is farther from what the covariates before it say than those of k others. Who
+/// asks can make a group of which a coefficient rests on one person, and so whether there is a model.
+pub(super) fn within_outcomes(k: u64, columns: &mut [Vec<f64>], events: &[bool]) {
+    let persons = || 0..events.len();
+    let of = |event: bool| persons().filter(move |at| events[*at] == event);
+    // Of all first: of those without the event there may be few.
+    for theirs in [
+        persons().collect(),
+        of(true).collect(),
+        of(false).collect::<Vec<usize>>(),
+    ] {
+        let ones = vec![1.0; theirs.len()];
+        let mut said: Vec<Vec<f64>> = Vec::new();
+        for column in columns.iter_mut() {
+            let mut values: Vec<f64> = theirs.iter().map(|at| column[*at]).collect();
+            let (low, high) = fences(&values, k, spread::BEYOND);
+            values
+                .iter_mut()
+                .for_each(|value| *value = value.clamp(low, high));
+            if !said.is_empty() {
+                let left = unsaid(&values, &said, &ones, &ones, k);
+                let (low, high) = fences(&left, k, unsaid::BEYOND);
+                for (value, left) in values.iter_mut().zip(left) {
+                    *value += left.clamp(low, high) - left;
+                }
+            }
+            for (at, value) in theirs.iter().zip(&values) {
+                column[*at] = *value;
+            }
+            said.push(values);
+        }
+    }
+}
 
 /// Whether for each covariate, whose values are given person by person, what the others and a constant do not say of it stands
 /// on at least `k` persons: the number that as many equal residuals would have, of which the sum of squares and of fourth powers
@@ -230,5 +268,101 @@ mod tests {
         }
         assert!(overlaps(11, &[0.0], &columns, &[true; 400], None));
         assert!(!overlaps(11, &[f64::NAN], &columns, &[true; 400], None));
+    }
+    /// Columns as they count, and whether a model of them stands.
+    fn stand(columns: &[Vec<f64>], events: &[bool]) -> (Vec<Vec<f64>>, bool) {
+        let mut columns = columns.to_vec();
+        within_outcomes(10, &mut columns, events);
+        let of = |event: bool| -> Vec<Vec<f64>> {
+            let of = |column: &Vec<f64>| -> Vec<f64> {
+                let each = column.iter().zip(events).filter(|(_, of)| **of == event);
+                each.map(|(value, _)| *value).collect()
+            };
+            columns.iter().map(of).collect()
+        };
+        let all = [columns.clone(), of(true), of(false)];
+        let varied = all.iter().flatten().all(|column| varies(10, column));
+        let stand = varied && all.iter().all(|columns| each_stands_on(10, columns));
+        (columns, stand)
+    }
+
+    /// Men of four years of birth and women of all, and perhaps a man who is older than the other men, but not than the women.
+    #[test]
+    fn nobody_far_from_those_of_one_outcome_empties_a_model() {
+        for men in [40, 90] {
+            let women = (0..120).map(|at| f64::from(1930 + at % 70));
+            let born: Vec<f64> = (0..men)
+                .map(|at| f64::from(1964 + at % 4))
+                .chain(women)
+                .collect();
+            let man: Vec<bool> = (0..born.len()).map(|at| at < men as usize).collect();
+            let (without, stands) = stand(std::slice::from_ref(&born), &man);
+            assert!(stands && without[0] == born);
+            for year in [1931.0, 1955.0, 1999.0] {
+                let with = stand(
+                    &[[&born[..], &[year]].concat()],
+                    &[&man[..], &[true]].concat(),
+                );
+                assert!(with.1, "{men} {year}");
+                assert_eq!(with.0[0].last(), Some(&year.clamp(1964.0, 1967.0)));
+                // Whether somebody else's values stay as they are does not hang on that one either.
+                assert_eq!(with.0[0][..born.len()], born);
+            }
+        }
+    }
+
+    /// Two numbers that are within two of each other for all, and perhaps somebody for whom they are not.
+    #[test]
+    fn nobody_for_whom_covariates_differ_empties_a_model() {
+        for persons in [80_u32, 300] {
+            let first = |at: u32| 100.0 + f64::from(at * 37 % 61);
+            let one: Vec<f64> = (0..persons).map(first).collect();
+            let near = |at: u32| first(at) + f64::from(at * 29 % 41) / 10.0 - 2.0;
+            let other: Vec<f64> = (0..persons).map(near).collect();
+            let same: Vec<f64> = (0..persons).map(|at| 2.0 * first(at) - 7.0).collect();
+            for event in [true, false] {
+                let events: Vec<bool> = (0..persons).map(|at| at % 2 == 0).collect();
+                let more = |column: &[f64], value: f64| [column, &[value]].concat();
+                let events_too = [&events[..], &[event]].concat();
+                assert!(stand(&[one.clone(), other.clone()], &events).1);
+                for far in [-40.0, 3.0, 15.0, 500.0] {
+                    for columns in [[&one, &other], [&other, &one]] {
+                        let (columns, value) = ([columns[0], columns[1]], [120.0, 120.0 + far]);
+                        let with = [more(columns[0], value[0]), more(columns[1], value[1])];
+                        assert!(stand(&with, &events_too).1, "{persons} {far}");
+                    }
+                    // What says nothing else but of fewer than k is nothing.
+                    assert!(!stand(&[one.clone(), same.clone()], &events).1);
+                    let with = [more(&one, 120.0), more(&same, 233.0 + far)];
+                    assert!(!stand(&with, &events_too).1, "{persons} {far}");
+                }
+            }
+        }
+    }
+
+    /// Covariates that say something of their own are what they are.
+    #[test]
+    fn ordinary_covariates_count_as_they_are() {
+        let number = |by: u32, of: u32| -> Vec<f64> {
+            (0..400_u32).map(|at| f64::from(at * by % of)).collect()
+        };
+        let events: Vec<bool> = (0..400).map(|at| at * 7 % 20 < 6).collect();
+        let columns = [
+            number(37, 61),
+            indicator(400, |at| at % 3 == 0),
+            number(53, 89),
+            indicator(400, |at| at % 11 == 0),
+        ];
+        let (counted, stands) = stand(&columns, &events);
+        assert!(stands);
+        assert_eq!(counted[..2], columns[..2]);
+        let moved = |at: usize| {
+            counted[at]
+                .iter()
+                .zip(&columns[at])
+                .filter(|(a, b)| (*a - *b).abs() > 1e-6)
+                .count()
+        };
+        assert!(moved(2) < 8 && moved(3) < 8, "{} {}", moved(2), moved(3));
     }
 }

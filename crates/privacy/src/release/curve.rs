@@ -1,6 +1,6 @@
 //! Curves over time: computed from rounded counts of steps that each hold enough persons.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, Float64Array, ListArray, StructArray};
@@ -146,102 +146,188 @@ pub(super) struct Follow {
     pub(super) arm: usize,
 }
 
-/// A step of a curve: who had an event of each cause in it, who was censored, and how many were at risk before. Where groups
-/// are compared, the first one's causes come first. Kept is its time.
+/// A step of a curve. How many had an event in it, and were at risk before, is known by the names of [`counted`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Step {
     pub(super) time: f64,
-    #[serde(skip)]
-    pub(super) at_risk: u64,
-    #[serde(skip)]
-    pub(super) events: Vec<Vec<i64>>,
-    /// By group.
-    #[serde(skip)]
-    pub(super) censored: Vec<Vec<i64>>,
 }
 
-impl Step {
-    fn all_events(&self) -> u64 {
-        self.events.iter().map(|events| events.len() as u64).sum()
-    }
-
-    #[cfg(test)]
-    fn persons(&self) -> u64 {
-        self.all_events() + self.censored.iter().map(|c| c.len() as u64).sum::<u64>()
-    }
-}
-
-/// The causes that happened, in order.
-pub(super) fn causes(follows: &[Follow]) -> Vec<i64> {
+/// The causes that happened to at least `k` persons, in order: others are not listed, be it that nobody had one.
+pub(super) fn causes(follows: &[Follow], k: u64) -> Vec<i64> {
     let mut causes: Vec<i64> = follows
         .iter()
         .map(|follow| follow.cause)
         .filter(|cause| *cause > 0)
         .collect();
     causes.sort_unstable();
-    causes.dedup();
-    causes
+    let often = causes.chunk_by(|a, b| a == b);
+    let often = often.filter(|same| same.len() as u64 >= k);
+    often.filter_map(|same| same.first().copied()).collect()
 }
 
-/// Steps of at least `least` events, none or at least `k` of each cause and of those censored, and with none or at least
-/// `k` left at risk. What remains at the end is not shown. Times are raised to a grid of a hundredth of their range, or a
-/// day, and cut at the time that `k` persons reach: no step ends at a single person's time. Of several groups that are
-/// compared, all this holds for each.
-pub(super) fn steps(
-    follows: &[Follow],
-    causes: &[i64],
-    arms: usize,
+/// How an interval of time is parted, of which the persons of one kind are known: a number for the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parted {
+    /// Neither half has enough of them.
+    Whole = 0,
+    /// Both halves have.
+    Halves = 1,
+    /// The first half has; the few others count at its end.
+    First = 2,
+    /// The second half has; the few others count in it.
+    Second = 3,
+}
+
+impl Parted {
+    const ALL: [Self; 4] = [Self::Whole, Self::Halves, Self::First, Self::Second];
+}
+
+/// A kind of persons, those with one cause or those censored, up to the ends of intervals of time.
+pub(super) struct UpTo {
+    /// The end of an interval, and all of them up to there.
+    pub(super) until: Vec<(f64, Vec<i64>)>,
+}
+
+/// An interval is parted until it is so small a part of its end.
+const PARTS: f64 = 64.0;
+
+/// Times from the first of these on are not told apart, nor those up to the second.
+const LONGEST: f64 = 1_099_511_627_776.0;
+const SHORTEST: f64 = 1.0 / 64.0;
+
+/// Parts time into halves, and these again, where each has at least `k` of these persons; fewer count with the others. So no
+/// interval begins or ends at a time of theirs, and whether one is parted is asked of `decide`, with its place, who is in it and
+/// what the times say: of nearly the same persons, it has one answer.
+pub(super) fn up_to<E>(
+    mut persons: Vec<(i64, f64)>,
     k: u64,
-    least: u64,
-) -> Vec<Step> {
-    // The time that as many persons reach as make a group: neither the grid nor the curve's end is a single person's.
-    let at = usize::try_from(k.max(1) - 1).unwrap_or(usize::MAX);
-    let reached = |arm: usize| {
-        let theirs = follows.iter().filter(|follow| follow.arm == arm);
-        let mut times: Vec<f64> = theirs.map(|follow| follow.time).collect();
-        times.sort_by(|a, b| b.total_cmp(a));
-        times.get(at).copied().unwrap_or(0.0).max(0.0)
-    };
-    let last = (0..arms).map(reached).reduce(f64::min).unwrap_or(0.0);
-    let grid = if last > 100.0 {
-        10_f64.powi(exponent(last / 100.0))
-    } else {
-        1.0
-    };
-    let raised = |time: f64| (time.min(last) / grid).ceil() * grid;
-    let mut ordered = follows.to_vec();
-    ordered.sort_by(|a, b| a.time.total_cmp(&b.time));
-    let mut left = vec![0_u64; arms];
-    for follow in follows {
-        left[follow.arm] += 1;
+    decide: &mut impl FnMut(&str, &[i64], i64) -> std::result::Result<i64, E>,
+) -> std::result::Result<UpTo, E> {
+    let mut until = Vec::new();
+    persons.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+    let enough = |persons: &[(i64, f64)]| persons.len() as u64 >= k;
+    if !enough(&persons) {
+        return Ok(UpTo { until });
     }
-    let few = |number: u64| number > 0 && number < k;
-    let empty = |at_risk: &[u64]| Step {
-        time: 0.0,
-        at_risk: at_risk.iter().sum(),
-        events: vec![Vec::new(); causes.len() * arms],
-        censored: vec![Vec::new(); arms],
-    };
-    let mut open = empty(&left);
-    let mut steps = Vec::new();
-    for together in ordered.chunk_by(|a, b| raised(a.time) == raised(b.time)) {
-        for follow in together {
-            match causes.binary_search(&follow.cause) {
-                Ok(at) => open.events[follow.arm * causes.len() + at].push(follow.person),
-                Err(_) => open.censored[follow.arm].push(follow.person),
+    let last = persons.last().map_or(0.0, |(_, time)| time.min(LONGEST));
+    let mut end = SHORTEST;
+    while end < last {
+        end *= 2.0;
+    }
+    // Earlier ones on top.
+    let mut left = vec![(0.0, end, &persons[..])];
+    let mut before: Vec<i64> = Vec::new();
+    while let Some((begin, end, theirs)) = left.pop() {
+        let middle = f64::midpoint(begin, end);
+        let (first, second) = theirs.split_at(theirs.partition_point(|(_, time)| *time <= middle));
+        let parted = match (enough(first), enough(second)) {
+            _ if end - begin <= end / PARTS || end <= SHORTEST => None,
+            (true, true) => Some(Parted::Halves),
+            (true, false) => Some(Parted::First),
+            (false, true) => Some(Parted::Second),
+            (false, false) => Some(Parted::Whole),
+        };
+        let parted = match parted {
+            None => Parted::Whole,
+            Some(own) => {
+                let mut members: Vec<i64> = theirs.iter().map(|(person, _)| *person).collect();
+                members.sort_unstable();
+                let found = decide(&format!("{begin} to {end}"), &members, own as i64)?;
+                let found = Parted::ALL
+                    .into_iter()
+                    .find(|parted| *parted as i64 == found);
+                found.unwrap_or(own)
             }
-            left[follow.arm] -= 1;
+        };
+        match parted {
+            Parted::Whole => {
+                before.extend(theirs.iter().map(|(person, _)| person));
+                let end = if end <= SHORTEST { 0.0 } else { end };
+                until.push((end, before.clone()));
+            }
+            Parted::Halves => left.extend([(middle, end, second), (begin, middle, first)]),
+            Parted::First => left.push((begin, middle, theirs)),
+            Parted::Second => left.push((middle, end, theirs)),
         }
-        open.time = raised(together[0].time);
-        let rare = open.events.iter().any(|events| few(events.len() as u64));
-        let seldom = open.censored.iter().any(|gone| few(gone.len() as u64));
-        let ending = left.iter().any(|left| few(*left));
-        if open.all_events() < least || rare || seldom || ending {
-            continue;
-        }
-        steps.push(std::mem::replace(&mut open, empty(&left)));
     }
-    steps
+    Ok(UpTo { until })
+}
+
+/// How many had what up to when, as it is shown: of those with a cause or censored, in order of time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Course {
+    numbers: Vec<(f64, f64)>,
+}
+
+impl Course {
+    /// A number that is withheld is that of before, and none is less.
+    pub(super) fn of(numbers: impl Iterator<Item = (f64, Option<f64>)>) -> Self {
+        let mut all: Vec<(f64, f64)> = Vec::new();
+        for (time, number) in numbers {
+            let before = all.last().map_or(0.0, |(_, before)| *before);
+            if let Some(number) = number.filter(|number| *number > before) {
+                all.push((time, number));
+            }
+        }
+        Self { numbers: all }
+    }
+
+    fn before(&self, time: f64) -> f64 {
+        let until = self.numbers.partition_point(|(at, _)| *at < time);
+        until.checked_sub(1).map_or(0.0, |at| self.numbers[at].1)
+    }
+
+    fn up_to(&self, time: f64) -> f64 {
+        let until = self.numbers.partition_point(|(at, _)| *at <= time);
+        until.checked_sub(1).map_or(0.0, |at| self.numbers[at].1)
+    }
+}
+
+/// The steps of a curve, from numbers as they are shown: of all persons of each group that is compared, of those with each cause, all
+/// causes of the first group first, and of those censored. There is a step wherever somebody is shown to have had an event, and at
+/// least `k` remain at risk after the last. With them the numbers of their counts: up to the end of each step events, and at its start
+/// those at risk.
+pub(super) fn counted(
+    all: &[f64],
+    events: &[Course],
+    censored: &[Course],
+    k: u64,
+) -> (Vec<Step>, BTreeMap<String, f64>) {
+    let causes = events.len() / all.len().max(1);
+    let theirs = |arm: usize| events.iter().skip(arm * causes).take(causes);
+    let mut times: Vec<f64> = events
+        .iter()
+        .flat_map(|of| of.numbers.iter().map(|(time, _)| *time))
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times.dedup();
+    let remain = |arm: usize, time: f64| {
+        let had: f64 = theirs(arm).map(|of| of.up_to(time)).sum();
+        all[arm] - had - censored[arm].before(time)
+    };
+    while let Some(last) = times.last()
+        && (0..all.len()).any(|arm| remain(arm, *last) < k as f64)
+    {
+        times.pop();
+    }
+    let mut counts: BTreeMap<String, f64> = BTreeMap::new();
+    for (arm, all) in all.iter().enumerate() {
+        counts.insert(format!("all:{arm}"), *all);
+        for (place, time) in times.iter().enumerate() {
+            let gone: f64 = theirs(arm)
+                .chain([&censored[arm]])
+                .map(|of| of.before(*time))
+                .sum();
+            counts.insert(format!("risk:{place}:{arm}"), all - gone);
+        }
+    }
+    for (at, of) in events.iter().enumerate() {
+        for (place, time) in times.iter().enumerate() {
+            counts.insert(format!("events:{place}:{at}"), of.up_to(*time));
+        }
+    }
+    let steps = times.into_iter().map(|time| Step { time });
+    (steps.collect(), counts)
 }
 
 /// A row of a released curve.
@@ -255,23 +341,15 @@ struct Row {
     error: Option<f64>,
 }
 
-/// The curve of steps, cause by cause, from counts as they are shown: of all persons, and of each group of
-/// [`groups`]. Groups of nobody are not among them.
+/// The curve of steps, cause by cause, from counts as they are shown, by the names of [`counted`].
 fn estimated(
     causes: &[i64],
     steps: &[Step],
-    all: f64,
     counts: &BTreeMap<String, f64>,
     estimator: Estimator,
 ) -> Vec<Row> {
     let count = |name: String| counts.get(&name).copied().unwrap_or(0.0);
-    let at_risk = |place: usize| {
-        if place == 0 {
-            all
-        } else {
-            count(format!("risk:{place}:0"))
-        }
-    };
+    let at_risk = |place: usize| count(format!("risk:{place}:0"));
     // Up to the end of a step, less those before it.
     let events = |place: usize, at: usize| {
         let before = match place.checked_sub(1) {
@@ -332,7 +410,6 @@ fn estimated(
 pub(super) fn result(
     causes: &[i64],
     steps: &[Step],
-    all: f64,
     counts: &BTreeMap<String, f64>,
     declared: &Declared,
     kind: &DataType,
@@ -351,7 +428,7 @@ pub(super) fn result(
     let DataType::Struct(fields) = item.data_type() else {
         return Ok(null);
     };
-    let rows = estimated(causes, steps, all, counts, *estimator);
+    let rows = estimated(causes, steps, counts, *estimator);
     let bound = |sign: f64| -> Float64Array {
         // The normal quantile of 95 %.
         const Z: f64 = 1.959_963_984_540_054;
@@ -394,108 +471,172 @@ pub(super) fn result(
     Ok(ScalarValue::List(Arc::new(list)))
 }
 
-/// The groups of persons whose numbers a curve shows: those with an event up to the end of each step, by cause, and those
-/// at risk at the start of each but the first. Rounded, sums of events keep their distance from the truth; rounded
-/// steps would drift away from it.
-pub(super) fn groups(steps: &[Step], follows: &[Follow], arms: usize) -> Vec<(String, Vec<i64>)> {
-    let mut groups = Vec::new();
-    let mut had: Vec<Vec<i64>> =
-        vec![Vec::new(); steps.first().map_or(0, |step| step.events.len())];
-    let mut left: Vec<HashSet<i64>> = vec![HashSet::new(); arms];
-    for follow in follows {
-        left[follow.arm].insert(follow.person);
-    }
-    for (at, step) in steps.iter().enumerate() {
-        if at > 0 {
-            for (arm, left) in left.iter().enumerate() {
-                groups.push((format!("risk:{at}:{arm}"), left.iter().copied().collect()));
-            }
-        }
-        for (cause, events) in step.events.iter().enumerate() {
-            had[cause].extend(events);
-            groups.push((format!("events:{at}:{cause}"), had[cause].clone()));
-        }
-        for person in step.events.iter().chain(&step.censored).flatten() {
-            for left in &mut left {
-                left.remove(person);
-            }
-        }
-    }
-    groups.retain(|(_, persons)| !persons.is_empty());
-    groups
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn follows(rows: &[(i64, f64, i64)]) -> Vec<Follow> {
-        rows.iter()
-            .map(|(person, time, cause)| Follow {
-                person: *person,
-                time: *time,
-                cause: *cause,
-                arm: 0,
-            })
+    /// Answers as the record does: once for nearly the same persons.
+    #[derive(Default)]
+    struct Record(Vec<(String, Vec<i64>, i64)>);
+
+    impl Record {
+        fn once(&mut self, place: &str, persons: &[i64], own: i64) -> i64 {
+            let apart = |other: &[i64]| {
+                let common = persons
+                    .iter()
+                    .filter(|person| other.binary_search(person).is_ok());
+                persons.len() + other.len() - 2 * common.count()
+            };
+            let known = self
+                .0
+                .iter()
+                .filter(|(at, other, _)| at == place && apart(other) < 11);
+            let known = known.min_by_key(|(_, other, _)| apart(other));
+            if let Some((_, _, found)) = known {
+                return *found;
+            }
+            self.0.push((place.to_owned(), persons.to_vec(), own));
+            own
+        }
+
+        fn up_to(&mut self, persons: &[(i64, f64)]) -> Vec<(f64, Vec<i64>)> {
+            let decide = &mut |place: &str, theirs: &[i64], own: i64| {
+                Ok::<_, std::convert::Infallible>(self.once(place, theirs, own))
+            };
+            let Ok(found) = up_to(persons.to_vec(), 11, decide);
+            found.until
+        }
+    }
+
+    fn times(persons: i64) -> Vec<(i64, f64)> {
+        (0..persons)
+            .map(|n| (n, (1 + n * 97 % 1500) as f64))
             .collect()
     }
 
+    /// No end of an interval is a person's: it is the same with one person more, wherever it has its event, and whoever else is there
+    /// much later.
     #[test]
-    fn steps_hold_enough_events_and_leave_enough_at_risk() {
-        // Two events a day.
-        let all = follows(
-            &(0..100)
-                .map(|n| (n, 1.0 + (n / 2) as f64, 1))
+    fn one_person_moves_no_step() {
+        let lines = |until: &[(f64, Vec<i64>)]| -> Vec<f64> {
+            until
+                .iter()
+                .map(|(end, _)| *end)
+                .filter(|end| *end < 2_048.0)
+                .collect()
+        };
+        for persons in [60, 150, 400] {
+            let alone = times(persons);
+            let later = (1_000..1_020).map(|n| (n, 2_600.0 + n as f64));
+            let padded: Vec<(i64, f64)> = alone.iter().copied().chain(later).collect();
+            let mut told = 0;
+            for time in [0.0, 3.0, 100.0, 512.0, 513.0, 700.0, 1_300.0, 1_499.0] {
+                let seen = [false, true].map(|with| {
+                    let mut record = Record::default();
+                    let first = record.up_to(&alone);
+                    let more = padded.iter().copied().chain(with.then_some((999, time)));
+                    let more: Vec<(i64, f64)> = more.collect();
+                    (lines(&first), lines(&record.up_to(&more)))
+                });
+                assert_eq!(seen[0].0, seen[1].0);
+                assert!(seen[0].0.len() > 2, "{seen:?}");
+                told += usize::from(seen[0].1 != seen[1].1);
+            }
+            assert_eq!(told, 0, "{persons}");
+        }
+    }
+
+    /// Every interval has enough persons, whose times are in it or near it, and together they are all.
+    #[test]
+    fn intervals_hold_enough_persons() {
+        let all = times(400);
+        let until = Record::default().up_to(&all);
+        let mut before: &[i64] = &[];
+        for (at, (end, persons)) in until.iter().enumerate() {
+            assert!(persons.starts_with(before) && persons.len() - before.len() >= 11);
+            let wrong = persons
+                .iter()
+                .filter(|person| all[usize::try_from(**person).unwrap_or(0)].1 > *end);
+            assert!(wrong.count() <= 11 * (at + 1), "{end}");
+            before = persons;
+        }
+        assert_eq!(before.len(), 400);
+        assert!(until.len() > 12, "{}", until.len());
+        // Of few persons there is none, and all at once are one.
+        assert!(Record::default().up_to(&times(10)).is_empty());
+        let at_once: Vec<(i64, f64)> = (0..30).map(|n| (n, 0.0)).collect();
+        assert_eq!(
+            Record::default()
+                .up_to(&at_once)
+                .iter()
+                .map(|(end, _)| *end)
                 .collect::<Vec<_>>(),
+            [0.0]
         );
-        let shown = steps(&all, &[1], 1, 11, 11);
-        assert!(shown.iter().all(|step| step.all_events() >= 11));
-        let left = 100 - shown.iter().map(Step::persons).sum::<u64>();
-        assert!(left == 0 || left >= 11, "{left} are left");
-        assert_eq!(shown[1].at_risk, 100 - shown[0].persons());
-        // Few censored do not show, nor a cause of few.
-        let mut few = follows(
-            &(0..60)
-                .map(|n| (n, 1.0 + (n / 20) as f64, 1))
-                .collect::<Vec<_>>(),
+        let never: Vec<(i64, f64)> = (0..30).map(|n| (n, f64::MAX)).collect();
+        assert_eq!(Record::default().up_to(&never).len(), 1);
+    }
+
+    fn course(numbers: &[(f64, Option<f64>)]) -> Course {
+        Course::of(numbers.iter().copied())
+    }
+
+    /// Numbers that are withheld are those of before, and the curve ends where few remain.
+    #[test]
+    fn steps_are_where_events_are_shown() {
+        let events = course(&[
+            (8.0, Some(20.0)),
+            (16.0, None),
+            (32.0, Some(45.0)),
+            (64.0, Some(45.0)),
+            (128.0, Some(90.0)),
+        ]);
+        let censored = course(&[(16.0, Some(5.0)), (32.0, Some(15.0))]);
+        let (steps, counts) = counted(&[100.0], &[events], &[censored], 10);
+        assert_eq!(steps, [8.0, 32.0].map(|time| Step { time }));
+        assert_eq!((counts["risk:0:0"], counts["risk:1:0"]), (100.0, 75.0));
+        assert_eq!((counts["events:0:0"], counts["events:1:0"]), (20.0, 45.0));
+        let few = course(&[(8.0, Some(95.0))]);
+        assert!(
+            counted(&[100.0], &[few], &[Course::default()], 10)
+                .0
+                .is_empty()
         );
-        few[0].cause = 0;
-        assert!(steps(&few, &[1], 1, 11, 11).is_empty());
-        few[0].cause = 2;
-        assert!(steps(&few, &[1, 2], 1, 11, 11).is_empty());
+        // Causes of few persons are none.
+        let of = |cause: i64, persons: i64| {
+            (0..persons).map(move |person| Follow {
+                person,
+                time: 1.0,
+                cause,
+                arm: 0,
+            })
+        };
+        let follows: Vec<Follow> = of(1, 11)
+            .chain(of(2, 10))
+            .chain(of(0, 40))
+            .chain(of(3, 30))
+            .collect();
+        assert_eq!(causes(&follows, 11), [1, 3]);
     }
 
     #[test]
     fn estimates_follow_from_what_is_shown() {
-        let step = |time: f64, at_risk: u64, events: &[usize]| Step {
-            time,
-            at_risk,
-            events: events
+        let run = |events: &[[f64; 2]], estimator: Estimator| {
+            let events: Vec<Course> = events
                 .iter()
-                .enumerate()
-                .map(|(cause, n)| {
-                    let first = 100 - at_risk as i64 + cause as i64 * 20;
-                    (first..first + *n as i64).collect()
-                })
-                .collect(),
-            censored: vec![Vec::new()],
-        };
-        let run = |causes: &[i64], steps: &[Step], estimator: Estimator| {
-            let follows: Vec<Follow> = follows(&(0..100).map(|n| (n, 1.0, 1)).collect::<Vec<_>>());
-            let counts = groups(steps, &follows, 1)
-                .into_iter()
-                .map(|(name, members)| (name, members.len() as f64))
+                .map(|numbers| course(&[(1.0, Some(numbers[0])), (2.0, Some(numbers[1]))]))
                 .collect();
-            estimated(causes, steps, 100.0, &counts, estimator)
+            let (steps, counts) = counted(&[100.0], &events, &[Course::default()], 10);
+            let causes: Vec<i64> = (1..).take(events.len()).collect();
+            estimated(&causes, &steps, &counts, estimator)
         };
         // By hand: S = (1 - 20/100)(1 - 40/80); F1 = 20/100 + 0.8·20/80, F2 = 0 + 0.8·20/80.
-        let two = [step(1.0, 100, &[20]), step(2.0, 80, &[40])];
-        let rows = run(&[1], &two, Estimator::KaplanMeier);
+        let two = [[20.0, 60.0]];
+        let rows = run(&two, Estimator::KaplanMeier);
         assert!((rows[1].estimate - 0.4).abs() < 1e-12 && rows[1].at_risk == 80.0);
-        let competing = [step(1.0, 100, &[20, 0]), step(2.0, 80, &[20, 20])];
-        let rows = run(&[1, 2], &competing, Estimator::AalenJohansen);
+        let rows = run(&[[20.0, 40.0], [0.0, 20.0]], Estimator::AalenJohansen);
         assert!((rows[1].estimate - 0.4).abs() < 1e-12 && (rows[3].estimate - 0.2).abs() < 1e-12);
-        let rows = run(&[1], &two, Estimator::NelsonAalen);
+        let rows = run(&two, Estimator::NelsonAalen);
         assert!((rows[1].estimate - 0.7).abs() < 1e-12);
     }
 

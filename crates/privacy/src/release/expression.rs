@@ -332,8 +332,22 @@ fn unknown(name: &str) -> Result<Expr> {
     refuse(
         "function",
         format!("the function `{name}` is not known to be safe on persons' rows"),
-        "use the functions listed in docs/disclosure.md",
+        instead(name),
     )
+}
+
+/// What to write in place of functions that are often asked for.
+fn instead(name: &str) -> &'static str {
+    match name {
+        // Also `strftime`, which is another name of it.
+        "to_char" => {
+            "write date_part('year', day) for a number, and date_trunc('month', day) for a day, in place of strftime and to_char"
+        }
+        "current_date" | "current_timestamp" | "current_time" | "now" | "today" => {
+            "write the day as a literal, such as DATE '2024-12-31': an answer would change from day to day"
+        }
+        _ => "use the functions listed in docs/disclosure.md",
+    }
 }
 
 fn kind(expr: &Expr) -> &str {

@@ -29,6 +29,7 @@ mod question;
 mod recomputed;
 mod record;
 mod refused;
+mod regression;
 mod sample;
 mod shape;
 mod sources;

@@ -16,7 +16,7 @@ use crate::compact::compact;
 use crate::disclosure::cube::Dims;
 use crate::disclosure::persons::Persons;
 use crate::disclosure::releases::{Cell, Outcome, Table};
-use crate::disclosure::rest::Rest;
+use crate::disclosure::rest::Common;
 use crate::disclosure::sketch::Sketch;
 use crate::disclosure::spread::{counted, shown, within_fences};
 use crate::disclosure::{DEVIATION, IN_SHARE, MEAN, PERSONS, Profile, ROWS};
@@ -200,6 +200,7 @@ fn table(
         treated: control.lens.of_columns(columns.map(String::as_str)),
         gave_up: false,
         asked: basis.asked,
+        seen: None,
         cells,
     })
 }
@@ -212,14 +213,14 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
     let enough = count >= u64::from(profile.k);
     let mut values = BTreeMap::new();
     let mut safe = enough;
-    let (mut sketch, mut held, mut rest) = (None, None, None);
+    let (mut sketch, mut held, mut common) = (None, None, None);
     if let Some((of, _)) = &basis.measure {
         sketch = enough.then(|| Sketch::with_squares(contributions, of.shifted()));
         let fenced = within_fences(&by_rows, profile);
         let numbers = enough.then(|| shown(&by_rows, &fenced, profile)).flatten();
         safe = numbers.is_some();
         if let Some((mean, deviation)) = numbers {
-            rest = Rest::of(contributions, of.shifted(), u64::from(profile.k));
+            common = Common::of(contributions, u64::from(profile.k));
             held = Some(Sketch::with_squares(&fenced, of.shifted()));
             values.insert(keyed(MEAN, basis), Some(mean));
             values.insert(keyed(DEVIATION, basis), deviation);
@@ -240,7 +241,7 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
         persons,
         sketch,
         held,
-        rest,
+        common,
         safe,
         values,
     }

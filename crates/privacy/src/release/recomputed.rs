@@ -245,10 +245,7 @@ mod tests {
 
     #[test]
     fn made_up_persons_are_at_risk_and_have_events_as_was_shown() {
-        let step = |time: f64| Step {
-            time,
-            ..Step::default()
-        };
+        let step = |time: f64| Step { time };
         let counts = BTreeMap::from([
             ("all:0".to_owned(), 100.0),
             ("events:0:0".to_owned(), 20.0),

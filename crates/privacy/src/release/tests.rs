@@ -14,5 +14,6 @@ mod fifth_round;
 mod fourth_round;
 mod oracles;
 mod second_round;
+mod sixth_round;
 mod third_round;
 mod unlisted;

@@ -7,18 +7,16 @@ use datafusion::common::{DataFusionError, Result, ScalarValue};
 use serde::{Deserialize, Serialize};
 
 use super::aggregate::Controlled;
-use super::apart;
-use super::curve::{Follow, Step, causes, digits, groups, result, steps};
-use super::model;
+use super::curve::{self, Follow, Step, UpTo, causes, digits, result, up_to};
 use super::numbers::{keyed, number_of};
 use super::recomputed::{Entry, MadeOf, Recomputed, Repeated, of_means, of_steps};
-use super::spec::{Basis, Function, Model, Number};
+use super::regression::{model_of, mostly_once};
+use super::spec::{Basis, Function, Number};
 use crate::disclosure::cube::Dims;
 use crate::disclosure::persons::{Contribution, Persons};
 use crate::disclosure::releases::{Cell, Outcome, Table};
 use crate::disclosure::sketch::Sketch;
-use crate::disclosure::spread::{spreads, within_fences};
-use crate::disclosure::{CURVE_OF, DEVIATION, IN_SHARE, MEAN, MODEL_OF, PERSONS, Profile, ROWS};
+use crate::disclosure::{CURVE_OF, DEVIATION, IN_SHARE, MEAN, PERSONS, Profile, ROWS};
 use crate::dp::random::Random;
 
 /// The name under which a curve is kept in the record.
@@ -44,7 +42,7 @@ impl Desk<'_> {
     }
 
     /// A group's rows of a basis in words, with its place among the groups.
-    fn in_words(&self, basis: usize, row: usize) -> String {
+    pub(super) fn in_words(&self, basis: usize, row: usize) -> String {
         let table = &self.tables[basis];
         format!("{} {}", table.words, table.place(row))
     }
@@ -57,12 +55,11 @@ struct Course {
     /// The groups that are compared, by their values.
     arms: Vec<f64>,
     steps: Vec<Step>,
-    /// Counts as they are shown, by the names of [`groups`].
+    /// Counts as they are shown, by the names of [`curve::counted`].
     counts: BTreeMap<String, f64>,
 }
 
-/// Persons over time, once for nearly the same persons: who had an event, and when, decides where steps end and which of them
-/// can be shown, and so must not be seen to change.
+/// Persons over time, once for nearly the same persons.
 fn course_of(
     desk: &mut Desk<'_>,
     times: usize,
@@ -97,11 +94,12 @@ fn course_of(
         treated: String::new(),
         gave_up: false,
         asked: true,
+        seen: None,
         cells: vec![Cell {
             dims: Dims::new(),
             sketch: Some(sketch),
             held: None,
-            rest: None,
+            common: None,
             safe: desk.tables[times].cells[row].persons.contributions().len()
                 >= desk.control.profile.k as usize,
             persons,
@@ -126,7 +124,8 @@ fn course_of(
     }
 }
 
-/// Each step is a group of persons, and is released like one.
+/// Those with each cause, and those censored, up to the ends of intervals of time are groups of persons, and are released like any.
+/// Everything else of a curve follows from their numbers.
 fn new_course(
     desk: &mut Desk<'_>,
     times: usize,
@@ -164,57 +163,65 @@ fn new_course(
             arm: usize::from(in_arms.as_ref().is_some_and(|arms| arms[at].sum > 0.5)),
         })
         .collect();
-    let causes = causes(&follows);
-    let k = u64::from(desk.control.profile.k);
-    // Where a step is too near to something that is known, longer steps may do.
-    for least in [k, 2 * k, 4 * k] {
-        let steps = steps(&follows, &causes, arms.len(), k, least);
-        let groups = groups(&steps, &follows, arms.len());
-        if steps.is_empty() {
-            return Ok(None);
-        }
-        let mut cells: Vec<Cell> = groups
-            .iter()
-            .map(|(name, members)| group_cell(members, name, &desk.control.profile))
-            .collect();
-        for arm in 0..arms.len() {
-            let theirs = follows.iter().filter(|follow| follow.arm == arm);
-            let all: Vec<i64> = theirs.map(|follow| follow.person).collect();
-            cells.push(group_cell(
-                &all,
-                &format!("all:{arm}"),
-                &desk.control.profile,
-            ));
-        }
-        let mut tables = [Table {
-            measure: String::new(),
-            atom: String::new(),
-            words: String::new(),
-            grouped: String::new(),
-            treated: String::new(),
-            gave_up: false,
-            asked: true,
-            cells,
-        }];
-        let outcomes = desk.control.release(&mut tables)?;
-        // Counts as they are shown, be it as those of nearly the same persons.
-        let shown: Option<Vec<f64>> = outcomes[0]
-            .iter()
-            .map(|outcome| number_of(outcome, PERSONS))
-            .collect();
-        if let Some(shown) = shown {
-            let names = groups.into_iter().map(|(name, _)| name);
-            let names = names.chain((0..arms.len()).map(|arm| format!("all:{arm}")));
-            let counts = names.zip(shown).collect();
-            return Ok(Some(Course {
-                causes,
-                arms,
-                steps,
-                counts,
-            }));
+    let control = desk.control;
+    let (profile, k) = (&control.profile, u64::from(control.profile.k));
+    let causes = causes(&follows, k);
+    // All causes of the first group first, and then those censored.
+    let each_arm = || 0..arms.len();
+    let with_cause = each_arm().flat_map(|arm| causes.iter().map(move |cause| (arm, *cause)));
+    let kinds: Vec<(usize, i64)> = with_cause.chain(each_arm().map(|arm| (arm, 0))).collect();
+    let until = control.releases.decide((&control.reader, k), |decisions| {
+        let each = kinds.iter().map(|(arm, cause)| {
+            let theirs = |follow: &&Follow| {
+                // Who had another cause, which too few have, is no longer at risk, and was not censored.
+                (follow.arm, follow.cause) == (*arm, *cause)
+            };
+            let persons = follows.iter().filter(theirs);
+            let persons = persons.map(|follow| (follow.person, follow.time)).collect();
+            let of = format!("{cause}");
+            up_to(persons, k, &mut |place, members, own| {
+                decisions.once(&format!("{of}: {place}"), members, own)
+            })
+        });
+        each.collect::<std::result::Result<Vec<UpTo>, _>>()
+    });
+    let until = until.map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let mut cells: Vec<Cell> = Vec::new();
+    for arm in each_arm() {
+        let theirs = follows.iter().filter(|follow| follow.arm == arm);
+        let all: Vec<i64> = theirs.map(|follow| follow.person).collect();
+        cells.push(group_cell(&all, &format!("all:{arm}"), profile));
+    }
+    for (of, (arm, cause)) in until.iter().zip(&kinds) {
+        for (end, members) in &of.until {
+            let name = format!("{cause}:{arm} up to {end}");
+            cells.push(group_cell(members, &name, profile));
         }
     }
-    Ok(None)
+    let outcomes = control.release(&mut [counts(cells)])?;
+    // Numbers as they are shown, be it as those of nearly the same persons.
+    let mut shown = outcomes[0]
+        .iter()
+        .map(|outcome| number_of(outcome, PERSONS));
+    let all: Vec<Option<f64>> = shown.by_ref().take(arms.len()).collect();
+    let Some(all) = all.into_iter().collect::<Option<Vec<f64>>>() else {
+        return Ok(None);
+    };
+    let courses: Vec<curve::Course> = until
+        .iter()
+        .map(|of| curve::Course::of(of.until.iter().map(|(end, _)| *end).zip(shown.by_ref())))
+        .collect();
+    let (events, censored) = courses.split_at(causes.len() * arms.len());
+    let (steps, counts) = curve::counted(&all, events, censored, k);
+    if steps.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Course {
+        causes,
+        arms,
+        steps,
+        counts,
+    }))
 }
 
 /// A statistic of released numbers.
@@ -284,136 +291,23 @@ fn recomputed_of(
     }
 }
 
-/// Whether persons have one row each, but for fewer than k, who are left out: a condition can give a second one to whom it is
-/// made for, and that there is nothing would say that it is somebody.
-fn mostly_once(contributions: &[Contribution], profile: &Profile) -> bool {
-    let several = contributions.iter().filter(|entry| entry.rows != 1).count();
-    several < profile.k as usize
-}
-
-/// A regression: shown where enough stands behind each of its terms, once for nearly the same persons.
-fn model_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Result<Option<ScalarValue>> {
-    let k = u64::from(desk.control.profile.k);
-    let events = desk.tables[model.event].cells[row].persons.contributions();
-    if !mostly_once(events, &desk.control.profile) {
-        return Ok(None);
-    }
-    let mut columns = Vec::new();
-    for at in [model.event]
-        .iter()
-        .chain(&model.covariates)
-        .chain(&model.time)
-    {
-        let contributions = desk.tables[*at].cells[row].persons.contributions();
-        let mut once: Vec<Contribution> = contributions
-            .iter()
-            .filter(|entry| entry.rows == 1)
-            .copied()
-            .collect();
-        if model.covariates.contains(at) {
-            let counts = within_fences(&once, &desk.control.profile);
-            if !spreads(&once, &counts, &desk.control.profile) {
-                return Ok(None);
-            }
-            once = counts;
-        }
-        columns.push(once.iter().map(|entry| entry.sum).collect::<Vec<f64>>());
-    }
-    let time = model.time.and_then(|_| columns.pop());
-    let covariates = columns.split_off(1);
-    let events: Vec<bool> = columns[0].iter().map(|event| *event > 0.0).collect();
-    let persons = events.len() as u64;
-    let with = events.iter().filter(|event| **event).count() as u64;
-    let fewest = if model.both {
-        with.min(persons - with)
-    } else {
-        with
-    };
-    let terms = covariates.len() as u64;
-    let wanted = (u64::from(desk.control.profile.events_per_coefficient) * terms).max(k);
-    let all = covariates.iter().chain(&time);
-    if persons < k || fewest < wanted || all.into_iter().any(|of| of.len() != events.len()) {
-        return Ok(None);
-    }
-    if !apart::each_stands_on(k, &covariates) {
-        return Ok(None);
-    }
-    // A standard error is that of the cells of outcome and covariate, and so each of them must be of k persons.
-    let outcomes: &[bool] = if model.both { &[true, false] } else { &[true] };
-    for outcome in outcomes {
-        let theirs: Vec<Vec<f64>> = covariates
-            .iter()
-            .map(|column| {
-                let of = column.iter().zip(&events);
-                of.filter(|(_, event)| *event == outcome)
-                    .map(|(value, _)| *value)
-                    .collect()
-            })
-            .collect();
-        let vary = theirs.iter().all(|column| apart::varies(k, column));
-        if !vary || !apart::each_stands_on(k, &theirs) {
-            return Ok(None);
-        }
-    }
-    let arguments: Vec<Vec<f64>> = time
-        .iter()
-        .chain([&columns[0]])
-        .chain(&covariates)
-        .cloned()
-        .collect();
-    let Some(value) = model::fitted(model, &arguments)? else {
-        return Ok(None);
-    };
-    let Some(coefficients) = model::coefficients(&value, covariates.len())? else {
-        return Ok(None);
-    };
-    if !apart::overlaps(k, &coefficients, &covariates, &events, time.as_deref()) {
-        return Ok(None);
-    }
-    let Some(shown) = model::shown(&value)? else {
-        return Ok(None);
-    };
-    let numbers = model::flat(&shown)?;
-    let key = |at: usize| format!("{} {at}", model.text);
-    let bytes = desk.tables[model.event].cells[row].persons.bytes();
-    // The same persons may have other values: those of all terms together.
-    let terms = [model.event].into_iter().chain(model.covariates.clone());
-    let sketch = desk.sketch(terms, row);
-    let mut tables = [Table {
-        measure: format!("{MODEL_OF}{}", model.columns),
-        atom: model.text.clone(),
-        words: desk.in_words(model.event, row),
+/// A table of numbers of persons.
+pub(super) fn counts(cells: Vec<Cell>) -> Table {
+    Table {
+        measure: String::new(),
+        atom: String::new(),
+        words: String::new(),
         grouped: String::new(),
-        treated: desk.control.lens.of_columns(model.columns.split(", ")),
+        treated: String::new(),
         gave_up: false,
         asked: true,
-        cells: vec![Cell {
-            dims: Dims::new(),
-            persons: Persons::from_bytes(&bytes),
-            sketch: Some(sketch),
-            held: None,
-            rest: None,
-            safe: true,
-            values: numbers
-                .iter()
-                .enumerate()
-                .map(|(at, number)| (key(at), *number))
-                .collect(),
-        }],
-    }];
-    let outcomes = desk.control.release(&mut tables)?;
-    match &outcomes[0][0] {
-        Outcome::Shown(values) if values.values().any(Option::is_some) => {
-            let numbers: Vec<Option<f64>> = (0..numbers.len())
-                .map(|at| values.get(&key(at)).copied().flatten())
-                .collect();
-            model::with_numbers(&shown, &numbers)
-        }
-        _ => Ok(None),
+        seen: None,
+        cells,
     }
 }
 
-fn group_cell(members: &[i64], name: &str, profile: &Profile) -> Cell {
+/// A group of persons that is counted.
+pub(super) fn group_cell(members: &[i64], name: &str, profile: &Profile) -> Cell {
     let mut members = members.to_vec();
     members.sort_unstable();
     let mut persons = Persons::default();
@@ -429,7 +323,7 @@ fn group_cell(members: &[i64], name: &str, profile: &Profile) -> Cell {
         persons,
         sketch: None,
         held: None,
-        rest: None,
+        common: None,
         values: BTreeMap::from([(PERSONS.to_owned(), shown), (ROWS.to_owned(), shown)]),
     }
 }
@@ -490,8 +384,7 @@ pub(super) fn value(
                 counts,
                 ..
             } = &course;
-            let all = counts.get("all:0").copied().unwrap_or(0.0);
-            let shown = result(causes, steps, all, counts, declared, &number.kind)?;
+            let shown = result(causes, steps, counts, declared, &number.kind)?;
             return Ok(Some(shown).filter(|shown| !shown.is_null()));
         }
     };

@@ -1,0 +1,113 @@
+//! What is decided about persons, once for nearly the same ones.
+//!
+//! Where a number is shown, such as the time at which a step of a curve ends, can hang on one person as the number itself can. So what
+//! was decided about some persons is decided about nearly the same ones too, whoever of them it would change it for.
+
+use rusqlite::{Transaction, TransactionBehavior, params};
+
+use super::Error;
+use super::persons::{Contribution, footprint, persons_between};
+use super::releases::{Reader, Releases, decoded};
+
+/// The decisions of a principal.
+pub(crate) struct Decisions<'a> {
+    transaction: &'a Transaction<'a>,
+    reader: &'a Reader,
+    k: u64,
+}
+
+impl Releases {
+    /// Decides about persons; all of it is kept, or nothing.
+    pub(crate) fn decide<T>(
+        &self,
+        (reader, k): (&Reader, u64),
+        of: impl FnOnce(&mut Decisions<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut connection = self.locked();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let decided = of(&mut Decisions {
+            transaction: &transaction,
+            reader,
+            k,
+        })?;
+        transaction.commit()?;
+        Ok(decided)
+    }
+}
+
+impl Decisions<'_> {
+    /// What was decided about those of whom fewer than k tell these apart, the nearest; `own` where there are none. Persons are in
+    /// order.
+    pub(crate) fn once(&mut self, about: &str, persons: &[i64], own: i64) -> Result<i64, Error> {
+        let one = |person: &i64| Contribution {
+            person: *person,
+            rows: 1,
+            sum: 0.0,
+            squares: 0.0,
+        };
+        let print = footprint(&persons.iter().map(one).collect::<Vec<_>>());
+        let size = i64::try_from(print.len()).unwrap_or(i64::MAX);
+        let few = i64::try_from(self.k).unwrap_or(i64::MAX);
+        let whose = (&self.reader.snapshot, &self.reader.principal);
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT footprint, decision FROM decision
+             WHERE snapshot = ?1 AND principal = ?2 AND about = ?3 AND elements BETWEEN ?4 AND ?5 ORDER BY id",
+        )?;
+        let (least, most) = (size.saturating_sub(few), size.saturating_add(few));
+        let mut rows = statement.query(params![whose.0, whose.1, about, least, most])?;
+        let mut nearest: Option<(u64, i64)> = None;
+        while let Some(row) = rows.next()? {
+            let other = decoded(&row.get::<_, Vec<u8>>(0)?)?;
+            let between = persons_between(&print, &other);
+            if between < nearest.map_or(self.k, |(nearest, _)| nearest) {
+                nearest = Some((between, row.get(1)?));
+            }
+        }
+        if let Some((_, decision)) = nearest {
+            return Ok(decision);
+        }
+        let mut bytes = Vec::new();
+        print
+            .serialize_into(&mut bytes)
+            .map_err(|_| Error::Damaged)?;
+        self.transaction.execute(
+            "INSERT INTO decision (snapshot, principal, about, elements, footprint, decision) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![whose.0, whose.1, about, size, bytes, own],
+        )?;
+        Ok(own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn nearly_the_same_persons_are_decided_about_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let releases = Releases::open(&folder.path().join("releases.sqlite")).unwrap();
+        let decide = |principal: &str, about: &str, persons: std::ops::Range<i64>, own: i64| {
+            let reader = Reader {
+                snapshot: "s".into(),
+                principal: principal.into(),
+            };
+            let persons: Vec<i64> = persons.collect();
+            let found = releases.decide((&reader, 10), |of| of.once(about, &persons, own));
+            found.unwrap()
+        };
+        assert_eq!(decide("ana", "a", 0..50, 1), 1);
+        // One more, some less, and as many others.
+        for persons in [0..51, 4..50, 4..55, 0..59] {
+            assert_eq!(decide("ana", "a", persons, 2), 1);
+        }
+        // Others, of something else, and of somebody else.
+        assert_eq!(decide("ana", "a", 0..60, 3), 3);
+        assert_eq!(decide("ana", "b", 0..50, 4), 4);
+        assert_eq!(decide("ben", "a", 0..50, 5), 5);
+        // Those who are nearest.
+        assert_eq!(decide("ana", "a", 0..56, 6), 3);
+        assert_eq!(decide("ana", "a", 0..54, 6), 1);
+    }
+}
