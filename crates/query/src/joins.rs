@@ -116,33 +116,49 @@ fn selects(body: &mut SetExpr, order: &mut Option<OrderBy>) -> Result<()> {
     }
 }
 
-/// `SELECT range FROM range(3)`: the one column of such a table, `value` here, where it is asked for by the function's name.
+/// `SELECT range FROM range(3)`: the one column of such a table, `value` here, where it is asked for by the function's name and
+/// nothing else is called so.
 fn named_by_function(select: &mut Select) {
-    let of_all = |tables: &TableWithJoins| {
-        let joined = tables.joins.iter().map(|join| series(&join.relation));
-        let mut all = std::iter::once(series(&tables.relation)).chain(joined);
-        all.find_map(|name| name)
+    let joined = |tables: &TableWithJoins| {
+        tables
+            .joins
+            .iter()
+            .any(|join| series(&join.relation).is_some())
     };
-    let Some(name) = select.from.iter().find_map(of_all) else {
-        return;
-    };
-    let is_name = |ident: &Ident| ident.value.eq_ignore_ascii_case(&name);
-    let asked = visit_expressions(select, |expr| match expr {
-        Expr::Identifier(ident) if is_name(ident) => ControlFlow::Break(()),
-        Expr::CompoundIdentifier(parts) if parts.last().is_some_and(is_name) => {
-            ControlFlow::Break(())
-        }
-        _ => ControlFlow::Continue(()),
-    });
-    if asked.is_continue() {
+    let any = |tables: &TableWithJoins| series(&tables.relation).is_some() || joined(tables);
+    if !select.from.iter().any(any) {
         return;
     }
+    let mut asked: Vec<Vec<Ident>> = Vec::new();
+    let mut look = OutsideSubqueries::new(|expr| match expr {
+        Expr::Identifier(name) => asked.push(vec![name.clone()]),
+        Expr::CompoundIdentifier(names) => asked.push(names.clone()),
+        _ => {}
+    });
+    // The visitor never breaks off.
+    let _ = select.clone().visit(&mut look);
+    let is = |ident: &Ident, name: &str| ident.value.eq_ignore_ascii_case(name);
+    let gives = |item: &SelectItem, name: &str| matches!(item, SelectItem::ExprWithAlias { alias, .. } if is(alias, name));
+    if asked.iter().flatten().any(|ident| is(ident, "value")) {
+        return;
+    }
+    let given = select.projection.clone();
     for tables in &mut select.from {
         let joined = tables.joins.iter_mut().map(|join| &mut join.relation);
         for table in std::iter::once(&mut tables.relation).chain(joined) {
-            if series(table).as_ref() == Some(&name)
-                && let TableFactor::Table { alias, .. } = table
-            {
+            let Some(name) = series(table) else { continue };
+            let TableFactor::Table { alias, .. } = table else {
+                continue;
+            };
+            let called = alias
+                .as_ref()
+                .map_or(name.as_str(), |alias| &alias.name.value);
+            let is_asked = asked.iter().any(|names| match names.as_slice() {
+                [column] => is(column, &name),
+                [table, column] => is(table, called) && is(column, &name),
+                _ => false,
+            });
+            if is_asked && !given.iter().any(|item| gives(item, &name)) {
                 let alias = alias.get_or_insert_with(|| TableAlias {
                     explicit: true,
                     name: Ident::new(&name),

@@ -13,7 +13,6 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
@@ -28,18 +27,12 @@ pub(crate) struct NamesOfTheirOwn;
 
 impl AnalyzerRule for NamesOfTheirOwn {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|node| {
-            if let LogicalPlan::Subquery(subquery) = node {
-                return Ok(told_apart(subquery)?.update_data(LogicalPlan::Subquery));
+        // Those of expressions are among the nodes.
+        plan.transform_up_with_subqueries(|node| match node {
+            LogicalPlan::Subquery(subquery) => {
+                Ok(told_apart(subquery)?.update_data(LogicalPlan::Subquery))
             }
-            places::moved(node)?.transform_data(|node| {
-                let names = NamePreserver::new(&node);
-                node.map_expressions(|expr| {
-                    let name = names.save(&expr);
-                    let done = expr.transform_up(|expr| with_subquery(expr, told_apart))?;
-                    Ok(done.update_data(|expr| name.restore(expr)))
-                })
-            })
+            node => places::moved(node),
         })
         .data()
     }
@@ -181,12 +174,21 @@ fn compared_once(mut filter: Filter) -> Result<Transformed<LogicalPlan>> {
 
 /// A subquery that asks for one outer column in place of another, and so for those within it.
 fn asking(mut subquery: Subquery, far: &Expr, near: &Expr) -> Result<Transformed<Subquery>> {
-    let Expr::OuterReferenceColumn(_, asked) = far else {
+    let (Expr::OuterReferenceColumn(_, asked), Expr::OuterReferenceColumn(_, other)) = (far, near)
+    else {
         return Ok(Transformed::no(subquery));
     };
-    // It may have a table of the name itself.
-    let own = |node: &LogicalPlan| Ok(node.schema().has_column(asked));
-    if !subquery.outer_ref_columns.contains(far) || subquery.subquery.exists(own)? {
+    // It may have a table of either name itself.
+    let mut own = false;
+    subquery.subquery.apply(|node| {
+        let schema = node.schema();
+        own |= schema.has_column(asked) || schema.has_column(other);
+        Ok(match node {
+            LogicalPlan::SubqueryAlias(_) => TreeNodeRecursion::Jump,
+            _ => TreeNodeRecursion::Continue,
+        })
+    })?;
+    if own || !subquery.outer_ref_columns.contains(far) {
         return Ok(Transformed::no(subquery));
     }
     let plan = subquery.subquery.as_ref().clone();

@@ -36,8 +36,9 @@ use super::segment_sort::SegmentSortExec;
 
 /// The small side's rows are so many times fewer.
 const TIMES_FEWER: usize = 8;
-/// So many rows of a range are kept to learn its persons.
+/// So many rows of a range, and so many bytes, are kept to learn its persons.
 const MOST_KEPT: usize = 128 * 1024;
+const MOST_BYTES: usize = 16 << 20;
 /// After so many rows it is seen what share of them is left out.
 const SAMPLE: usize = 32 * 1024;
 /// One row in so many passes where it is worth it.
@@ -98,6 +99,10 @@ type Told = (Arc<dyn ExecutionPlan>, Arc<Persons>);
 
 /// The plan with a scan that will know which persons are asked for; none where nothing but a scan's rows one by one comes through.
 fn told(plan: &Arc<dyn ExecutionPlan>, person: usize) -> Result<Option<Told>> {
+    // Of the first rows of all, others would be the first of these persons.
+    if plan.fetch().is_some() {
+        return Ok(None);
+    }
     let below = if let Some(filter) = plan.downcast_ref::<FilterExec>() {
         match filter.projection().as_ref() {
             Some(projection) => projection.get(person).copied(),
@@ -147,18 +152,19 @@ fn told(plan: &Arc<dyn ExecutionPlan>, person: usize) -> Result<Option<Told>> {
     ) else {
         return Ok(None);
     };
-    let schema = plan.schema();
-    let name = schema.field(person).name();
-    let stored = source.table_schema().table_schema();
-    let Some((at, field)) = stored.column_with_name(name) else {
+    // The scan may give it another name.
+    let projection = source.projection();
+    let column = projection.and_then(|columns| columns.as_ref().get(person));
+    let Some(column) = column.and_then(|column| column.expr.downcast_ref::<Column>()) else {
         return Ok(None);
     };
-    if *field.data_type() != DataType::Int64 {
+    let stored = source.table_schema().table_schema();
+    if *stored.field(column.index()).data_type() != DataType::Int64 {
         return Ok(None);
     }
     let persons = Arc::new(Persons::of(ends));
     let mut predicate: Arc<dyn PhysicalExpr> = Arc::new(OfPersons {
-        key: Arc::new(Column::new(name, at)),
+        key: Arc::new(column.clone()),
         persons: Arc::clone(&persons),
     });
     if let Some(other) = source.filter() {
@@ -215,6 +221,7 @@ impl Persons {
         self.tell(range, None);
         let schema = few.schema();
         let (mut kept, mut keys) = (Vec::new(), Vec::new());
+        let (mut count, mut bytes) = (0, 0);
         let all = loop {
             let Some(batch) = few.try_next().await? else {
                 break true;
@@ -222,9 +229,12 @@ impl Persons {
             let of_batch = key.evaluate(&batch)?.into_array(batch.num_rows())?;
             let numbers = of_batch.as_primitive_opt::<Int64Type>();
             keys.extend(numbers.into_iter().flat_map(|keys| keys.iter().flatten()));
-            let fits = memory.try_grow(batch.get_array_memory_size()).is_ok();
-            kept.push(Ok(batch));
-            if !fits || numbers.is_none() || keys.len() > MOST_KEPT {
+            let size = batch.get_array_memory_size();
+            let fits = memory.try_grow(size).is_ok();
+            count += batch.num_rows();
+            bytes += size;
+            kept.push(Ok((batch, if fits { size } else { 0 })));
+            if !fits || numbers.is_none() || count > MOST_KEPT || bytes > MOST_BYTES {
                 break false;
             }
         };
@@ -233,11 +243,13 @@ impl Persons {
             keys.dedup();
             self.tell(range, Some(keys.into()));
         }
-        let rows = futures::stream::iter(kept).chain(few).map(move |batch| {
-            // It is held as long as what it stands for.
-            let _held = &memory;
-            batch
+        let kept = futures::stream::iter(kept).map(move |kept| {
+            kept.map(|(batch, size)| {
+                memory.shrink(size);
+                batch
+            })
         });
+        let rows = kept.chain(few);
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
 

@@ -495,10 +495,11 @@ impl ExecutionPlan for SegmentJoinExec {
         let join = Arc::clone(&self.join).replace_children(children, options)?;
         // Other inputs may be sorted otherwise.
         Ok(match Self::of(&join, usize::MAX)? {
-            Some(join) => Arc::new(Self {
-                persons: self.persons.clone(),
-                ..join
-            }),
+            Some(join) => {
+                let same = join.person() == self.person();
+                let persons = self.persons.clone().filter(|_| same);
+                Arc::new(Self { persons, ..join })
+            }
             None => join,
         })
     }
@@ -606,7 +607,10 @@ impl Run {
                 continue;
             }
             self.left.fill().await?;
-            self.right.fill().await?;
+            // The other side is not looked at where it adds nothing by itself.
+            if !(self.left.is_empty() && self.needs_left()) {
+                self.right.fill().await?;
+            }
             if self.is_over() {
                 self.ended = true;
                 self.coalescer.finish_buffered_batch()?;
@@ -621,6 +625,14 @@ impl Run {
             self.step = Some(Step::new(left, right, &self.output)?);
             timer.done();
         }
+    }
+
+    /// Whether nothing comes of rows of the right side alone.
+    fn needs_left(&self) -> bool {
+        !matches!(
+            self.output.join_type,
+            JoinType::Right | JoinType::RightAnti | JoinType::RightMark | JoinType::Full
+        )
     }
 
     /// Whether no more rows can come, once both sides are filled.

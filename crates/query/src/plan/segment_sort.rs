@@ -319,11 +319,18 @@ pub(crate) fn order_within(
         }
         return Ok(places(keys, changed, |key| row(key & below)));
     }
-    if let Some(Packed::Wide(mut keys)) = packed(columns, place)? {
-        let changed = sorted_each(segments, &mut keys, Ord::cmp);
-        #[expect(clippy::cast_possible_truncation, reason = "the lowest bits")]
-        let low = |key: u128| row(key as u64 & below);
-        return Ok(places(keys, changed, low));
+    match packed(columns, place)? {
+        Some(Packed::Narrow(mut keys)) => {
+            let changed = sorted_each(segments, &mut keys, Ord::cmp);
+            return Ok(places(keys, changed, |key| row(key & below)));
+        }
+        Some(Packed::Wide(mut keys)) => {
+            let changed = sorted_each(segments, &mut keys, Ord::cmp);
+            #[expect(clippy::cast_possible_truncation, reason = "the lowest bits")]
+            let low = |key: u128| row(key as u64 & below);
+            return Ok(places(keys, changed, low));
+        }
+        None => {}
     }
     let mut order: Vec<u32> = (0..count).collect();
     let compare = comparison(columns)?;

@@ -91,11 +91,12 @@ impl ScalarUDFImpl for MovedTime {
         })
     }
 
-    /// A later time is moved to no earlier one.
+    /// A later day is moved to no earlier one. Of times, 23:00 on the 30th of January comes after 1:00 on the 31st, a month on.
     fn output_ordering(&self, input: &[ExprProperties]) -> Result<SortProperties> {
-        Ok(input
+        let days = input
             .first()
-            .map_or(SortProperties::Unordered, |time| time.sort_properties))
+            .filter(|time| time.range.data_type() == DataType::Date32);
+        Ok(days.map_or(SortProperties::Unordered, |days| days.sort_properties))
     }
 }
 
@@ -166,7 +167,15 @@ fn each<T: ArrowPrimitiveType>(
     moved: impl Fn(T::Native) -> Option<T::Native>,
 ) -> Option<ArrayRef> {
     let times = times.as_primitive_opt::<T>()?;
-    let values: Option<Vec<T::Native>> = times.values().iter().map(|&time| moved(time)).collect();
+    let values = times.values().iter();
+    let values: Option<Vec<T::Native>> = match times.nulls() {
+        None => values.map(|&time| moved(time)).collect(),
+        // What stands where there is no value may be anything.
+        Some(nulls) => values
+            .zip(nulls.iter())
+            .map(|(&time, valid)| if valid { moved(time) } else { Some(time) })
+            .collect(),
+    };
     let moved = PrimitiveArray::<T>::new(values?.into(), times.nulls().cloned());
     Some(Arc::new(moved))
 }
