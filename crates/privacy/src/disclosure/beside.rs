@@ -320,15 +320,7 @@ mod tests {
     use super::*;
 
     fn of(persons: u32, value: impl Fn(u32) -> f64) -> Vec<Contribution> {
-        let all = (0..persons).map(|at| {
-            let value = value(at);
-            Contribution {
-                person: i64::from(at),
-                rows: 1,
-                sum: value,
-                squares: value * value,
-            }
-        });
+        let all = (0..persons).map(|at| Contribution::of(at.into(), value(at)));
         all.collect()
     }
 

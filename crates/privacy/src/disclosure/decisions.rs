@@ -39,12 +39,7 @@ impl Decisions<'_> {
     /// What was decided about those of whom fewer than k tell these apart, the nearest; `own` where there are none. Persons are in
     /// order.
     pub(crate) fn once(&mut self, about: &str, persons: &[i64], own: i64) -> Result<i64, Error> {
-        let one = |person: &i64| Contribution {
-            person: *person,
-            rows: 1,
-            sum: 0.0,
-            squares: 0.0,
-        };
+        let one = |person: &i64| Contribution::of(*person, 0.0);
         let print = footprint(&persons.iter().map(one).collect::<Vec<_>>());
         let size = i64::try_from(print.len()).unwrap_or(i64::MAX);
         let few = i64::try_from(self.k).unwrap_or(i64::MAX);

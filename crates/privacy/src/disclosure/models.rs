@@ -223,15 +223,7 @@ mod tests {
 
         fn columns(persons: u32, of: &[(&str, Values)]) -> Vec<Column> {
             let column = |(name, value): &(&str, Values)| {
-                let all = (0..persons).map(|at| {
-                    let value = value(at);
-                    Contribution {
-                        person: i64::from(at),
-                        rows: 1,
-                        sum: value,
-                        squares: value * value,
-                    }
-                });
+                let all = (0..persons).map(|at| Contribution::of(at.into(), value(at)));
                 let own: Vec<Contribution> = all.collect();
                 Column {
                     name: (*name).to_owned(),

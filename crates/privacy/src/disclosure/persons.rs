@@ -23,6 +23,18 @@ pub struct Contribution {
     pub squares: f64,
 }
 
+impl Contribution {
+    /// Of one row.
+    pub(crate) fn of(person: i64, value: f64) -> Self {
+        Self {
+            person,
+            rows: 1,
+            sum: value,
+            squares: value * value,
+        }
+    }
+}
+
 /// The contributions of persons, in the order in which their rows came until they are asked for.
 ///
 /// Rows that are only counted mostly come by person: they are kept as they cross threads, in a few bytes for each person. What
@@ -88,12 +100,7 @@ impl Counts {
 impl Persons {
     /// One row of a person.
     pub fn push(&mut self, person: i64, value: f64) {
-        self.add(Contribution {
-            person,
-            rows: 1,
-            sum: value,
-            squares: value * value,
-        });
+        self.add(Contribution::of(person, value));
     }
 
     /// So many rows of a person, of which nothing is measured.

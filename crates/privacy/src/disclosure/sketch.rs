@@ -162,12 +162,7 @@ mod tests {
     fn of(values: impl Iterator<Item = f64>, shifted: f64) -> Sketch {
         let contributions: Vec<Contribution> = values
             .zip(0..)
-            .map(|(value, person)| Contribution {
-                person,
-                rows: 1,
-                sum: value,
-                squares: value * value,
-            })
+            .map(|(value, person)| Contribution::of(person, value))
             .collect();
         Sketch::of(&contributions, shifted)
     }

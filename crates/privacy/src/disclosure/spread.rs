@@ -217,12 +217,9 @@ mod tests {
     use crate::disclosure::profile;
 
     fn of(values: impl Iterator<Item = f64>) -> Vec<Contribution> {
-        let all = values.zip(0..).map(|(value, person)| Contribution {
-            person,
-            rows: 1,
-            sum: value,
-            squares: value * value,
-        });
+        let all = values
+            .zip(0..)
+            .map(|(value, person)| Contribution::of(person, value));
         all.collect()
     }
 

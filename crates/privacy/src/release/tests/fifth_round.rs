@@ -6,10 +6,10 @@ use arrow::compute::concat_batches;
 use super::desk::{Desk, emr, tables};
 
 /// Person 7 belongs to a group by this condition, or does not.
-const TARGET: &str = "(name = 'name 7' AND dx = 'rare')";
+pub(super) const TARGET: &str = "(name = 'name 7' AND dx = 'rare')";
 
 /// The hospital with `los` and `dx` as these expressions say.
-async fn hospital(los: &str, dx: &str) -> RecordBatch {
+pub(super) async fn hospital(los: &str, dx: &str) -> RecordBatch {
     let sql = format!(
         "SELECT pid, name, age, sex, zip, {dx} AS dx, hosp, place_id, concept_id, {los} AS los, cost, died, admitted FROM emr"
     );
@@ -19,7 +19,11 @@ async fn hospital(los: &str, dx: &str) -> RecordBatch {
 }
 
 /// What is shown where person 7 has the disease, and where it has not, question by question.
-async fn both(rules: &str, los: &str, questions: &[String]) -> [Vec<Vec<Option<f64>>>; 2] {
+pub(super) async fn both(
+    rules: &str,
+    los: &str,
+    questions: &[String],
+) -> [Vec<Vec<Option<f64>>>; 2] {
     let mut seen = [Vec::new(), Vec::new()];
     for (dx, seen) in ["dx", "CASE WHEN pid = 7 THEN 'flu' ELSE dx END"]
         .into_iter()

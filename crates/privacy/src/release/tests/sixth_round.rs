@@ -1,43 +1,9 @@
 //! A sixth round of attacks that are in no list: two numbers that would agree but for one person.
 
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-
-use super::desk::{Desk, emr, tables};
+use super::desk::Desk;
+use super::fifth_round::{TARGET, both, hospital};
 
 const PROFILES: [&str; 5] = ["cms", "opensafely", "ohdsi", "sacro", "datashield"];
-
-/// Person 7 belongs to a group by this condition, or does not.
-const TARGET: &str = "(name = 'name 7' AND dx = 'rare')";
-
-/// The hospital where person 7 has the disease, or has not, and with `los` as this expression says.
-async fn hospital(los: &str, has: bool) -> RecordBatch {
-    let dx = if has {
-        "dx"
-    } else {
-        "CASE WHEN pid = 7 THEN 'flu' ELSE dx END"
-    };
-    let sql = format!(
-        "SELECT pid, name, age, sex, zip, {dx} AS dx, hosp, place_id, concept_id, {los} AS los, cost, died, admitted FROM emr"
-    );
-    let batches = tables(emr()).sql(&sql).await.unwrap();
-    let batches = batches.collect().await.unwrap();
-    concat_batches(&batches[0].schema(), &batches).unwrap()
-}
-
-/// What is shown where person 7 has the disease, and where it has not, question by question.
-async fn both(rules: &str, los: &str, questions: &[String]) -> [Vec<Vec<Option<f64>>>; 2] {
-    let mut seen = [Vec::new(), Vec::new()];
-    for (has, seen) in [true, false].into_iter().zip(&mut seen) {
-        let desk = Desk::over(rules, hospital(los, has).await);
-        for sql in questions {
-            let rows = desk.ask(sql).await;
-            assert_eq!(rows.len(), 1, "{sql}");
-            seen.push(rows[0].split('|').map(|n| n.parse().ok()).collect());
-        }
-    }
-    seen
-}
 
 /// A group, and the same with many others of one value, and perhaps with one person more.
 #[tokio::test]
@@ -88,7 +54,7 @@ async fn others_of_one_value_do_not_hide_that_numbers_agree() {
             assert_eq!(with[1][0], None, "{rules}: {asked}");
         }
         // Siblings: those others have other numbers.
-        let desk = Desk::over(rules, hospital(los, true).await);
+        let desk = Desk::over(rules, hospital(los, "dx").await);
         for sql in [
             "SELECT avg(age) FROM emr WHERE los = age",
             "SELECT avg(cost) FROM emr WHERE los = age OR los = 45",
