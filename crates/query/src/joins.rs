@@ -18,6 +18,9 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+/// Functions that make a list in an expression, and a table in FROM.
+const SERIES: [&str; 2] = ["generate_series", "range"];
+
 /// Writes joins so that they can be planned.
 #[derive(Debug)]
 pub(crate) struct Joins;
@@ -70,7 +73,7 @@ fn of_rows(table: &TableFactor) -> Result<Option<TableFactor>> {
         _ => return Ok(None),
     };
     let name = name.to_string().to_ascii_lowercase();
-    let lists = ["generate_series", "range"].contains(&name.as_str());
+    let lists = SERIES.contains(&name.as_str());
     let looks_out = visit_expressions(args, |expr| match expr {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
@@ -87,12 +90,7 @@ fn of_rows(table: &TableFactor) -> Result<Option<TableFactor>> {
     let subquery = Parser::new(&GenericDialect {})
         .try_with_sql(&sql)?
         .parse_query()?;
-    let alias = alias.clone().unwrap_or_else(|| TableAlias {
-        explicit: true,
-        name: Ident::new(name),
-        columns: Vec::new(),
-        at: None,
-    });
+    let alias = alias.clone().unwrap_or_else(|| called(&name));
     Ok(Some(TableFactor::Derived {
         lateral: true,
         subquery,
@@ -119,14 +117,11 @@ fn selects(body: &mut SetExpr, order: &mut Option<OrderBy>) -> Result<()> {
 /// `SELECT range FROM range(3)`: the one column of such a table, `value` here, where it is asked for by the function's name and
 /// nothing else is called so.
 fn named_by_function(select: &mut Select) {
-    let joined = |tables: &TableWithJoins| {
-        tables
-            .joins
-            .iter()
-            .any(|join| series(&join.relation).is_some())
-    };
-    let any = |tables: &TableWithJoins| series(&tables.relation).is_some() || joined(tables);
-    if !select.from.iter().any(any) {
+    let mut tables = select.from.iter().flat_map(|tables| {
+        let joined = tables.joins.iter().map(|join| &join.relation);
+        std::iter::once(&tables.relation).chain(joined)
+    });
+    if tables.all(|table| series(table).is_none()) {
         return;
     }
     let mut asked: Vec<Vec<Ident>> = Vec::new();
@@ -150,21 +145,15 @@ fn named_by_function(select: &mut Select) {
             let TableFactor::Table { alias, .. } = table else {
                 continue;
             };
-            let called = alias
-                .as_ref()
-                .map_or(name.as_str(), |alias| &alias.name.value);
+            let own = alias.as_ref();
+            let own = own.map_or(name.as_str(), |alias| &alias.name.value);
             let is_asked = asked.iter().any(|names| match names.as_slice() {
                 [column] => is(column, &name),
-                [table, column] => is(table, called) && is(column, &name),
+                [table, column] => is(table, own) && is(column, &name),
                 _ => false,
             });
             if is_asked && !given.iter().any(|item| gives(item, &name)) {
-                let alias = alias.get_or_insert_with(|| TableAlias {
-                    explicit: true,
-                    name: Ident::new(&name),
-                    columns: Vec::new(),
-                    at: None,
-                });
+                let alias = alias.get_or_insert_with(|| called(&name));
                 alias.columns = vec![TableAliasColumnDef::from_name(&name)];
             }
         }
@@ -186,7 +175,17 @@ fn series(table: &TableFactor) -> Option<String> {
         .as_ref()
         .is_some_and(|alias| !alias.columns.is_empty());
     let name = name.to_string().to_ascii_lowercase();
-    (!named && ["generate_series", "range"].contains(&name.as_str())).then_some(name)
+    (!named && SERIES.contains(&name.as_str())).then_some(name)
+}
+
+/// A table's own name.
+fn called(name: &str) -> TableAlias {
+    TableAlias {
+        explicit: true,
+        name: Ident::new(name),
+        columns: Vec::new(),
+        at: None,
+    }
 }
 
 fn of_the_left(tables: &mut TableWithJoins) {

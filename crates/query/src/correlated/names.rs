@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use super::places;
+use super::{exprs_of, places};
 
 /// Rewrites all correlated subqueries.
 #[derive(Debug)]
@@ -248,13 +248,7 @@ fn renamed(
     if names.is_empty() {
         return Ok(Transformed::no(LogicalPlan::Filter(filter)));
     }
-    let all: Vec<Expr> = filter
-        .input
-        .schema()
-        .columns()
-        .into_iter()
-        .map(Expr::from)
-        .collect();
+    let all = exprs_of(&filter.input);
     let added = names
         .iter()
         .map(|(column, name)| Expr::from(column.clone()).alias(name));

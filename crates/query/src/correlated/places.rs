@@ -12,6 +12,8 @@ use datafusion::logical_expr::{
     Expr, Filter, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Sort,
 };
 
+use super::exprs_of;
+
 /// A node without subqueries or outer columns in the condition of an inner join, and without subqueries in a sort.
 pub(super) fn moved(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     match node {
@@ -50,13 +52,7 @@ fn behind(join: Join) -> Result<Transformed<LogicalPlan>> {
 }
 
 fn before(sort: Sort) -> Result<Transformed<LogicalPlan>> {
-    let own: Vec<Expr> = sort
-        .input
-        .schema()
-        .columns()
-        .into_iter()
-        .map(Expr::from)
-        .collect();
+    let own = exprs_of(&sort.input);
     let mut all = own.clone();
     let mut keys = Vec::with_capacity(sort.expr.len());
     for (mut key, at) in sort.expr.into_iter().zip(1..) {

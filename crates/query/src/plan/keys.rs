@@ -35,11 +35,15 @@ pub(super) fn whole_numbers(column: &ArrayRef) -> Result<ArrayRef> {
     })
 }
 
+/// A number without a sign that compares as the number does.
+pub(super) fn unsigned(value: i64) -> u64 {
+    value.cast_unsigned() ^ (1 << 63)
+}
+
 /// A column's values as numbers that compare as they do, whatever they are where the column has none.
 ///
 /// None for types that have no such number; these are compared by the engine.
 pub(super) fn ascending_numbers(column: &ArrayRef) -> Result<Option<Vec<u64>>> {
-    let whole = |value: i64| value.cast_unsigned() ^ (1 << 63);
     let float = |value: f64| {
         let bits = value.to_bits();
         if bits >> 63 == 1 {
@@ -55,12 +59,12 @@ pub(super) fn ascending_numbers(column: &ArrayRef) -> Result<Option<Vec<u64>>> {
         }
         DataType::Date32 => {
             let values = column.as_primitive::<Date32Type>().values();
-            values.iter().map(|&day| whole(day.into())).collect()
+            values.iter().map(|&day| unsigned(day.into())).collect()
         }
         of if is_whole(of) => {
             let wide = whole_numbers(column)?;
             let values = wide.as_primitive::<Int64Type>().values();
-            values.iter().map(|&value| whole(value)).collect()
+            values.iter().map(|&value| unsigned(value)).collect()
         }
         _ => return Ok(None),
     }))

@@ -10,7 +10,7 @@ use arrow::datatypes::{
 };
 use datafusion::common::Result;
 
-use super::keys::ascending_numbers;
+use super::keys::{ascending_numbers, unsigned};
 
 /// Two to the power of so many parts are filled side by side without much waiting for memory.
 const MOST_PARTS: u32 = 14;
@@ -168,7 +168,7 @@ impl<'a> Values<'a> {
     fn range(&self, nulls: Option<&NullBuffer>) -> (u64, u64) {
         match self {
             Self::Days(days) => range(days, nulls, of_day),
-            Self::Whole(values) => range(values, nulls, of_whole),
+            Self::Whole(values) => range(values, nulls, unsigned),
             Self::Numbers(numbers) => range(numbers, nulls, |n| n),
         }
     }
@@ -177,7 +177,7 @@ impl<'a> Values<'a> {
     fn lie_in_steps(&self, nulls: Option<&NullBuffer>, from: u64, step: u64) -> bool {
         let number = |row: usize| match self {
             Self::Days(days) => of_day(days[row]),
-            Self::Whole(values) => of_whole(values[row]),
+            Self::Whole(values) => unsigned(values[row]),
             Self::Numbers(numbers) => numbers[row],
         };
         (0..self.len()).all(|row| {
@@ -188,11 +188,7 @@ impl<'a> Values<'a> {
 }
 
 fn of_day(day: i32) -> u64 {
-    of_whole(day.into())
-}
-
-fn of_whole(value: i64) -> u64 {
-    value.cast_unsigned() ^ (1 << 63)
+    unsigned(day.into())
 }
 
 fn range<T: Copy>(
@@ -248,7 +244,7 @@ impl<'a> Codes<'a> {
     fn each<T>(&self, rows: &mut [T], put: impl Fn(&mut T, u64)) {
         match &self.values {
             Values::Days(days) => self.each_of(days, of_day, rows, put),
-            Values::Whole(values) => self.each_of(values, of_whole, rows, put),
+            Values::Whole(values) => self.each_of(values, unsigned, rows, put),
             Values::Numbers(numbers) => self.each_of(numbers, |n| n, rows, put),
         }
     }

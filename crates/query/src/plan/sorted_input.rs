@@ -38,8 +38,7 @@ impl Piece {
                     *number
                 };
                 // Keys one after the other, each one's sign turned so that it sorts as a number without one.
-                let unsigned = number.cast_unsigned() ^ (1 << 63);
-                *key = (*key << 64) | i128::from(unsigned);
+                *key = (*key << 64) | i128::from(keys::unsigned(number));
             }
             nulls = NullBuffer::union(nulls.as_ref(), numbers.nulls());
         }

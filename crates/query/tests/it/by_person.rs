@@ -393,6 +393,27 @@ async fn persons_are_counted_by_runs_and_what_is_planned_twice_runs_once() {
     }
 }
 
+/// One side's persons are few by its condition, and none of some ranges; the scan of the other is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn scans_are_told_of_few_persons() {
+    let both = both(300, 9, 1, 5).await;
+    for question in [
+        "SELECT b.id, b.value FROM a JOIN b ON a.person_id = b.person_id WHERE a.value = 3",
+        "SELECT b.id, b.day FROM b WHERE person_id IN (SELECT person_id FROM a WHERE a.kind = 1 AND a.person_id % 40 < 3)",
+        "SELECT x.id, b.id FROM (SELECT * FROM a WHERE value = 2) x LEFT JOIN b ON x.person_id = b.person_id AND x.day <= b.day",
+        "SELECT x.id, b.id FROM (SELECT * FROM a WHERE person_id < 0) x JOIN b ON x.person_id = b.person_id",
+        // By a name that another column has in the files.
+        "SELECT x.day, y.day FROM (SELECT * FROM a WHERE value = 3) x JOIN (SELECT person_id AS id, day FROM b WHERE kind <> 2) y ON x.person_id = y.id",
+    ] {
+        let expected = sorted(&both.stock, question).await;
+        for ctx in &both.ours {
+            assert!(sorted(ctx, question).await == expected, "{question}");
+        }
+        let plan = behind_pseudonyms::plan(&both.ours[1], question).await;
+        assert!(plan.contains("those of the other side"), "{plan}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ranges_are_searched_in() {
     let both = both(30, 9, 1, 5).await;

@@ -17,10 +17,10 @@ use super::Key;
 pub(super) const NONE: u32 = u32::MAX;
 /// Numbers in order are so many slots from where they belong at most, on average.
 pub(super) const MOST_STEPS: usize = 2;
-/// A table of so many rows is small, and has more room.
-const FEW_ROWS: usize = 4 * 1024;
 /// And no more of them are taken one after the other.
 pub(super) const MOST_TOGETHER: usize = 256;
+/// A table of so many rows is small, and has more room.
+const FEW_ROWS: usize = 4 * 1024;
 /// A table has no more rows: places in it are numbers of 32 bits, of which one is none.
 pub(super) const MOST_ROWS: usize = 1 << 30;
 
