@@ -71,15 +71,15 @@ impl OptimizerRule for Correlated {
         if !correlated {
             return Ok(Transformed::no(plan));
         }
-        let mut plain = true;
+        let (mut plain, mut having) = (true, false);
         for subquery in subqueries(&plan)? {
             plain &= is_plain(&subquery.subquery)?;
+            having |= subquery.subquery.exists(|node| Ok(is_having(node)))?;
         }
         // The engine's rules also fail at what they cannot do, or do it wrong.
         let engine = match &plan {
-            _ if !plain => Ok(Transformed::no(plan.clone())),
+            _ if !plain || having => Ok(Transformed::no(plan.clone())),
             LogicalPlan::Join(_) => DecorrelateLateralJoin::new().rewrite(plan.clone(), config),
-            _ if plan.expressions().iter().any(has_having) => Ok(Transformed::no(plan.clone())),
             _ => ScalarSubqueryToJoin::new().rewrite(plan.clone(), config),
         };
         if let Ok(joined) = engine
@@ -200,19 +200,18 @@ fn has_scalar(expr: &Expr) -> bool {
     expr.exists(|expr| Ok(is_correlated(expr))).unwrap_or(false)
 }
 
-/// Whether a subquery has a condition on an aggregate of all rows. The engine answers as if there were none.
-fn has_having(expr: &Expr) -> bool {
-    let having = |node: &LogicalPlan| match node {
-        LogicalPlan::Filter(filter) => {
-            matches!(filter.input.as_ref(), LogicalPlan::Aggregate(of) if of.group_expr.is_empty())
+/// Whether this is a condition on an aggregate of all rows. The engine answers as if there were none.
+fn is_having(node: &LogicalPlan) -> bool {
+    fn of_all(plan: &LogicalPlan) -> bool {
+        match plan {
+            LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+            LogicalPlan::Projection(Projection { input, .. })
+            | LogicalPlan::Filter(Filter { input, .. })
+            | LogicalPlan::SubqueryAlias(SubqueryAlias { input, .. }) => of_all(input),
+            _ => false,
         }
-        _ => false,
-    };
-    let found = expr.exists(|expr| match expr {
-        Expr::ScalarSubquery(subquery) => subquery.subquery.exists(|node| Ok(having(node))),
-        _ => Ok(false),
-    });
-    found.unwrap_or(false)
+    }
+    matches!(node, LogicalPlan::Filter(filter) if of_all(&filter.input))
 }
 
 fn is_correlated(expr: &Expr) -> bool {
