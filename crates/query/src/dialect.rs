@@ -48,10 +48,13 @@ const UNSIGNED: [&str; 9] = [
 ];
 
 /// Functions of so many arguments, and what they stand for.
-const FORMS: [(&str, usize, &str); 47] = [
+const FORMS: [(&str, usize, &str); 53] = [
     ("if", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("iff", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("len", 1, "length($1)"),
+    ("list_distinct", 1, "array_except($1, make_array(NULL))"),
+    ("list_max", 1, "array_max($1)"),
+    ("list_min", 1, "array_min($1)"),
     ("list_sort", 1, "array_sort($1, 'ASC', 'NULLS LAST')"),
     ("list_sort", 2, "array_sort($1, $2, 'NULLS LAST')"),
     ("mod", 2, "$1 % $2"),
@@ -72,6 +75,9 @@ const FORMS: [(&str, usize, &str); 47] = [
     ("isodow", 1, "(date_part('dow', $1) + 6) % 7 + 1"),
     ("hour", 1, "date_part('hour', $1)"),
     ("minute", 1, "date_part('minute', $1)"),
+    ("second", 1, "date_part('second', $1)"),
+    ("millisecond", 1, "date_part('millisecond', $1)"),
+    ("microsecond", 1, "date_part('microsecond', $1)"),
     ("epoch", 1, "date_part('epoch', $1)"),
     (
         "last_day",

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
+use arrow::datatypes::{DataType, Date32Type, Field, FieldRef, Float64Type, Int32Type, Int64Type};
 use datafusion::common::utils::SingleRowListArrayBuilder;
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -92,6 +92,60 @@ impl AggregateUDFImpl for Mode {
     }
 }
 
+/// Of so many different values each is looked for among all.
+const FEW: usize = 16;
+
+/// The rows in which different values come first, and how many have each; the same value may be told of twice. None for types whose
+/// values are not told apart by a number.
+fn different(values: &ArrayRef) -> Option<Vec<(usize, i64)>> {
+    let numbers: Vec<u128> = if let Some(values) = values.as_primitive_opt::<Int64Type>() {
+        let values = values.values().iter();
+        values.map(|value| value.cast_unsigned().into()).collect()
+    } else if let Some(values) = values.as_primitive_opt::<Int32Type>() {
+        let values = values.values().iter();
+        values.map(|value| value.cast_unsigned().into()).collect()
+    } else if let Some(values) = values.as_primitive_opt::<Date32Type>() {
+        let values = values.values().iter();
+        values.map(|value| value.cast_unsigned().into()).collect()
+    } else if let Some(values) = values.as_primitive_opt::<Float64Type>() {
+        let values = values.values().iter();
+        values.map(|value| value.to_bits().into()).collect()
+    } else {
+        // A text's length and beginning, and where the rest of a long one lies.
+        values.as_string_view_opt()?.views().to_vec()
+    };
+    let nulls = values.logical_nulls();
+    let mut different: Vec<(usize, i64)> = Vec::new();
+    let (mut places, mut last) = (HashMap::new(), 0);
+    for (row, number) in numbers.iter().enumerate() {
+        if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+            continue;
+        }
+        let is = |at: usize| {
+            different
+                .get(at)
+                .is_some_and(|(first, _)| numbers[*first] == *number)
+        };
+        let found = if is(last) {
+            Some(last)
+        } else if different.len() <= FEW {
+            (0..different.len()).find(|at| is(*at))
+        } else {
+            places.get(number).copied()
+        };
+        last = found.unwrap_or(different.len());
+        if found.is_none() {
+            different.push((row, 0));
+            if different.len() > FEW {
+                let new = if places.is_empty() { 0 } else { last };
+                places.extend((new..different.len()).map(|at| (numbers[different[at].0], at)));
+            }
+        }
+        different[last].1 += 1;
+    }
+    Some(different)
+}
+
 /// How many rows have each value.
 #[derive(Debug)]
 struct Counts {
@@ -119,8 +173,17 @@ impl Accumulator for Counts {
         let [values] = values else {
             return internal_err!("`mode` takes one value");
         };
-        for row in 0..values.len() {
-            self.add(ScalarValue::try_from_array(values, row)?, 1);
+        match different(values) {
+            Some(different) => {
+                for (row, count) in different {
+                    self.add(ScalarValue::try_from_array(values, row)?, count);
+                }
+            }
+            None => {
+                for row in 0..values.len() {
+                    self.add(ScalarValue::try_from_array(values, row)?, 1);
+                }
+            }
         }
         Ok(())
     }

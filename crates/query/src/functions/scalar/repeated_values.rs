@@ -10,7 +10,7 @@ use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, FieldRef, Int32Type};
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::functions::{datetime, regex};
+use datafusion::functions::{datetime, regex, string, unicode};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
@@ -28,6 +28,14 @@ const NONE: u32 = u32::MAX;
 /// The engine's functions under their own names. Each is NULL for a NULL.
 pub(crate) fn of_repeated_values() -> impl Iterator<Item = ScalarUDF> {
     [
+        string::lower(),
+        string::replace(),
+        string::split_part(),
+        string::upper(),
+        unicode::initcap(),
+        unicode::reverse(),
+        unicode::strpos(),
+        unicode::translate(),
         regex::regexp_count(),
         regex::regexp_like(),
         regex::regexp_match(),
