@@ -37,7 +37,7 @@ use crate::missing_rows::MissingRows;
 use crate::not_in::NotIn;
 use crate::once_per_key::OncePerKey;
 use crate::ordered_calls::OrderedCalls;
-use crate::owned::OwnedKeys;
+use crate::owned::{OwnedKeys, PresentKeys};
 use crate::percentiles::Percentiles;
 use crate::struct_keys::StructKeys;
 use crate::unneeded_sorts::UnneededSorts;
@@ -91,6 +91,7 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
         "common_sub_expression_eliminate",
         Arc::new(IsTrue),
     );
+    before(&mut rules, "push_down_filter", Arc::new(PresentKeys));
     before(&mut rules, "optimize_projections", Arc::new(StructKeys));
     before(&mut rules, "optimize_projections", Arc::new(Percentiles));
     before(&mut rules, "optimize_projections", Arc::new(CoxTogether));

@@ -21,6 +21,9 @@ use crate::partitions::{partition, partitioned};
 use owner::{Owners, Present};
 
 mod owner;
+mod present;
+
+pub(crate) use present::PresentKeys;
 
 /// Divides by the person what is divided by a number that only one person has.
 #[derive(Debug)]
