@@ -1,4 +1,4 @@
-//! Conditions of several parts: each of all rows, and the bits put together.
+//! Conditions of several parts: each of all rows, and the bits put together. And what is asked of texts, each text once.
 //!
 //! Where few rows pass the first part of an AND, the engine (DataFusion 55) picks these for the next part, and puts its answers
 //! back among the others run by run. Comparisons of a whole batch cost a fraction of that; what costs more, or can fail where an
@@ -28,7 +28,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
 };
 
-use super::text_once::once_per_text;
+use super::text_once::{once_per_text, with_texts_matched_once};
 
 /// Has conditions of cheap parts, and of patterns, computed by this.
 #[derive(Debug)]
@@ -41,8 +41,11 @@ impl PhysicalOptimizerRule for FilterByAll {
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|plan| {
-            Ok(match ConditionExec::of(&plan)? {
-                Some(condition) => Transformed::yes(Arc::new(condition) as _),
+            if let Some(condition) = ConditionExec::of(&plan)? {
+                return Ok(Transformed::yes(Arc::new(condition) as _));
+            }
+            Ok(match with_texts_matched_once(plan.as_ref())? {
+                Some(plan) => Transformed::yes(plan),
                 None => Transformed::no(plan),
             })
         })

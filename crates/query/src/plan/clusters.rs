@@ -32,6 +32,7 @@ use datafusion::physical_plan::{
 };
 
 use super::colocated_join::ColocatedJoinExec;
+use super::keys;
 use super::segment_sort;
 use super::segment_window::SegmentWindowExec;
 use super::shared::SharedExec;
@@ -191,7 +192,12 @@ fn keeps_order(before: &Arc<dyn ExecutionPlan>, after: &Arc<dyn ExecutionPlan>) 
         if Arc::ptr_eq(before, after) {
             continue;
         }
-        if matters && !in_order(before, after)? {
+        if matters
+            && !keys::keeps_orders(
+                before.equivalence_properties(),
+                after.equivalence_properties(),
+            )?
+        {
             return Ok(false);
         }
         let (inputs, changed) = (before.children(), after.children());
@@ -202,17 +208,6 @@ fn keeps_order(before: &Arc<dyn ExecutionPlan>, after: &Arc<dyn ExecutionPlan>) 
         let passes_on = before.maintains_input_order();
         for ((input, changed), passes_on) in inputs.into_iter().zip(changed).zip(passes_on) {
             pairs.push((input, changed, silent || matters && passes_on));
-        }
-    }
-    Ok(true)
-}
-
-/// Whether each order that was known of one is known of the other.
-fn in_order(before: &Arc<dyn ExecutionPlan>, after: &Arc<dyn ExecutionPlan>) -> Result<bool> {
-    let now = after.equivalence_properties();
-    for order in before.equivalence_properties().oeq_class().iter() {
-        if !now.ordering_satisfy(order.iter().cloned())? {
-            return Ok(false);
         }
     }
     Ok(true)

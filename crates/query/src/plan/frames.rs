@@ -1,6 +1,7 @@
 //! Window frames: which of its segment's rows each row looks at.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use arrow::array::{
     Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, PrimitiveArray, UInt32Array,
@@ -12,15 +13,27 @@ use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::{WindowFrameBound, WindowFrameUnits};
 use datafusion::physical_expr::window::WindowExpr;
 
+use super::changes::Changes;
+
 /// How a chunk divides into segments, and these into rows that are sorted equally.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) rows: usize,
-    pub(super) segments: Vec<Range<usize>>,
-    /// Empty unless some function asks for it.
-    pub(super) peers: Vec<Range<usize>>,
+    pub(super) segments: Rc<Changes>,
+    /// None unless some function asks for it.
+    pub(super) peers: Option<Rc<Changes>>,
     /// What the rows of a segment are sorted by; empty unless some function asks for it.
     pub(super) order: Vec<ArrayRef>,
+}
+
+impl Layout {
+    pub(super) fn segments(&self) -> &[Range<usize>] {
+        self.segments.runs()
+    }
+
+    pub(super) fn peers(&self) -> &[Range<usize>] {
+        self.peers.as_ref().map_or(&[], |peers| peers.runs())
+    }
 }
 
 /// A frame between two edges, neither of which ever moves back from one row of a segment to the next.
@@ -135,17 +148,17 @@ impl Edge {
         let mut rows = Vec::with_capacity(layout.rows);
         match self {
             Self::Segment => {
-                for segment in &layout.segments {
+                for segment in layout.segments() {
                     rows.extend(segment.clone().map(|_| of(segment)));
                 }
             }
             Self::Peers => {
-                for peers in &layout.peers {
+                for peers in layout.peers() {
                     rows.extend(peers.clone().map(|_| of(peers)));
                 }
             }
             Self::Rows(distance) => {
-                for segment in &layout.segments {
+                for segment in layout.segments() {
                     rows.extend(segment.clone().map(|row| {
                         shifted(row + usize::from(end), *distance)
                             .map_or(segment.start, |row| row.clamp(segment.start, segment.end))
@@ -212,8 +225,8 @@ fn by_value<T: ArrowPrimitiveType>(
             a.is_lt(b)
         }
     };
-    let mut peers = layout.peers.iter();
-    for segment in &layout.segments {
+    let mut peers = layout.peers().iter();
+    for segment in layout.segments() {
         let valid = |row: &usize| values.is_valid(*row);
         let first = segment.clone().find(valid).unwrap_or(segment.end);
         let last = segment.clone().rfind(valid).map_or(first, |row| row + 1);

@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::{SortOptions, cast};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type};
 use datafusion::common::Result;
-use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 
 /// The order in which stores lie.
 pub(super) fn ascending(key: &Arc<dyn PhysicalExpr>) -> PhysicalSortExpr {
@@ -15,6 +15,19 @@ pub(super) fn ascending(key: &Arc<dyn PhysicalExpr>) -> PhysicalSortExpr {
         nulls_first: false,
     };
     PhysicalSortExpr::new(Arc::clone(key), options)
+}
+
+/// Whether all orders that one plan has are another's too: what is planned above may need them.
+pub(super) fn keeps_orders(
+    before: &EquivalenceProperties,
+    after: &EquivalenceProperties,
+) -> Result<bool> {
+    for order in before.oeq_class().iter() {
+        if !after.ordering_satisfy(order.iter().cloned())? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether a type's values are whole numbers of 64 bits with a sign, or times that are stored as such.

@@ -16,6 +16,7 @@ use datafusion::physical_plan::joins::utils::ColumnIndex;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 
 use super::nearby::{Bounds, Nearby, Pair};
+use super::nearest::{Candidates, Nearest};
 use super::sorted_input::Piece;
 
 /// What a join returns.
@@ -27,6 +28,8 @@ pub(super) struct Output {
     pub(super) bounds: Option<Bounds>,
     /// Columns that must be equal as well, and by which rows are not sorted.
     pub(super) equal: Option<Pair>,
+    /// Where of the pairs of each driving row one is enough: which.
+    pub(super) nearest: Option<Nearest>,
     pub(super) columns: Vec<ColumnIndex>,
     pub(super) schema: SchemaRef,
     /// Pairs of rows that are looked at together.
@@ -56,6 +59,7 @@ pub(super) struct Step {
     ahead: Range<usize>,
     in_order: bool,
     nearby: Option<Nearby>,
+    candidates: Option<Candidates>,
     /// Whether `equal` is about `row`.
     found: bool,
     /// Whether the row under way had a match in an earlier block.
@@ -67,7 +71,7 @@ pub(super) struct Step {
 
 impl Step {
     pub(super) fn new(left: Piece, right: Piece, output: &Output) -> Result<Self> {
-        let (driver, other) = match driver(output.join_type) {
+        let (driver, other) = match output.driver() {
             JoinSide::Left => (left, right),
             _ => (right, left),
         };
@@ -80,7 +84,12 @@ impl Step {
         } else {
             0
         };
+        let candidates = output
+            .nearest
+            .map(|nearest| Candidates::new(nearest, output.equal, &driver, &other));
+        let candidates = candidates.transpose()?;
         let nearby = match (output.equal, output.bounds) {
+            _ if candidates.is_some() => None,
             (Some(equal), bounds) => Some(Nearby::equal(equal, bounds, &driver, &other)?),
             (None, Some(bounds)) => Some(Nearby::new(bounds, &driver, &other)?),
             (None, None) => None,
@@ -93,6 +102,7 @@ impl Step {
             ahead: 0..0,
             in_order: false,
             nearby,
+            candidates,
             found: false,
             carried: false,
             matched: vec![false; rows],
@@ -158,6 +168,17 @@ impl Step {
             if let Some(nearby) = &mut self.nearby {
                 nearby.begin(&self.equal);
             }
+            if let Some(candidates) = &mut self.candidates {
+                candidates.begin(&self.equal);
+            }
+        }
+        if let Some(candidates) = &self.candidates {
+            let found = candidates
+                .of(self.row)
+                .filter(|_| !self.driver.is_null(self.row));
+            self.in_order = false;
+            self.ahead = found.map_or(0..0, |row| row..row + 1);
+            return;
         }
         let nearby = self.nearby.as_mut();
         let near = nearby.and_then(|nearby| nearby.range(self.row));
@@ -224,14 +245,15 @@ impl Step {
             rows.retain(|_| kept.next() == Some(&true));
             others.retain(valid);
         }
-        let Some(condition) = &output.filter else {
+        // Candidates meet the condition.
+        let Some(condition) = output.filter.as_ref().filter(|_| self.candidates.is_none()) else {
             return Ok((rows, others));
         };
         if rows.is_empty() {
             return Ok((rows, others));
         }
         let (rows, others) = (UInt32Array::from(rows), UInt32Array::from(others));
-        let side = driver(output.join_type);
+        let side = output.driver();
         let columns = self.columns(condition.column_indices(), side, &rows, &others)?;
         let pairs = batch(condition.schema(), columns, rows.len())?;
         let passed = condition
@@ -324,7 +346,7 @@ impl Step {
         rows: &UInt32Array,
         others: &UInt32Array,
     ) -> Result<RecordBatch> {
-        let side = driver(output.join_type);
+        let side = output.driver();
         let columns = self.columns(&output.columns, side, rows, others)?;
         batch(&output.schema, columns, rows.len())
     }
@@ -370,6 +392,13 @@ fn galloped<T: Ord>(numbers: &[T], from: usize, not_below: &T) -> usize {
 }
 
 impl Output {
+    /// The side in whose order the rows come out.
+    pub(super) fn driver(&self) -> JoinSide {
+        let driver = |nearest: Nearest| nearest.driver;
+        self.nearest
+            .map_or_else(|| self::driver(self.join_type), driver)
+    }
+
     /// Whether rows of one side come out, each once at most, and none of the other's.
     fn keeps_rows(&self) -> bool {
         !matches!(

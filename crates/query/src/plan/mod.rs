@@ -42,6 +42,7 @@ mod colocated_join;
 mod divide_bounded;
 mod few_persons;
 mod frames;
+mod grouping_sets;
 mod in_turn;
 mod joined_parts;
 mod keys;
@@ -49,6 +50,7 @@ mod lookup_join;
 mod matches;
 mod missing_sorts;
 mod nearby;
+mod nearest;
 mod null_supplied;
 mod number_sort;
 mod one_sided;
@@ -89,11 +91,13 @@ use clusters::WindowsOverClusters;
 use colocated_join::{Colocate, Expose, KeepDivided};
 use divide_bounded::DivideBounded;
 use few_persons::ReadFewPersons;
+use grouping_sets::HideGrouped;
 use in_turn::TakeInTurn;
 use joined_parts::JoinedParts;
 pub(crate) use keys::numbers as sort_numbers;
 use lookup_join::LookUpJoins;
 use missing_sorts::SortWhatIsNot;
+use nearest::PairWithNearest;
 use null_supplied::HideNullSupplied;
 pub(crate) use null_supplied::unknown;
 use number_sort::SortNumbers;
@@ -116,7 +120,11 @@ pub(crate) fn engine_rules() -> impl Iterator<Item = Rule> {
     let rules = PhysicalOptimizer::new().rules.into_iter();
     rules.flat_map(|rule| match rule.name() {
         "FilterPushdown" | "FilterPushdown(Post)" => vec![Arc::new(ToldApart { rule }) as Rule],
-        "EnsureRequirements" => vec![Arc::new(HideNullSupplied) as Rule, rule],
+        "EnsureRequirements" => vec![
+            Arc::new(HideNullSupplied) as Rule,
+            Arc::new(HideGrouped),
+            rule,
+        ],
         _ => vec![rule],
     })
 }
@@ -158,6 +166,7 @@ pub(crate) fn rules() -> Vec<Rule> {
             }
             "SanityCheckPlan" => {
                 rules.push(Arc::new(JoinSegments));
+                rules.push(Arc::new(PairWithNearest));
                 rules.push(Arc::new(JoinRanges));
                 rules.push(Arc::new(CountByRuns));
                 rules.push(Arc::new(SortWithinSegments));

@@ -10,6 +10,7 @@ use arrow::array::{Array, AsArray, Int64Array};
 use arrow::datatypes::Int64Type;
 use datafusion::common::{JoinSide, Result};
 use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::PhysicalExprRef;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column};
 use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_plan::joins::utils::JoinFilter;
@@ -37,21 +38,7 @@ impl Bounds {
     pub(super) fn of(condition: &JoinFilter, driver: JoinSide) -> Option<Self> {
         let (mut upper, mut lower) = (Vec::new(), Vec::new());
         for part in split_conjunction(condition.expression()) {
-            let compared = part.downcast_ref::<BinaryExpr>().and_then(|part| {
-                let left = part.left().downcast_ref::<Column>()?.index();
-                let right = part.right().downcast_ref::<Column>()?.index();
-                let kind = |at: usize| Some(condition.schema().fields().get(at)?.data_type());
-                let alike = kind(left)? == kind(right)? && keys::is_whole(kind(left)?);
-                let places = condition.column_indices();
-                let (left, right) = (places.get(left)?, places.get(right)?);
-                let apart = left.side != right.side;
-                let (one, op, two) = match right.side == driver {
-                    true => (left, *part.op(), right),
-                    false => (right, part.op().swap()?, left),
-                };
-                (alike && apart).then_some((op, (one.index, two.index)))
-            });
-            match compared {
+            match compared(part, condition, driver) {
                 Some((Operator::Lt | Operator::LtEq, pair)) => upper.push(pair),
                 Some((Operator::Gt | Operator::GtEq, pair)) => lower.push(pair),
                 Some((Operator::Eq, pair)) => {
@@ -77,6 +64,28 @@ impl Bounds {
     pub(super) fn are_two(self) -> bool {
         self.upper.is_some() && self.lower.is_some()
     }
+}
+
+/// How a column of the side whose rows are looked for stands to one of the driving side, and which they are; none where a condition is
+/// of anything else.
+pub(super) fn compared(
+    part: &PhysicalExprRef,
+    condition: &JoinFilter,
+    driver: JoinSide,
+) -> Option<(Operator, Pair)> {
+    let part = part.downcast_ref::<BinaryExpr>()?;
+    let left = part.left().downcast_ref::<Column>()?.index();
+    let right = part.right().downcast_ref::<Column>()?.index();
+    let kind = |at: usize| Some(condition.schema().fields().get(at)?.data_type());
+    let alike = kind(left)? == kind(right)? && keys::is_whole(kind(left)?);
+    let places = condition.column_indices();
+    let (left, right) = (places.get(left)?, places.get(right)?);
+    let apart = left.side != right.side;
+    let (one, op, two) = match right.side == driver {
+        true => (left, *part.op(), right),
+        false => (right, part.op().swap()?, left),
+    };
+    (alike && apart).then_some((op, (one.index, two.index)))
 }
 
 /// The bounds of two pieces' rows, and of the key under way the rows in order.
@@ -147,7 +156,7 @@ impl Then {
     }
 }
 
-fn numbers(piece: &Piece, at: usize) -> Result<Int64Array> {
+pub(super) fn numbers(piece: &Piece, at: usize) -> Result<Int64Array> {
     let numbers = keys::whole_numbers(piece.rows.column(at))?;
     Ok(numbers.as_primitive::<Int64Type>().clone())
 }

@@ -117,7 +117,7 @@ fn hidden(
 }
 
 /// The value, by an expression of which the engine does not know that it is one.
-fn varying(
+pub(super) fn varying(
     value: Arc<dyn PhysicalExpr>,
     config: &Arc<ConfigOptions>,
 ) -> Result<Arc<dyn PhysicalExpr>> {

@@ -9,12 +9,10 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{
-    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray,
+    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, BooleanArray, PrimitiveArray,
     RecordBatch, UInt32Array, downcast_primitive_array, make_comparator,
 };
-use arrow::compute::{
-    SortColumn, SortOptions, prep_null_mask_filter, take, take_arrays, take_record_batch,
-};
+use arrow::compute::{SortColumn, SortOptions, take, take_arrays, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, exec_err, internal_datafusion_err};
@@ -39,6 +37,7 @@ use super::keys;
 use super::run_aggregates;
 use super::segment_sort::order_within;
 use super::segments::{self, Work, evaluate};
+use super::window_functions::holding;
 use crate::functions::aggregate::eras_of_groups;
 
 /// Rows of a chunk: most often those of one batch, which is not copied for it.
@@ -270,10 +269,10 @@ impl Groups {
     /// The groups of a chunk that holds all rows of each.
     fn of(&self, chunk: &RecordBatch) -> Result<RecordBatch> {
         let keys = evaluate(&self.by, chunk)?;
-        let runs = Changes::of(&keys, chunk.num_rows())?.runs();
-        let first = first_of(&keys, &runs)?;
+        let changes = Changes::of(&keys, chunk.num_rows())?;
+        let first = first_of(&keys, changes.runs())?;
         if self.sorted || self.ascend(&first)? {
-            return self.of_runs(chunk, first, &runs);
+            return self.of_runs(chunk, first, changes.runs());
         }
         let is_number = |key: &ArrayRef| keys::is_whole(key.data_type());
         let (segments, others): (Vec<_>, Vec<_>) =
@@ -284,21 +283,27 @@ impl Groups {
                 .iter()
                 .map(|at| ArrayRef::clone(&keys[*at]))
                 .collect();
-            let segments = Changes::of(&segments, chunk.num_rows())?.runs();
+            let segments = Changes::of(&segments, chunk.num_rows())?;
             let others = others.iter().map(|at| SortColumn {
                 values: ArrayRef::clone(&keys[*at]),
                 options: None,
             });
-            let order = order_within(&segments, &others.collect::<Vec<_>>(), chunk.num_rows())?;
-            let (chunk, keys) = match order {
-                Some(order) => (
-                    take_record_batch(chunk, &order)?,
-                    take_arrays(&keys, &order, None)?,
-                ),
-                None => (chunk.clone(), keys),
+            let order = order_within(
+                segments.runs(),
+                &others.collect::<Vec<_>>(),
+                chunk.num_rows(),
+            )?;
+            let Some(order) = order else {
+                // All equal rows follow each other after all.
+                return self.of_runs(chunk, first, changes.runs());
             };
-            let runs = Changes::of(&keys, chunk.num_rows())?.runs();
-            return self.of_runs(&chunk, first_of(&keys, &runs)?, &runs);
+            let sorted = take_record_batch(chunk, &order)?;
+            let keys = take_arrays(&keys, &order, None)?;
+            let changes = Changes::of(&keys, chunk.num_rows())?;
+            let runs = changes.runs();
+            let groups = self.of_runs(&sorted, first_of(&keys, runs)?, runs)?;
+            let first_rows = runs.iter().map(|run| order.value(run.start) as usize);
+            return in_order_of_rows(&groups, first_rows, chunk.num_rows());
         }
         let mut ids = Vec::new();
         let (mut columns, count) = {
@@ -373,6 +378,20 @@ impl Groups {
     }
 }
 
+/// Groups in the order of their first rows: whatever order the rows have is theirs, and the plan counts on that.
+fn in_order_of_rows(
+    groups: &RecordBatch,
+    first_rows: impl Iterator<Item = usize>,
+    rows: usize,
+) -> Result<RecordBatch> {
+    let mut at: Vec<Option<u32>> = vec![None; rows];
+    for (row, group) in first_rows.zip(0..) {
+        at[row] = Some(group);
+    }
+    let order = UInt32Array::from_iter_values(at.into_iter().flatten());
+    Ok(take_record_batch(groups, &order)?)
+}
+
 /// The keys of each run's first row.
 fn first_of(keys: &[ArrayRef], runs: &[Range<usize>]) -> Result<Vec<ArrayRef>> {
     let first = runs.iter().map(|run| u32::try_from(run.start).ok());
@@ -439,9 +458,5 @@ impl Call {
 /// The rows for which a condition holds.
 fn holds(condition: &Arc<dyn PhysicalExpr>, chunk: &RecordBatch) -> Result<BooleanArray> {
     let kept = condition.evaluate(chunk)?.into_array(chunk.num_rows())?;
-    let kept = kept.as_boolean();
-    Ok(match kept.null_count() {
-        0 => kept.clone(),
-        _ => prep_null_mask_filter(kept),
-    })
+    Ok(holding(&kept))
 }

@@ -36,6 +36,7 @@ use super::few_persons::Persons;
 use super::keys::{self, ascending};
 use super::matches::{Output, Step, driver};
 use super::nearby::{Bounds, Pair};
+use super::nearest::Nearest;
 use super::one_sided::{split, with_computed};
 use super::sorted_input::SortedInput;
 
@@ -139,6 +140,46 @@ impl SegmentJoinExec {
         }
     }
 
+    /// The join that pairs each row of the side that has the grouped columns with one other at most, whose value counts; none where all
+    /// pairs count, or which one is not known.
+    pub(super) fn paired_with_nearest(
+        &self,
+        grouped: &[usize],
+        value: usize,
+        least: bool,
+    ) -> Result<Option<Self>> {
+        let place = |at: usize| self.output.columns.get(at);
+        let sides: Option<Vec<_>> = grouped.iter().map(|at| Some(place(*at)?.side)).collect();
+        let (Some(sides), Some(value), Some(condition)) =
+            (sides, place(value), &self.output.filter)
+        else {
+            return Ok(None);
+        };
+        let driver = match value.side {
+            JoinSide::Left => JoinSide::Right,
+            _ => JoinSide::Left,
+        };
+        if self.output.join_type != JoinType::Inner || sides.iter().any(|side| *side != driver) {
+            return Ok(None);
+        }
+        match Nearest::of(condition, driver, value.index, least) {
+            None => Ok(None),
+            nearest => self.clone().pairing(nearest).map(Some),
+        }
+    }
+
+    fn pairing(mut self, nearest: Option<Nearest>) -> Result<Self> {
+        let (Some(nearest), Some(join)) = (nearest, hash_join(self.join.as_ref())) else {
+            return Ok(self);
+        };
+        if nearest.driver != self.output.driver() {
+            self.output.equal = self.output.equal.map(|(other, driver)| (driver, other));
+        }
+        self.properties = Arc::new(properties(join, &self.left, nearest.driver)?);
+        self.output.nearest = Some(nearest);
+        Ok(self)
+    }
+
     /// None for what is not such a join. `large`: rows from which on a side may be sorted further for it.
     fn of(plan: &Arc<dyn ExecutionPlan>, large: usize) -> Result<Option<Self>> {
         let Some(join) = hash_join(plan.as_ref()) else {
@@ -174,7 +215,7 @@ impl SegmentJoinExec {
                 .filter_map(|at| columns.get(*at).cloned())
                 .collect();
         }
-        let properties = properties(join, left)?;
+        let properties = properties(join, left, driver(*join.join_type()))?;
         let condition = join.filter();
         let condition = condition.map(|condition| split(condition, &left_schema, &right_schema));
         let condition = condition.transpose()?;
@@ -195,6 +236,7 @@ impl SegmentJoinExec {
                     .as_ref()
                     .and_then(|condition| Bounds::of(condition, driver(*join.join_type()))),
                 equal,
+                nearest: None,
                 filter: condition,
                 columns,
                 schema: join.schema(),
@@ -214,12 +256,25 @@ impl SegmentJoinExec {
         join: &HashJoinExec,
         left: &Arc<dyn ExecutionPlan>,
     ) -> Result<Option<Self>> {
+        match asks_within_bounds(join, left)? {
+            true => Self::sorted_anew(plan, false),
+            false => Ok(None),
+        }
+    }
+
+    /// The join over the side that is not sorted by its key, sorted by it, unless it is by far the larger one; or over both, if asked for
+    /// and the key is the person, of whom no table has most rows.
+    pub(super) fn sorted_anew(plan: &Arc<dyn ExecutionPlan>, both: bool) -> Result<Option<Self>> {
+        let Some(join) = hash_join(plan.as_ref()) else {
+            return Ok(None);
+        };
+        let left = match join.left().downcast_ref::<UnorderedExec>() {
+            Some(hidden) => hidden.input(),
+            None => join.left(),
+        };
         let [(l, r)] = join.on() else {
             return Ok(None);
         };
-        if !asks_within_bounds(join, left)? {
-            return Ok(None);
-        }
         let sorted = |side: &Arc<dyn ExecutionPlan>, key| {
             let properties = side.equivalence_properties();
             properties.ordering_satisfy([ascending(key)])
@@ -238,6 +293,15 @@ impl SegmentJoinExec {
         match (sorted(left, l)?, sorted(right, r)?) {
             (false, true) if fewer(few, many) => Self::over(plan, &by(left, l), right),
             (true, false) if fewer(many, few) => Self::over(plan, left, &by(right, r)),
+            (false, false)
+                if both
+                    && plan.is::<ColocatedJoinExec>()
+                    && few.zip(many).is_some()
+                    && fewer(few, many)
+                    && fewer(many, few) =>
+            {
+                Self::over(plan, &by(left, l), &by(right, r))
+            }
             _ => Ok(None),
         }
     }
@@ -261,14 +325,11 @@ impl SegmentJoinExec {
         let Some(changed) = Self::of(&changed, usize::MAX)? else {
             return Ok(None);
         };
-        let before = plan.equivalence_properties().oeq_class();
-        for order in before.iter() {
-            let properties = &changed.properties.eq_properties;
-            if !properties.ordering_satisfy(order.iter().cloned())? {
-                return Ok(None);
-            }
-        }
-        Ok(Some(changed))
+        let (before, after) = (
+            plan.equivalence_properties(),
+            &changed.properties.eq_properties,
+        );
+        Ok(keys::keeps_orders(before, after)?.then_some(changed))
     }
 }
 
@@ -371,10 +432,13 @@ fn constant(properties: &EquivalenceProperties, keys: &[PhysicalSortExpr]) -> bo
 }
 
 /// The hash join's properties with the order of the driving side's rows.
-fn properties(join: &HashJoinExec, left: &Arc<dyn ExecutionPlan>) -> Result<PlanProperties> {
+fn properties(
+    join: &HashJoinExec,
+    left: &Arc<dyn ExecutionPlan>,
+    driver: JoinSide,
+) -> Result<PlanProperties> {
     let mut left = left.equivalence_properties().clone();
     let mut right = join.right().equivalence_properties().clone();
-    let driver = driver(*join.join_type());
     let kept = match join.join_type() {
         JoinType::Full => [false, false],
         _ => [driver == JoinSide::Left, driver == JoinSide::Right],
@@ -424,6 +488,9 @@ impl DisplayAs for SegmentJoinExec {
         if let Some(filter) = join.and_then(HashJoinExec::filter) {
             write!(f, ", filter={}", filter.expression())?;
         }
+        if self.output.nearest.is_some() {
+            write!(f, ", nearest")?;
+        }
         let projected = join.is_some_and(|j| j.projection.is_some());
         if projected {
             let fields = self.output.schema.fields();
@@ -466,9 +533,9 @@ impl ExecutionPlan for SegmentJoinExec {
     fn maintains_input_order(&self) -> Vec<bool> {
         match self.output.join_type {
             JoinType::Full => vec![false, false],
-            kept => vec![
-                driver(kept) == JoinSide::Left,
-                driver(kept) == JoinSide::Right,
+            _ => vec![
+                self.output.driver() == JoinSide::Left,
+                self.output.driver() == JoinSide::Right,
             ],
         }
     }
@@ -496,6 +563,7 @@ impl ExecutionPlan for SegmentJoinExec {
         // Other inputs may be sorted otherwise.
         Ok(match Self::of(&join, usize::MAX)? {
             Some(join) => {
+                let join = join.pairing(self.output.nearest)?;
                 let same = join.person() == self.person();
                 let persons = self.persons.clone().filter(|_| same);
                 Arc::new(Self { persons, ..join })

@@ -262,8 +262,8 @@ fn sorted(chunk: &RecordBatch, keys: &[PhysicalSortExpr], prefix: usize) -> Resu
         .iter()
         .map(|c| ArrayRef::clone(&c.values))
         .collect();
-    let segments = Changes::of(&before, chunk.num_rows())?.runs();
-    let Some(order) = order_within(&segments, &columns[prefix..], chunk.num_rows())? else {
+    let segments = Changes::of(&before, chunk.num_rows())?;
+    let Some(order) = order_within(segments.runs(), &columns[prefix..], chunk.num_rows())? else {
         return Ok(chunk.clone());
     };
     // A segment's rows are the same in these.

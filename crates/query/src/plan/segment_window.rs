@@ -294,14 +294,14 @@ fn windows(
     functions: &[Function],
     schema: &SchemaRef,
 ) -> Result<RecordBatch> {
-    let mut changes = Changes::of(&evaluate(by, chunk)?, chunk.num_rows())?;
-    let segments = changes.runs();
+    let mut by = evaluate(by, chunk)?;
+    let segments = Changes::of(&by, chunk.num_rows())?;
     let (order, peers) = if functions.iter().any(Function::needs_peers) {
         let order = evaluate(order, chunk)?;
-        changes.add(&order)?;
-        (order, changes.runs())
+        by.extend_from_slice(&order);
+        (order, Some(Changes::of(&by, chunk.num_rows())?))
     } else {
-        (Vec::new(), Vec::new())
+        (Vec::new(), None)
     };
     let layout = Layout {
         rows: chunk.num_rows(),

@@ -16,7 +16,7 @@ pub(super) fn shifted_rows(by: i64, layout: &Layout) -> UInt32Array {
     let away = usize::try_from(by.unsigned_abs()).unwrap_or(usize::MAX);
     let mut rows: Vec<u32> = Vec::with_capacity(layout.rows);
     let mut inside = BooleanBufferBuilder::new(layout.rows);
-    for segment in &layout.segments {
+    for segment in layout.segments() {
         let outside = away.min(segment.len());
         let (from, to) = if by < 0 {
             (segment.start, segment.end - outside)
@@ -69,7 +69,7 @@ fn moved_numbers<T: ArrowPrimitiveType>(
     }
     moved.resize(layout.rows, T::Native::default());
     valid.resize(layout.rows);
-    for segment in &layout.segments {
+    for segment in layout.segments() {
         let outside = away.min(segment.len());
         let rows = match back {
             true => segment.start..segment.start + outside,
@@ -87,7 +87,7 @@ fn moved_numbers<T: ArrowPrimitiveType>(
 pub(super) fn shifted_valid(nulls: &NullBuffer, by: i64, layout: &Layout) -> UInt32Array {
     let valid: Vec<usize> = nulls.valid_indices().collect();
     let mut passed = 0;
-    let segments = layout.segments.iter();
+    let segments = layout.segments().iter();
     segments
         .flat_map(|segment| segment.clone().map(move |row| (row, segment)))
         .map(|(row, segment)| {

@@ -1,4 +1,4 @@
-//! Patterns over texts that come again and again: each different text of a batch is matched once.
+//! Patterns and functions of texts that come again and again, compared or matched: each different text of a batch is once.
 //!
 //! Source values, units and directions for use are few, and a pattern takes many times what it takes to see that a text is the one
 //! that a row before had.
@@ -13,23 +13,84 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{ColumnarValue, Operator};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{BinaryExpr, Column, LikeExpr, Literal, NotExpr};
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, Column, InListExpr, LikeExpr, Literal, NotExpr,
+};
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateInputMode};
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 
+use super::grouping_sets::changed;
+use super::keys;
 use crate::functions::scalar::different_texts;
 
-/// A condition with its patterns over one text matched once for each.
+/// Functions that make one text of another.
+const OF_TEXTS: [&str; 7] = [
+    "btrim", "lower", "ltrim", "replace", "reverse", "rtrim", "upper",
+];
+
+/// An expression with its patterns over one text matched once for each.
 pub(super) fn once_per_text(
-    condition: Arc<dyn PhysicalExpr>,
+    expr: Arc<dyn PhysicalExpr>,
     schema: &Schema,
 ) -> Result<Transformed<Arc<dyn PhysicalExpr>>> {
-    condition.transform_down(|expr| {
+    expr.transform_down(|expr| {
         let matched = OncePerText::of(&expr, schema)?;
         Ok(match matched {
             Some(once) => Transformed::new(Arc::new(once) as _, true, TreeNodeRecursion::Jump),
             None => Transformed::no(expr),
         })
     })
+}
+
+/// The same projection, or aggregate with conditions of its own, with each text matched once; none where it matches no text, or where
+/// rows are sorted or divided by what is matched. What aggregates by person ask is not looked into.
+pub(super) fn with_texts_matched_once(
+    plan: &dyn ExecutionPlan,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let mut found = false;
+    let made: Arc<dyn ExecutionPlan> =
+        if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+            let input = projection.input();
+            let exprs = projection.expr().iter().map(|one| {
+                let once = once_per_text(Arc::clone(&one.expr), &input.schema())?;
+                found |= once.transformed;
+                Ok(ProjectionExpr {
+                    expr: once.data,
+                    alias: one.alias.clone(),
+                })
+            });
+            let exprs = exprs.collect::<Result<Vec<_>>>()?;
+            if !found {
+                return Ok(None);
+            }
+            let (input, schema) = (Arc::clone(input), projection.schema());
+            Arc::new(ProjectionExec::try_new_with_schema_metadata(
+                exprs, input, &schema,
+            )?)
+        } else if let Some(aggregate) = plan.downcast_ref::<AggregateExec>()
+            && aggregate.mode().input_mode() == AggregateInputMode::Raw
+        {
+            let schema = aggregate.input().schema();
+            let filters = aggregate.filter_expr().iter().map(|filter| {
+                let once = filter.clone().map(|filter| once_per_text(filter, &schema));
+                let once = once.transpose()?;
+                found |= once.as_ref().is_some_and(|once| once.transformed);
+                Ok(once.map(|once| once.data))
+            });
+            let filters = filters.collect::<Result<Vec<_>>>()?;
+            if !found {
+                return Ok(None);
+            }
+            Arc::new(changed(aggregate, aggregate.group_expr().clone(), filters)?)
+        } else {
+            return Ok(None);
+        };
+    let (before, after) = (plan.properties(), made.properties());
+    let same = before.partitioning == after.partitioning
+        && keys::keeps_orders(&before.eq_properties, &after.eq_properties)?;
+    Ok(same.then_some(made))
 }
 
 #[derive(Debug)]
@@ -69,21 +130,52 @@ impl OncePerText {
     }
 }
 
-/// Whether an expression is of nothing but patterns and columns, and so NULL for NULL; and the columns.
+/// Whether an expression is of nothing but patterns, comparisons and lists of functions of columns, and so NULL for NULL; and the columns.
 fn matches_texts(expr: &Arc<dyn PhysicalExpr>, columns: &mut Vec<usize>) -> bool {
     if let Some(like) = expr.downcast_ref::<LikeExpr>() {
-        let column = like.expr().downcast_ref::<Column>();
-        columns.extend(column.map(Column::index));
-        return column.is_some() && like.pattern().is::<Literal>();
+        return is_text(like.expr(), columns) && like.pattern().is::<Literal>();
     }
     if let Some(not) = expr.downcast_ref::<NotExpr>() {
         return matches_texts(not.arg(), columns);
     }
+    if let Some(within) = expr.downcast_ref::<InListExpr>() {
+        let text = within.expr();
+        let listed = within.list().iter().all(|one| one.is::<Literal>());
+        return listed && !text.is::<Column>() && is_text(text, columns);
+    }
     expr.downcast_ref::<BinaryExpr>().is_some_and(|binary| {
-        matches!(binary.op(), Operator::And | Operator::Or)
-            && matches_texts(binary.left(), columns)
-            && matches_texts(binary.right(), columns)
+        let (left, right) = (binary.left(), binary.right());
+        match binary.op() {
+            Operator::And | Operator::Or => {
+                matches_texts(left, columns) && matches_texts(right, columns)
+            }
+            // A text itself is compared as quickly as it is looked up.
+            Operator::Eq | Operator::NotEq => {
+                !left.is::<Column>() && is_text(left, columns) && right.is::<Literal>()
+            }
+            Operator::RegexMatch
+            | Operator::RegexIMatch
+            | Operator::RegexNotMatch
+            | Operator::RegexNotIMatch => is_text(left, columns) && right.is::<Literal>(),
+            _ => false,
+        }
     })
+}
+
+/// Whether an expression is a text, as a column has it or as functions make another of it that are NULL for NULL and never fail.
+fn is_text(expr: &Arc<dyn PhysicalExpr>, columns: &mut Vec<usize>) -> bool {
+    if let Some(column) = expr.downcast_ref::<Column>() {
+        columns.push(column.index());
+        return true;
+    }
+    let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>() else {
+        return false;
+    };
+    let [text, others @ ..] = call.args() else {
+        return false;
+    };
+    let known = OF_TEXTS.contains(&call.fun().name());
+    known && others.iter().all(|other| other.is::<Literal>()) && is_text(text, columns)
 }
 
 impl PartialEq for OncePerText {
@@ -177,11 +269,23 @@ mod tests {
                 )));
                 Arc::new(LikeExpr::new(negated, ignores_case, sig, text))
             };
-            let either: Arc<dyn PhysicalExpr> = Arc::new(BinaryExpr::new(
-                pattern(false, true, "1%TABLETS%"),
-                Operator::Or,
+            let upper = ScalarFunctionExpr::try_new(
+                datafusion::functions::string::upper(),
+                vec![col("sig", &schema).unwrap()],
+                &schema,
+                Arc::default(),
+            );
+            let upper: Arc<dyn PhysicalExpr> = Arc::new(upper.unwrap());
+            let text = datafusion::common::ScalarValue::from("7 TABLETS OF SOMETHING");
+            let text = lit(text.cast_to(&upper.data_type(&schema).unwrap()).unwrap());
+            let or = |one, other| Arc::new(BinaryExpr::new(one, Operator::Or, other)) as _;
+            let either: Arc<dyn PhysicalExpr> = or(
+                or(
+                    pattern(false, true, "1%TABLETS%"),
+                    Arc::new(BinaryExpr::new(upper, Operator::Eq, text)) as _,
+                ),
                 pattern(true, false, "%of some%"),
-            ));
+            );
             let once = once_per_text(Arc::clone(&either), &schema).unwrap();
             assert!(once.transformed && once.data.is::<OncePerText>());
             let rows = batch.num_rows();

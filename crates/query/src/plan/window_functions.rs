@@ -4,16 +4,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, Float64Array, Int64Array,
-    PrimitiveArray, RecordBatch, UInt32Array, UInt64Array, downcast_primitive_array,
+    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, BooleanArray, Float64Array,
+    Int64Array, PrimitiveArray, RecordBatch, UInt32Array, UInt64Array, downcast_primitive_array,
 };
 use arrow::buffer::NullBuffer;
-use arrow::compute::take;
+use arrow::compute::{prep_null_mask_filter, take};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, UInt64Type};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
-use datafusion::physical_expr::expressions::Literal;
+use datafusion::physical_expr::expressions::{CaseExpr, Literal};
 use datafusion::physical_expr::window::{
     PlainAggregateWindowExpr, SlidingAggregateWindowExpr, StandardWindowExpr, WindowExpr,
 };
@@ -50,6 +50,8 @@ pub(super) enum Function {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Aggregate {
     Count,
+    /// Of the rows in which a condition holds.
+    CountIf,
     Sum,
     Min,
     Max,
@@ -146,6 +148,12 @@ impl Function {
         let from = of.data_type(input).ok()?;
         let to = call.field().data_type().clone();
         let frame = Frame::of(expr.as_ref(), input)?;
+        if call.fun().name() == "count"
+            && to == DataType::Int64
+            && let Some(condition) = counted(&of)
+        {
+            return Some(Self::Aggregate(Aggregate::CountIf, condition, frame));
+        }
         let numeric = matches!(from, DataType::Int64 | DataType::UInt64 | DataType::Float64);
         let what = match call.fun().name() {
             "count" if to == DataType::Int64 => Aggregate::Count,
@@ -189,7 +197,7 @@ impl Function {
         Ok(match self {
             Self::RowNumber => {
                 let mut numbers = Vec::with_capacity(layout.rows);
-                for segment in &layout.segments {
+                for segment in layout.segments() {
                     numbers.extend(1..=segment.len() as u64);
                 }
                 Arc::new(UInt64Array::from(numbers))
@@ -252,6 +260,7 @@ impl Function {
                 take(&values, &nth, None)?
             }
             Self::Aggregate(what, of, frame) => {
+                let counts = matches!(what, Aggregate::Count | Aggregate::CountIf);
                 let values = column(of)?;
                 if frame.start != Edge::Segment {
                     let frames = frame.over(layout)?;
@@ -263,23 +272,23 @@ impl Function {
                 }
                 if let Edge::Rows(by) = frame.end
                     && by < 0
-                    && *what != Aggregate::Count
+                    && !counts
                     && let Some(moved) = moved(&running, by, layout)
                 {
                     return Ok(moved);
                 }
-                if frame.end == Edge::Peers && layout.peers.len() == layout.rows {
+                if frame.end == Edge::Peers && layout.peers().len() == layout.rows {
                     return Ok(running);
                 }
                 let last = match frame.end {
                     Edge::Rows(by) if by < 0 => shifted_rows(by, layout),
-                    Edge::Peers => last_of_each(&layout.peers, layout.rows),
+                    Edge::Peers => last_of_each(layout.peers(), layout.rows),
                     _ => frame.over(layout)?.pick(|frame| Some(frame.end - 1)),
                 };
                 let taken = take(&running, &last, None)?;
                 // Nothing counts as 0, while the other aggregates of nothing are NULL.
-                match (what, last.nulls()) {
-                    (Aggregate::Count, Some(_)) => Arc::new(
+                match last.nulls() {
+                    Some(_) if counts => Arc::new(
                         taken
                             .as_primitive::<Int64Type>()
                             .iter()
@@ -336,6 +345,16 @@ fn literal(expr: &Arc<dyn PhysicalExpr>) -> Option<ScalarValue> {
     expr.downcast_ref::<Literal>().map(|l| l.value().clone())
 }
 
+/// The condition under which a value is counted, where it is a literal otherwise.
+fn counted(value: &Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>> {
+    let case = value.downcast_ref::<CaseExpr>()?;
+    let [(condition, value)] = case.when_then_expr() else {
+        return None;
+    };
+    let plain = case.expr().is_none() && case.else_expr().is_none();
+    (plain && !literal(value)?.is_null()).then(|| Arc::clone(condition))
+}
+
 /// A literal number from 1 on.
 fn number(expr: &Arc<dyn PhysicalExpr>) -> Option<usize> {
     match literal(expr)?.cast_to(&DataType::Int64).ok()? {
@@ -351,9 +370,9 @@ pub(super) fn filtered(expr: &Arc<dyn WindowExpr>) -> bool {
 
 fn ranks(layout: &Layout, dense: bool) -> UInt64Array {
     let mut ranks = Vec::with_capacity(layout.rows);
-    let mut segments = layout.segments.iter();
+    let mut segments = layout.segments().iter();
     let (mut start, mut end, mut rank) = (0, 0, 0u64);
-    for peers in &layout.peers {
+    for peers in layout.peers() {
         if peers.start >= end
             && let Some(segment) = segments.next()
         {
@@ -373,9 +392,9 @@ fn ranks(layout: &Layout, dense: bool) -> UInt64Array {
 #[expect(clippy::cast_precision_loss, reason = "no person has 2^53 rows")]
 fn shares(layout: &Layout, share: impl Fn(f64, f64, f64) -> f64) -> Float64Array {
     let mut shares = Vec::with_capacity(layout.rows);
-    let mut segments = layout.segments.iter();
+    let mut segments = layout.segments().iter();
     let mut segment = 0..0;
-    for peers in &layout.peers {
+    for peers in layout.peers() {
         if peers.start >= segment.end
             && let Some(next) = segments.next()
         {
@@ -392,7 +411,7 @@ fn shares(layout: &Layout, share: impl Fn(f64, f64, f64) -> f64) -> Float64Array
 /// The number of each row's part, of so many parts as alike as can be, the larger ones first.
 fn tiles(layout: &Layout, parts: usize) -> UInt64Array {
     let mut tiles = Vec::with_capacity(layout.rows);
-    for segment in &layout.segments {
+    for segment in layout.segments() {
         let (size, larger) = (segment.len() / parts, segment.len() % parts);
         let longer = larger * (size + 1);
         tiles.extend((0..segment.len()).map(|row| {
@@ -417,6 +436,10 @@ fn folded(
     let add = |a: f64, b: f64| a + b;
     Ok(match (what, column.data_type()) {
         (Aggregate::Count, _) => Arc::new(Int64Array::from(counts(column.nulls(), layout, frames))),
+        (Aggregate::CountIf, _) => {
+            let holds = NullBuffer::new(holding(column).into_parts().0);
+            Arc::new(Int64Array::from(counts(Some(&holds), layout, frames)))
+        }
         (Aggregate::Sum, DataType::Int64) => {
             let column = column.as_primitive::<Int64Type>();
             fold(column, layout, frames, ArrowNativeTypeOp::add_wrapping)
@@ -447,6 +470,15 @@ fn folded(
     })
 }
 
+/// The rows in which a condition holds, which is not where it is NULL.
+pub(super) fn holding(condition: &ArrayRef) -> BooleanArray {
+    let condition = condition.as_boolean();
+    match condition.null_count() {
+        0 => condition.clone(),
+        _ => prep_null_mask_filter(condition),
+    }
+}
+
 fn counts(nulls: Option<&NullBuffer>, layout: &Layout, frames: Option<&Frames>) -> Vec<i64> {
     let valid = |row| i64::from(nulls.is_none_or(|nulls| nulls.is_valid(row)));
     let mut counts = Vec::with_capacity(layout.rows + 1);
@@ -462,13 +494,12 @@ fn counts(nulls: Option<&NullBuffer>, layout: &Layout, frames: Option<&Frames>) 
             .map(|(start, end)| (counts[*end] - counts[*start]).max(0))
             .collect();
     }
-    for segment in &layout.segments {
-        let mut count = 0;
-        counts.extend(segment.clone().map(|row| {
-            count += valid(row);
-            count
-        }));
-    }
+    let mut count = 0;
+    let marks = layout.segments.marks().iter().zip(0..);
+    counts.extend(marks.map(|(begins, row)| {
+        count = if *begins > 0 { 0 } else { count } + valid(row);
+        count
+    }));
     counts
 }
 
@@ -499,18 +530,12 @@ fn fold<T: ArrowPrimitiveType>(
     };
     let mut folded = Vec::with_capacity(layout.rows);
     if frames.is_none() && column.null_count() == 0 {
-        let values = column.values();
-        for segment in &layout.segments {
-            let mut values = values[segment.clone()].iter();
-            if let Some(&first) = values.next() {
-                let mut state = first;
-                folded.push(state);
-                folded.extend(values.map(|&value| {
-                    state = f(state, value);
-                    state
-                }));
-            }
-        }
+        let mut state = T::Native::default();
+        let rows = column.values().iter().zip(layout.segments.marks());
+        folded.extend(rows.map(|(&value, begins)| {
+            state = if *begins > 0 { value } else { f(state, value) };
+            state
+        }));
         let folded = PrimitiveArray::<T>::new(folded.into(), None);
         return Arc::new(folded.with_data_type(column.data_type().clone()));
     }
@@ -521,7 +546,7 @@ fn fold<T: ArrowPrimitiveType>(
         present.push(state.is_some());
     };
     let mut backwards = vec![None; frames.map_or(0, |_| layout.rows)];
-    for segment in &layout.segments {
+    for segment in layout.segments() {
         let Some(frames) = frames else {
             let mut state = None;
             for row in segment.clone() {

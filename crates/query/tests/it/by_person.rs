@@ -415,6 +415,24 @@ async fn scans_are_told_of_few_persons() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_each_rows_pairs_the_nearest_is_found() {
+    let both = both(30, 9, 1, 5).await;
+    for (at, nearest) in (142..151).zip([true, true, true, true, true, true, false, false, false]) {
+        let plan = behind_pseudonyms::plan(&both.ours[1], QUESTIONS[at]).await;
+        assert_eq!(plan.contains(", nearest"), nearest, "{plan}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_without_a_visit_are_not_made_for_a_join_by_visit() {
+    let both = both(30, 9, 1, 5).await;
+    for question in &BY_VISIT[20..] {
+        let plan = behind_pseudonyms::plan(&both.ours[1], question).await;
+        assert!(!plan.contains("UnionExec"), "{plan}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ranges_are_searched_in() {
     let both = both(30, 9, 1, 5).await;
     for question in &QUESTIONS[79..84] {

@@ -1,7 +1,7 @@
 //! Questions about persons' rows, referred to by their places: new ones come last.
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-pub(crate) const QUESTIONS: [&str; 137] = [
+pub(crate) const QUESTIONS: [&str; 157] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -242,10 +242,41 @@ pub(crate) const QUESTIONS: [&str; 137] = [
     "SELECT a.id, b.id FROM a LEFT JOIN b ON a.kind = b.kind AND b.day > a.day + 3 WHERE a.id % 7 = 0",
     "SELECT a.id FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.kind = a.kind AND b.day > a.day + 3 AND b.value > 2)",
     "SELECT a.id, m.n FROM a JOIN (SELECT kind, count(*) AS n FROM b WHERE value > 2 GROUP BY kind) m ON m.kind = a.kind",
+    // Groups of several sets, of which the person is NULL in some.
+    "SELECT person_id, day, count(*), sum(kind) FROM a GROUP BY ROLLUP (person_id, day)",
+    "SELECT x.person_id, b.kind, count(*) FROM a x JOIN b ON x.person_id = b.person_id GROUP BY CUBE (x.person_id, b.kind)",
+    "SELECT person_id, kind, min(day) FROM a WHERE person_id = 3 GROUP BY ROLLUP (person_id, kind)",
+    "SELECT person_id, k, n, row_number() OVER (PARTITION BY person_id ORDER BY n, k)
+     FROM (SELECT person_id, kind AS k, count(*) AS n FROM a GROUP BY ROLLUP (person_id, kind)) t",
+    "SELECT a.person_id, b.person_id, count(*) FROM a JOIN b ON a.person_id = b.person_id
+     GROUP BY GROUPING SETS ((a.person_id), (b.person_id), (b.person_id, a.kind), ())",
+    // Of each row's pairs one counts.
+    "SELECT a.id, a.day, min(b.day) FROM a JOIN b ON a.person_id = b.person_id AND b.day >= a.day GROUP BY a.id, a.day",
+    "SELECT a.id, max(b.id) FROM a JOIN b ON a.person_id = b.person_id AND a.kind = b.kind AND a.day > b.day GROUP BY a.id",
+    "SELECT b.id, b.kind, min(a.visit_id) FROM a JOIN b ON a.person_id = b.person_id AND b.day < a.day GROUP BY 1, 2",
+    "SELECT x.id, m.d FROM a x LEFT JOIN (SELECT z.id, max(y.day) AS d FROM a z JOIN b y ON y.person_id = z.person_id AND y.day < z.day
+       GROUP BY z.id) m ON m.id = x.id",
+    "SELECT z.id, min(y.visit_id) FROM a z JOIN a y ON y.person_id = z.person_id AND y.kind = z.kind AND y.day > z.day + 1 GROUP BY z.id",
+    "SELECT a.kind, max(b.day) FROM a JOIN b ON a.person_id = b.person_id AND b.day <= a.day WHERE a.value > 1 GROUP BY a.kind",
+    "SELECT a.id, max(b.kind), min(b.kind) FROM a JOIN b ON a.person_id = b.person_id AND b.day <= a.day GROUP BY a.id",
+    "SELECT a.id, b.kind, max(b.day) FROM a JOIN b ON a.person_id = b.person_id AND b.day <= a.day GROUP BY a.id, b.kind",
+    "SELECT a.id, max(b.day) FROM a JOIN b ON a.person_id = b.person_id AND b.day <= a.day AND b.kind <> a.kind GROUP BY a.id",
+    // Groups of a window's rows keep the order that the next window asks for.
+    "WITH g AS (SELECT person_id AS p, kind AS k, day AS s, lag(day) OVER (PARTITION BY person_id, kind ORDER BY day) AS l FROM a),
+     t AS (SELECT DISTINCT p, s, k, l FROM g)
+     SELECT p, s, k, l, lag(s) OVER (PARTITION BY p, k ORDER BY s, l), row_number() OVER (PARTITION BY p, k ORDER BY s, l) FROM t",
+    "WITH g AS (SELECT person_id AS p, kind AS k, day AS s, sum(kind) OVER (PARTITION BY person_id, kind ORDER BY day) AS n FROM a),
+     e AS (SELECT p, n, k, min(s) AS b, max(s) AS e FROM g GROUP BY p, n, k)
+     SELECT p, n, k, b, b - lag(e) OVER (PARTITION BY p, k ORDER BY b, n) FROM e",
+    // The nearest where what is compared, or what is joined by, may be NULL.
+    "SELECT a.id, min(b.visit_id) FROM a JOIN b ON a.person_id = b.person_id AND b.visit_id >= a.visit_id GROUP BY a.id",
+    "SELECT a.id, max(b.day) FROM a JOIN b ON a.visit_id = b.visit_id AND b.day <= a.day GROUP BY a.id",
+    "SELECT a.id, min(b.id) FROM a JOIN b ON a.person_id = b.person_id AND b.visit_id = a.visit_id AND b.day > a.day GROUP BY a.id",
+    "SELECT a.id, max(b.day) FROM a JOIN b ON a.kind = b.kind AND b.id < a.id GROUP BY a.id",
 ];
 
 /// By a number that each belongs to one person, and does not say whose.
-pub(crate) const BY_VISIT: [&str; 20] = [
+pub(crate) const BY_VISIT: [&str; 22] = [
     "SELECT a.id, b.id FROM a JOIN b ON a.visit_id = b.visit_id",
     "SELECT a.id, b.id FROM a LEFT JOIN b ON a.visit_id = b.visit_id AND b.day > a.day",
     "SELECT a.id, b.id FROM a FULL JOIN b ON b.visit_id = a.visit_id AND a.kind = b.kind",
@@ -268,4 +299,8 @@ pub(crate) const BY_VISIT: [&str; 20] = [
     "SELECT id FROM b WHERE visit_id NOT IN (SELECT visit_id FROM a WHERE kind = 1)",
     "SELECT id FROM a WHERE visit_id NOT IN (SELECT visit_id FROM b WHERE kind = 7)",
     "SELECT id FROM a WHERE visit_id NOT IN (SELECT DISTINCT visit_id FROM b WHERE visit_id IS NOT NULL AND kind = 2)",
+    // Groups of rows without a visit, which meet nothing.
+    "SELECT b.id, f.n FROM b JOIN (SELECT visit_id AS v, count(*) AS n, min(day) AS d FROM a GROUP BY 1) f ON f.v = b.visit_id WHERE f.d < b.day",
+    "SELECT x.visit_id, x.n, y.d FROM (SELECT visit_id, count(*) AS n FROM a GROUP BY 1) x
+     LEFT JOIN (SELECT visit_id, kind, min(day) AS d FROM b GROUP BY 1, 2) y ON x.visit_id = y.visit_id AND x.n > y.kind",
 ];

@@ -65,12 +65,14 @@ impl Probe {
         Ok(pairs.map(|((left, right), _)| (*left, *right)).unzip())
     }
 
-    /// Rows of the other side, as they are, beside those of the table; none of the table where there is no number.
+    /// Rows of the other side, all as they are or those that are named, beside those of the table; none of the table where there is
+    /// no number.
     pub(super) fn beside(
         &self,
         table: &Table,
         batch: &RecordBatch,
         rows: &UInt32Array,
+        named: Option<&UInt32Array>,
     ) -> Result<RecordBatch> {
         let mut of_table = table.columns.iter();
         let mut columns = Vec::with_capacity(self.columns.len());
@@ -80,10 +82,13 @@ impl Probe {
                     of_table.next();
                     take(first.as_ref(), rows, None)?
                 }
-                _ => Arc::clone(batch.column(column.index)),
+                _ => match named {
+                    Some(named) => take(batch.column(column.index).as_ref(), named, None)?,
+                    None => Arc::clone(batch.column(column.index)),
+                },
             });
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         let schema = Arc::clone(&self.schema);
         Ok(RecordBatch::try_new_with_options(
             schema, columns, &options,
@@ -112,7 +117,8 @@ pub(super) struct Pairs {
 impl Pairs {
     /// About so many of the next pairs, and whether there are more.
     pub(super) fn next(&mut self, table: &Table, keeps: bool, most: usize) -> (Vec<u32>, Vec<u32>) {
-        let (mut left, mut right) = (Vec::with_capacity(most), Vec::with_capacity(most));
+        let about = most.min(2 * (self.found.len() - self.row));
+        let (mut left, mut right) = (Vec::with_capacity(about), Vec::with_capacity(about));
         let single = table.order.is_empty();
         while self.row < self.found.len() && left.len() < most {
             #[expect(clippy::cast_possible_truncation, reason = "a row of a batch")]
@@ -121,6 +127,7 @@ impl Pairs {
                 NONE if keeps => left.push(NONE),
                 NONE => {}
                 found if single => left.push(found),
+                found if let Some(only) = table.only(found) => left.push(only),
                 found => {
                     let all = table.of_slot(found);
                     let rest = &all[self.made..];
@@ -289,7 +296,10 @@ impl Run {
         }
         if missing == 0 || keeps {
             let rows = numbers(found, missing > 0);
-            return self.probe.beside(&self.table, &batch, &rows).map(Some);
+            return self
+                .probe
+                .beside(&self.table, &batch, &rows, None)
+                .map(Some);
         }
         if missing == batch.num_rows() {
             return Ok(None);
@@ -297,7 +307,9 @@ impl Run {
         let passes: BooleanArray = found.iter().map(|found| Some(some(found))).collect();
         let batch = filter_record_batch(&batch, &passes)?;
         let rows = UInt32Array::from_iter_values(found.into_iter().filter(some));
-        self.probe.beside(&self.table, &batch, &rows).map(Some)
+        self.probe
+            .beside(&self.table, &batch, &rows, None)
+            .map(Some)
     }
 
     pub(super) fn next_pairs(&mut self) -> Result<Option<RecordBatch>> {
@@ -307,7 +319,8 @@ impl Run {
             return Ok(None);
         };
         let keeps = self.probe.join_type == JoinType::Right;
-        let made = pairs.next(&self.table, keeps, self.block);
+        // Few that are left over would be copied together with the next batch.
+        let made = pairs.next(&self.table, keeps, 2 * self.block);
         let (left, right) = self.probe.met(&self.table, &pairs.batch, made)?;
         if !self.seen.is_empty() && self.probe.condition.is_some() {
             left.iter().for_each(|row| self.seen[*row as usize] = true);
@@ -315,17 +328,12 @@ impl Run {
         let told = match self.probe.join_type {
             JoinType::LeftSemi | JoinType::LeftAnti => None,
             _ => {
-                let rows = UInt32Array::from(right);
-                let columns = pairs.batch.columns().iter();
-                let columns = columns.map(|column| take(column.as_ref(), &rows, None));
-                let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-                let batch = RecordBatch::try_new_with_options(
-                    pairs.batch.schema(),
-                    columns.collect::<Result<_, _>>()?,
-                    &options,
-                )?;
-                let rows = numbers(left, keeps);
-                Some(self.probe.beside(&self.table, &batch, &rows)?)
+                let right = UInt32Array::from(right);
+                let left = numbers(left, keeps);
+                Some(
+                    self.probe
+                        .beside(&self.table, &pairs.batch, &left, Some(&right))?,
+                )
             }
         };
         if pairs.row < pairs.found.len() {

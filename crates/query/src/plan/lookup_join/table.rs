@@ -249,6 +249,13 @@ impl Table {
         }
     }
 
+    /// A slot's row, where numbers have several and this one has not.
+    #[inline]
+    pub(super) fn only(&self, at: u32) -> Option<u32> {
+        let slot = &self.slots[at as usize];
+        (slot.rows == 1).then(|| self.order[slot.first as usize])
+    }
+
     /// The rows of a slot, where numbers have several.
     pub(super) fn of_slot(&self, at: u32) -> &[u32] {
         let slot = &self.slots[at as usize];
