@@ -5,7 +5,7 @@
 //! squares, must be of at least k persons, and counts within the fences of [`super::spread`]. It is looked at in the buckets of their
 //! [sketches](super::sketch), of which one person is in one.
 
-use roaring::RoaringTreemap;
+use roaring::{RoaringBitmap, RoaringTreemap};
 use rusqlite::params;
 
 use super::Error;
@@ -13,6 +13,7 @@ use super::matching::may_be_near;
 use super::persons::{Contribution, folded, people, persons_between};
 use super::releases::{Cell, Table, Work, decoded};
 use super::rest::{Both, Common};
+use super::several::{pursued, within};
 use super::sketch::{BUCKETS, Sketch, bucket};
 use super::spread::{counted, fences, shown, within_fences};
 use super::unsaid::{BEYOND, each, unsaid};
@@ -22,19 +23,23 @@ const PERSONS_FOR_EACH: usize = 4;
 
 /// An earlier mean or deviation: whose it is, what they contribute, and how that counts.
 pub(super) struct Measured {
-    print: RoaringTreemap,
+    /// How it is computed from which columns: what has one is added up.
+    pub(super) of: String,
+    pub(super) print: RoaringTreemap,
+    pub(super) people: RoaringBitmap,
     common: Option<Common>,
-    sketch: Sketch,
-    held: Sketch,
+    pub(super) sketch: Sketch,
+    pub(super) held: Sketch,
+}
+
+/// How a measure is computed from which columns.
+pub(super) fn computed(measure: &str, atom: &str) -> String {
+    format!("{measure} {atom}")
 }
 
 impl Work<'_> {
-    /// Earlier means and deviations of about as many persons, or of others of one value, of whatever columns.
-    pub(super) fn measured(
-        &self,
-        table: &Table,
-        prints: &[Option<RoaringTreemap>],
-    ) -> Result<Vec<Measured>, Error> {
+    /// Earlier means and deviations, of whatever columns.
+    pub(super) fn measured(&self, table: &Table) -> Result<Vec<Measured>, Error> {
         let of_persons = |measure: &str| {
             let other = [super::CURVE_OF, super::MODEL_OF];
             !measure.is_empty() && !other.iter().any(|of| measure.starts_with(of))
@@ -42,29 +47,25 @@ impl Work<'_> {
         if !of_persons(&table.measure) {
             return Ok(Vec::new());
         }
-        let k = u64::from(self.profile.k);
-        let near = |elements: u64| {
-            let mut sizes = prints.iter().flatten().map(RoaringTreemap::len);
-            sizes.any(|size| size.abs_diff(elements) < k)
-        };
         let mut statement = self.transaction.prepare_cached(
-            "SELECT measure, elements, footprint, held, sketch, rest FROM number_set
+            "SELECT measure, atom, footprint, held, sketch, rest FROM number_set
              WHERE snapshot = ?1 AND principal = ?2 AND measure <> '' ORDER BY id",
         )?;
         let mut rows = statement.query(params![self.reader.snapshot, self.reader.principal])?;
-        let several = table.cells.iter().any(|cell| cell.common.is_some());
         let mut sets = Vec::new();
         while let Some(row) = rows.next()? {
-            let elements = u64::try_from(row.get::<_, i64>(1)?).map_err(|_| Error::Damaged)?;
-            let common = Common::from_bytes(&row.get::<_, Vec<u8>>(5)?)?;
-            let about = several || common.is_some() || near(elements);
-            if !of_persons(&row.get::<_, String>(0)?) || !about {
+            let measure: String = row.get(0)?;
+            if !of_persons(&measure) {
                 continue;
             }
+            let common = Common::from_bytes(&row.get::<_, Vec<u8>>(5)?)?;
             let of = |at: usize| Sketch::from_bytes(&row.get::<_, Vec<u8>>(at)?);
             if let Some(sketch) = of(4)? {
+                let print = decoded(&row.get::<_, Vec<u8>>(2)?)?;
                 sets.push(Measured {
-                    print: decoded(&row.get::<_, Vec<u8>>(2)?)?,
+                    of: computed(&measure, &row.get::<_, String>(1)?),
+                    people: people(&print),
+                    print,
                     // Kept where it is not what they contribute.
                     held: of(3)?.unwrap_or_else(|| sketch.clone()),
                     sketch,
@@ -81,7 +82,7 @@ impl Work<'_> {
         &self,
         cell: &mut Cell,
         print: &RoaringTreemap,
-        measured: &[Measured],
+        (measured, by_words): (&[Measured], bool),
     ) -> bool {
         let k = u64::from(self.profile.k);
         let (Some(sketch), Some(held)) = (&cell.sketch, &cell.held) else {
@@ -104,7 +105,12 @@ impl Work<'_> {
             (persons_between(print, &other.print) >= k).then_some((other, both))
         });
         let padded: Vec<(&Measured, Both)> = padded.collect();
-        if near.is_empty() && padded.is_empty() {
+        // What is the sum of others by the words of the queries says nothing of anybody.
+        let inner = match by_words {
+            true => Vec::new(),
+            false => within(print, measured, k),
+        };
+        if near.is_empty() && padded.is_empty() && inner.is_empty() {
             return true;
         }
         let contributions = cell.persons.contributions();
@@ -117,6 +123,18 @@ impl Work<'_> {
                 counted: &counted,
             };
             let Some(beside) = beside(new, &near, k) else {
+                return false;
+            };
+            counted = within_fences(&beside, self.profile);
+        }
+        if !inner.is_empty() {
+            let new = New {
+                sketch,
+                held: &held.of_others(&counted),
+                counted: &counted,
+            };
+            let some = pursued(new, &inner);
+            let Some(beside) = beside_each(new, &[&some], k) else {
                 return false;
             };
             counted = within_fences(&beside, self.profile);
@@ -192,9 +210,21 @@ pub(super) fn beside(new: New<'_>, earlier: &[Earlier<'_>], k: u64) -> Option<Ve
         // In the order of numbers that are not negative.
         left.to_bits()
     });
-    together.truncate((buckets.live.len() / PERSONS_FOR_EACH).saturating_sub(1) / 2);
+    together.truncate(buckets.room() / 2);
     let together = Some(together.as_slice()).filter(|several| several.len() > 1);
-    let all = || together.into_iter().chain(earlier.chunks(1));
+    let all: Vec<&[Earlier<'_>]> = together.into_iter().chain(earlier.chunks(1)).collect();
+    beside_each(new, &all, k)
+}
+
+/// The same beside each of these lists of earlier ones.
+pub(super) fn beside_each(
+    new: New<'_>,
+    earlier: &[&[Earlier<'_>]],
+    k: u64,
+) -> Option<Vec<Contribution>> {
+    let buckets = Buckets::of(new.counted);
+    let few = |some: &[Earlier<'_>]| k + some.iter().map(|of| of.between).max().unwrap_or(0);
+    let all = || earlier.iter().copied();
     for some in all() {
         let said: Vec<&Sketch> = some.iter().map(|of| of.sketch).collect();
         // In small groups persons who share a bucket are not told apart.
@@ -233,15 +263,15 @@ pub(super) fn beside(new: New<'_>, earlier: &[Earlier<'_>], k: u64) -> Option<Ve
 }
 
 /// The buckets that somebody is in.
-struct Buckets {
-    live: Vec<usize>,
-    rows: Vec<f64>,
+pub(super) struct Buckets {
+    pub(super) live: Vec<usize>,
+    pub(super) rows: Vec<f64>,
     /// A bucket of many persons is farther from what is said of it than one of few, by their square root.
     units: Vec<f64>,
 }
 
 impl Buckets {
-    fn of(contributions: &[Contribution]) -> Self {
+    pub(super) fn of(contributions: &[Contribution]) -> Self {
         let (mut rows, mut persons) = (vec![0.0; BUCKETS], vec![0.0_f64; BUCKETS]);
         for entry in contributions {
             rows[bucket(entry.person)] += entry.rows as f64;
@@ -258,7 +288,12 @@ impl Buckets {
         }
     }
 
-    fn sums(&self, measure: &[(f64, f64)]) -> Vec<f64> {
+    /// So many columns can be fitted.
+    pub(super) fn room(&self) -> usize {
+        (self.live.len() / PERSONS_FOR_EACH).saturating_sub(1)
+    }
+
+    pub(super) fn sums(&self, measure: &[(f64, f64)]) -> Vec<f64> {
         self.live.iter().map(|at| measure[*at].0).collect()
     }
 
@@ -281,7 +316,7 @@ impl Buckets {
     }
 
     /// In how many buckets earlier measures and their squares do not say what a new one is, or its squares.
-    fn news(&self, own: &Sketch, earlier: &[&Sketch], few: u64) -> u64 {
+    pub(super) fn news(&self, own: &Sketch, earlier: &[&Sketch], few: u64) -> u64 {
         let said: Vec<&[(f64, f64)]> = earlier.iter().flat_map(|of| of.measures()).collect();
         let columns: Vec<Vec<f64>> = said.iter().map(|of| self.sums(of)).collect();
         let news = own.measures().map(|own| {

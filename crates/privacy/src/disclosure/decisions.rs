@@ -3,6 +3,7 @@
 //! Where a number is shown, such as the time at which a step of a curve ends, can hang on one person as the number itself can. So what
 //! was decided about some persons is decided about nearly the same ones too, whoever of them it would change it for.
 
+use roaring::RoaringTreemap;
 use rusqlite::{Transaction, TransactionBehavior, params};
 
 use super::Error;
@@ -14,10 +15,13 @@ pub(crate) struct Decisions<'a> {
     transaction: &'a Transaction<'a>,
     reader: &'a Reader,
     k: u64,
+    /// What is decided now, and known to nobody before all of it is.
+    new: Vec<(String, RoaringTreemap, i64)>,
 }
 
 impl Releases {
-    /// Decides about persons; all of it is kept, or nothing.
+    /// Decides about persons; all of it is kept, or nothing. What is decided together is decided beside what was before: whom one
+    /// decision is about may be nearly those of the next.
     pub(crate) fn decide<T>(
         &self,
         (reader, k): (&Reader, u64),
@@ -25,22 +29,36 @@ impl Releases {
     ) -> Result<T, Error> {
         let mut connection = self.locked();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let decided = of(&mut Decisions {
+        let mut decisions = Decisions {
             transaction: &transaction,
             reader,
             k,
-        })?;
+            new: Vec::new(),
+        };
+        let decided = of(&mut decisions)?;
+        decisions.keep()?;
         transaction.commit()?;
         Ok(decided)
     }
 }
 
 impl Decisions<'_> {
-    /// What was decided about those of whom fewer than k tell these apart, the nearest; `own` where there are none. Persons are in
-    /// order.
-    pub(crate) fn once(&mut self, about: &str, persons: &[i64], own: i64) -> Result<i64, Error> {
-        let one = |person: &i64| Contribution::of(*person, 0.0);
-        let print = footprint(&persons.iter().map(one).collect::<Vec<_>>());
+    /// What was decided about two groups of whom fewer than k tell these apart, as somebody in the other one does, the nearest; `own`
+    /// where there are none. Persons are in order.
+    pub(crate) fn once(
+        &mut self,
+        about: &str,
+        groups: [&[i64]; 2],
+        own: i64,
+    ) -> Result<i64, Error> {
+        // Which group it is stands in the place of rows.
+        let of = groups.into_iter().zip(1..).flat_map(|(persons, group)| {
+            persons.iter().map(move |person| Contribution {
+                rows: group,
+                ..Contribution::of(*person, 0.0)
+            })
+        });
+        let print = footprint(&of.collect::<Vec<_>>());
         let size = i64::try_from(print.len()).unwrap_or(i64::MAX);
         let few = i64::try_from(self.k).unwrap_or(i64::MAX);
         let whose = (&self.reader.snapshot, &self.reader.principal);
@@ -61,15 +79,23 @@ impl Decisions<'_> {
         if let Some((_, decision)) = nearest {
             return Ok(decision);
         }
-        let mut bytes = Vec::new();
-        print
-            .serialize_into(&mut bytes)
-            .map_err(|_| Error::Damaged)?;
-        self.transaction.execute(
-            "INSERT INTO decision (snapshot, principal, about, elements, footprint, decision) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![whose.0, whose.1, about, size, bytes, own],
-        )?;
+        self.new.push((about.to_owned(), print, own));
         Ok(own)
+    }
+
+    fn keep(&self) -> Result<(), Error> {
+        for (about, print, own) in &self.new {
+            let mut bytes = Vec::new();
+            print
+                .serialize_into(&mut bytes)
+                .map_err(|_| Error::Damaged)?;
+            let size = i64::try_from(print.len()).unwrap_or(i64::MAX);
+            self.transaction.execute(
+                "INSERT INTO decision (snapshot, principal, about, elements, footprint, decision) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![self.reader.snapshot, self.reader.principal, about, size, bytes, own],
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -89,7 +115,9 @@ mod tests {
                 principal: principal.into(),
             };
             let persons: Vec<i64> = persons.collect();
-            let found = releases.decide((&reader, 10), |of| of.once(about, &persons, own));
+            let (first, second) = persons.split_at(persons.partition_point(|at| *at < 30));
+            let groups = [first, second];
+            let found = releases.decide((&reader, 10), |of| of.once(about, groups, own));
             found.unwrap()
         };
         assert_eq!(decide("ana", "a", 0..50, 1), 1);
@@ -104,5 +132,29 @@ mod tests {
         // Those who are nearest.
         assert_eq!(decide("ana", "a", 0..56, 6), 3);
         assert_eq!(decide("ana", "a", 0..54, 6), 1);
+    }
+
+    /// What was decided about persons in other groups is nothing that was decided about these.
+    #[test]
+    fn persons_who_are_grouped_otherwise_are_decided_about_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let releases = Releases::open(&folder.path().join("releases.sqlite")).unwrap();
+        let reader = Reader {
+            snapshot: "s".into(),
+            principal: "ana".into(),
+        };
+        let persons: Vec<i64> = (0..50).collect();
+        for (first, own, found) in [
+            (0, 1, 1),
+            (30, 2, 2),
+            (25, 3, 2),
+            (39, 3, 2),
+            (9, 3, 1),
+            (10, 3, 3),
+        ] {
+            let (first, second) = persons.split_at(first);
+            let decided = releases.decide((&reader, 10), |of| of.once("a", [first, second], own));
+            assert_eq!(decided.unwrap(), found);
+        }
     }
 }

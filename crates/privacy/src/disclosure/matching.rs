@@ -9,6 +9,7 @@ use super::Error;
 use super::persons::{footprint, people, persons_between};
 use super::releases::{Table, Work, decoded};
 use super::rest::{Both, Common};
+use super::several::Sums;
 use super::sketch::Sketch;
 use super::span::{Admitted, Span, Unit};
 
@@ -223,11 +224,11 @@ pub(super) fn may_be_near(a: &RoaringTreemap, b: &RoaringTreemap, k: u64) -> boo
     a.iter().take(few).any(|element| b.contains(element))
 }
 
-/// Numbers of one measure could tell of numbers of the other: they are of a column in common. Curves always are: all
-/// are of who was seen for how long.
+/// Numbers of one measure could tell of numbers of the other: they are of a column in common. Curves are of counts, which are held
+/// against all others themselves; the same curve is shown again.
 fn overlap(a: &str, b: &str) -> bool {
     if a.starts_with(super::CURVE_OF) || b.starts_with(super::CURVE_OF) {
-        return a.starts_with(super::CURVE_OF) && b.starts_with(super::CURVE_OF);
+        return a == b;
     }
     let columns = |measure: &'_ str| -> (bool, Vec<String>) {
         let model = measure.strip_prefix(super::MODEL_OF);
@@ -236,6 +237,15 @@ fn overlap(a: &str, b: &str) -> bool {
     };
     let (a, b) = (columns(a), columns(b));
     a.0 == b.0 && a.1.iter().any(|column| b.1.contains(column))
+}
+
+/// Whether a number may be shown beside others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Free {
+    News,
+    /// It is a sum of others by the words of the queries.
+    ByWords,
+    No,
 }
 
 /// Exact numbers that may say something together.
@@ -257,15 +267,20 @@ impl Numbers {
     /// Takes in a number of a measure. What follows from others, which no number could be shown for, is free where it does so by
     /// the words of the queries, as groups of the same rows do: whether it does would tell of those few who could be left. So it is
     /// where enough persons contribute something else than to those others.
-    fn is_free(&mut self, at: usize, set: Set<'_>, known: &Known, k: u64) -> bool {
+    fn is_free(&mut self, at: usize, set: Set<'_>, known: &Known, k: u64) -> Free {
         match self.span.admit(at) {
-            Admitted::New => true,
+            Admitted::New => Free::News,
             Admitted::Follows { left: 0, from } => {
                 let mut sets = from.iter().map(|(at, _)| &self.sets[*at].1);
-                let by_words = !set.words.is_empty() && sets.all(|words| words == set.words);
-                by_words || known.is_other_than(set, &self.named(from), k)
+                if !set.words.is_empty() && sets.all(|words| words == set.words) {
+                    Free::ByWords
+                } else if known.is_other_than(set, &self.named(from), k) {
+                    Free::News
+                } else {
+                    Free::No
+                }
             }
-            Admitted::Follows { .. } | Admitted::Few => false,
+            Admitted::Follows { .. } | Admitted::Few => Free::No,
         }
     }
 }
@@ -304,7 +319,8 @@ impl Work<'_> {
             .collect();
         let earlier = self.earlier_sets(table)?;
         let mut spans = self.spans(&earlier, &prints, table);
-        let measured = self.measured(table, &prints)?;
+        let measured = self.measured(table)?;
+        let mut sums = Sums::of(table, &prints, &measured, self.profile.k);
         let mut known = Known::default();
         for set in earlier {
             known.add(set);
@@ -323,22 +339,24 @@ impl Work<'_> {
                 words: &table.words,
                 place: &place,
             };
-            let mut found = self.nearest(set, sizes[at], &known);
+            let mut free = Free::News;
+            let mut found = self.nearest(set, (sizes[at], table.is_part()), &known);
             if table.measure.is_empty() {
                 found = self.counts(found, at, sizes[at], print, &known, &mut spans);
             } else if let Match::New(..) = &found {
                 // Every unit is asked, so that each knows what was admitted.
-                let mut admitted = true;
                 for span in &mut spans {
-                    admitted &= span.is_free(at, set, &known, u64::from(self.profile.k));
+                    free = free.max(span.is_free(at, set, &known, u64::from(self.profile.k)));
                 }
-                if !admitted {
+                if free == Free::No {
                     found = Match::TooNear;
                 }
             }
             let (sketch, common) = (sketch.clone(), common.clone());
+            let by_words = free == Free::ByWords;
             if matches!(found, Match::New(..))
-                && !self.says_more(&mut table.cells[at], print, &measured)
+                && (!self.says_more(&mut table.cells[at], print, (&measured, by_words))
+                    || !by_words && sums.tell(at, table, print))
             {
                 found = Match::TooNear;
             }
@@ -466,7 +484,11 @@ impl Work<'_> {
         table: &Table,
     ) -> Vec<Numbers> {
         let rounded = self.profile.round_to.is_some_and(|step| step > 1);
-        if rounded && table.measure.is_empty() {
+        // A curve says no more than the counts that it is of.
+        if rounded && table.measure.is_empty()
+            || table.measure.starts_with(super::CURVE_OF)
+            || table.is_part()
+        {
             return Vec::new();
         }
         let none = RoaringTreemap::new();
@@ -482,7 +504,8 @@ impl Work<'_> {
         let spans = units.into_iter().flatten().map(|unit| {
             let mut span = Span::new(&all, unit, self.profile.k);
             for (set, at) in earlier.iter().zip(prints.len()..) {
-                if set.counted || unit == Unit::Rows {
+                let rows = unit == Unit::Rows && !table.measure.starts_with(super::MODEL_OF);
+                if set.counted || rows {
                     span.take(at);
                 }
             }
@@ -510,7 +533,7 @@ impl Work<'_> {
         .min(u64::from(self.profile.k) - 1)
     }
 
-    fn nearest(&self, set: Set<'_>, persons: usize, known: &Known) -> Match {
+    fn nearest(&self, set: Set<'_>, (persons, part): (usize, bool), known: &Known) -> Match {
         let k = u64::from(self.profile.k);
         let within_noise = self.within_noise(persons);
         let near = known.near(set, k);
@@ -525,9 +548,11 @@ impl Work<'_> {
         // Another measure of one of the columns, of nearly the same persons: together they could tell of those few, and
         // its numbers are none that could be shown. Nor is anything shown of the very same persons, unless they are these by the
         // words of both queries: whether they are would tell of those few. Of other persons on the whole, an earlier number would
-        // say something else.
-        let known_by_words =
-            |near: &Near| !near.same_columns && near.by_words && near.persons == 0 && !near.padded;
+        // say something else. Which part of a model's persons it is of follows from columns that are known.
+        let known_by_words = |near: &Near| {
+            let same = near.persons == 0 || part;
+            !near.same_columns && near.by_words && same && !near.padded
+        };
         if near.iter().all(known_by_words) {
             Match::New(set.print.clone(), Shown::OWN)
         } else {

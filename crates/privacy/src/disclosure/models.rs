@@ -2,14 +2,16 @@
 //!
 //! Two models of numbers that are the same for everybody of a group are the same themselves, and tell by their being so, or not, of
 //! somebody for whom these differ. So each column of a later one says something else of at least k persons, unless it is a column of
-//! the earlier one by the words of both queries.
+//! the earlier one by the words of both queries. So it is of those persons whom a model [speaks of](super::parts): others can be added
+//! to any.
 
 use rusqlite::{Transaction, params};
 
 use super::beside::{Earlier, New, beside};
 use super::matching::may_be_near;
+use super::parts::{PART, Words, of_part, part_of};
 use super::persons::{Contribution, footprint, persons_between};
-use super::releases::{Reader, Releases, Work, decoded};
+use super::releases::{Reader, Releases, Work, decoded, placed};
 use super::sketch::Sketch;
 use super::{Error, MODEL_OF};
 
@@ -59,23 +61,46 @@ struct Known {
 }
 
 impl Releases {
-    /// Holds a model's columns against those of earlier ones: no more counts of anybody than of others. The last model that was
-    /// looked at; nothing where a column says something else of too few.
+    /// Holds a model's columns against those of earlier ones, of all its persons and of those of each part: no more counts of anybody
+    /// than of others. The last model that was looked at; nothing where a column says something else of too few.
     pub(crate) fn beside_models(
         &self,
         (reader, k): (&Reader, u64),
-        words: &str,
-        persons: &[Contribution],
+        words: Words<'_>,
+        (persons, parts): (&[Contribution], &[Vec<bool>]),
         columns: &mut [Column],
     ) -> Result<Option<i64>, Error> {
         let mut connection = self.locked();
         let transaction = connection.transaction()?;
         let seen = last_model(&transaction, reader)?;
-        let known = known(&transaction, reader, words, persons, k)?;
+        let of = |persons: &[Contribution], words| known(&transaction, reader, words, persons, k);
+        let of_all = of(persons, words)?;
+        let group = &part_of(words.group);
+        let in_part = Words { group, ..words };
+        let of_parts = parts.iter().map(|stays| {
+            let theirs = of_part(columns, stays);
+            of(theirs.first().map_or(&[], |column| &column.own), in_part)
+        });
+        let of_parts = of_parts.collect::<Result<Vec<_>, Error>>()?;
         drop(transaction);
         drop(connection);
-        let hold = |column: &mut Column| hold(column, &known, k);
-        Ok(columns.iter_mut().all(hold).then_some(seen))
+        if !columns.iter_mut().all(|column| hold(column, &of_all, k)) {
+            return Ok(None);
+        }
+        for (stays, known) in parts.iter().zip(&of_parts) {
+            for mut theirs in of_part(columns, stays) {
+                if !hold(&mut theirs, known, k) {
+                    return Ok(None);
+                }
+                let whole = columns.iter_mut().find(|column| column.name == theirs.name);
+                let counted = whole.into_iter().flat_map(|whole| &mut whole.counted);
+                let counted = counted.zip(stays).filter(|(_, stays)| **stays);
+                for ((entry, _), held) in counted.zip(theirs.counted) {
+                    *entry = held;
+                }
+            }
+        }
+        Ok(Some(seen))
     }
 }
 
@@ -110,13 +135,15 @@ fn hold(column: &mut Column, known: &[Known], k: u64) -> bool {
 fn known(
     transaction: &Transaction<'_>,
     reader: &Reader,
-    words: &str,
+    words: Words<'_>,
     persons: &[Contribution],
     k: u64,
 ) -> Result<Vec<Known>, Error> {
     let print = footprint(persons);
+    let place = placed("", words.group);
+    let in_part = words.group.contains_key(PART);
     let mut statement = transaction.prepare_cached(
-        "SELECT footprint, atom, words, sketch, held FROM number_set
+        "SELECT footprint, atom, words, sketch, held, place FROM number_set
          WHERE snapshot = ?1 AND principal = ?2 AND substr(measure, 1, length(?3)) = ?3
            AND elements BETWEEN ?4 AND ?5 ORDER BY id",
     )?;
@@ -150,7 +177,10 @@ fn known(
         // Of older records their names are not known, and they are none of these.
         let names = atom.split(NAMES).skip(1).map(ToOwned::to_owned);
         let names = names.chain(std::iter::repeat(String::new()));
-        let by_words = between == 0 && row.get::<_, String>(2)? == words;
+        // Which part it is follows from columns that are known.
+        let by_words = (between == 0 || in_part)
+            && row.get::<_, String>(2)? == words.rows
+            && row.get::<_, String>(5)? == place;
         let columns = sketch
             .alone()
             .zip(held.alone().collect::<Vec<_>>())
@@ -192,6 +222,7 @@ mod tests {
 
     use super::*;
     use crate::disclosure::cube::Dims;
+    use crate::disclosure::parts::{parts, tables_of};
     use crate::disclosure::persons::Persons;
     use crate::disclosure::profile;
     use crate::disclosure::releases::{Cell, Outcome, Table};
@@ -235,27 +266,61 @@ mod tests {
             of.iter().map(column).collect()
         }
 
-        /// Whether a model of these columns is shown, and how the columns count.
+        /// Whether a model of these columns is shown, and how the columns count. The first is the event.
         fn ask(&self, words: &str, persons: u32, of: &[(&str, Values)]) -> Option<Vec<Column>> {
-            let mut columns = Self::columns(persons, of);
-            let theirs = columns[0].own.clone();
-            let seen = self
-                .releases
-                .beside_models((&reader(), 10), words, &theirs, &mut columns);
-            let seen = seen.unwrap()?;
-            self.show(seen, words, &columns).then_some(columns)
+            self.ask_of(words, Self::columns(persons, of), None)
         }
 
-        fn show(&self, seen: i64, words: &str, columns: &[Column]) -> bool {
+        /// The same, where the last column is the time.
+        fn ask_timed(&self, words: &str, of: Vec<Column>) -> Option<Vec<Column>> {
+            let time = of.last().cloned();
+            self.ask_of(words, of, time.as_ref())
+        }
+
+        fn ask_of(
+            &self,
+            words: &str,
+            mut columns: Vec<Column>,
+            time: Option<&Column>,
+        ) -> Option<Vec<Column>> {
+            let covariates = columns.len() - usize::from(time.is_some());
+            let parts = parts(10, &columns[0], &columns[1..covariates], time);
+            let theirs = columns[0].own.clone();
+            let whose = (&theirs[..], &parts[..]);
+            let seen = self.beside(words, whose, &mut columns)?;
+            self.show(seen, words, &columns, &parts).then_some(columns)
+        }
+
+        fn beside(
+            &self,
+            words: &str,
+            whose: (&[Contribution], &[Vec<bool>]),
+            columns: &mut [Column],
+        ) -> Option<i64> {
+            let group = &Dims::new();
+            let words = Words { rows: words, group };
+            let reader = reader();
+            let seen = self
+                .releases
+                .beside_models((&reader, 10), words, whose, columns);
+            seen.unwrap()
+        }
+
+        fn show(&self, seen: i64, words: &str, columns: &[Column], parts: &[Vec<bool>]) -> bool {
             let mut persons = Persons::default();
             for entry in &columns[0].own {
                 persons.push(entry.person, entry.sum);
             }
             let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            let measure = format!("{MODEL_OF}{}", names.join(", "));
+            let group = &Dims::new();
+            let rows = words;
+            let words = Words { rows, group };
             let mut tables = [Table {
-                measure: format!("{MODEL_OF}{}", names.join(", ")),
+                parts: tables_of("logit", &measure, words, parts, columns),
+                measure,
                 atom: named("logit", columns),
-                words: words.to_owned(),
+                words: rows.to_owned(),
                 grouped: String::new(),
                 treated: String::new(),
                 gave_up: false,
@@ -355,13 +420,98 @@ mod tests {
         let desk = Desk::new();
         let mut columns = Desk::columns(PERSONS, &[("man", man), ("day", day)]);
         let theirs = columns[0].own.clone();
-        let seen = desk
-            .releases
-            .beside_models((&reader(), 10), "a", &theirs, &mut columns);
+        let seen = desk.beside("a", (&theirs, &[]), &mut columns);
         assert!(
             desk.ask("b", PERSONS, &[("died", died), ("other", other_day)])
                 .is_some()
         );
-        assert!(!desk.show(seen.unwrap().unwrap(), "a", &columns));
+        assert!(!desk.show(seen.unwrap(), "a", &columns, &[]));
+    }
+
+    /// Columns of some persons: of their number in each column, and of those only whom a condition chose.
+    fn of_some(persons: u32, some: impl Fn(u32) -> bool, of: &[(&str, Values)]) -> Vec<Column> {
+        let mut columns = Desk::columns(persons, of);
+        for column in &mut columns {
+            column
+                .own
+                .retain(|entry| some(u32::try_from(entry.person).unwrap()));
+            column.counted.clone_from(&column.own);
+        }
+        columns
+    }
+
+    /// Sixty persons of one day, who have an indicator of their own.
+    fn padded_day(at: u32) -> f64 {
+        if at >= 100 { 16.0 } else { day(at) }
+    }
+
+    fn padding(at: u32) -> f64 {
+        f64::from(u8::from(at >= 100))
+    }
+
+    /// A model of seventy, and of the same among sixty others whom an indicator takes out, and perhaps with somebody more: in any
+    /// order, the second is not shown.
+    #[test]
+    fn others_whom_an_indicator_takes_out_do_not_hide_that_models_agree() {
+        let plain: &[(&str, Values)] = &[("man", man), ("day", padded_day)];
+        let padded: &[(&str, Values)] = &[("man", man), ("day", padded_day), ("pad", padding)];
+        for with in [false, true] {
+            let first = of_some(160, |at| at < PERSONS, plain);
+            let second = of_some(
+                160,
+                |at| at < PERSONS || with && at == 80 || at >= 100,
+                padded,
+            );
+            for [one, other] in [[&first, &second], [&second, &first]] {
+                let desk = Desk::new();
+                assert!(desk.ask_of("a", one.clone(), None).is_some(), "{with}");
+                assert!(desk.ask_of("b", other.clone(), None).is_none(), "{with}");
+            }
+        }
+        // Siblings: both models of the same rows, and one of others with an indicator.
+        let desk = Desk::new();
+        let all = |of| of_some(160, |at| !(PERSONS..100).contains(&at), of);
+        assert!(desk.ask_of("a", all(plain), None).is_some());
+        assert!(desk.ask_of("a", all(padded), None).is_some());
+        let died: &[(&str, Values)] = &[("died", died), ("day", padded_day), ("pad", padding)];
+        assert!(desk.ask_of("a", all(died), None).is_some());
+        let fewer = of_some(160, |at| !(40..100).contains(&at), padded);
+        assert!(desk.ask_of("b", fewer, None).is_some());
+    }
+
+    /// The same over time, where the others are censored before the first event, or before the first but for somebody's.
+    #[test]
+    fn others_who_are_censored_first_do_not_hide_that_models_agree() {
+        let event = |at: u32| f64::from(u8::from(at < 100 && at.is_multiple_of(2)));
+        let time = |at: u32| match at {
+            80 => 5.0,
+            100.. => 10.0,
+            _ => 200.0 + f64::from(at),
+        };
+        let columns: &[(&str, Values)] = &[("event", event), ("day", day), ("time", time)];
+        for with in [false, true] {
+            let first = of_some(160, |at| at < PERSONS, columns);
+            let second = of_some(
+                160,
+                |at| at < PERSONS || with && at == 80 || at >= 100,
+                columns,
+            );
+            for [one, other] in [[&first, &second], [&second, &first]] {
+                let desk = Desk::new();
+                assert!(desk.ask_timed("a", one.clone()).is_some(), "{with}");
+                assert!(desk.ask_timed("b", other.clone()).is_none(), "{with}");
+            }
+        }
+        // Siblings: an adjusted model of the same rows.
+        let desk = Desk::new();
+        let all = |of| of_some(160, |at| !(PERSONS..100).contains(&at), of);
+        assert!(desk.ask_timed("a", all(columns)).is_some());
+        let adjusted: &[(&str, Values)] = &[
+            ("event", event),
+            ("day", day),
+            ("other", other_day),
+            ("time", time),
+        ];
+        assert!(desk.ask_timed("a", all(adjusted)).is_some());
     }
 }

@@ -61,6 +61,8 @@ pub struct Table {
     /// For numbers that hang on which models are known: the last one, as it was when they were computed. Nothing is shown, and
     /// nothing is left here, where others came since.
     pub seen: Option<i64>,
+    /// Of a model: the persons that it speaks of, where it does not of all.
+    pub parts: Vec<Table>,
     /// A number for each group of each level.
     pub cells: Vec<Cell>,
     /// It was too much to look at all of it, and nothing new is shown.
@@ -71,10 +73,15 @@ impl Table {
     /// A group's place by the words of the query: the same for all rows, however they are grouped.
     #[must_use]
     pub fn place(&self, at: usize) -> String {
-        match &self.cells[at].dims {
-            dims if dims.is_empty() => String::new(),
-            dims => format!("{} {dims:?}", self.grouped),
-        }
+        placed(&self.grouped, &self.cells[at].dims)
+    }
+}
+
+/// A group's place in words.
+pub(super) fn placed(grouped: &str, dims: &Dims) -> String {
+    match dims {
+        dims if dims.is_empty() => String::new(),
+        dims => format!("{grouped} {dims:?}"),
     }
 }
 
@@ -267,9 +274,19 @@ impl Work<'_> {
             return Ok(vec![Outcome::Withheld; table.cells.len()]);
         }
         let matches = self.matches(table)?;
+        if matches.iter().any(|found| matches!(found, Match::New(..))) {
+            if !self.parts_are_new(&mut table.parts)? {
+                return Ok(vec![Outcome::Withheld; table.cells.len()]);
+            }
+        } else {
+            table.parts.clear();
+        }
         let shown = self.margins(table, &matches)?;
         self.follow(table, &matches, &shown)?;
         let mut outcomes = vec![Outcome::Withheld; table.cells.len()];
+        if shown.contains(&true) {
+            self.keep_parts(&mut table.parts)?;
+        }
         // New numbers first: others of this result may be shown as theirs.
         let mut later = Vec::new();
         let mut placed: BTreeMap<i64, i64> = BTreeMap::new();
@@ -341,7 +358,7 @@ impl Work<'_> {
     }
 
     /// Keeps a group's persons with its numbers.
-    fn keep(
+    pub(super) fn keep(
         &self,
         table: &mut Table,
         at: usize,

@@ -121,6 +121,17 @@ impl Sketch {
         sketch
     }
 
+    /// The same with how many rows there are.
+    pub(super) fn with_rows(&self, print: &RoaringTreemap) -> Self {
+        let mut sketch = self.clone();
+        let first = sketch.buckets.len();
+        sketch.buckets.resize(first + BUCKETS, (0.0, 0.0));
+        for element in print {
+            sketch.buckets[first + bucket_of(low(element))].0 += (element >> 32) as f64;
+        }
+        sketch
+    }
+
     pub(super) fn bytes(&self) -> Vec<u8> {
         let numbers = self.buckets.iter().flat_map(|(sum, off)| [*sum, *off]);
         numbers.flat_map(f64::to_le_bytes).collect()

@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use roaring::RoaringTreemap;
 
+use super::everybody::Everybody;
+
 /// The field of the elimination: a Mersenne prime, so that no fraction is rounded.
 const P: u64 = (1 << 61) - 1;
 
@@ -66,20 +68,22 @@ impl Span {
     /// All numbers that will be asked about, by their footprints.
     #[must_use]
     pub fn new(footprints: &[&RoaringTreemap], unit: Unit, k: u32) -> Self {
-        // A person's history of numbers names its atom.
-        let mut histories: HashMap<u32, u64> = HashMap::new();
         let weight = |element: u64| match unit {
             Unit::Person => 1,
             Unit::Rows => element >> 32,
         };
+        // A person's history of numbers names its atom.
+        let everybody = Everybody::of(footprints);
+        let mut histories: Vec<u64> = vec![0; everybody.places];
         for (at, print) in footprints.iter().enumerate() {
+            let own = mixed(at as u64 + 1);
             for element in *print {
-                let history = histories.entry(person(element)).or_insert(0);
-                *history = mixed(*history ^ mixed(at as u64 + 1) ^ weight(element).rotate_left(32));
+                let history = &mut histories[everybody.place(person(element))];
+                *history = mixed(*history ^ own ^ weight(element).rotate_left(32));
             }
         }
         let mut counts: HashMap<u64, u64> = HashMap::new();
-        for history in histories.values() {
+        for history in histories.iter().filter(|history| **history != 0) {
             *counts.entry(*history).or_default() += 1;
         }
         let mut atoms: Vec<(u64, u64)> = counts.into_iter().collect();
@@ -92,21 +96,26 @@ impl Span {
         let mut sizes: Vec<u64> = atoms.into_iter().map(|(_, size)| size).collect();
         let atoms = sizes.len();
         sizes.resize(atoms + footprints.len(), 0);
+        let of = |history: &u64| places.get(history).copied().unwrap_or(atoms);
+        let atom_of: Vec<usize> = histories.iter().map(of).collect();
+        let mut weights: Vec<Option<u64>> = vec![None; atoms];
+        let mut theirs: Vec<usize> = Vec::new();
         let vectors = footprints
             .iter()
             .enumerate()
             .map(|(at, print)| {
-                let mut vector: BTreeMap<usize, u64> = BTreeMap::new();
                 for element in *print {
-                    if let Some(place) = histories
-                        .get(&person(element))
-                        .and_then(|history| places.get(history))
-                    {
-                        vector.entry(*place).or_insert(weight(element) % P);
+                    let atom = atom_of[everybody.place(person(element))];
+                    if let Some(of @ None) = weights.get_mut(atom) {
+                        *of = Some(weight(element) % P);
+                        theirs.push(atom);
                     }
                 }
-                vector.insert(atoms + at, 1);
-                vector.into_iter().collect()
+                theirs.sort_unstable();
+                let vector = theirs
+                    .drain(..)
+                    .filter_map(|atom| Some((atom, weights[atom].take()?)));
+                vector.chain([(atoms + at, 1)]).collect()
             })
             .collect();
         Self {
@@ -136,6 +145,15 @@ impl Span {
 
     /// Takes a number in, unless a combination with the others leaves fewer than k persons, or nobody.
     pub fn admit(&mut self, at: usize) -> Admitted {
+        self.tried(at, true)
+    }
+
+    /// What would become of a number that is not taken in.
+    pub fn asked(&mut self, at: usize) -> Admitted {
+        self.tried(at, false)
+    }
+
+    fn tried(&mut self, at: usize, take: bool) -> Admitted {
         let Some(rest) = self.reduced(at) else {
             return Admitted::Few;
         };
@@ -144,7 +162,7 @@ impl Span {
         }
         let changed = self.add(rest);
         let told = self.tells_of_few(&changed);
-        if matches!(told, Told::Nothing) {
+        if take && matches!(told, Told::Nothing) {
             return Admitted::New;
         }
         for (pivot, before) in changed {
@@ -155,7 +173,8 @@ impl Span {
         }
         match told {
             Told::By(row) => self.follows(at, &row),
-            Told::Nothing | Told::Much => Admitted::Few,
+            Told::Nothing => Admitted::New,
+            Told::Much => Admitted::Few,
         }
     }
 

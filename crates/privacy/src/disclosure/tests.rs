@@ -68,6 +68,7 @@ impl Desk {
             gave_up: false,
             asked: true,
             seen: None,
+            parts: Vec::new(),
             cells,
         }];
         let reader = Reader {
@@ -177,6 +178,7 @@ fn a_total_in_other_words_counts_too() {
         gave_up: false,
         asked: true,
         seen: None,
+        parts: Vec::new(),
         cells: vec![Cell {
             dims: Dims::new(),
             persons,
@@ -282,7 +284,7 @@ fn an_older_record_is_taken_up() {
     let decide = |own: i64| {
         let decided = desk
             .releases
-            .decide((&reader, 10), |of| of.once("x", &[1, 2, 3], own));
+            .decide((&reader, 10), |of| of.once("x", [&[1, 2], &[3]], own));
         decided.unwrap()
     };
     assert_eq!((decide(1), decide(2)), (1, 1));

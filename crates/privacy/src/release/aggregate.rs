@@ -18,6 +18,7 @@ use super::spec::{Function, Number, Spec, spec};
 use super::{Notes, Release};
 use crate::disclosure::Profile;
 use crate::disclosure::models::Column;
+use crate::disclosure::parts::Words;
 use crate::disclosure::persons::Contribution;
 use crate::disclosure::releases::{Outcome, Reader, Releases, Table};
 
@@ -55,8 +56,8 @@ impl Controlled {
     /// Holds a model's columns against those of earlier ones.
     pub(super) fn beside_models(
         &self,
-        words: &str,
-        persons: &[Contribution],
+        words: Words<'_>,
+        persons: (&[Contribution], &[Vec<bool>]),
         columns: &mut [Column],
     ) -> Result<Option<i64>> {
         let whose = (&self.reader, u64::from(self.profile.k));

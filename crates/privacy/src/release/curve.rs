@@ -196,12 +196,13 @@ const LONGEST: f64 = 1_099_511_627_776.0;
 const SHORTEST: f64 = 1.0 / 64.0;
 
 /// Parts time into halves, and these again, where each has at least `k` of these persons; fewer count with the others. So no
-/// interval begins or ends at a time of theirs, and whether one is parted is asked of `decide`, with its place, who is in it and
-/// what the times say: of nearly the same persons, it has one answer.
+/// interval begins or ends at a time of theirs, and whether one is parted is asked of `decide`, with who is in which half and what
+/// that says: of nearly the same persons in nearly the same halves it has one answer, whatever time is measured and wherever they
+/// are. So an answer of before counts fewer than 2k with the others of their kind.
 pub(super) fn up_to<E>(
     mut persons: Vec<(i64, f64)>,
     k: u64,
-    decide: &mut impl FnMut(&str, &[i64], i64) -> std::result::Result<i64, E>,
+    decide: &mut impl FnMut([&[i64]; 2], i64) -> std::result::Result<i64, E>,
 ) -> std::result::Result<UpTo, E> {
     let mut until = Vec::new();
     persons.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
@@ -230,9 +231,12 @@ pub(super) fn up_to<E>(
         let parted = match parted {
             None => Parted::Whole,
             Some(own) => {
-                let mut members: Vec<i64> = theirs.iter().map(|(person, _)| *person).collect();
-                members.sort_unstable();
-                let found = decide(&format!("{begin} to {end}"), &members, own as i64)?;
+                let members = |half: &[(i64, f64)]| {
+                    let mut members: Vec<i64> = half.iter().map(|(person, _)| *person).collect();
+                    members.sort_unstable();
+                    members
+                };
+                let found = decide([&members(first), &members(second)], own as i64)?;
                 let found = Parted::ALL
                     .into_iter()
                     .find(|parted| *parted as i64 == found);
@@ -477,33 +481,40 @@ mod tests {
 
     /// Answers as the record does: once for nearly the same persons.
     #[derive(Default)]
-    struct Record(Vec<(String, Vec<i64>, i64)>);
+    struct Record {
+        known: Vec<(BTreeMap<i64, usize>, i64)>,
+        new: Vec<(BTreeMap<i64, usize>, i64)>,
+    }
 
     impl Record {
-        fn once(&mut self, place: &str, persons: &[i64], own: i64) -> i64 {
-            let apart = |other: &[i64]| {
-                let common = persons
-                    .iter()
-                    .filter(|person| other.binary_search(person).is_ok());
-                persons.len() + other.len() - 2 * common.count()
+        fn once(&mut self, halves: [&[i64]; 2], own: i64) -> i64 {
+            let of = halves.into_iter().enumerate();
+            let of = of.flat_map(|(at, half)| half.iter().map(move |person| (*person, at)));
+            let persons: BTreeMap<i64, usize> = of.collect();
+            let apart = |other: &BTreeMap<i64, usize>| {
+                let differ = |a: &BTreeMap<i64, usize>, b: &BTreeMap<i64, usize>| {
+                    a.iter()
+                        .filter(|(of, half)| b.get(of) != Some(half))
+                        .count()
+                };
+                let elsewhere = other.keys().filter(|of| !persons.contains_key(of)).count();
+                differ(&persons, other) + elsewhere
             };
-            let known = self
-                .0
-                .iter()
-                .filter(|(at, other, _)| at == place && apart(other) < 11);
-            let known = known.min_by_key(|(_, other, _)| apart(other));
-            if let Some((_, _, found)) = known {
+            let known = self.known.iter().filter(|(other, _)| apart(other) < 11);
+            let known = known.min_by_key(|(other, _)| apart(other));
+            if let Some((_, found)) = known {
                 return *found;
             }
-            self.0.push((place.to_owned(), persons.to_vec(), own));
+            self.new.push((persons, own));
             own
         }
 
         fn up_to(&mut self, persons: &[(i64, f64)]) -> Vec<(f64, Vec<i64>)> {
-            let decide = &mut |place: &str, theirs: &[i64], own: i64| {
-                Ok::<_, std::convert::Infallible>(self.once(place, theirs, own))
+            let decide = &mut |halves: [&[i64]; 2], own: i64| {
+                Ok::<_, std::convert::Infallible>(self.once(halves, own))
             };
             let Ok(found) = up_to(persons.to_vec(), 11, decide);
+            self.known.append(&mut self.new);
             found.until
         }
     }
@@ -543,6 +554,34 @@ mod tests {
                 told += usize::from(seen[0].1 != seen[1].1);
             }
             assert_eq!(told, 0, "{persons}");
+        }
+    }
+
+    /// What was decided about another time of the same persons parts nothing of this one; what is the same time at another scale is
+    /// parted as before, and nobody is told apart by it.
+    #[test]
+    fn another_time_of_the_same_persons_is_parted_by_itself() {
+        // Months that are all in the second half of their interval, and days.
+        let months: Vec<(i64, f64)> = (0..400).map(|n| (n, (21 + n % 12) as f64)).collect();
+        let days: Vec<(i64, f64)> = (0..400).map(|n| (n, (1 + n * 97 % 31) as f64)).collect();
+        let mut record = Record::default();
+        assert!(!record.up_to(&months).is_empty());
+        assert_eq!(record.up_to(&days), Record::default().up_to(&days));
+        // Of ten persons in the second half, or eleven: the ends are those of before.
+        let few = |with: bool| -> Vec<(i64, f64)> {
+            let late = if with { 11 } else { 10 };
+            let of = (0..60).map(|n| (n, if n < late { 20.0 } else { 10.0 }));
+            of.collect()
+        };
+        for scale in [0.5, 2.0, 8.0] {
+            let ends = [false, true].map(|with| {
+                let mut record = Record::default();
+                record.up_to(&few(false));
+                let scaled = few(with).into_iter().map(|(n, time)| (n, time * scale));
+                let found = record.up_to(&scaled.collect::<Vec<_>>());
+                found.iter().map(|(end, _)| *end).collect::<Vec<_>>()
+            });
+            assert_eq!(ends[0], ends[1], "{scale}");
         }
     }
 

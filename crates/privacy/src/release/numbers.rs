@@ -201,6 +201,7 @@ fn table(
         gave_up: false,
         asked: basis.asked,
         seen: None,
+        parts: Vec::new(),
         cells,
     })
 }

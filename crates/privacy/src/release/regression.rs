@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use datafusion::common::{Result, ScalarValue};
 
 use super::aggregate::Controlled;
+use super::curve::digits;
 use super::numbers::number_of;
 use super::spec::Model;
 use super::value::{Desk, counts, group_cell};
 use super::{apart, model};
-use crate::disclosure::cube::Dims;
 use crate::disclosure::models::{Column, named, sketch};
+use crate::disclosure::parts::{Words, parts, tables_of};
 use crate::disclosure::persons::{Contribution, Persons};
 use crate::disclosure::releases::{Cell, Outcome, Table};
 use crate::disclosure::spread::{spreads, within_fences};
@@ -86,35 +87,102 @@ fn columns_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Option<Vec<Colu
 /// So many groups of persons who have the same values are counted: of more, none is much of a model.
 const COUNTED: usize = 256;
 
+/// Persons whose values at least k have, and others who count as if they had them.
+struct Alike {
+    rows: Vec<usize>,
+    also: Vec<usize>,
+}
+
+/// So many persons of rare values are compared with each other: of more, each is among many.
+const RARE: usize = 4_096;
+
+/// Values are the same that agree in so many digits.
+const SAME_DIGITS: i32 = 9;
+
+/// Persons who have the same values in all columns, where they are at least `k`, and those of no such group. Who is nearer to a group
+/// than to k others of none counts with it, with the same event: a value that nobody else has would show by the model that somebody
+/// has it.
+fn alike(k: usize, event: usize, columns: &[Vec<f64>]) -> (Vec<Alike>, Vec<usize>) {
+    let persons = columns.first().map_or(0, Vec::len);
+    let mut all: BTreeMap<Vec<u64>, Vec<usize>> = BTreeMap::new();
+    for row in 0..persons {
+        let value = |column: &Vec<f64>| (digits(column[row], SAME_DIGITS) + 0.0).to_bits();
+        all.entry(columns.iter().map(value).collect())
+            .or_default()
+            .push(row);
+    }
+    let (large, few): (Vec<Vec<usize>>, Vec<Vec<usize>>) =
+        all.into_values().partition(|rows| rows.len() >= k);
+    let few = few.concat();
+    let also = Vec::new;
+    let mut groups: Vec<Alike> = large
+        .into_iter()
+        .map(|rows| Alike { rows, also: also() })
+        .collect();
+    if few.len() > RARE || groups.is_empty() || groups.len() > COUNTED {
+        return (groups, few);
+    }
+    let scales: Vec<f64> = columns.iter().map(|column| deviation(column)).collect();
+    let apart = |a: usize, b: usize| -> f64 {
+        let each = columns.iter().zip(&scales);
+        let each = each.map(|(column, scale)| ((column[a] - column[b]) / scale).powi(2));
+        each.sum()
+    };
+    let same = |a: usize, b: usize| columns[event][a].total_cmp(&columns[event][b]).is_eq();
+    let mut left = Vec::new();
+    for person in &few {
+        let near = groups.iter().enumerate().filter_map(|(at, group)| {
+            let first = *group.rows.first()?;
+            same(*person, first).then(|| (at, apart(*person, first)))
+        });
+        let nearest = near.min_by(|a, b| a.1.total_cmp(&b.1));
+        let among = |far: f64| {
+            let others = few.iter().filter(|other| *other != person);
+            let others = others.filter(|other| same(*person, **other));
+            others.filter(|other| apart(*person, **other) < far).count()
+        };
+        match nearest {
+            Some((at, far)) if among(far) < k => groups[at].also.push(*person),
+            _ => left.push(*person),
+        }
+    }
+    (groups, left)
+}
+
+fn deviation(column: &[f64]) -> f64 {
+    let persons = column.len().max(1) as f64;
+    let mean = column.iter().sum::<f64>() / persons;
+    let squares: f64 = column.iter().map(|x| (x - mean).powi(2)).sum();
+    (squares / persons).sqrt().max(f64::MIN_POSITIVE)
+}
+
 /// Which persons a model is of, some of them perhaps twice or not at all: as many of those who have the same values as their number
 /// says, as it is shown. Who knows the number of each such group computes the model, and would see by it whether there is one person
-/// more. Rounded numbers are known to nobody. Nothing where a number is withheld.
+/// more; and who knows it rounded would see by the model what it was. Nothing where a number that is not rounded is withheld.
 fn as_counted(
     control: &Controlled,
     persons: &[i64],
+    event: usize,
     columns: &[Vec<f64>],
 ) -> Result<Option<Vec<usize>>> {
-    let mut alike: BTreeMap<Vec<u64>, Vec<usize>> = BTreeMap::new();
-    for row in 0..persons.len() {
-        let values = columns.iter().map(|column| (column[row] + 0.0).to_bits());
-        alike.entry(values.collect()).or_default().push(row);
-    }
-    let k = control.profile.k as usize;
-    let large = alike.values().filter(|rows| rows.len() >= k);
-    let large: Vec<&Vec<usize>> = large.collect();
-    let rounded = control.profile.round_to.is_some_and(|step| step > 1);
-    if rounded || large.is_empty() || large.len() > COUNTED {
+    let (large, few) = alike(control.profile.k as usize, event, columns);
+    if large.is_empty() || large.len() > COUNTED {
         return Ok(Some((0..persons.len()).collect()));
     }
-    let cell = |(at, rows): (usize, &&Vec<usize>)| {
-        let members: Vec<i64> = rows.iter().map(|row| persons[*row]).collect();
+    let cell = |(at, group): (usize, &Alike)| {
+        let members = group.rows.iter().chain(&group.also);
+        let members: Vec<i64> = members.map(|row| persons[*row]).collect();
         group_cell(&members, &format!("alike:{at}"), &control.profile)
     };
     let cells = large.iter().enumerate().map(cell).collect();
     let outcomes = control.release(&mut [counts(cells)])?;
-    let mut all: Vec<usize> = Vec::new();
-    for (rows, outcome) in large.into_iter().zip(&outcomes[0]) {
-        let Some(number) = number_of(outcome, PERSONS) else {
+    let rounds = control.profile.round_to.is_some_and(|step| step > 1);
+    let mut all = few;
+    for (group, outcome) in large.into_iter().zip(&outcomes[0]) {
+        // A number that is rounded anyway may be withheld for others beside it that differ by few.
+        let own = (group.rows.len() + group.also.len()) as u64;
+        let own = rounds.then(|| control.profile.rounded(own) as f64);
+        let Some(number) = number_of(outcome, PERSONS).or(own) else {
             return Ok(None);
         };
         #[expect(
@@ -123,10 +191,8 @@ fn as_counted(
             reason = "a count of persons, from 0"
         )]
         let number = number.max(0.0) as usize;
-        all.extend(rows.iter().cycle().take(number));
+        all.extend(group.rows.iter().cycle().take(number));
     }
-    let few = alike.values().filter(|rows| rows.len() < k);
-    all.extend(few.flatten());
     all.sort_unstable();
     Ok(Some(all))
 }
@@ -143,14 +209,23 @@ fn try_model(
     let Some(mut columns) = columns_of(desk, model, row) else {
         return empty;
     };
-    let words = desk.in_words(model.event, row);
+    let terms = model.covariates.len();
+    let place = desk.place(model.event, row);
+    let rows = desk.tables[model.event].words.clone();
+    let words = Words {
+        rows: &rows,
+        group: &place,
+    };
+    let parts = parts(k, &columns[0], &columns[1..=terms], columns.get(terms + 1));
     let persons = desk.tables[model.event].cells[row].persons.contributions();
-    let Some(seen) = desk.control.beside_models(&words, persons, &mut columns)? else {
+    let beside = desk
+        .control
+        .beside_models(words, (persons, &parts), &mut columns)?;
+    let Some(seen) = beside else {
         return empty;
     };
     let values =
         |column: &Column| -> Vec<f64> { column.counted.iter().map(|entry| entry.sum).collect() };
-    let terms = model.covariates.len();
     let events: Vec<bool> = columns[0].own.iter().map(|event| event.sum > 0.0).collect();
     let mut covariates: Vec<Vec<f64>> = columns[1..=terms].iter().map(values).collect();
     let time = columns.get(terms + 1).map(values);
@@ -194,10 +269,10 @@ fn try_model(
         .cloned()
         .collect();
     let theirs: Vec<i64> = columns[0].own.iter().map(|event| event.person).collect();
-    let Some(rows) = as_counted(desk.control, &theirs, &arguments)? else {
+    let Some(counted) = as_counted(desk.control, &theirs, time.iter().count(), &arguments)? else {
         return empty;
     };
-    let of_rows = |column: &Vec<f64>| rows.iter().map(|row| column[*row]).collect();
+    let of_rows = |column: &Vec<f64>| counted.iter().map(|row| column[*row]).collect();
     let arguments: Vec<Vec<f64>> = arguments.iter().map(of_rows).collect();
     let Some(value) = model::fitted(model, &arguments)? else {
         return empty;
@@ -214,17 +289,19 @@ fn try_model(
     let numbers = model::flat(&shown)?;
     let key = |at: usize| format!("{} {at}", model.text);
     let bytes = desk.tables[model.event].cells[row].persons.bytes();
+    let measure = format!("{MODEL_OF}{}", model.columns);
     let mut tables = [Table {
-        measure: format!("{MODEL_OF}{}", model.columns),
+        parts: tables_of(&model.text, &measure, words, &parts, &columns),
+        measure,
         atom: named(&model.text, &columns),
-        words,
+        words: rows.clone(),
         grouped: String::new(),
         treated: desk.control.lens.of_columns(model.columns.split(", ")),
         gave_up: false,
         asked: true,
         seen: Some(seen),
         cells: vec![Cell {
-            dims: Dims::new(),
+            dims: place.clone(),
             persons: Persons::from_bytes(&bytes),
             // The same persons may have other values: those of all terms together.
             sketch: Some(sketch(&columns, |column| &column.own)),
@@ -280,41 +357,47 @@ mod tests {
             notes: Arc::new(Notes::default()),
             on_release: None,
         };
-        // Sixty and forty persons of two values, and three of others.
+        // Sixty and forty persons of two values, and of others in the middle, one by one.
         let of = |persons: i64| {
             if persons < 60 {
                 1.0
             } else if persons < 100 {
                 0.0
             } else {
-                persons as f64
+                0.5 + (persons - 100) as f64 / 1_000.0
             }
         };
         let model = |control: &Controlled, persons: &[i64]| {
             let values: Vec<f64> = persons.iter().map(|person| of(*person)).collect();
-            let rows = as_counted(control, persons, std::slice::from_ref(&values)).unwrap()?;
+            let columns = [vec![1.0; values.len()], values.clone()];
+            let rows = as_counted(control, persons, 0, &columns).unwrap()?;
             let number = |wanted: f64| rows.iter().filter(|row| values[**row] == wanted).count();
             Some([number(1.0), number(0.0), rows.len()])
         };
         let without = |left_out: &[i64]| -> Vec<i64> {
-            (0..103)
+            (0..120)
                 .filter(|person| !left_out.contains(person))
                 .collect()
         };
         for rules in ["cms", "ohdsi", "sacro"] {
             let control = desk(rules, rules);
-            assert_eq!(model(&control, &without(&[7])), Some([59, 40, 102]));
+            assert_eq!(model(&control, &without(&[7])), Some([59, 40, 119]));
             // With that one, it is the number of before; so it is without another.
-            assert_eq!(model(&control, &without(&[])), Some([59, 40, 102]));
-            assert_eq!(model(&control, &without(&[7, 8])), Some([59, 40, 102]));
+            assert_eq!(model(&control, &without(&[])), Some([59, 40, 119]));
+            assert_eq!(model(&control, &without(&[7, 8])), Some([59, 40, 119]));
             // Fewer than k who tell them apart: there is none. Others have their own.
             assert_eq!(model(&control, &without(&[7, 8, 9, 10])), None);
             let others: Vec<i64> = (0..40).chain(60..100).collect();
             assert_eq!(model(&control, &others), Some([40, 40, 80]));
+            // One who is alone in its value counts with those who are nearest, as many as there were.
+            let alone: Vec<i64> = (0..40).chain(60..101).collect();
+            assert_eq!(model(&control, &alone), Some([40, 40, 80]));
         }
-        // Rounded numbers are no numbers of persons.
+        // Of persons whose number is rounded as many as that says, whoever else there is.
         let control = desk("opensafely", "rounded");
-        assert_eq!(model(&control, &without(&[7])), Some([59, 40, 102]));
-        assert_eq!(model(&control, &without(&[])), Some([60, 40, 103]));
+        let less: Vec<i64> = (0..57).chain(62..120).collect();
+        assert_eq!(model(&control, &less), Some([55, 40, 115]));
+        let more: Vec<i64> = (0..56).chain(62..120).collect();
+        assert_eq!(model(&control, &more), Some([55, 40, 115]));
     }
 }

@@ -14,6 +14,7 @@ mod fifth_round;
 mod fourth_round;
 mod oracles;
 mod second_round;
+mod seventh_round;
 mod sixth_round;
 mod third_round;
 mod unlisted;

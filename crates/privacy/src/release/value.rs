@@ -22,6 +22,9 @@ use crate::dp::random::Random;
 /// The name under which a curve is kept in the record.
 const TICKET: &str = "ticket";
 
+/// Decisions about how persons' time is parted.
+const HALVES: &str = "halves";
+
 /// What numbers are made of.
 pub(super) struct Desk<'a> {
     pub(super) bases: &'a [Basis],
@@ -41,10 +44,9 @@ impl Desk<'_> {
         sketch
     }
 
-    /// A group's rows of a basis in words, with its place among the groups.
-    pub(super) fn in_words(&self, basis: usize, row: usize) -> String {
-        let table = &self.tables[basis];
-        format!("{} {}", table.words, table.place(row))
+    /// A group's place among those of a basis, for a table of its own: the same for the same group, and no part of any other.
+    pub(super) fn place(&self, basis: usize, row: usize) -> Dims {
+        Dims::from([("place".to_owned(), self.tables[basis].place(row))])
     }
 }
 
@@ -89,14 +91,15 @@ fn course_of(
     let mut tables = [Table {
         measure: format!("{CURVE_OF}{text}"),
         atom: text,
-        words: desk.in_words(times, row),
+        words: desk.tables[times].words.clone(),
         grouped: String::new(),
         treated: String::new(),
         gave_up: false,
         asked: true,
         seen: None,
+        parts: Vec::new(),
         cells: vec![Cell {
-            dims: Dims::new(),
+            dims: desk.place(times, row),
             sketch: Some(sketch),
             held: None,
             common: None,
@@ -178,9 +181,8 @@ fn new_course(
             };
             let persons = follows.iter().filter(theirs);
             let persons = persons.map(|follow| (follow.person, follow.time)).collect();
-            let of = format!("{cause}");
-            up_to(persons, k, &mut |place, members, own| {
-                decisions.once(&format!("{of}: {place}"), members, own)
+            up_to(persons, k, &mut |halves, own| {
+                decisions.once(HALVES, halves, own)
             })
         });
         each.collect::<std::result::Result<Vec<UpTo>, _>>()
@@ -302,6 +304,7 @@ pub(super) fn counts(cells: Vec<Cell>) -> Table {
         gave_up: false,
         asked: true,
         seen: None,
+        parts: Vec::new(),
         cells,
     }
 }

@@ -173,14 +173,17 @@ impl Builder<'_> {
         usable: Vec<(Expr, String)>,
         of: impl IntoIterator<Item = &'e Expr>,
     ) -> Result<(Option<Expr>, String)> {
-        let mut words = self.in_words(filter.as_ref(), of)?;
+        let mut words = vec![self.in_words(filter.as_ref(), of)?];
         let mut known = filter;
+        let mut texts = BTreeSet::new();
         for (condition, text) in usable {
             known = and(known, condition);
-            words.push_str("; ");
-            words.push_str(&text);
+            texts.insert(text);
         }
-        Ok((known, words))
+        // What can always be used says nothing, however often.
+        texts.remove("");
+        words.extend(texts);
+        Ok((known, words.join("; ")))
     }
 
     /// An argument that is no column.
