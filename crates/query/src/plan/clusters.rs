@@ -164,7 +164,7 @@ fn over_clusters(window: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Execu
 }
 
 /// Whether every node gets the order that it asks for. Nothing but orders has changed.
-fn still_ordered(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+pub(super) fn still_ordered(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     let mut kept = true;
     plan.apply(|node| {
         let required = node.required_input_ordering();
@@ -185,7 +185,7 @@ fn still_ordered(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
 
 /// Whether whatever may go by an order without asking for it gets the order that it got, down to where it comes from: a
 /// projection in between may not show it. The result is asked for by the node on top.
-fn keeps_order(before: &Arc<dyn ExecutionPlan>, after: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+pub(super) fn keeps_order(before: &Arc<dyn ExecutionPlan>, after: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     let matters = before.downcast_ref::<OutputRequirementExec>().is_none();
     let mut pairs = vec![(before, after, matters)];
     while let Some((before, after, matters)) = pairs.pop() {

@@ -18,11 +18,13 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateInputMode};
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
+use super::clusters::{keeps_order, still_ordered};
 use super::keys;
 use super::nearby::{self, Pair, numbers};
 use super::segment_join::SegmentJoinExec;
@@ -38,13 +40,26 @@ impl PhysicalOptimizerRule for PairWithNearest {
         plan: Arc<dyn ExecutionPlan>,
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|plan| {
-            Ok(match over_nearest(&plan)? {
-                Some(aggregate) => Transformed::yes(aggregate),
-                None => Transformed::no(plan),
-            })
-        })
-        .data()
+        let paired = |keeps_orders: bool| {
+            let plan = Arc::clone(&plan).transform_up(|plan| {
+                let made = over_nearest(&plan)?.filter(|made| {
+                    let (before, after) =
+                        (plan.equivalence_properties(), made.equivalence_properties());
+                    !keeps_orders || keys::keeps_orders(before, after).unwrap_or(false)
+                });
+                Ok(match made {
+                    Some(made) => Transformed::yes(made),
+                    None => Transformed::no(plan),
+                })
+            });
+            plan.data()
+        };
+        // The rows come in the order of the other side, which most often nobody has asked for.
+        let made = paired(false)?;
+        if Arc::ptr_eq(&made, &plan) || still_ordered(&made)? && keeps_order(&plan, &made)? {
+            return Ok(made);
+        }
+        paired(true)
     }
 
     fn name(&self) -> &'static str {
@@ -105,9 +120,19 @@ fn over_nearest(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Executio
     let Some((value, least)) = extreme(aggregate) else {
         return Ok(None);
     };
-    let input = aggregate.input();
-    let projection = input.downcast_ref::<ProjectionExec>();
-    let join = projection.map_or(input, ProjectionExec::input);
+    let (mut join, mut between, mut projection) = (aggregate.input(), Vec::new(), None);
+    loop {
+        if let (None, Some(found)) = (projection, join.downcast_ref::<ProjectionExec>()) {
+            projection = Some(found);
+        } else if !join.is::<CooperativeExec>() {
+            break;
+        }
+        between.push(join);
+        let [below] = join.children()[..] else {
+            return Ok(None);
+        };
+        join = below;
+    }
     let join = match join.downcast_ref::<SegmentJoinExec>() {
         Some(join) => Some(join.clone()),
         None => SegmentJoinExec::sorted_anew(join, true)?,
@@ -142,12 +167,10 @@ fn over_nearest(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Executio
     };
     let options = || ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
     let mut made: Arc<dyn ExecutionPlan> = Arc::new(join);
-    if projection.is_some() {
-        made = Arc::clone(input).replace_children(vec![made], options())?;
+    for node in between.into_iter().rev().chain([plan]) {
+        made = Arc::clone(node).replace_children(vec![made], options())?;
     }
-    let made = Arc::clone(plan).replace_children(vec![made], options())?;
-    let (before, after) = (plan.equivalence_properties(), made.equivalence_properties());
-    Ok(keys::keeps_orders(before, after)?.then_some(made))
+    Ok(Some(made))
 }
 
 /// The column whose least or greatest value an aggregate asks for and nothing else, and which.

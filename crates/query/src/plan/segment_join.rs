@@ -13,8 +13,8 @@ use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::physical_expr::equivalence::{ProjectionMapping, join_equivalence_properties};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{
-    EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr, PhysicalExprRef,
-    PhysicalSortExpr,
+    EquivalenceProperties, LexOrdering, OrderingRequirements, Partitioning, PhysicalExpr,
+    PhysicalExprRef, PhysicalSortExpr,
 };
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
@@ -290,12 +290,16 @@ impl SegmentJoinExec {
             side.zip(other)
                 .is_none_or(|(side, other)| side / ALIKE <= other)
         };
+        let by_person = match left.output_partitioning() {
+            Partitioning::Range(ranges) => ranges.ordering().first().expr.eq(l),
+            _ => false,
+        };
         match (sorted(left, l)?, sorted(right, r)?) {
             (false, true) if fewer(few, many) => Self::over(plan, &by(left, l), right),
             (true, false) if fewer(many, few) => Self::over(plan, left, &by(right, r)),
             (false, false)
                 if both
-                    && plan.is::<ColocatedJoinExec>()
+                    && by_person
                     && few.zip(many).is_some()
                     && fewer(few, many)
                     && fewer(many, few) =>
