@@ -185,7 +185,10 @@ pub(super) fn still_ordered(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
 
 /// Whether whatever may go by an order without asking for it gets the order that it got, down to where it comes from: a
 /// projection in between may not show it. The result is asked for by the node on top.
-pub(super) fn keeps_order(before: &Arc<dyn ExecutionPlan>, after: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+pub(super) fn keeps_order(
+    before: &Arc<dyn ExecutionPlan>,
+    after: &Arc<dyn ExecutionPlan>,
+) -> Result<bool> {
     let matters = before.downcast_ref::<OutputRequirementExec>().is_none();
     let mut pairs = vec![(before, after, matters)];
     while let Some((before, after, matters)) = pairs.pop() {
