@@ -197,9 +197,9 @@ pub fn reference() -> String {
          COLUMNA_UPDATE=1 cargo test -p columna-query reference -->\n\n\
          Columna speaks DataFusion's SQL, which follows PostgreSQL, and answers as DuckDB does. These are the functions that it adds.\n\n\
          Words that DuckDB and other engines have for the same are taken as well: `year`, `quarter`, `month`, `week`, `day`,\n\
-         `dayofyear`, `dayofweek`, `isodow`, `hour`, `minute`, `epoch`, `last_day`, `monthname`, `dayname`, `strftime`, `strptime`;\n\
+         `dayofyear`, `dayofweek`, `isodow`, `hour`, `minute`, `second`, `epoch`, `last_day`, `monthname`, `dayname`, `strftime`, `strptime`;\n\
          `date_diff('day', from, to)`, also `datediff`, of any part from `second` to `year`; `date_add` and `date_sub` of an\n\
-         interval; `arg_max`, `arg_min`, `max_by`, `min_by`, `count_if`, `sum(day > 9)`, `first`, `last`, `list`, `list_value`, `approx_count_distinct`, `variance`;\n\
+         interval; `arg_max`, `arg_min`, `max_by`, `min_by`, `count_if`, `sum(day > 9)`, `first`, `last`, `list`, `list_value`, `list_distinct`, `list_min`, `list_max`, `approx_count_distinct`, `variance`;\n\
          `regexp_matches`, `regexp_extract`, `string_split`, `group_concat`, `listagg`, `len`, `sign`, `if`, `mod`, `mode`, `SEMI JOIN`,\n\
          `ANTI JOIN` and `FETCH FIRST n ROWS ONLY`; `length` of a list counts its elements; `GROUP BY … WITH ROLLUP`. `a ^ b` is a power,\n\
          `SIMILAR TO` a regular expression for the whole text, and rows are compared from left to right, `(year, month) < (1970, 6)`.\n\

@@ -208,7 +208,9 @@ impl PhysicalExpr for OncePerText {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        let Some((texts, rows)) = different_texts(batch.column(self.column))? else {
+        // The engine asks of a batch without columns whether an expression needs one.
+        let texts = batch.columns().get(self.column);
+        let Some((texts, rows)) = texts.map(different_texts).transpose()?.flatten() else {
             return self.expr.evaluate(batch);
         };
         let texts = RecordBatch::try_new(Arc::clone(&self.schema), vec![texts])?;
