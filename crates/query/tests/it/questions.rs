@@ -1,7 +1,7 @@
 //! Questions about persons' rows, referred to by their places: new ones come last.
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-pub(crate) const QUESTIONS: [&str; 157] = [
+pub(crate) const QUESTIONS: [&str; 154] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -253,10 +253,10 @@ pub(crate) const QUESTIONS: [&str; 157] = [
     // Of each row's pairs one counts.
     "SELECT a.id, a.day, min(b.day) FROM a JOIN b ON a.person_id = b.person_id AND b.day >= a.day GROUP BY a.id, a.day",
     "SELECT a.id, max(b.id) FROM a JOIN b ON a.person_id = b.person_id AND a.kind = b.kind AND a.day > b.day GROUP BY a.id",
-    "SELECT b.id, b.kind, min(a.visit_id) FROM a JOIN b ON a.person_id = b.person_id AND b.day < a.day GROUP BY 1, 2",
+    "SELECT b.id, b.kind, min(a.kind) FROM a JOIN b ON a.person_id = b.person_id AND b.day < a.day GROUP BY 1, 2",
     "SELECT x.id, m.d FROM a x LEFT JOIN (SELECT z.id, max(y.day) AS d FROM a z JOIN b y ON y.person_id = z.person_id AND y.day < z.day
        GROUP BY z.id) m ON m.id = x.id",
-    "SELECT z.id, min(y.visit_id) FROM a z JOIN a y ON y.person_id = z.person_id AND y.kind = z.kind AND y.day > z.day + 1 GROUP BY z.id",
+    "SELECT z.id, min(y.id) FROM a z JOIN a y ON y.person_id = z.person_id AND y.kind = z.kind AND y.day > z.day + 1 GROUP BY z.id",
     "SELECT a.kind, max(b.day) FROM a JOIN b ON a.person_id = b.person_id AND b.day <= a.day WHERE a.value > 1 GROUP BY a.kind",
     "SELECT a.id, max(b.kind), min(b.kind) FROM a JOIN b ON a.person_id = b.person_id AND b.day <= a.day GROUP BY a.id",
     "SELECT a.id, b.kind, max(b.day) FROM a JOIN b ON a.person_id = b.person_id AND b.day <= a.day GROUP BY a.id, b.kind",
@@ -268,15 +268,11 @@ pub(crate) const QUESTIONS: [&str; 157] = [
     "WITH g AS (SELECT person_id AS p, kind AS k, day AS s, sum(kind) OVER (PARTITION BY person_id, kind ORDER BY day) AS n FROM a),
      e AS (SELECT p, n, k, min(s) AS b, max(s) AS e FROM g GROUP BY p, n, k)
      SELECT p, n, k, b, b - lag(e) OVER (PARTITION BY p, k ORDER BY b, n) FROM e",
-    // The nearest where what is compared, or what is joined by, may be NULL.
-    "SELECT a.id, min(b.visit_id) FROM a JOIN b ON a.person_id = b.person_id AND b.visit_id >= a.visit_id GROUP BY a.id",
-    "SELECT a.id, max(b.day) FROM a JOIN b ON a.visit_id = b.visit_id AND b.day <= a.day GROUP BY a.id",
-    "SELECT a.id, min(b.id) FROM a JOIN b ON a.person_id = b.person_id AND b.visit_id = a.visit_id AND b.day > a.day GROUP BY a.id",
     "SELECT a.id, max(b.day) FROM a JOIN b ON a.kind = b.kind AND b.id < a.id GROUP BY a.id",
 ];
 
 /// By a number that each belongs to one person, and does not say whose.
-pub(crate) const BY_VISIT: [&str; 22] = [
+pub(crate) const BY_VISIT: [&str; 26] = [
     "SELECT a.id, b.id FROM a JOIN b ON a.visit_id = b.visit_id",
     "SELECT a.id, b.id FROM a LEFT JOIN b ON a.visit_id = b.visit_id AND b.day > a.day",
     "SELECT a.id, b.id FROM a FULL JOIN b ON b.visit_id = a.visit_id AND a.kind = b.kind",
@@ -303,4 +299,9 @@ pub(crate) const BY_VISIT: [&str; 22] = [
     "SELECT b.id, f.n FROM b JOIN (SELECT visit_id AS v, count(*) AS n, min(day) AS d FROM a GROUP BY 1) f ON f.v = b.visit_id WHERE f.d < b.day",
     "SELECT x.visit_id, x.n, y.d FROM (SELECT visit_id, count(*) AS n FROM a GROUP BY 1) x
      LEFT JOIN (SELECT visit_id, kind, min(day) AS d FROM b GROUP BY 1, 2) y ON x.visit_id = y.visit_id AND x.n > y.kind",
+    // The nearest where what is compared, what is joined by or the value may be NULL.
+    "SELECT a.id, min(b.visit_id) FROM a JOIN b ON a.person_id = b.person_id AND b.visit_id >= a.visit_id GROUP BY a.id",
+    "SELECT a.id, max(b.day) FROM a JOIN b ON a.visit_id = b.visit_id AND b.day <= a.day GROUP BY a.id",
+    "SELECT a.id, min(b.id) FROM a JOIN b ON a.person_id = b.person_id AND b.visit_id = a.visit_id AND b.day > a.day GROUP BY a.id",
+    "SELECT b.id, b.kind, min(a.visit_id) FROM a JOIN b ON a.person_id = b.person_id AND b.day < a.day GROUP BY 1, 2",
 ];
