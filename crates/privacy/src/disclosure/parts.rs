@@ -12,7 +12,7 @@ use super::matching::{Match, Shown, Source};
 use super::models::{Column, named, sketch};
 use super::persons::{Contribution, Persons, footprint};
 use super::releases::{Cell, Table, Work};
-use super::unsaid::unsaid;
+use super::unsaid::{left_beside, product, unsaid};
 
 /// What columns leave of an indicator, smaller than this, is rounding.
 const ROUNDING: f64 = 1e-6;
@@ -103,26 +103,15 @@ fn apart_from_others(k: u64, few: usize, persons: usize, columns: &[Vec<f64>]) -
 
 /// Whether a row is a sum of multiples of others.
 fn follows<'a>(row: &[f64], others: impl Iterator<Item = &'a Vec<f64>>) -> bool {
-    let product = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
     let mut basis: Vec<Vec<f64>> = Vec::new();
-    let left = |of: &[f64], basis: &[Vec<f64>]| {
-        let mut left = of.to_vec();
-        for other in basis.iter().chain(basis) {
-            let part = product(&left, other);
-            left.iter_mut()
-                .zip(other)
-                .for_each(|(x, other)| *x -= part * other);
-        }
-        left
-    };
     for other in others {
-        let rest = left(other, &basis);
+        let rest = left_beside(other, &basis);
         let length = product(&rest, &rest).sqrt();
         if length > ROUNDING {
             basis.push(rest.into_iter().map(|x| x / length).collect());
         }
     }
-    let rest = left(row, &basis);
+    let rest = left_beside(row, &basis);
     product(&rest, &rest).sqrt() <= ROUNDING
 }
 
@@ -232,25 +221,20 @@ pub(crate) fn tables_of(
         for entry in theirs.first().iter().flat_map(|column| &column.own) {
             persons.push_rows(entry.person, entry.rows);
         }
+        let cell = Cell {
+            dims: part_of(words.group),
+            persons,
+            sketch: Some(sketch(&theirs, |column| &column.own)),
+            held: Some(sketch(&theirs, |column| &column.counted)),
+            common: None,
+            safe: true,
+            values: BTreeMap::new(),
+        };
         Table {
             measure: measure.to_owned(),
             atom: named(model, &theirs),
             words: words.rows.to_owned(),
-            grouped: String::new(),
-            treated: String::new(),
-            gave_up: false,
-            asked: true,
-            seen: None,
-            parts: Vec::new(),
-            cells: vec![Cell {
-                dims: part_of(words.group),
-                persons,
-                sketch: Some(sketch(&theirs, |column| &column.own)),
-                held: Some(sketch(&theirs, |column| &column.counted)),
-                common: None,
-                safe: true,
-                values: BTreeMap::new(),
-            }],
+            ..Table::of(vec![cell])
         }
     };
     parts.iter().map(table).collect()

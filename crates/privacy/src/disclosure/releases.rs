@@ -70,6 +70,23 @@ pub struct Table {
 }
 
 impl Table {
+    /// Numbers of persons, as they are counted without a measure; what else they are is named by those who make them.
+    #[must_use]
+    pub fn of(cells: Vec<Cell>) -> Self {
+        Self {
+            measure: String::new(),
+            atom: String::new(),
+            words: String::new(),
+            grouped: String::new(),
+            treated: String::new(),
+            asked: true,
+            seen: None,
+            parts: Vec::new(),
+            cells,
+            gave_up: false,
+        }
+    }
+
     /// A group's place by the words of the query: the same for all rows, however they are grouped.
     #[must_use]
     pub fn place(&self, at: usize) -> String {

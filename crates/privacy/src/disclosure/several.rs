@@ -14,6 +14,7 @@ use super::persons::{Contribution, low, people};
 use super::releases::Table;
 use super::sketch::Sketch;
 use super::span::{Admitted, Span, Unit};
+use super::unsaid::{left_beside, product};
 
 /// So many measures of parts are looked at, those of most persons.
 const INNER: usize = 200;
@@ -53,16 +54,8 @@ pub(super) fn within(print: &RoaringTreemap, measured: &[Measured], k: u64) -> V
 pub(super) fn pursued<'a>(new: New<'_>, inner: &'a [Inner]) -> Vec<Earlier<'a>> {
     let buckets = Buckets::of(new.counted);
     let mut room = buckets.room();
-    let product = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
-    // What is left of a column beside others, twice for what rounding leaves; of length one.
     let rest = |column: &[f64], basis: &[Vec<f64>]| -> Option<Vec<f64>> {
-        let mut left = column.to_vec();
-        for other in basis.iter().chain(basis) {
-            let part = product(&left, other);
-            left.iter_mut()
-                .zip(other)
-                .for_each(|(x, other)| *x -= part * other);
-        }
+        let left = left_beside(column, basis);
         let length = product(&left, &left).sqrt();
         let some = length > 1e-9 * product(column, column).sqrt();
         some.then(|| left.into_iter().map(|x| x / length).collect())

@@ -59,18 +59,7 @@ impl Desk {
                 }
             })
             .collect();
-        let mut tables = [Table {
-            measure: String::new(),
-            atom: String::new(),
-            words: String::new(),
-            grouped: String::new(),
-            treated: String::new(),
-            gave_up: false,
-            asked: true,
-            seen: None,
-            parts: Vec::new(),
-            cells,
-        }];
+        let mut tables = [Table::of(cells)];
         let reader = Reader {
             snapshot: "s".into(),
             principal: principal.into(),
@@ -169,26 +158,15 @@ fn a_total_in_other_words_counts_too() {
         persons.push(person, 0.0);
     }
     let shown = BTreeMap::from([(PERSONS.to_owned(), Some(99.0))]);
-    let mut tables = [Table {
-        measure: String::new(),
-        atom: String::new(),
-        words: String::new(),
-        grouped: String::new(),
-        treated: String::new(),
-        gave_up: false,
-        asked: true,
-        seen: None,
-        parts: Vec::new(),
-        cells: vec![Cell {
-            dims: Dims::new(),
-            persons,
-            sketch: None,
-            held: None,
-            common: None,
-            safe: true,
-            values: shown,
-        }],
-    }];
+    let mut tables = [Table::of(vec![Cell {
+        dims: Dims::new(),
+        persons,
+        sketch: None,
+        held: None,
+        common: None,
+        safe: true,
+        values: shown,
+    }])];
     let reader = Reader {
         snapshot: "s".into(),
         principal: "ana".into(),

@@ -19,6 +19,24 @@ pub(super) fn each(sums: &[f64], units: &[f64]) -> Vec<f64> {
         .collect()
 }
 
+/// The sum of products.
+pub(super) fn product(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// What is left of a column beside others, which are of length one and say nothing of each other; taken off twice for what rounding
+/// leaves.
+pub(super) fn left_beside(column: &[f64], others: &[Vec<f64>]) -> Vec<f64> {
+    let mut left = column.to_vec();
+    for other in others.iter().chain(others) {
+        let part = product(&left, other);
+        left.iter_mut()
+            .zip(other)
+            .for_each(|(x, other)| *x -= part * other);
+    }
+    left
+}
+
 /// What a constant for each row and the columns do not say of sums. They are fitted to all but `few`, which a few persons could
 /// else move; and at first to none that are very far from others.
 pub(crate) fn unsaid(

@@ -8,7 +8,7 @@ use super::aggregate::Controlled;
 use super::curve::digits;
 use super::numbers::number_of;
 use super::spec::Model;
-use super::value::{Desk, counts, group_cell};
+use super::value::{Desk, group_cell};
 use super::{apart, model};
 use crate::disclosure::models::{Column, named, sketch};
 use crate::disclosure::parts::{Words, parts, tables_of};
@@ -175,7 +175,7 @@ fn as_counted(
         group_cell(&members, &format!("alike:{at}"), &control.profile)
     };
     let cells = large.iter().enumerate().map(cell).collect();
-    let outcomes = control.release(&mut [counts(cells)])?;
+    let outcomes = control.release(&mut [Table::of(cells)])?;
     let rounds = control.profile.round_to.is_some_and(|step| step > 1);
     let mut all = few;
     for (group, outcome) in large.into_iter().zip(&outcomes[0]) {

@@ -92,13 +92,7 @@ fn course_of(
         measure: format!("{CURVE_OF}{text}"),
         atom: text,
         words: desk.tables[times].words.clone(),
-        grouped: String::new(),
-        treated: String::new(),
-        gave_up: false,
-        asked: true,
-        seen: None,
-        parts: Vec::new(),
-        cells: vec![Cell {
+        ..Table::of(vec![Cell {
             dims: desk.place(times, row),
             sketch: Some(sketch),
             held: None,
@@ -107,7 +101,7 @@ fn course_of(
                 >= desk.control.profile.k as usize,
             persons,
             values: BTreeMap::from([(TICKET.to_owned(), Some(ticket))]),
-        }],
+        }])
     }];
     let outcomes = desk.control.release(&mut tables)?;
     let Some(found) = number_of(&outcomes[0][0], TICKET) else {
@@ -200,7 +194,7 @@ fn new_course(
             cells.push(group_cell(members, &name, profile));
         }
     }
-    let outcomes = control.release(&mut [counts(cells)])?;
+    let outcomes = control.release(&mut [Table::of(cells)])?;
     // Numbers as they are shown, be it as those of nearly the same persons.
     let mut shown = outcomes[0]
         .iter()
@@ -290,22 +284,6 @@ fn recomputed_of(
     match rows {
         Some(rows) => of.of(&rows),
         None => Ok(None),
-    }
-}
-
-/// A table of numbers of persons.
-pub(super) fn counts(cells: Vec<Cell>) -> Table {
-    Table {
-        measure: String::new(),
-        atom: String::new(),
-        words: String::new(),
-        grouped: String::new(),
-        treated: String::new(),
-        gave_up: false,
-        asked: true,
-        seen: None,
-        parts: Vec::new(),
-        cells,
     }
 }
 
