@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Date32Type, Field, FieldRef, Float64Type, Int32Type, Int64Type};
+use arrow::compute::SortOptions;
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use datafusion::common::utils::SingleRowListArrayBuilder;
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -14,6 +15,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::functions::docs::DESCRIPTION;
+use crate::plan::sort_numbers;
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
@@ -92,58 +94,36 @@ impl AggregateUDFImpl for Mode {
     }
 }
 
-/// Of so many different values each is looked for among all.
-const FEW: usize = 16;
-
 /// The rows in which different values come first, and how many have each; the same value may be told of twice. None for types whose
 /// values are not told apart by a number.
-fn different(values: &ArrayRef) -> Option<Vec<(usize, i64)>> {
-    let numbers: Vec<u128> = if let Some(values) = values.as_primitive_opt::<Int64Type>() {
-        let values = values.values().iter();
-        values.map(|value| value.cast_unsigned().into()).collect()
-    } else if let Some(values) = values.as_primitive_opt::<Int32Type>() {
-        let values = values.values().iter();
-        values.map(|value| value.cast_unsigned().into()).collect()
-    } else if let Some(values) = values.as_primitive_opt::<Date32Type>() {
-        let values = values.values().iter();
-        values.map(|value| value.cast_unsigned().into()).collect()
-    } else if let Some(values) = values.as_primitive_opt::<Float64Type>() {
-        let values = values.values().iter();
-        values.map(|value| value.to_bits().into()).collect()
-    } else {
+fn different(values: &ArrayRef) -> Result<Option<Vec<(usize, i64)>>> {
+    let numbers = match values.as_string_view_opt() {
         // A text's length and beginning, and where the rest of a long one lies.
-        values.as_string_view_opt()?.views().to_vec()
+        Some(texts) => texts.views().to_vec(),
+        None => match sort_numbers(values, SortOptions::default())? {
+            Some(numbers) => numbers,
+            None => return Ok(None),
+        },
     };
     let nulls = values.logical_nulls();
     let mut different: Vec<(usize, i64)> = Vec::new();
-    let (mut places, mut last) = (HashMap::new(), 0);
+    let mut places = HashMap::new();
+    let mut last: Option<(u128, usize)> = None;
     for (row, number) in numbers.iter().enumerate() {
         if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             continue;
         }
-        let is = |at: usize| {
-            different
-                .get(at)
-                .is_some_and(|(first, _)| numbers[*first] == *number)
+        let at = match last {
+            Some((same, at)) if same == *number => at,
+            _ => *places.entry(*number).or_insert(different.len()),
         };
-        let found = if is(last) {
-            Some(last)
-        } else if different.len() <= FEW {
-            (0..different.len()).find(|at| is(*at))
-        } else {
-            places.get(number).copied()
-        };
-        last = found.unwrap_or(different.len());
-        if found.is_none() {
+        if at == different.len() {
             different.push((row, 0));
-            if different.len() > FEW {
-                let new = if places.is_empty() { 0 } else { last };
-                places.extend((new..different.len()).map(|at| (numbers[different[at].0], at)));
-            }
         }
-        different[last].1 += 1;
+        different[at].1 += 1;
+        last = Some((*number, at));
     }
-    Some(different)
+    Ok(Some(different))
 }
 
 /// How many rows have each value.
@@ -173,7 +153,7 @@ impl Accumulator for Counts {
         let [values] = values else {
             return internal_err!("`mode` takes one value");
         };
-        match different(values) {
+        match different(values)? {
             Some(different) => {
                 for (row, count) in different {
                     self.add(ScalarValue::try_from_array(values, row)?, count);
