@@ -42,12 +42,7 @@ impl PhysicalOptimizerRule for PairWithNearest {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let paired = |keeps_orders: bool| {
             let plan = Arc::clone(&plan).transform_up(|plan| {
-                let made = over_nearest(&plan)?.filter(|made| {
-                    let (before, after) =
-                        (plan.equivalence_properties(), made.equivalence_properties());
-                    !keeps_orders || keys::keeps_orders(before, after).unwrap_or(false)
-                });
-                Ok(match made {
+                Ok(match over_nearest(&plan, keeps_orders)? {
                     Some(made) => Transformed::yes(made),
                     None => Transformed::no(plan),
                 })
@@ -112,8 +107,12 @@ impl Nearest {
     }
 }
 
-/// The same aggregate over a join that pairs each row with one other at most; none for any other plan.
-fn over_nearest(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+/// The same aggregate over a join that pairs each row with one other at most; none for any other plan, or where an order is lost that
+/// is to be kept.
+fn over_nearest(
+    plan: &Arc<dyn ExecutionPlan>,
+    keeps_orders: bool,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let Some(aggregate) = plan.downcast_ref::<AggregateExec>() else {
         return Ok(None);
     };
@@ -170,7 +169,9 @@ fn over_nearest(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Executio
     for node in between.into_iter().rev().chain([plan]) {
         made = Arc::clone(node).replace_children(vec![made], options())?;
     }
-    Ok(Some(made))
+    let (before, after) = (plan.equivalence_properties(), made.equivalence_properties());
+    let kept = !keeps_orders || keys::keeps_orders(before, after)?;
+    Ok(kept.then_some(made))
 }
 
 /// The column whose least or greatest value an aggregate asks for and nothing else, and which.

@@ -2,19 +2,19 @@
 //!
 //! Tables lie patient by patient in the same ranges, so that this is how most of them meet.
 
+mod run;
+mod sides;
+
 use std::sync::Arc;
 
 use arrow::compute::BatchCoalescer;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, JoinSide, JoinType, NullEquality, Result};
+use datafusion::common::{JoinSide, JoinType, NullEquality, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
-use datafusion::physical_expr::equivalence::{ProjectionMapping, join_equivalence_properties};
-use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{
-    EquivalenceProperties, LexOrdering, OrderingRequirements, Partitioning, PhysicalExpr,
-    PhysicalExprRef, PhysicalSortExpr,
+    LexOrdering, OrderingRequirements, Partitioning, PhysicalExpr, PhysicalExprRef,
 };
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
@@ -34,11 +34,13 @@ use super::build_side::rows;
 use super::colocated_join::ColocatedJoinExec;
 use super::few_persons::Persons;
 use super::keys::{self, ascending};
-use super::matches::{Output, Step, driver};
-use super::nearby::{Bounds, Pair};
+use super::matches::{Output, driver};
+use super::nearby::Bounds;
 use super::nearest::Nearest;
 use super::one_sided::{split, with_computed};
 use super::sorted_input::SortedInput;
+use run::Run;
+use sides::{looked_up_keys, properties, sorted_keys};
 
 /// As many keys as a number of 128 bits holds.
 const MOST_KEYS: usize = 2;
@@ -47,8 +49,6 @@ const MOST_KEYS: usize = 2;
 const TIMES_SMALL: usize = 8;
 /// One side is at most so many times as large as the other then.
 const ALIKE: usize = 4;
-/// Where each row of the left side is looked for among those of its person, these are at most so many times as many.
-const FEWER: usize = 16;
 
 /// Puts hash joins whose two sides are sorted by their keys on the operator that uses this.
 #[derive(Debug)]
@@ -337,138 +337,6 @@ impl SegmentJoinExec {
     }
 }
 
-/// The join's keys in an order by which both sides are sorted.
-fn sorted_keys(
-    join: &HashJoinExec,
-    left: &Arc<dyn ExecutionPlan>,
-) -> Result<Option<(LexOrdering, LexOrdering)>> {
-    let on: Vec<_> = join.on().iter().collect();
-    let reversed: Vec<_> = on.iter().rev().copied().collect();
-    if !are_whole(join, left)? {
-        return Ok(None);
-    }
-    for on in [on, reversed] {
-        let left_keys: Vec<_> = on.iter().map(|(key, _)| ascending(key)).collect();
-        let right_keys: Vec<_> = on.iter().map(|(_, key)| ascending(key)).collect();
-        let (l, r) = (
-            left.equivalence_properties(),
-            join.right().equivalence_properties(),
-        );
-        // A constant is sorted too, but all rows would be one segment.
-        if constant(l, &left_keys) || constant(r, &right_keys) {
-            continue;
-        }
-        if l.ordering_satisfy(left_keys.iter().cloned())?
-            && r.ordering_satisfy(right_keys.iter().cloned())?
-            && let (Some(l), Some(r)) = (LexOrdering::new(left_keys), LexOrdering::new(right_keys))
-            && l.len() == join.on().len()
-            && r.len() == join.on().len()
-        {
-            return Ok(Some((l, r)));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether the join's keys are whole numbers of one type on both sides.
-fn are_whole(join: &HashJoinExec, left: &Arc<dyn ExecutionPlan>) -> Result<bool> {
-    let (left_schema, right_schema) = (left.schema(), join.right().schema());
-    for (l, r) in join.on() {
-        let to = l.data_type(&left_schema)?;
-        if !keys::is_whole(&to) || r.data_type(&right_schema)? != to {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// The first keys, by which both sides are sorted, and the places of the second ones, by which they are not: rows are looked up
-/// among those of a person, which costs less than a hash table of one side does, and takes no memory that grows with it.
-fn looked_up_keys(
-    join: &HashJoinExec,
-    left: &Arc<dyn ExecutionPlan>,
-    large: usize,
-) -> Result<Option<(LexOrdering, LexOrdering, Option<Pair>)>> {
-    let [one, two] = join.on() else {
-        return Ok(None);
-    };
-    let right = join.right();
-    let driver = driver(*join.join_type());
-    // Of a plan that is put together anew, this was decided before.
-    let worth_it = large == usize::MAX
-        || rows(left).zip(rows(right)).is_some_and(|(l, r)| {
-            // The smaller side may be one that others were taken out of before.
-            let others = l.max(r) >= large && l.min(r) >= large / TIMES_SMALL;
-            others && (driver == JoinSide::Right || l >= r / FEWER)
-        });
-    if !(worth_it && are_whole(join, left)?) {
-        return Ok(None);
-    }
-    for ((l, r), (then_l, then_r)) in [(one, two), (two, one)] {
-        let places = then_l
-            .downcast_ref::<Column>()
-            .zip(then_r.downcast_ref::<Column>());
-        let Some((l_place, r_place)) = places else {
-            continue;
-        };
-        let varies = |side: &Arc<dyn ExecutionPlan>, key| {
-            let properties = side.equivalence_properties();
-            let sorted = properties.ordering_satisfy([ascending(key)])?;
-            Ok::<_, DataFusionError>(sorted && properties.is_expr_constant(key).is_none())
-        };
-        if !(varies(left, l)? && varies(right, r)?) {
-            continue;
-        }
-        let (l_place, r_place) = (l_place.index(), r_place.index());
-        let pair = match driver {
-            JoinSide::Left => (r_place, l_place),
-            _ => (l_place, r_place),
-        };
-        let keys = |key| LexOrdering::new([ascending(key)]);
-        return Ok(keys(l).zip(keys(r)).map(|(l, r)| (l, r, Some(pair))));
-    }
-    Ok(None)
-}
-
-fn constant(properties: &EquivalenceProperties, keys: &[PhysicalSortExpr]) -> bool {
-    let mut keys = keys.iter();
-    keys.all(|key| properties.is_expr_constant(&key.expr).is_some())
-}
-
-/// The hash join's properties with the order of the driving side's rows.
-fn properties(
-    join: &HashJoinExec,
-    left: &Arc<dyn ExecutionPlan>,
-    driver: JoinSide,
-) -> Result<PlanProperties> {
-    let mut left = left.equivalence_properties().clone();
-    let mut right = join.right().equivalence_properties().clone();
-    let kept = match join.join_type() {
-        JoinType::Full => [false, false],
-        _ => [driver == JoinSide::Left, driver == JoinSide::Right],
-    };
-    // The other side's rows begin anew with each of the driver's: its order says nothing of the join's.
-    if driver == JoinSide::Left {
-        right.clear_orderings();
-    } else {
-        left.clear_orderings();
-    }
-    let mut equivalences = join_equivalence_properties(
-        left,
-        right,
-        join.join_type(),
-        Arc::clone(join.join_schema()),
-        &kept,
-        Some(driver),
-        join.on(),
-    )?;
-    if let Some(projection) = &join.projection {
-        let mapping = ProjectionMapping::from_indices(projection, join.join_schema())?;
-        equivalences = equivalences.project(&mapping, join.schema());
-    }
-    Ok(PlanProperties::clone(join.properties()).with_eq_properties(equivalences))
-}
-
 impl DisplayAs for SegmentJoinExec {
     fn fmt_as(&self, kind: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let join = hash_join(self.join.as_ref());
@@ -637,84 +505,5 @@ impl ExecutionPlan for SegmentJoinExec {
 
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
-    }
-}
-
-/// The join of one partition, under way.
-struct Run {
-    left: SortedInput,
-    right: SortedInput,
-    step: Option<Step>,
-    output: Output,
-    coalescer: BatchCoalescer,
-    ended: bool,
-    metrics: BaselineMetrics,
-}
-
-impl Run {
-    async fn next(&mut self) -> Result<Option<arrow::array::RecordBatch>> {
-        loop {
-            if let Some(batch) = self.coalescer.next_completed_batch() {
-                self.metrics.record_output(batch.num_rows());
-                return Ok(Some(batch));
-            }
-            if self.ended {
-                return Ok(None);
-            }
-            if let Some(step) = &mut self.step {
-                let timer = self.metrics.elapsed_compute().timer();
-                let batch = step.next(&self.output)?;
-                match batch {
-                    None => self.step = None,
-                    Some(batch) if batch.num_rows() == 0 => {}
-                    // Rows without columns are only counted.
-                    Some(batch) if batch.num_columns() == 0 => {
-                        timer.done();
-                        self.metrics.record_output(batch.num_rows());
-                        return Ok(Some(batch));
-                    }
-                    Some(batch) => self.coalescer.push_batch(batch)?,
-                }
-                timer.done();
-                continue;
-            }
-            self.left.fill().await?;
-            // The other side is not looked at where it adds nothing by itself.
-            if !(self.left.is_empty() && self.needs_left()) {
-                self.right.fill().await?;
-            }
-            if self.is_over() {
-                self.ended = true;
-                self.coalescer.finish_buffered_batch()?;
-                continue;
-            }
-            let timer = self.metrics.elapsed_compute().timer();
-            let limit = match (self.left.limit(), self.right.limit()) {
-                (Some(left), Some(right)) => Some(left.min(right)),
-                (left, right) => left.or(right),
-            };
-            let (left, right) = (self.left.take(limit), self.right.take(limit));
-            self.step = Some(Step::new(left, right, &self.output)?);
-            timer.done();
-        }
-    }
-
-    /// Whether nothing comes of rows of the right side alone.
-    fn needs_left(&self) -> bool {
-        !matches!(
-            self.output.join_type,
-            JoinType::Right | JoinType::RightAnti | JoinType::RightMark | JoinType::Full
-        )
-    }
-
-    /// Whether no more rows can come, once both sides are filled.
-    fn is_over(&self) -> bool {
-        let (left, right) = (self.left.is_empty(), self.right.is_empty());
-        match self.output.join_type {
-            JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi => left || right,
-            JoinType::Left | JoinType::LeftAnti | JoinType::LeftMark => left,
-            JoinType::Right | JoinType::RightAnti | JoinType::RightMark => right,
-            JoinType::Full => left && right,
-        }
     }
 }
