@@ -25,6 +25,8 @@ use datafusion::physical_plan::{
     SendableRecordBatchStream,
 };
 
+use super::colocated_join::ColocatedJoinExec;
+
 /// Hides the order of every hash join's kept side.
 #[derive(Debug)]
 pub(crate) struct HideBuildOrder;
@@ -36,14 +38,15 @@ impl PhysicalOptimizerRule for HideBuildOrder {
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|plan| {
-            let Some(join) = plan.downcast_ref::<HashJoinExec>() else {
+            let joins = plan.is::<HashJoinExec>() || plan.is::<ColocatedJoinExec>();
+            let [left, right] = plan.children()[..] else {
                 return Ok(Transformed::no(plan));
             };
-            if join.left().output_ordering().is_none() {
+            if !joins || left.output_ordering().is_none() {
                 return Ok(Transformed::no(plan));
             }
-            let left = Arc::new(UnorderedExec::new(Arc::clone(join.left())));
-            let children = vec![left as _, Arc::clone(join.right())];
+            let left = Arc::new(UnorderedExec::new(Arc::clone(left)));
+            let children = vec![left as _, Arc::clone(right)];
             let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
             Ok(Transformed::yes(plan.replace_children(children, options)?))
         })

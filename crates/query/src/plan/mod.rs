@@ -168,6 +168,8 @@ pub(crate) fn rules() -> Vec<Rule> {
                 rules.push(Arc::new(JoinSegments));
                 rules.push(Arc::new(PairWithNearest));
                 rules.push(Arc::new(JoinRanges));
+                // Joins that go through both sides at once keep an order that there was none of before.
+                rules.push(Arc::new(HideBuildOrder));
                 rules.push(Arc::new(CountByRuns));
                 rules.push(Arc::new(SortWithinSegments));
                 rules.push(Arc::new(SortNumbers));
