@@ -27,6 +27,7 @@
 //! | the side of a join that reads the smaller tables is kept | the side that the engine expects fewer rows of |
 //! | the parts of a condition are computed of all rows each | picking rows for each part, and putting answers back |
 //! | a pattern is matched once for each text of a batch | once for each row |
+//! | groups by text go by numbers that stand for the texts, while these are few | hashing and comparing the text of each row |
 //! | of wide rows, those that may still be the first ones are decoded | decoding all of them for `ORDER BY … LIMIT` |
 //! | concept sets are sent to the records that are looked up in them | sending records to where their concepts belong |
 //! | a join looks up now and then, and can be ended there | computing on after Ctrl-C |
@@ -57,6 +58,7 @@ mod one_sided;
 mod packed;
 mod range_bounds;
 mod range_join;
+mod rest;
 mod run_aggregates;
 mod runs;
 mod segment_aggregate;
@@ -67,6 +69,7 @@ mod segments;
 mod shared;
 mod shifts;
 mod sorted_input;
+mod text_groups;
 mod text_once;
 mod told_apart;
 mod top_rows;
@@ -109,6 +112,7 @@ use segment_sort::SortWithinSegments;
 pub(crate) use segment_sort::order_within;
 use segment_window::WindowsOverSegments;
 use shared::{LinkShared, MarkShared};
+use text_groups::GroupsOfTexts;
 use told_apart::ToldApart;
 use top_rows::ReadTopRows;
 use whole_partitions::WindowsOverGroups;
@@ -180,6 +184,7 @@ pub(crate) fn rules() -> Vec<Rule> {
                 rules.push(Arc::new(TakeInTurn));
                 rules.push(Arc::new(LookUpJoins));
                 rules.push(Arc::new(ReadFewPersons));
+                rules.push(Arc::new(GroupsOfTexts));
                 rules.push(Arc::new(Breathe));
                 // The last one: what it links is no longer found when a node below is made anew.
                 rules.push(Arc::new(LinkShared));
@@ -197,5 +202,7 @@ pub(crate) fn rules() -> Vec<Rule> {
 /// # Errors
 /// When a node cannot be made anew.
 pub fn in_a_task(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    WindowsOverSegments.optimize(plan, &ConfigOptions::default())
+    let config = ConfigOptions::default();
+    let plan = WindowsOverSegments.optimize(plan, &config)?;
+    GroupsOfTexts.optimize(plan, &config)
 }
