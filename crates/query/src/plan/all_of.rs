@@ -21,6 +21,7 @@ use datafusion::physical_expr::expressions::{
 use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_expr::{PhysicalExpr, conjunction};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateInputMode};
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::metrics::MetricsSet;
@@ -91,6 +92,75 @@ impl ConditionExec {
             by_parts,
         }))
     }
+}
+
+/// An expression with the conditions of cheap parts in it computed by these, such as those of CASE.
+pub(super) fn by_parts(expr: Arc<dyn PhysicalExpr>) -> Result<Transformed<Arc<dyn PhysicalExpr>>> {
+    expr.transform_down(|expr| {
+        let parts = split_conjunction(&expr);
+        if parts.len() < 2 || !parts.iter().all(|part| is_cheap(part)) {
+            return Ok(Transformed::no(expr));
+        }
+        let parts = parts.into_iter().cloned().collect();
+        let all = Arc::new(AllOf { parts }) as _;
+        Ok(Transformed::new(all, true, TreeNodeRecursion::Jump))
+    })
+}
+
+/// Has what aggregates ask of rows computed so, before aggregates by person hide it.
+#[derive(Debug)]
+pub(crate) struct AskByAll;
+
+impl PhysicalOptimizerRule for AskByAll {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| {
+            let asked = match plan.downcast_ref::<AggregateExec>() {
+                Some(aggregate) => asked_by_parts(aggregate)?,
+                None => None,
+            };
+            Ok(match asked {
+                Some(asked) => Transformed::yes(Arc::new(asked) as _),
+                None => Transformed::no(plan),
+            })
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "AskByAll"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn asked_by_parts(aggregate: &AggregateExec) -> Result<Option<AggregateExec>> {
+    if aggregate.mode().input_mode() != AggregateInputMode::Raw {
+        return Ok(None);
+    }
+    let mut found = false;
+    let calls = aggregate.aggr_expr().iter().map(|call| {
+        if !call.order_bys().is_empty() {
+            return Ok(Arc::clone(call));
+        }
+        let mut changed = false;
+        let args = call.expressions().into_iter().map(|arg| {
+            let parts = by_parts(arg)?;
+            changed |= parts.transformed;
+            Ok(parts.data)
+        });
+        let args = args.collect::<Result<Vec<_>>>()?;
+        let other = changed.then(|| call.with_new_expressions(args, Vec::new()));
+        found |= other.as_ref().is_some_and(Option::is_some);
+        Ok(other.flatten().map_or_else(|| Arc::clone(call), Arc::new))
+    });
+    let calls = calls.collect::<Result<Vec<_>>>()?;
+    Ok(found.then(|| aggregate.with_new_aggr_exprs(calls)))
 }
 
 /// Whether an expression compares columns with each other and with values, which is quick and never fails.

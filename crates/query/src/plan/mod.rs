@@ -85,7 +85,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 
 use aligned_union::AlignUnions;
-use all_of::FilterByAll;
+use all_of::{AskByAll, FilterByAll};
 use breaths::Breathe;
 pub use breaths::breathing;
 use build_order::HideBuildOrder;
@@ -178,6 +178,7 @@ pub(crate) fn rules() -> Vec<Rule> {
                 rules.push(Arc::new(SortWithinSegments));
                 rules.push(Arc::new(SortNumbers));
                 rules.push(Arc::new(WindowsOverSegments));
+                rules.push(Arc::new(AskByAll));
                 rules.push(Arc::new(AggregatesOverSegments));
                 rules.push(Arc::new(ReadTopRows));
                 rules.push(Arc::new(FilterByAll));

@@ -21,6 +21,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateInputMode};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 
+use super::all_of::by_parts;
 use super::grouping_sets::changed;
 use super::keys;
 use crate::functions::scalar::different_texts;
@@ -44,7 +45,8 @@ pub(super) fn once_per_text(
     })
 }
 
-/// The same projection, or aggregate with conditions of its own, with each text matched once; none where it matches no text, or where
+/// The same projection, or aggregate with conditions of its own, with each text matched once, and conditions of cheap parts in a
+/// projection computed by these; none where there are neither, or where
 /// rows are sorted or divided by what is matched. What aggregates by person ask is not looked into.
 pub(super) fn with_texts_matched_once(
     plan: &dyn ExecutionPlan,
@@ -54,8 +56,9 @@ pub(super) fn with_texts_matched_once(
         if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
             let input = projection.input();
             let exprs = projection.expr().iter().map(|one| {
-                let once = once_per_text(Arc::clone(&one.expr), &input.schema())?;
-                found |= once.transformed;
+                let parts = by_parts(Arc::clone(&one.expr))?;
+                let once = once_per_text(parts.data, &input.schema())?;
+                found |= parts.transformed || once.transformed;
                 Ok(ProjectionExpr {
                     expr: once.data,
                     alias: one.alias.clone(),
