@@ -62,7 +62,12 @@ impl PhysicalOptimizerRule for BuildSmallSide {
             if *join.join_type() == JoinType::Full || join.null_aware {
                 return Ok(Transformed::no(plan));
             }
-            if kept / TIMES_LARGER <= streamed {
+            // Persons stay in their ranges, if what they are looked up in is the smaller by any measure.
+            let times = match by_person(join.left()) && !by_person(join.right()) {
+                true => 1,
+                false => TIMES_LARGER,
+            };
+            if kept / times <= streamed {
                 let sent = kept <= few.min(streamed / TIMES_LARGER) && moves_persons(join);
                 return Ok(if sent {
                     let join = join.builder();
@@ -107,6 +112,10 @@ fn moves_persons(join: &HashJoinExec) -> bool {
         && !keys.any(|key| key == person)
 }
 
+fn by_person(side: &Arc<dyn ExecutionPlan>) -> bool {
+    matches!(side.output_partitioning(), Partitioning::Range(_))
+}
+
 /// Whether a join by no key keeps rows that lie in ranges of persons, while what they are compared with is far smaller: years,
 /// or bands of ages.
 fn keeps_persons(join: &NestedLoopJoinExec) -> bool {
@@ -116,9 +125,6 @@ fn keeps_persons(join: &NestedLoopJoinExec) -> bool {
     );
     let (Some(kept), Some(streamed)) = (rows(join.left()), rows(join.right())) else {
         return false;
-    };
-    let by_person = |side: &Arc<dyn ExecutionPlan>| {
-        matches!(side.output_partitioning(), Partitioning::Range(_))
     };
     known && by_person(join.left()) && !by_person(join.right()) && kept / TIMES_LARGER > streamed
 }
