@@ -269,7 +269,9 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
     for function in aggregate::replaced().chain(aggregate::answering()) {
         ctx.register_udaf(function);
     }
-    ctx.register_udaf(Arc::unwrap_or_clone(aggregate::cox_together()));
+    for internal in [aggregate::cox_together(), aggregate::count_values()] {
+        ctx.register_udaf(Arc::unwrap_or_clone(internal));
+    }
 }
 
 fn config(options: &SessionOptions) -> SessionConfig {

@@ -4,6 +4,7 @@ mod adapter;
 mod comorbidity;
 mod counts;
 mod cumulative_incidence;
+mod different_values;
 mod effective_sample_size;
 mod empirical_calibration;
 mod eras;
@@ -25,6 +26,7 @@ mod smd;
 mod spread;
 mod survival_quantile;
 mod table_one;
+mod values_of_groups;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -38,6 +40,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::physical_expr::PhysicalExpr;
 
+pub(crate) use different_values::count_values;
 pub(crate) use eras::of_groups as eras_of_groups;
 use gray_test::failcode;
 pub(crate) use in_order::{How, What};

@@ -24,6 +24,7 @@ use datafusion::physical_expr::expressions::Literal;
 
 use accumulators::{Groups, OneGroup, Question};
 use numbers::Asked;
+pub(super) use numbers::Fold;
 use values::{between, taken_as};
 
 use crate::functions::docs::DESCRIPTION;

@@ -325,7 +325,7 @@ fn of_counts(counted: &[(u64, u64)], distinct: bool, asked: &[Asked]) -> Option<
 
 /// A hasher for the bits of numbers.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Fold(u64);
+pub(in crate::functions::aggregate) struct Fold(u64);
 
 impl Hasher for Fold {
     fn finish(&self) -> u64 {
