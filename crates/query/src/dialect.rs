@@ -445,6 +445,9 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
         function.name = ObjectName::from(vec![Ident::new(*other)]);
         return Ok(None);
     }
+    if name == "mode" {
+        over_its_order(function);
+    }
     if name == "struct_pack" {
         pack(function);
         return Ok(None);
@@ -497,7 +500,10 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
             form
         }
     };
-    let mut other = filled(form, &arguments)?;
+    let mut other = match by_fields(form, &arguments) {
+        Some((form, arguments)) => filled(&form, &arguments)?,
+        None => filled(form, &arguments)?,
+    };
     if let Expr::Function(other) = &mut other {
         other.over = function.over.take();
         other.filter = match (other.filter.take(), function.filter.take()) {
@@ -512,8 +518,46 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
     Ok(Some(other))
 }
 
+/// The greatest or least by a record are those by its fields, of which one that is missing is the greatest. The engine (DataFusion
+/// 55) keeps the batch of each group's record, and counts its bytes again and again.
+fn by_fields(form: &str, arguments: &[Expr]) -> Option<(String, Vec<Expr>)> {
+    let key = arguments
+        .get(1)
+        .filter(|_| [GREATEST, LEAST, FIRST, LAST].contains(&form))?;
+    let fields = match key {
+        Expr::Tuple(fields) => fields.clone(),
+        Expr::Function(function) if is_call_of(function, "row") => self::arguments(function)?,
+        _ => return None,
+    };
+    let (by, direction) = match form.contains("$2 DESC") {
+        true => ("$2 DESC", "DESC NULLS FIRST"),
+        false => ("$2", "NULLS LAST"),
+    };
+    let places = arguments.len() + 1..;
+    let keys = places
+        .zip(&fields)
+        .map(|(place, _)| format!("${place} {direction}"));
+    let keys = keys.collect::<Vec<_>>().join(", ");
+    let form = form
+        .replace(" AND $2 IS NOT NULL", "")
+        .replacen(by, &keys, 1);
+    Some((form, [arguments, &fields].concat()))
+}
+
 pub(crate) fn is_call_of(function: &Function, name: &str) -> bool {
     matches!(function.name.0.as_slice(), [part] if part.as_ident().is_some_and(|part| part.value.eq_ignore_ascii_case(name)))
+}
+
+/// `mode() WITHIN GROUP (ORDER BY x)` is `mode(x)`.
+fn over_its_order(function: &mut Function) {
+    if let FunctionArguments::List(list) = &mut function.args
+        && list.args.is_empty()
+        && let [by] = function.within_group.as_slice()
+    {
+        let value = FunctionArgExpr::Expr(by.expr.clone());
+        list.args.push(FunctionArg::Unnamed(value));
+        function.within_group.clear();
+    }
 }
 
 /// Texts are put together with a comma where nothing else is said.

@@ -2,13 +2,13 @@
 //!
 //! `a ^ b` is a power, and binds closer than `*`; the engine's parser has it for an exclusive or that binds less than `+`. Rows
 //! are compared from left to right, `(year, month) < (1970, 6)`; the engine takes a NULL for the least of all. As in DuckDB
-//! it is the greatest, and equal to itself. `SIMILAR TO` is about a whole text.
+//! it is the greatest, and equal to itself. `SIMILAR TO` is about a whole text. The escape character of LIKE is a backslash.
 
 use std::ops::ControlFlow;
 
 use datafusion::common::{Result, plan_err};
 use datafusion::error::DataFusionError;
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value, VisitorMut};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value, ValueWithSpan, VisitorMut};
 
 use crate::dialect::filled;
 
@@ -42,8 +42,48 @@ fn written(expr: &mut Expr) -> Result<()> {
             escape_char: None,
             ..
         } => whole(pattern)?,
+        Expr::Like {
+            pattern,
+            escape_char: escape @ Some(_),
+            ..
+        }
+        | Expr::ILike {
+            pattern,
+            escape_char: escape @ Some(_),
+            ..
+        } => with_backslashes(pattern, escape)?,
         _ => {}
     }
+    Ok(())
+}
+
+/// The pattern with the escape character that the engine knows.
+fn with_backslashes(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) -> Result<()> {
+    let (Expr::Value(pattern), Some(by)) = (pattern, escape.as_ref()) else {
+        return Ok(());
+    };
+    let (Value::SingleQuotedString(text), Value::SingleQuotedString(by)) =
+        (&mut pattern.value, &by.value)
+    else {
+        return Ok(());
+    };
+    let Some(by) = by.chars().next().filter(|one| by.len() == one.len_utf8()) else {
+        return plan_err!("ESCAPE takes one character, for example ESCAPE '!'");
+    };
+    let mut written = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        let literal = match char == by {
+            true => chars.next().map(|next| (next, "%_\\".contains(next))),
+            false => Some((char, char == '\\')),
+        };
+        let Some((char, special)) = literal else {
+            return plan_err!("the pattern ends in its escape character");
+        };
+        written.extend(special.then_some('\\').into_iter().chain([char]));
+    }
+    *text = written;
+    *escape = None;
     Ok(())
 }
 
