@@ -139,7 +139,7 @@ fn treated(
                     .to_owned(),
         });
     }
-    let treatment = options.treatment.as_deref();
+    let treatment = options.treatment.clone();
     let reader = TreatedReader::new(reader, treatment, &options.drop_columns)?;
     let together = reader.together(base)?;
     Ok((Arc::new(reader), together))

@@ -30,6 +30,16 @@ pub(crate) trait Reader: Send + Sync + Debug {
 
     /// The rows of a block, as rows of target tables.
     fn decode(&self, input: usize, block: &Block) -> Result<Decoded>;
+
+    /// Whether a target is to be a table of the store, with or without rows.
+    fn is_stored(&self, _target: usize) -> bool {
+        true
+    }
+
+    /// What the store knows a file by, of its hash.
+    fn fingerprint(&self, hash: String) -> String {
+        hash
+    }
 }
 
 /// A table that rows are made for.

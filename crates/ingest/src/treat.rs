@@ -30,6 +30,12 @@ pub trait Treatment: Debug + Send + Sync {
     fn made_with(&self) -> Pseudonymised {
         Pseudonymised::default()
     }
+
+    /// What the store knows a delivered file by, of its hash: whoever has no key must not find a file's text by hashing what it
+    /// could be.
+    fn fingerprint(&self, hash: String) -> String {
+        hash
+    }
 }
 
 /// What is done to the rows of a table.
@@ -62,6 +68,7 @@ pub(crate) struct TreatedReader {
     /// Their persons are not those of the store.
     renames_persons: bool,
     made_with: Option<Pseudonymised>,
+    treatment: Option<Arc<dyn Treatment>>,
 }
 
 #[derive(Debug)]
@@ -79,15 +86,15 @@ impl TreatedReader {
     /// When a table cannot be treated, or a column that is to be dropped is needed.
     pub(crate) fn new(
         inner: Arc<dyn Reader>,
-        treatment: Option<&dyn Treatment>,
+        treatment: Option<Arc<dyn Treatment>>,
         drop: &[String],
     ) -> Result<Self> {
         let mut targets = Vec::new();
         let mut ways = Vec::new();
-        let mut made_with = treatment.map(Treatment::made_with);
+        let mut made_with = treatment.as_ref().map(|treatment| treatment.made_with());
         for target in inner.targets() {
             let stored = &target.spec;
-            let (target, way) = treat(target, treatment, drop)?;
+            let (target, way) = treat(target, treatment.as_deref(), drop)?;
             if let Some(made_with) = &mut made_with {
                 let rules = stored.schema.fields().iter().map(|field| {
                     let rule = match &way {
@@ -98,8 +105,13 @@ impl TreatedReader {
                     };
                     (field.name().clone(), rule)
                 });
-                let rules = rules.collect();
-                made_with.tables.insert(stored.name.clone(), rules);
+                // What only the hospital has may be named after a patient: nothing is left of it, its name neither.
+                let known = |name: &str| target.def.is_some_and(|def| def.column(name).is_some());
+                let rules = rules.filter(|(name, rule)| rule != ABSENT || known(name));
+                let rules: BTreeMap<_, _> = rules.collect();
+                if !rules.is_empty() {
+                    made_with.tables.insert(stored.name.clone(), rules);
+                }
             }
             targets.push(target);
             ways.push(way);
@@ -111,7 +123,7 @@ impl TreatedReader {
             || named(drop, crate::engine::REJECTS, "row");
         let mut inputs = inner.inputs().to_vec();
         if treatment.is_some() {
-            rename(&mut inputs);
+            rename(&mut inputs, |home| is_unknown(&targets, &ways, home));
         }
         Ok(Self {
             inner,
@@ -121,6 +133,7 @@ impl TreatedReader {
             blanks_rejects,
             renames_persons: treatment.is_some(),
             made_with,
+            treatment,
         })
     }
 
@@ -174,13 +187,22 @@ impl TreatedReader {
     }
 }
 
+/// Whether a table is only the hospital's, which may have named it after a patient, and left out.
+fn is_unknown(targets: &[Target], ways: &[Way], target: usize) -> bool {
+    matches!(ways[target], Way::LeftOut) && targets[target].def.is_none()
+}
+
 /// Names files by their table and a number; their hashes tell them apart in the store.
-fn rename(inputs: &mut [Input]) {
+fn rename(inputs: &mut [Input], is_unknown: impl Fn(usize) -> bool) {
     let mut parts: BTreeMap<String, usize> = BTreeMap::new();
     for input in inputs {
-        let part = parts.entry(input.table.clone()).or_default();
+        let table = match is_unknown(input.home) {
+            true => "left_out",
+            false => input.table.as_str(),
+        };
+        let part = parts.entry(table.to_owned()).or_default();
         *part += 1;
-        input.file.name = format!("{}/{part}", input.table);
+        input.file.name = format!("{table}/{part}");
     }
 }
 
@@ -298,5 +320,16 @@ impl Reader for TreatedReader {
         }
         decoded.rows = kept;
         Ok(decoded)
+    }
+
+    fn is_stored(&self, target: usize) -> bool {
+        !is_unknown(&self.targets, &self.ways, target)
+    }
+
+    fn fingerprint(&self, hash: String) -> String {
+        match &self.treatment {
+            Some(treatment) => treatment.fingerprint(hash),
+            None => hash,
+        }
     }
 }

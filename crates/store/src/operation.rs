@@ -143,7 +143,7 @@ pub struct DeliveredFile {
     pub name: String,
     /// Its size.
     pub bytes: u64,
-    /// BLAKE3 of its bytes, in hexadecimal.
+    /// BLAKE3 of its bytes, in hexadecimal; in a pseudonymised store, what a key makes of it.
     pub blake3: String,
 }
 

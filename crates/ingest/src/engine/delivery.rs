@@ -53,7 +53,7 @@ impl Known {
             if same_size.is_none() && !is_twin {
                 continue;
             }
-            let hash = hash(&input.file, &silent())?;
+            let hash = reader.fingerprint(hash(&input.file, &silent())?);
             if is_twin {
                 let seen = within.entry((input.home, input.file.bytes)).or_default();
                 if let Some((_, first)) = seen.iter().find(|(other, _)| *other == hash) {

@@ -96,8 +96,10 @@ impl Job<'_> {
             .collect();
         let people = find_people(reader, &inputs, stored_people, pool, options)?;
         transaction.open_buckets(&mut people.ids())?;
-        for target in reader.targets() {
-            transaction.declare_table(target.spec.clone())?;
+        for (at, target) in reader.targets().iter().enumerate() {
+            if reader.is_stored(at) {
+                transaction.declare_table(target.spec.clone())?;
+            }
         }
         transaction.declare_table(quarantine::spec())?;
         transaction.limit_memory((options.memory_limit / 4).min(COPYING_MEMORY));
@@ -178,7 +180,7 @@ impl Job<'_> {
             DeliveredFile {
                 name: file.name.clone(),
                 bytes: file.bytes,
-                blake3,
+                blake3: reader.fingerprint(blake3),
             }
         });
         transaction.add_delivery(Delivery::new(delivery, files.collect()));
@@ -295,7 +297,10 @@ fn remove_replaced(
     persons: &HashSet<i64>,
 ) -> Result<()> {
     let persons: Vec<i64> = persons.iter().copied().collect();
-    for target in reader.targets() {
+    for (at, target) in reader.targets().iter().enumerate() {
+        if !reader.is_stored(at) && transaction.base().table(&target.spec.name).is_none() {
+            continue;
+        }
         if target.spec.is_bucketed() {
             transaction.delete_persons(&target.spec.name, &persons)?;
         } else {

@@ -121,17 +121,22 @@ async fn told_what_to_do_it_is_stored() {
     }
 }
 
-/// Adds a million to persons, keeps a few columns, and leaves notes out.
+/// Adds a million to persons, keeps a few columns, and leaves notes and one person's own table out. Its key turns hashes round.
 #[derive(Debug, Default)]
 struct Million(Pseudonymised);
 
 impl Treatment for Million {
     fn table(&self, spec: &TableSpec) -> Result<Option<Arc<dyn TableTreatment>>, String> {
-        Ok((spec.name != "note").then(|| Arc::new(Self::default()) as Arc<dyn TableTreatment>))
+        let kept = !matches!(spec.name.as_str(), "note" | "정민수");
+        Ok(kept.then(|| Arc::new(Self::default()) as Arc<dyn TableTreatment>))
     }
 
     fn made_with(&self) -> Pseudonymised {
         self.0.clone()
+    }
+
+    fn fingerprint(&self, hash: String) -> String {
+        hash.chars().rev().collect()
     }
 }
 
@@ -263,21 +268,30 @@ async fn a_pseudonymised_store_has_no_names_of_delivered_files() {
     );
     file("person/이영희.csv", "2,8507,1970,0,0,a,");
     std::fs::write(source.join("박철수.pdf"), "?").unwrap();
+    let own = "person_id,memo\n1,a\n";
+    std::fs::write(source.join("정민수.csv"), own).unwrap();
     let store = store(folder.path()).await;
     let report = ingest(&source, &store, &under("k1")).await.unwrap();
     assert_eq!((report.stored, report.rejected), (2, 1));
     let snapshot = store.snapshot(None).await.unwrap();
     let delivery = &snapshot.deliveries()[0];
-    let names: Vec<&str> = delivery
+    let mut names: Vec<&str> = delivery
         .files
         .iter()
         .map(|file| file.name.as_str())
         .collect();
+    names.sort_unstable();
     assert_eq!(
         (delivery.name.as_str(), names),
-        ("delivery 1", vec!["person/1", "person/2"])
+        ("delivery 1", vec!["left_out/1", "person/1", "person/2"])
     );
     let said = format!("{report} {report:?}");
+    let hash = blake3::hash(own.as_bytes()).to_hex().to_string();
+    let turned: String = hash.chars().rev().collect();
+    assert!(holds(&folder.path().join("store"), &turned));
+    for gone in ["정민수", &hash] {
+        assert!(!holds(&folder.path().join("store"), gone), "{gone}");
+    }
     for name in ["김민준", "이영희", "홍길동", "박철수", "900101"] {
         assert!(!said.contains(name), "{said}");
         assert!(!holds(&folder.path().join("store"), name), "{name}");

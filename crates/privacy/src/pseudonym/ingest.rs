@@ -68,6 +68,15 @@ impl Pseudonymiser {
         }
     }
 
+    /// What a store knows a delivered file by, of its hash: keyed, where there are keys.
+    #[must_use]
+    pub fn fingerprint(&self, hash: String) -> String {
+        match &self.keys {
+            Some(keys) => keys.pseudonym_of_text("delivered file", &hash),
+            None => hash,
+        }
+    }
+
     /// What becomes of a table; `None` where no rule shows any of its columns.
     ///
     /// # Errors

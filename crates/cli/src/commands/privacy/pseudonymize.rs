@@ -33,6 +33,10 @@ impl Treatment for Treat {
     fn made_with(&self) -> Pseudonymised {
         self.0.made_with()
     }
+
+    fn fingerprint(&self, hash: String) -> String {
+        self.0.fingerprint(hash)
+    }
 }
 
 impl TableTreatment for TreatTable {
