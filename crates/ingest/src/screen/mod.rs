@@ -3,15 +3,21 @@
 //! Resident registration numbers, telephone numbers and e-mail addresses are looked for in every text column but
 //! those of vocabularies; the numbers in columns of numbers that the model does not have, too, and in those of persons;
 //! names of persons in columns that may hold them. What is found is counted by column and
-//! never kept. A delivery with such columns is refused until it is told what to do with each.
+//! never kept. A delivery with such columns is refused until it is told what to do with each. Names of tables and columns
+//! that the model does not have must hold none.
 
+mod email;
+mod groups;
 mod names;
 mod numbers;
 mod plain;
+mod registration;
+mod telephone;
+mod titles;
 mod whole;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
@@ -25,12 +31,9 @@ use crate::{Error, Result};
 
 /// Texts shorter than this hold none of what is looked for: `a@b.co` is among the shortest.
 const SHORTEST: usize = 6;
-/// Fewer digits than in a telephone number.
-const FEWEST_DIGITS: u32 = 9;
-/// Those of a registration number that is masked behind the sex.
-const MASKED_DIGITS: u32 = 7;
 /// Names and bare digits are a matter of how many texts of a column look so.
 const SHARE_OF_NAMES: f64 = 0.1;
+const SHARE_OF_LIKELY_NAMES: f64 = 0.5;
 const SHARE_OF_BARE_NUMBERS: f64 = 0.5;
 
 /// Kinds of identifiers.
@@ -89,6 +92,8 @@ impl fmt::Display for IdentifierColumn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Names {
     No,
+    /// Whole names in most of its texts: the column's name alone says little.
+    Likely,
     /// Whole names.
     Whole,
     /// A part of one is enough: the column says so.
@@ -117,7 +122,7 @@ struct Column {
     counts: [AtomicU64; COUNTS],
 }
 
-const COUNTS: usize = 7;
+const COUNTS: usize = 8;
 const REGISTRATION: usize = 0;
 const BARE_REGISTRATION: usize = 1;
 const CHECKS: usize = 2;
@@ -125,20 +130,40 @@ const TELEPHONE: usize = 3;
 const BARE_TELEPHONE: usize = 4;
 const EMAIL: usize = 5;
 const NAME: usize = 6;
+const PARTIAL_REGISTRATION: usize = 7;
 
 /// Looks through rows on their way to the store.
 #[derive(Debug)]
 pub(crate) struct Screen {
     /// Columns to look through, by target.
-    targets: Vec<Vec<Column>>,
+    targets: Vec<Looked>,
     /// Rows that cannot be stored are kept as they stand.
     rejects: Column,
+}
+
+/// What is looked at of a target.
+#[derive(Debug)]
+struct Looked {
+    columns: Vec<Column>,
+    /// What is wrong with its names, if any rows come.
+    titles: Option<String>,
+    has_rows: AtomicBool,
+}
+
+impl Looked {
+    fn new(target: &Target) -> Self {
+        Self {
+            columns: columns(target),
+            titles: titles::check(target),
+            has_rows: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Screen {
     pub(crate) fn new(targets: &[Target]) -> Self {
         Self {
-            targets: targets.iter().map(columns).collect(),
+            targets: targets.iter().map(Looked::new).collect(),
             rejects: Column::new(REJECTS, "row", 0, Names::No, Kind::Texts),
         }
     }
@@ -146,8 +171,11 @@ impl Screen {
     /// Looks through decoded rows.
     pub(crate) fn look(&self, decoded: &Decoded) {
         for rows in &decoded.rows {
-            for column in self.targets.get(rows.target).into_iter().flatten() {
-                column.look(&rows.batch);
+            if let Some(looked) = self.targets.get(rows.target) {
+                looked.has_rows.store(true, Ordering::Relaxed);
+                for column in &looked.columns {
+                    column.look(&rows.batch);
+                }
             }
         }
         let mut seen = [0; COUNTS];
@@ -160,12 +188,17 @@ impl Screen {
     /// What was found: what is to be stored all the same, as findings.
     ///
     /// # Errors
-    /// When a column holds identifiers and the options do not allow it.
+    /// When a column holds identifiers and the options do not allow it, or the name of a table or column holds one.
     pub(crate) fn verdict(&self, options: &IngestOptions) -> Result<Vec<Finding>> {
+        let stored = self.targets.iter();
+        let mut stored = stored.filter(|looked| looked.has_rows.load(Ordering::Relaxed));
+        if let Some(what) = stored.find_map(|looked| looked.titles.clone()) {
+            return Err(Error::Treatment { what });
+        }
         let found: Vec<IdentifierColumn> = self
             .targets
             .iter()
-            .flatten()
+            .flat_map(|looked| &looked.columns)
             .chain([&self.rejects])
             .flat_map(Column::found)
             .collect();
@@ -286,7 +319,7 @@ impl Column {
         match values.data_type() {
             DataType::Utf8 => {
                 let strings = values.as_string::<i32>();
-                let has_at = may_have_at(strings.value_data());
+                let has_at = email::may_have_at(strings.value_data());
                 strings
                     .iter()
                     .flatten()
@@ -341,7 +374,14 @@ impl Column {
         if is_share(count(BARE_TELEPHONE), texts, SHARE_OF_BARE_NUMBERS) {
             telephones += count(BARE_TELEPHONE);
         }
-        let names = if is_share(count(NAME), texts, SHARE_OF_NAMES) {
+        if is_share(count(PARTIAL_REGISTRATION), texts, SHARE_OF_BARE_NUMBERS) {
+            registrations += count(PARTIAL_REGISTRATION);
+        }
+        let least = match self.names {
+            Names::Likely => SHARE_OF_LIKELY_NAMES,
+            _ => SHARE_OF_NAMES,
+        };
+        let names = if is_share(count(NAME), texts, least) {
             count(NAME)
         } else {
             0
@@ -366,22 +406,17 @@ impl Column {
 
 fn look_at(text: &str, may_have_at: bool, names: Names, seen: &mut [u64; COUNTS]) {
     let text = &*plain::plain(text);
-    if names != Names::No && names::looks_like_name(text, names == Names::Parts) {
-        seen[NAME] += 1;
-    }
+    seen[NAME] += u64::from(names::is_name(text, names));
     let bytes = text.as_bytes();
     if bytes.len() < SHORTEST {
         return;
     }
-    if may_have_at && has_address(bytes) {
-        seen[EMAIL] += 1;
-    }
-    let digits: u32 = bytes
+    seen[EMAIL] += u64::from(may_have_at && email::has_address(text));
+    let digits: usize = bytes
         .iter()
-        .map(|byte| u32::from(byte.is_ascii_digit()))
+        .map(|byte| usize::from(byte.is_ascii_digit()))
         .sum();
-    let masked = digits >= MASKED_DIGITS && bytes.contains(&b'*');
-    if digits < FEWEST_DIGITS && !masked {
+    if digits < numbers::FEWEST_DIGITS {
         return;
     }
     let found = numbers::numbers(bytes);
@@ -389,6 +424,10 @@ fn look_at(text: &str, may_have_at: bool, names: Names, seen: &mut [u64; COUNTS]
         (REGISTRATION, found.registration),
         (BARE_REGISTRATION, found.bare_registration),
         (CHECKS, found.checks),
+        (
+            PARTIAL_REGISTRATION,
+            found.partial_registration && !found.registration,
+        ),
         (TELEPHONE, found.telephone),
         (BARE_TELEPHONE, found.bare_telephone),
     ] {
@@ -396,54 +435,9 @@ fn look_at(text: &str, may_have_at: bool, names: Names, seen: &mut [u64; COUNTS]
     }
 }
 
-/// Whether bytes have an `@`, or its full-width form.
-fn may_have_at(bytes: &[u8]) -> bool {
-    memchr::memchr(b'@', bytes).is_some()
-        || memchr::memmem::find(bytes, "\u{ff20}".as_bytes()).is_some()
-}
-
-/// `local@domain.tld`.
-fn has_address(text: &[u8]) -> bool {
-    memchr::memchr_iter(b'@', text).any(|at| {
-        let local = text[..at]
-            .last()
-            .is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+'));
-        let domain: &[u8] = &text[at + 1..];
-        let end = domain
-            .iter()
-            .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-')))
-            .unwrap_or(domain.len());
-        let domain = &domain[..end];
-        let Some(dot) = memchr::memrchr(
-            b'.',
-            domain.trim_ascii_end().strip_suffix(b".").unwrap_or(domain),
-        ) else {
-            return false;
-        };
-        let top = domain[dot + 1..]
-            .strip_suffix(b".")
-            .unwrap_or(&domain[dot + 1..]);
-        local && dot > 0 && top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses() {
-        for text in [
-            "kim@example.com",
-            "write to a.b-c+d@mail.example.co.kr.",
-            "<x@y.org>",
-        ] {
-            assert!(has_address(text.as_bytes()), "{text}");
-        }
-        for text in ["5 mg @ 8 h", "a@b", "@home.de", "10@4.5", "x@.com"] {
-            assert!(!has_address(text.as_bytes()), "{text}");
-        }
-    }
 
     #[test]
     #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -461,7 +455,65 @@ mod tests {
             found.iter().map(ToString::to_string).collect::<Vec<_>>(),
             ["note.memo: e-mail addresses in 2 rows"]
         );
-        assert!(!may_have_at("고혈압, 당뇨".as_bytes()));
+        assert!(!email::may_have_at("고혈압, 당뇨".as_bytes()));
+    }
+
+    fn found(names: Names, values: &[&str]) -> Vec<String> {
+        let column = Column::new("note", "memo", 0, names, Kind::Texts);
+        let mut seen = [0; COUNTS];
+        for value in values {
+            look_at(value, true, column.names, &mut seen);
+        }
+        column.add(values.len() as u64, seen);
+        column.found().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn birth_and_sex_alone_are_a_matter_of_share() {
+        assert_eq!(
+            found(Names::No, &["900101-1", "850630-2", "", "100101-4"]),
+            ["note.memo: resident registration numbers in 3 rows"]
+        );
+        let counted = found(Names::No, &["900101-1******", "quiet", "quiet", "quiet"]);
+        assert_eq!(
+            counted,
+            ["note.memo: resident registration numbers in 1 row"]
+        );
+        for values in [
+            ["900101-1", "type 2", "4548-4", "100101-8"],
+            ["240101-1", "240101-2", "240102-1", "240102-3"],
+            ["100019-8", "100101-5", "100102-3", "100103-1"],
+        ] {
+            assert_eq!(
+                found(Names::No, &values),
+                Vec::<String>::new(),
+                "{values:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn likely_names_are_a_matter_of_share() {
+        let names = ["김철수", "이영희", "박민준 교수", "정상"];
+        assert_eq!(found(Names::Likely, &names).len(), 1);
+        let others = ["김철수", "정상", "Internal Medicine", "12.5"];
+        assert_eq!(found(Names::Likely, &others), Vec::<String>::new());
+        assert_eq!(found(Names::Whole, &others).len(), 1);
+    }
+
+    #[test]
+    fn no_column_of_the_model_is_a_name_by_its_own_name_alone() {
+        use columna_model::CdmVersion::{V5_3, V5_4};
+        let tables = [V5_3, V5_4].into_iter().flat_map(columna_model::tables);
+        let columns = tables.flat_map(|table| table.columns);
+        for column in columns {
+            assert_ne!(
+                names::of_column(column.name),
+                Names::Likely,
+                "{}",
+                column.name
+            );
+        }
     }
 
     #[test]

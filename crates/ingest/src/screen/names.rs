@@ -104,6 +104,128 @@ const THINGS: [&str; 24] = [
     "site",
 ];
 
+/// Names of columns that are about somebody, and hold anything of them: a name, a number, a note.
+const LIKELY: [&str; 9] = [
+    "pt",
+    "nm",
+    "patient",
+    "contact",
+    "doctor",
+    "physician",
+    "환자",
+    "담당의",
+    "주치의",
+];
+/// Words before names and behind them.
+const TITLES: [&str; 23] = [
+    "환자",
+    "환아",
+    "산모",
+    "아기",
+    "보호자",
+    "고객",
+    "교수",
+    "선생",
+    "교수님",
+    "선생님",
+    "원장",
+    "과장",
+    "의사",
+    "약사",
+    "간호사",
+    "전공의",
+    "전문의",
+    "전임의",
+    "주치의",
+    "담당의",
+    "님",
+    "씨",
+    "귀하",
+];
+/// Texts that begin like a name, and are what else such columns hold.
+const OTHERS: [&str; 19] = [
+    "전공의",
+    "전문의",
+    "주치의",
+    "전임의",
+    "공보의",
+    "보호자",
+    "연락처",
+    "연락함",
+    "전화함",
+    "방문함",
+    "유선상",
+    "이상무",
+    "정상임",
+    "미상임",
+    "주소지",
+    "양호함",
+    "이하동",
+    "한국인",
+    "간병인",
+];
+/// Endings of wards, departments, professions, places and diseases.
+const ENDINGS: [&str; 17] = [
+    "과", "실", "의", "사", "부", "팀", "함", "됨", "음", "시", "군", "구", "도", "염", "암", "압",
+    "증",
+];
+/// English words that are written with capitals and are no names of persons.
+const ENGLISH: [&str; 53] = [
+    "admission",
+    "assistant",
+    "center",
+    "centre",
+    "clinic",
+    "contact",
+    "day",
+    "department",
+    "direct",
+    "doctor",
+    "emergency",
+    "family",
+    "first",
+    "general",
+    "home",
+    "hospital",
+    "in",
+    "inpatient",
+    "internal",
+    "left",
+    "medicine",
+    "mobile",
+    "negative",
+    "new",
+    "no",
+    "none",
+    "not",
+    "nurse",
+    "office",
+    "other",
+    "out",
+    "outpatient",
+    "patient",
+    "phone",
+    "physician",
+    "positive",
+    "practice",
+    "practitioner",
+    "primary",
+    "resident",
+    "right",
+    "room",
+    "service",
+    "specialty",
+    "surgery",
+    "therapist",
+    "type",
+    "unit",
+    "unknown",
+    "visit",
+    "ward",
+    "work",
+    "yes",
+];
+
 /// Whether a column that the model does not have may hold names of persons, by its own name.
 pub(super) fn of_column(column: &str) -> Names {
     let lower = plain(column).to_lowercase();
@@ -123,9 +245,32 @@ pub(super) fn of_column(column: &str) -> Names {
         .any(|word| words.contains(word) || (!word.is_ascii() && together.contains(word)))
     {
         Names::Whole
+    } else if LIKELY.contains(&lower.trim()) {
+        Names::Likely
     } else {
         Names::No
     }
+}
+
+/// Whether a text looks like a name to a column that may hold names in this way.
+pub(super) fn is_name(text: &str, names: Names) -> bool {
+    match names {
+        Names::No => false,
+        Names::Likely => is_likely(text),
+        Names::Whole => looks_like_name(text, false),
+        Names::Parts => looks_like_name(text, true),
+    }
+}
+
+/// Whether a text is a name and hardly anything else: a Korean one of three syllables and more, or English words of names alone.
+fn is_likely(text: &str) -> bool {
+    let text = text.trim();
+    if OTHERS.contains(&text) || ENDINGS.iter().any(|ending| text.ends_with(ending)) {
+        return is_surely_korean(text, true);
+    }
+    let is_english = |word: &str| ENGLISH.iter().any(|other| word.eq_ignore_ascii_case(other));
+    let english = text.split(|c: char| !c.is_alphabetic()).any(is_english);
+    text.len() <= 60 && (is_surely_korean(text, false) || (!english && is_latin(text, false)))
 }
 
 /// Whether a text looks like the name of a person: two to four Hangul syllables after a family name, or two to four
@@ -135,7 +280,66 @@ pub(super) fn looks_like_name(text: &str, part_of_name: bool) -> bool {
     if text.is_empty() || text.len() > 60 {
         return false;
     }
-    is_korean(text) || is_latin(text, part_of_name)
+    is_korean(text)
+        || is_surely_korean(text, false)
+        || is_latin(text, part_of_name)
+        || text.split_once('(').is_some_and(|(name, age)| {
+            age.contains(|c: char| c.is_ascii_digit()) && is_latin(name, false)
+        })
+}
+
+/// Whether a text is a Korean name of three syllables, or more with a longer family name, and what stands around it in lists of
+/// patients: a title, sex and age in brackets, a letter that tells those of one name from each other, a star for a syllable.
+fn is_surely_korean(text: &str, with_title: bool) -> bool {
+    if text.is_ascii() {
+        return false;
+    }
+    let end = text.find(['(', '[', '<', '/', ',']).unwrap_or(text.len());
+    let text = text[..end].trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == ' ');
+    let words = text.split_whitespace();
+    let words: Vec<&str> = words.filter(|word| !TITLES.contains(word)).collect();
+    // `김 철 수` is common in print.
+    let family = usize::from(words.first().is_some_and(|first| DOUBLE.contains(first)));
+    let mut given = words.iter().skip(family);
+    let spaced = given.all(|word| word.chars().count() == 1);
+    let word = match words.as_slice() {
+        [word] => (*word).to_owned(),
+        words if spaced => words.concat(),
+        _ => return false,
+    };
+    let name = without_titles(&word);
+    if with_title && name.len() == text.len() {
+        return false;
+    }
+    let long = match name.chars().count() {
+        3 => true,
+        4 | 5 => DOUBLE.iter().any(|family| name.starts_with(family)),
+        _ => false,
+    };
+    long && (is_korean_name(name) || is_masked(name))
+}
+
+fn without_titles(word: &str) -> &str {
+    let mut name = word;
+    while let Some(rest) = TITLES.iter().find_map(|title| {
+        let rest = name
+            .strip_prefix(title)
+            .or_else(|| name.strip_suffix(title));
+        rest.filter(|rest| !rest.is_empty())
+    }) {
+        name = rest;
+    }
+    name
+}
+
+/// `김*수`.
+fn is_masked(name: &str) -> bool {
+    let syllables = name.chars().filter(|c| ('가'..='힣').contains(c)).count();
+    let stars = name.chars().filter(|c| *c == '*').count();
+    syllables >= 2
+        && stars > 0
+        && syllables + stars == name.chars().count()
+        && name.chars().next().is_some_and(|c| FAMILY.contains(c))
 }
 
 fn is_korean(text: &str) -> bool {
@@ -220,6 +424,97 @@ mod tests {
     }
 
     #[test]
+    fn names_in_lists_of_patients() {
+        for name in [
+            "김 철 수",
+            "남궁 민 수",
+            "환자 김철수",
+            "환자김철수",
+            "김철수 환자",
+            "김철수(55/M)",
+            "김철수 (M/55)",
+            "김철수 55/M",
+            "김철수A",
+            "김철수/900101",
+            "김*수",
+            "김철*",
+            "남궁*수",
+            "김철수 교수님",
+            "Kim, Chul-soo (55/M)",
+        ] {
+            assert!(looks_like_name(name, false), "{name}");
+            assert!(looks_like_name(name, true), "{name}");
+        }
+        for text in [
+            "이상 없음",
+            "정보 없음",
+            "연락 안 됨",
+            "환자 본인",
+            "보호자",
+            "환자",
+            "김**",
+            "이모님 010",
+            "안과00123",
+            "내과 김 교수",
+            "당뇨(2020)",
+            "P0012345(M)",
+            "Aspirin (Bayer)",
+            "Has Stage (SNOMED)",
+            "Aspirin (81 mg)",
+            "*",
+            "()",
+        ] {
+            assert!(!looks_like_name(text, false), "{text}");
+        }
+    }
+
+    #[test]
+    fn columns_about_somebody_hold_other_things_too() {
+        for name in [
+            "김철수",
+            "환자 김철수",
+            "김철수 교수",
+            "김철수 의사",
+            "Kim Chul-soo",
+            "MÜLLER, Hans",
+        ] {
+            assert!(is_name(name, Names::Likely), "{name}");
+        }
+        for text in [
+            "11.5",
+            "P0012345",
+            "정상",
+            "전화",
+            "방문",
+            "문자",
+            "주치의",
+            "전공의",
+            "보호자",
+            "정신과",
+            "신경과",
+            "정형외과",
+            "안과",
+            "이상 없음",
+            "정보없음",
+            "강남구",
+            "고혈압",
+            "간병인",
+            "Nurse Practitioner",
+            "Internal Medicine",
+            "Emergency Room",
+            "No Contact",
+            "Home Phone",
+            "In Patient",
+            "ICU Ward",
+            "Smith",
+            "M",
+            "",
+        ] {
+            assert!(!is_name(text, Names::Likely), "{text}");
+        }
+    }
+
+    #[test]
     fn columns_that_may_hold_names() {
         for column in [
             "patient_name",
@@ -248,7 +543,18 @@ mod tests {
             "drug_nm",
             "dept_nm",
             "family_history",
-            "nm",
+        ] {
+            assert_eq!(of_column(column), Names::No, "{column}");
+        }
+        for column in ["pt", "NM", "patient", "Contact", "doctor", "환자"] {
+            assert_eq!(of_column(column), Names::Likely, "{column}");
+        }
+        for column in [
+            "pt_inr",
+            "patient_type",
+            "contact_date",
+            "doctor_code",
+            "wave_nm",
         ] {
             assert_eq!(of_column(column), Names::No, "{column}");
         }

@@ -3,7 +3,7 @@
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 
-use super::numbers::bare_registration;
+use super::registration::bare_registration;
 use super::{BARE_REGISTRATION, BARE_TELEPHONE, CHECKS, COUNTS};
 
 /// Types that such numbers are stored in; tables with gaps often come with fractions.
