@@ -9,7 +9,7 @@ use roaring::{RoaringBitmap, RoaringTreemap};
 use rusqlite::params;
 
 use super::Error;
-use super::matching::may_be_near;
+use super::known::may_be_near;
 use super::persons::{Contribution, folded, people, persons_between};
 use super::releases::{Cell, Table, Work, decoded};
 use super::rest::{Both, Common};
@@ -82,7 +82,7 @@ impl Work<'_> {
         &self,
         cell: &mut Cell,
         print: &RoaringTreemap,
-        (measured, by_words): (&[Measured], bool),
+        measured: &[Measured],
     ) -> bool {
         let k = u64::from(self.profile.k);
         let (Some(sketch), Some(held)) = (&cell.sketch, &cell.held) else {
@@ -105,11 +105,7 @@ impl Work<'_> {
             (persons_between(print, &other.print) >= k).then_some((other, both))
         });
         let padded: Vec<(&Measured, Both)> = padded.collect();
-        // What is the sum of others by the words of the queries says nothing of anybody.
-        let inner = match by_words {
-            true => Vec::new(),
-            false => within(print, measured, k),
-        };
+        let inner = within(print, measured, k);
         if near.is_empty() && padded.is_empty() && inner.is_empty() {
             return true;
         }

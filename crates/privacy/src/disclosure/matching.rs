@@ -1,14 +1,16 @@
 //! Differencing: which groups are nearly the same as one whose numbers are known.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use roaring::{RoaringBitmap, RoaringTreemap};
+use roaring::RoaringTreemap;
 use rusqlite::params;
 
 use super::Error;
-use super::persons::{footprint, people, persons_between};
+use super::follows::{follow_with, followed};
+use super::known::{Known, KnownSet, Near, Set};
+use super::persons::{footprint, people};
 use super::releases::{Table, Work, decoded};
-use super::rest::{Both, Common};
+use super::rest::Common;
 use super::several::Sums;
 use super::sketch::Sketch;
 use super::span::{Admitted, Span, Unit};
@@ -50,178 +52,18 @@ impl Shown {
         rows: Source::Own,
     };
 
+    /// What follows from others.
+    fn from(others: &[(i64, f64)]) -> Self {
+        Self {
+            persons: Source::From(others.to_vec()),
+            rows: Source::From(others.to_vec()),
+        }
+    }
+
     /// It is more than what follows from others.
     pub(super) fn is_news(&self) -> bool {
         self.rows == Source::Own
     }
-}
-
-/// A set of persons of which numbers are known.
-#[derive(Debug)]
-struct KnownSet {
-    /// Of the record, or of a group of this result: then it is negative.
-    id: i64,
-    print: RoaringTreemap,
-    /// What they contribute, where it is the very measure that is asked for.
-    sketch: Option<Sketch>,
-    /// Who has common values.
-    common: Option<Common>,
-    /// It is of the same columns as the numbers that are asked for, and not only of one of them.
-    same_columns: bool,
-    /// Its rows, and its place among their groups, in the words of its query.
-    words: String,
-    place: String,
-    /// Its persons alone, where they are counted.
-    people: RoaringBitmap,
-    /// Its own number of persons was shown, and not only one of rows.
-    counted: bool,
-}
-
-impl KnownSet {
-    fn persons(&self) -> Set<'_> {
-        Set {
-            print: &self.print,
-            sketch: self.sketch.as_ref(),
-            common: self.common.as_ref(),
-            words: &self.words,
-            place: &self.place,
-        }
-    }
-}
-
-/// Persons, and what they contribute.
-#[derive(Debug, Clone, Copy)]
-struct Set<'a> {
-    print: &'a RoaringTreemap,
-    sketch: Option<&'a Sketch>,
-    common: Option<&'a Common>,
-    words: &'a str,
-    place: &'a str,
-}
-
-impl<'a> Set<'a> {
-    /// By the words of their queries the two are of the same persons.
-    fn is_by_words(self, other: Self) -> bool {
-        !self.words.is_empty() && (self.words, self.place) == (other.words, other.place)
-    }
-
-    /// How many persons tell two sets apart.
-    fn between(self, other: Self) -> u64 {
-        let rows = persons_between(self.print, other.print);
-        let values = self.sketch.zip(other.sketch);
-        rows.max(values.map_or(0, |(this, other)| this.persons_between(other)))
-    }
-
-    /// How many tell them apart without those of one value who are in one alone; nothing where they are many anyway.
-    fn without_one_value(self, other: Self, k: u64) -> Option<u64> {
-        if self.common.is_none() && other.common.is_none() {
-            return None;
-        }
-        let both = Both::of([(self.print, self.common), (other.print, other.common)], k)?;
-        let [one, two] = &both.left_out;
-        let values = self.sketch.zip(other.sketch).map_or(0, |(own, others)| {
-            one.of_others(own).persons_between(&two.of_others(others))
-        });
-        Some(both.apart.max(values)).filter(|apart| *apart < k)
-    }
-}
-
-/// A known set that is near.
-struct Near {
-    id: i64,
-    persons: u64,
-    /// Only without those of one value who are in one alone.
-    padded: bool,
-    same_columns: bool,
-    /// These are the same persons by the words of both queries.
-    by_words: bool,
-}
-
-/// The persons of numbers that are known.
-#[derive(Debug, Default)]
-struct Known {
-    sets: Vec<KnownSet>,
-    /// Their places, by how many persons they are.
-    by_size: BTreeMap<u64, Vec<usize>>,
-}
-
-impl Known {
-    fn add(&mut self, set: KnownSet) {
-        let at = self.sets.len();
-        self.by_size.entry(set.print.len()).or_default().push(at);
-        self.sets.push(set);
-    }
-
-    /// The set of fewest other persons than these, whatever rows they have, of which a number of persons is known.
-    fn near_people(&self, people: &RoaringBitmap, k: u64) -> Option<(i64, u64)> {
-        let few = usize::try_from(k).unwrap_or(usize::MAX);
-        let may_be_near = |at: &usize| {
-            let other = &self.sets[*at].people;
-            people.iter().take(few).any(|person| other.contains(person))
-        };
-        let near = candidates(&self.by_size, people.len(), k)
-            .filter(|at| self.sets[*at].counted)
-            .filter(may_be_near)
-            .map(|at| &self.sets[at])
-            .map(|set| (set.id, (people ^ &set.people).len()))
-            .filter(|(_, between)| *between < k);
-        near.min_by_key(|(id, between)| (*between, *id < 0, id.abs()))
-    }
-
-    /// At least `k` persons contribute something else to a number than to those that it would follow from.
-    fn is_other_than(&self, set: Set<'_>, from: &[(i64, f64)], k: u64) -> bool {
-        let of = |id: i64| self.sets.iter().find(|set| set.id == id)?.sketch.as_ref();
-        let from = from
-            .iter()
-            .map(|(id, factor)| Some((of(*id)?, *factor)))
-            .collect::<Option<Vec<_>>>();
-        let between = set
-            .sketch
-            .zip(from)
-            .map(|(sketch, from)| sketch.persons_between(&Sketch::combined(&from)));
-        between.is_some_and(|between| between >= k)
-    }
-
-    /// The sets that fewer than `k` persons tell apart from this one, with how many: earlier ones first.
-    fn near(&self, set: Set<'_>, k: u64) -> Vec<Near> {
-        let of = |at: usize, persons: u64, padded: bool| Near {
-            id: self.sets[at].id,
-            persons,
-            padded,
-            same_columns: self.sets[at].same_columns,
-            by_words: self.sets[at].persons().is_by_words(set),
-        };
-        let between = |at: usize| self.sets[at].persons().between(set);
-        let mut near: Vec<Near> = candidates(&self.by_size, set.print.len(), k)
-            .filter(|at| may_be_near(set.print, &self.sets[*at].print, k))
-            .map(|at| of(at, between(at), false))
-            .filter(|near| near.persons < k)
-            .collect();
-        // Who has one value may only make up for others who are few, or nobody: whether or not, nothing new is shown.
-        let padded = (0..self.sets.len()).filter_map(|at| {
-            let apart = self.sets[at].persons().without_one_value(set, k)?;
-            (between(at) >= k).then(|| of(at, apart, true))
-        });
-        near.extend(padded);
-        near.sort_unstable_by_key(|near| (near.id < 0, near.id.abs()));
-        near
-    }
-}
-
-/// Sets of about as many persons.
-fn candidates<'a>(
-    by_size: &'a BTreeMap<u64, Vec<usize>>,
-    size: u64,
-    k: u64,
-) -> impl Iterator<Item = usize> + 'a {
-    let range = size.saturating_sub(k - 1)..size + k;
-    by_size.range(range).flat_map(|(_, sets)| sets).copied()
-}
-
-/// Of any k persons of a set, one so near has at least one.
-pub(super) fn may_be_near(a: &RoaringTreemap, b: &RoaringTreemap, k: u64) -> bool {
-    let few = usize::try_from(k).unwrap_or(usize::MAX);
-    a.iter().take(few).any(|element| b.contains(element))
 }
 
 /// Numbers of one measure could tell of numbers of the other: they are of a column in common. Curves are of counts, which are held
@@ -240,11 +82,10 @@ fn overlap(a: &str, b: &str) -> bool {
 }
 
 /// Whether a number may be shown beside others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Free {
     News,
-    /// It is a sum of others by the words of the queries.
-    ByWords,
+    /// By the words of the queries it follows from these, but for fewer than k persons or nobody.
+    Follows(Vec<(i64, f64)>),
     No,
 }
 
@@ -264,25 +105,52 @@ impl Numbers {
         named.collect()
     }
 
-    /// Takes in a number of a measure. What follows from others, which no number could be shown for, is free where it does so by
-    /// the words of the queries, as groups of the same rows do: whether it does would tell of those few who could be left. So it is
-    /// where enough persons contribute something else than to those others.
-    fn is_free(&mut self, at: usize, set: Set<'_>, known: &Known, k: u64) -> Free {
-        match self.span.admit(at) {
-            Admitted::New => Free::News,
-            Admitted::Follows { left: 0, from } => {
-                let mut sets = from.iter().map(|(at, _)| &self.sets[*at].1);
-                if !set.words.is_empty() && sets.all(|words| words == set.words) {
-                    Free::ByWords
-                } else if known.is_other_than(set, &self.named(from), k) {
-                    Free::News
-                } else {
-                    Free::No
-                }
-            }
-            Admitted::Follows { .. } | Admitted::Few => Free::No,
+    /// Whether a number of a measure is free, which is not taken in here. It is where it does not follow from others but for few
+    /// persons or nobody, or where enough contribute something else than to those others. Which of few and nobody it is decides
+    /// nothing: it would tell of those few.
+    fn is_free(&self, admitted: Admitted, set: Set<'_>, known: &Known, k: u64) -> Free {
+        let (left, from) = match admitted {
+            Admitted::New => return Free::News,
+            Admitted::Few => return Free::No,
+            Admitted::Follows { left, from } => (left, from),
+        };
+        let mut words = from.iter().map(|(at, _)| &self.sets[*at].1);
+        let by_words = !set.words.is_empty() && words.all(|words| words == set.words);
+        let from = self.named(from);
+        if known.is_other_than(set, &from, k + left) {
+            Free::News
+        } else if by_words {
+            Free::Follows(from)
+        } else {
+            Free::No
         }
     }
+}
+
+/// Whether a measure may be shown beside others. Every unit is asked, so that each knows what was admitted. What persons are counted
+/// once in, and their rows not, is news where rows are.
+fn free_beside(
+    spans: &mut [Numbers],
+    (at, take): (usize, bool),
+    set: Set<'_>,
+    known: &Known,
+    k: u64,
+) -> Free {
+    let several = spans.len() > 1;
+    let mut all = Free::News;
+    for numbers in spans {
+        let admitted = match take {
+            true => numbers.span.admit(at),
+            false => numbers.span.asked(at),
+        };
+        let of_rows = !several || numbers.unit == Unit::Rows;
+        match (numbers.is_free(admitted, set, known, k), &all) {
+            (Free::No, _) => all = Free::No,
+            (Free::Follows(from), Free::News) if of_rows => all = Free::Follows(from),
+            _ => {}
+        }
+    }
+    all
 }
 
 /// What a group of this result is called until it has its place in the record.
@@ -293,31 +161,18 @@ pub(super) fn of_this_result(at: usize) -> i64 {
 impl Work<'_> {
     /// Holds each group's persons against earlier ones, and against the groups before it.
     pub(super) fn matches(&self, table: &mut Table) -> Result<Vec<Match>, Error> {
-        // Coarse levels first, and there large groups first: what an analyst needs most is shown as it is.
-        let mut order: Vec<usize> = (0..table.cells.len()).collect();
         let sizes: Vec<usize> = table
             .cells
             .iter_mut()
             .map(|cell| cell.persons.contributions().len())
             .collect();
-        // Margins that are sums of what is shown come last: they say nothing that their cells would have to give way to.
-        let sums = self.profile.margins_of_shown && table.measure.is_empty();
-        // In the same order each time, in whichever the groups came.
-        order.sort_by_key(|at| {
-            let dims = &table.cells[*at].dims;
-            let level = if sums {
-                usize::MAX - dims.len()
-            } else {
-                dims.len()
-            };
-            (level, std::cmp::Reverse(sizes[*at]), dims)
-        });
         let prints: Vec<Option<RoaringTreemap>> = table
             .cells
             .iter_mut()
             .map(|cell| cell.safe.then(|| footprint(cell.persons.contributions())))
             .collect();
         let earlier = self.earlier_sets(table)?;
+        let order = self.order(table, &sizes, &earlier);
         let mut spans = self.spans(&earlier, &prints, table);
         let measured = self.measured(table)?;
         let mut sums = Sums::of(table, &prints, &measured, self.profile.k);
@@ -339,34 +194,45 @@ impl Work<'_> {
                 words: &table.words,
                 place: &place,
             };
-            let mut free = Free::News;
-            let mut found = self.nearest(set, (sizes[at], table.is_part()), &known);
+            let mut found = self.nearest(table, set, sizes[at], &known);
             if table.measure.is_empty() {
-                found = self.counts(found, at, sizes[at], print, &known, &mut spans);
-            } else if let Match::New(..) = &found {
-                // Every unit is asked, so that each knows what was admitted.
-                for span in &mut spans {
-                    free = free.max(span.is_free(at, set, &known, u64::from(self.profile.k)));
+                let within_noise = self.within_noise(table, sizes[at]);
+                found = self.counts(found, (at, within_noise), print, &known, &mut spans);
+            } else if let Match::New(..) | Match::TooNear = &found {
+                let new = matches!(found, Match::New(..));
+                let k = u64::from(self.profile.k);
+                let free = free_beside(&mut spans, (at, new), set, &known, k);
+                let numbers = match &free {
+                    Free::Follows(from) => known.parts(from),
+                    Free::News | Free::No => None,
+                };
+                let numbers = numbers.map(|parts| followed(&parts, self.profile));
+                if let (Free::Follows(from), Some(numbers)) = (&free, numbers) {
+                    follow_with(&mut table.cells[at], numbers);
+                    matches[at] = Match::New(print.clone(), Shown::from(from));
+                    continue;
                 }
-                if free == Free::No {
+                if matches!(free, Free::No) {
                     found = Match::TooNear;
                 }
             }
             let (sketch, common) = (sketch.clone(), common.clone());
-            let by_words = free == Free::ByWords;
             if matches!(found, Match::New(..))
-                && (!self.says_more(&mut table.cells[at], print, (&measured, by_words))
-                    || !by_words && sums.tell(at, table, print))
+                && (!self.says_more(&mut table.cells[at], print, &measured)
+                    || sums.tell(at, table, print))
             {
                 found = Match::TooNear;
             }
+            // Groups that are computed with have nobody in common.
             if let Match::New(print, shown) = &found
                 && shown.is_news()
+                && !table.computed_with
             {
                 known.add(KnownSet {
                     id: of_this_result(at),
                     print: print.clone(),
                     sketch,
+                    held: table.cells[at].held.clone(),
                     common,
                     same_columns: true,
                     words: table.words.clone(),
@@ -380,13 +246,46 @@ impl Work<'_> {
         Ok(matches)
     }
 
+    /// In which order a table's groups are looked at, the same each time, in whichever they came. Coarse levels first, and there
+    /// large groups first: what an analyst needs most is shown as it is. Margins that are sums of what is shown, and means that
+    /// follow from those of their groups, come last: they say nothing that their cells would have to give way to. Where other groups
+    /// of the same rows are known, or several groupings are asked for, one mean follows from others less the rest of its own: that
+    /// of the largest group, which fewer than k others change least.
+    fn order(&self, table: &Table, sizes: &[usize], earlier: &[KnownSet]) -> Vec<usize> {
+        let measured = !table.measure.is_empty();
+        let finest_first = measured || self.profile.margins_of_shown;
+        let groupings: BTreeSet<Vec<&String>> = table
+            .cells
+            .iter()
+            .map(|cell| cell.dims.keys().collect())
+            .filter(|keys: &Vec<&String>| !keys.is_empty())
+            .collect();
+        let same_rows = |set: &KnownSet| !set.words.is_empty() && set.words == table.words;
+        let anew = measured && (groupings.len() > 1 || earlier.iter().any(same_rows));
+        let small_first = anew || table.computed_with;
+        let mut order: Vec<usize> = (0..table.cells.len()).collect();
+        order.sort_by_key(|at| {
+            let dims = &table.cells[*at].dims;
+            let (level, size) = (dims.len(), sizes[*at]);
+            (
+                if finest_first {
+                    usize::MAX - level
+                } else {
+                    level
+                },
+                if small_first { size } else { usize::MAX - size },
+                dims,
+            )
+        });
+        order
+    }
+
     /// What is shown of counts. How many persons there are is known where the same persons are, with whichever rows; and where
     /// numbers follow from others but for few persons, or nobody, they are what follows.
     fn counts(
         &self,
         found: Match,
-        at: usize,
-        size: usize,
+        (at, within_noise): (usize, u64),
         print: &RoaringTreemap,
         known: &Known,
         spans: &mut [Numbers],
@@ -396,7 +295,6 @@ impl Work<'_> {
             Match::TooNear => (false, u64::from(self.profile.k)),
             other => return other,
         };
-        let within_noise = self.within_noise(size);
         let source = |from: Vec<(i64, f64)>, left: u64| match left <= within_noise {
             true => Source::From(from),
             false => Source::Withheld,
@@ -437,7 +335,7 @@ impl Work<'_> {
 
     fn earlier_sets(&self, table: &Table) -> Result<Vec<KnownSet>, Error> {
         let mut statement = self.transaction.prepare_cached(
-            "SELECT id, measure, atom, sketch, footprint, treated, rest, words, place, counted FROM number_set
+            "SELECT id, measure, atom, sketch, footprint, treated, rest, words, place, counted, held FROM number_set
              WHERE snapshot = ?1 AND principal = ?2 AND (measure = ?3 OR measure <> '' AND ?3 <> '') ORDER BY id",
         )?;
         let mut rows = statement.query(params![
@@ -457,15 +355,22 @@ impl Work<'_> {
             let same = same_columns
                 && row.get::<_, String>(2)? == table.atom
                 && row.get::<_, String>(5)? == table.treated;
+            let of = |at: usize| match same {
+                true => Sketch::from_bytes(&row.get::<_, Vec<u8>>(at)?),
+                false => Ok(None),
+            };
+            let sketch = of(3)?;
             sets.push(KnownSet {
                 id: row.get(0)?,
                 people: table.people_of(&print),
                 print,
                 counted: row.get(9)?,
-                sketch: match same {
-                    true => Sketch::from_bytes(&row.get::<_, Vec<u8>>(3)?)?,
-                    false => None,
+                // Kept where it is not what they contribute. Of what a model says nothing follows.
+                held: match table.measure.starts_with(super::MODEL_OF) {
+                    true => None,
+                    false => of(10)?.or_else(|| sketch.clone()),
                 },
+                sketch,
                 common: Common::from_bytes(&row.get::<_, Vec<u8>>(6)?)?,
                 same_columns,
                 words: row.get(7)?,
@@ -521,7 +426,11 @@ impl Work<'_> {
     }
 
     /// So many persons are no difference that shows.
-    fn within_noise(&self, persons: usize) -> u64 {
+    fn within_noise(&self, table: &Table, persons: usize) -> u64 {
+        let most = u64::from(self.profile.k) - 1;
+        if table.computed_with {
+            return most;
+        }
         [
             2,
             u64::from(self.profile.round_to.unwrap_or(1)),
@@ -530,12 +439,12 @@ impl Work<'_> {
         .into_iter()
         .max()
         .unwrap_or(2)
-        .min(u64::from(self.profile.k) - 1)
+        .min(most)
     }
 
-    fn nearest(&self, set: Set<'_>, (persons, part): (usize, bool), known: &Known) -> Match {
+    fn nearest(&self, table: &Table, set: Set<'_>, persons: usize, known: &Known) -> Match {
         let k = u64::from(self.profile.k);
-        let within_noise = self.within_noise(persons);
+        let (within_noise, part) = (self.within_noise(table, persons), table.is_part());
         let near = known.near(set, k);
         // The earlier number again says nothing, whoever else is known: first of all, so that nothing can be told from that.
         let own = near.iter().filter(|near| near.same_columns && !near.padded);

@@ -5,11 +5,14 @@
 
 mod beside;
 pub mod bounds;
+mod components;
 pub mod cube;
 mod decisions;
 pub(crate) mod digits;
 mod error;
 mod everybody;
+mod follows;
+mod known;
 mod margins;
 mod matching;
 pub(crate) mod models;

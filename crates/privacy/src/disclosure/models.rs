@@ -8,7 +8,7 @@
 use rusqlite::{Transaction, params};
 
 use super::beside::{Earlier, New, beside};
-use super::matching::may_be_near;
+use super::known::may_be_near;
 use super::parts::{PART, Words, of_part, part_of};
 use super::persons::{Contribution, footprint, persons_between};
 use super::releases::{Reader, Releases, Work, decoded, placed};
@@ -325,6 +325,7 @@ mod tests {
                 treated: String::new(),
                 gave_up: false,
                 asked: true,
+                computed_with: false,
                 seen: Some(seen),
                 cells: vec![Cell {
                     dims: Dims::new(),
@@ -477,6 +478,69 @@ mod tests {
         assert!(desk.ask_of("a", all(died), None).is_some());
         let fewer = of_some(160, |at| !(40..100).contains(&at), padded);
         assert!(desk.ask_of("b", fewer, None).is_some());
+    }
+
+    /// Others who have an indicator of their own, and a line of their own that says which day it is.
+    #[test]
+    fn others_who_have_a_line_of_their_own_do_not_hide_that_models_agree() {
+        let line = |at: u32| if at >= 100 { other_day(at) } else { -1.0 };
+        let on_it = |at: u32| {
+            if at >= 100 {
+                40.0 - other_day(at) / 3.0
+            } else {
+                day(at)
+            }
+        };
+        // Nearly on it, and at another scale.
+        let nearly = |at: u32| 1e-6 * other_day(at) + if at >= 100 { 7.0 } else { day(at) };
+        for of_day in [on_it as Values, nearly] {
+            let plain: &[(&str, Values)] = &[("man", man), ("day", of_day)];
+            let padded: &[(&str, Values)] = &[
+                ("man", man),
+                ("line", line),
+                ("day", of_day),
+                ("pad", padding),
+            ];
+            for with in [false, true] {
+                let first = of_some(200, |at| at < PERSONS, plain);
+                let second = of_some(
+                    200,
+                    |at| at < PERSONS || with && at == 80 || at >= 100,
+                    padded,
+                );
+                for [one, other] in [[&first, &second], [&second, &first]] {
+                    let desk = Desk::new();
+                    assert!(desk.ask_of("a", one.clone(), None).is_some(), "{with}");
+                    assert!(desk.ask_of("b", other.clone(), None).is_none(), "{with}");
+                }
+            }
+        }
+    }
+
+    /// Two groups of the same rows and all of them, who are one person more or none: all three are shown, in any order.
+    #[test]
+    fn a_model_of_all_says_nothing_of_a_group_that_is_not_listed() {
+        let of: &[(&str, Values)] = &[("man", man), ("day", day)];
+        for with in [false, true] {
+            let sets = [
+                of_some(160, |at| at < 70, of),
+                of_some(160, |at| (70..150).contains(&at), of),
+                of_some(160, |at| at < 150 || with && at == 155, of),
+            ];
+            for order in [[0, 1, 2], [2, 0, 1], [0, 2, 1]] {
+                let desk = Desk::new();
+                for at in order {
+                    let shown = desk.ask_of("a", sets[at].clone(), None);
+                    assert!(shown.is_some(), "{with} {order:?} {at}");
+                }
+                // In other words the last is shown neither way.
+                let desk = Desk::new();
+                let words = ["a", "b", "c"];
+                let shown =
+                    order.map(|at| desk.ask_of(words[at], sets[at].clone(), None).is_some());
+                assert_eq!(shown, [true, true, false], "{with} {order:?}");
+            }
+        }
     }
 
     /// The same over time, where the others are censored before the first event, or before the first but for somebody's.

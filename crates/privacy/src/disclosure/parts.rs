@@ -1,27 +1,81 @@
 //! Of which of its persons a model speaks.
 //!
-//! Persons of one value of a covariate who have an indicator of their own say nothing of that covariate, however many they are; nor
-//! do those of a model over time who were censored before its first event. Without them it is the model of the others, and is held
-//! against other models of those, too.
+//! Persons who have parameters of their own say nothing of the others, however many they are: a model of both is that of each. So
+//! it is but for some covariates where the columns that both have in common are those only; and those of a model over time who were
+//! censored before its first event say nothing at all. Without them it is the model of the others, and is held against other models
+//! of those, too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Error;
+use super::components::{Component, components};
 use super::cube::Dims;
 use super::matching::{Match, Shown, Source};
 use super::models::{Column, named, sketch};
 use super::persons::{Contribution, Persons, footprint};
 use super::releases::{Cell, Table, Work};
-use super::unsaid::{left_beside, product, unsaid};
-
-/// What columns leave of an indicator, smaller than this, is rounding.
-const ROUNDING: f64 = 1e-6;
+use super::sketch::mixed;
 
 /// So many parts of a model are looked at.
 const PARTS: usize = 24;
 
-/// So many groups of persons who are alike in everything are looked at.
-const ALIKE: usize = 64;
+/// Of so many covariates each choice is looked at by itself; of more, all of them, all but one, and each two.
+const EACH_CHOICE: usize = 6;
+
+/// So often components are looked for, in other orders of persons.
+const ORDERS: u64 = 8;
+
+/// The rows of a model's matrix: a constant, and some covariates at the same scale.
+pub(super) struct Columns<'a> {
+    of: Vec<&'a Vec<f64>>,
+    persons: usize,
+}
+
+impl Columns<'_> {
+    pub(super) fn width(&self) -> usize {
+        self.of.len() + 1
+    }
+
+    pub(super) fn persons(&self) -> usize {
+        self.persons
+    }
+
+    pub(super) fn row(&self, at: usize) -> Vec<f64> {
+        let own = self.of.iter().map(|column| column[at]);
+        std::iter::once(1.0).chain(own).collect()
+    }
+}
+
+/// Values less their mean, by their deviation.
+fn at_one_scale(column: &Column) -> Vec<f64> {
+    let values = || column.counted.iter().map(|entry| entry.sum);
+    let persons = column.counted.len().max(1) as f64;
+    let mean = values().sum::<f64>() / persons;
+    let squares: f64 = values().map(|value| (value - mean).powi(2)).sum();
+    let deviation = (squares / persons).sqrt().max(f64::MIN_POSITIVE);
+    values().map(|value| (value - mean) / deviation).collect()
+}
+
+/// Which covariates are looked at together: all of them first.
+fn choices(covariates: usize) -> Vec<Vec<usize>> {
+    let all: Vec<usize> = (0..covariates).collect();
+    let mut choices = vec![all.clone()];
+    if covariates <= EACH_CHOICE {
+        let some = (0..1_usize << covariates).map(|bits| -> Vec<usize> {
+            let of = all.iter().filter(|at| bits >> **at & 1 == 1);
+            of.copied().collect()
+        });
+        choices.extend(some.filter(|some| some.len() > 1));
+    } else {
+        let without = |one: usize| all.iter().copied().filter(|at| *at != one).collect();
+        choices.extend((0..covariates).map(without));
+        let two = |a: usize| (0..a).map(move |b| vec![b, a]);
+        choices.extend((0..covariates).flat_map(two));
+    }
+    choices.sort_by_key(|some| std::cmp::Reverse(some.len()));
+    choices.dedup();
+    choices
+}
 
 /// Parts of a model's persons, who say of its covariates, or of one of them, what all of them do: for each person, whether it is one
 /// of them. Whoever else there is, fewer than `k`, changes nothing about which persons are left out.
@@ -31,121 +85,100 @@ pub(crate) fn parts(
     covariates: &[Column],
     time: Option<&Column>,
 ) -> Vec<Vec<bool>> {
-    let values = |column: &Column| -> Vec<f64> {
-        // Zero has two signs.
-        let counted = column.counted.iter();
-        counted.map(|entry| entry.sum + 0.0).collect()
-    };
-    let columns: Vec<Vec<f64>> = covariates.iter().map(values).collect();
+    let columns: Vec<Vec<f64>> = covariates.iter().map(at_one_scale).collect();
     let persons = event.own.len();
     let few = usize::try_from(k).unwrap_or(persons);
-    let alone = apart_from_others(k, few, persons, &columns);
-    let mut left_out = vec![alone.clone()];
-    left_out.extend((0..columns.len()).map(|at| {
-        let mut these = alone.clone();
-        without_a_say(few, &columns, at, &mut these);
-        these
-    }));
-    if let Some(time) = time {
-        for before in censored_first(few, &values(event), &values(time)) {
-            let pairs = before.iter().zip(&alone);
-            left_out.push(pairs.map(|(one, other)| *one || *other).collect());
-        }
-    }
-    let mut seen = BTreeSet::new();
-    left_out.retain(|these| {
-        let out = these.iter().filter(|out| **out).count();
-        out >= few && persons - out >= few && seen.insert(these.clone())
-    });
-    left_out.truncate(PARTS);
-    let stays = |these: Vec<bool>| these.into_iter().map(|out| !out).collect();
-    left_out.into_iter().map(stays).collect()
-}
-
-/// Those of whom at least `few` have the same values in all columns, and whom the columns set apart from all but fewer others: they
-/// have a parameter of their own.
-fn apart_from_others(k: u64, few: usize, persons: usize, columns: &[Vec<f64>]) -> Vec<bool> {
-    let mut alike: BTreeMap<Vec<u64>, Vec<usize>> = BTreeMap::new();
-    for at in 0..persons {
-        let values = columns.iter().map(|column| column[at].to_bits());
-        alike.entry(values.collect()).or_default().push(at);
-    }
-    let mut alike: Vec<Vec<usize>> = alike.into_values().collect();
-    alike.retain(|these| these.len() >= few);
-    alike.sort_by_key(|these| std::cmp::Reverse(these.len()));
-    alike.truncate(ALIKE);
-    let largest = |column: &Vec<f64>| column.iter().map(|value| value.abs()).fold(0.0, f64::max);
-    let scales: Vec<f64> = columns.iter().map(largest).collect();
-    let row = |these: &Vec<usize>| -> Vec<f64> {
-        let first = these.first().copied().unwrap_or(0);
-        let own = columns.iter().zip(&scales);
-        let own = own.map(|(column, scale)| column[first] / scale.max(f64::MIN_POSITIVE));
-        std::iter::once(1.0).chain(own).collect()
+    let orders: Vec<Vec<usize>> = (0..ORDERS).map(|order| in_order(order, event)).collect();
+    let mut parts = Parts {
+        few,
+        left_out: Vec::new(),
     };
-    let rows: Vec<Vec<f64>> = alike.iter().map(row).collect();
-    let ones = vec![1.0; persons];
-    let mut out = vec![false; persons];
-    for (at, these) in alike.iter().enumerate() {
-        // Of others alone what these are may follow.
-        let others = rows.iter().enumerate().filter(|(other, _)| *other != at);
-        if follows(&rows[at], others.map(|(_, row)| row)) {
-            continue;
-        }
-        let mut indicator = vec![0.0; persons];
-        these.iter().for_each(|person| indicator[*person] = 1.0);
-        let left = unsaid(&indicator, columns, &ones, &ones, k);
-        if left.iter().filter(|left| left.abs() > ROUNDING).count() < few {
-            these.iter().for_each(|person| out[*person] = true);
-        }
-    }
-    out
-}
-
-/// Whether a row is a sum of multiples of others.
-fn follows<'a>(row: &[f64], others: impl Iterator<Item = &'a Vec<f64>>) -> bool {
-    let mut basis: Vec<Vec<f64>> = Vec::new();
-    for other in others {
-        let rest = left_beside(other, &basis);
-        let length = product(&rest, &rest).sqrt();
-        if length > ROUNDING {
-            basis.push(rest.into_iter().map(|x| x / length).collect());
-        }
-    }
-    let rest = left_beside(row, &basis);
-    product(&rest, &rest).sqrt() <= ROUNDING
-}
-
-/// Those who have one value of a column, and whom another one, of two values, sets apart: whatever else they have, they say next to
-/// nothing of the first.
-fn without_a_say(few: usize, columns: &[Vec<f64>], at: usize, out: &mut [bool]) {
-    for (_, other) in columns.iter().enumerate().filter(|(of, _)| *of != at) {
-        let groups = by_value(other, 0..other.len());
-        let two: usize = groups.iter().take(2).map(Vec::len).sum();
-        if other.len() - two >= few {
-            continue;
-        }
-        for these in groups.iter().take(2) {
-            let values = by_value(&columns[at], these.iter().copied());
-            let most = values.first().map_or(0, Vec::len);
-            if most >= few && these.len() - most < few {
-                values[0].iter().for_each(|person| out[*person] = true);
+    let mut alone = vec![false; persons];
+    for some in choices(columns.len()) {
+        let whole = some.len() == columns.len();
+        let some = Columns {
+            of: some.iter().map(|at| &columns[*at]).collect(),
+            persons,
+        };
+        for order in &orders {
+            let found = components(&some, order, few);
+            let own = those_of(persons, found.iter().filter(|of| of.rank == 1));
+            for out in without_others(persons, &found, &own) {
+                parts.add(out);
+            }
+            if whole && !found.is_empty() {
+                alone = own;
             }
         }
     }
+    if let Some(time) = time {
+        let values = |column: &Column| -> Vec<f64> {
+            let counted = column.counted.iter();
+            counted.map(|entry| entry.sum).collect()
+        };
+        for before in censored_first(few, &values(event), &values(time)) {
+            let pairs = before.iter().zip(&alone);
+            parts.add(pairs.map(|(one, other)| *one || *other).collect());
+        }
+    }
+    parts.left_out.truncate(PARTS);
+    let stays = |these: Vec<bool>| these.into_iter().map(|out| !out).collect();
+    parts.left_out.into_iter().map(stays).collect()
 }
 
-/// Persons by their value; first those of whom there are most.
-fn by_value(column: &[f64], persons: impl Iterator<Item = usize>) -> Vec<Vec<usize>> {
-    let mut groups: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-    for person in persons {
-        groups
-            .entry(column[person].to_bits())
-            .or_default()
-            .push(person);
+/// Whom parts leave out.
+struct Parts {
+    few: usize,
+    left_out: Vec<Vec<bool>>,
+}
+
+impl Parts {
+    /// Adds one that leaves out some and leaves some, and is not nearly one that is there.
+    fn add(&mut self, these: Vec<bool>) {
+        let (few, persons) = (self.few, these.len());
+        let out = these.iter().filter(|out| **out).count();
+        let between = |other: &Vec<bool>| {
+            let pairs = other.iter().zip(&these);
+            pairs.filter(|(a, b)| a != b).count()
+        };
+        let is_new = || self.left_out.iter().all(|other| between(other) >= few);
+        if out >= few && persons - out >= few && is_new() {
+            self.left_out.push(these);
+        }
     }
-    let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
-    groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
-    groups
+}
+
+/// Persons in an order of their own.
+fn in_order(order: u64, event: &Column) -> Vec<usize> {
+    let place = |at: &usize| mixed(event.own[*at].person.cast_unsigned() ^ mixed(order));
+    let mut persons: Vec<usize> = (0..event.own.len()).collect();
+    persons.sort_by_cached_key(place);
+    persons
+}
+
+fn those_of<'a>(persons: usize, components: impl Iterator<Item = &'a Component>) -> Vec<bool> {
+    let mut these = vec![false; persons];
+    for person in components.flat_map(|of| &of.persons) {
+        these[*person] = true;
+    }
+    these
+}
+
+/// Who is left out: those who have one parameter of their own, of whom nothing but their number is said; and beside each component
+/// the others, and the others beside each.
+fn without_others(persons: usize, found: &[Component], alone: &[bool]) -> Vec<Vec<bool>> {
+    let large: Vec<&Component> = found.iter().filter(|of| of.rank > 1).collect();
+    let mut left_out = vec![alone.to_vec()];
+    if large.len() < 2 {
+        return left_out;
+    }
+    for own in &large {
+        let others = found.iter().filter(|of| of != own);
+        left_out.push(those_of(persons, others));
+        let with_own = found.iter().filter(|of| of.rank == 1 || of == own);
+        left_out.push(those_of(persons, with_own));
+    }
+    left_out
 }
 
 /// Those who were censored before each of the first `few` events.
@@ -316,6 +349,9 @@ mod tests {
             // Another column that varies among them as among all.
             let found = left(&[column(of_day), column(own), column(year)], None);
             assert_eq!(found, [100]);
+            // So it is of nearly one day.
+            let nearly = |at: u32| of_day(at) + year(at) * 1e-7;
+            assert_eq!(left(&[column(nearly), column(own)], None), [100]);
         }
         let two = |at: u32| match at {
             0..30 => 16.0,
@@ -324,7 +360,43 @@ mod tests {
         };
         let first = column(|at| is(at < 30));
         let second = column(|at| is((30..60).contains(&at)));
-        assert_eq!(left(&[column(two), first, second], None), [100]);
+        assert_eq!(left(&[column(two), first, second], None)[0], 100);
+    }
+
+    /// Those of whom a line says which day it is, and who have a line of their own, by whichever columns; and who has none.
+    #[test]
+    fn who_has_lines_of_their_own_is_left_out() {
+        for others in [0, 1, 9] {
+            let own = move |at: u32| is(at < 60 + others);
+            // Others of these, if any, are on no line.
+            let line = move |at: u32| if at < 60 + others { year(at) } else { 1930.0 };
+            let on_it = move |at: u32| {
+                if at < 60 {
+                    20.0 - (year(at) - 1930.0) / 7.0
+                } else {
+                    day(at)
+                }
+            };
+            let columns = || vec![column(line), column(own), column(on_it)];
+            for covariates in [
+                columns(),
+                columns()
+                    .into_iter()
+                    .chain([column(|at| f64::from(at % 12))])
+                    .collect(),
+                vec![
+                    column(move |at| line(at) + 40.0 * own(at) + on_it(at)),
+                    column(own),
+                    column(on_it),
+                ],
+            ] {
+                let found = left(&covariates, None);
+                assert!(found.contains(&100), "{others}: {found:?}");
+            }
+            // Days of their own are no line; of the line they alone say something.
+            let covariates = vec![column(line), column(own), column(day)];
+            assert!(!left(&covariates, None).contains(&100));
+        }
     }
 
     /// Ordinary models have none.

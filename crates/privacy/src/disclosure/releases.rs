@@ -58,6 +58,9 @@ pub struct Table {
     pub treated: String,
     /// Something of it is to be shown; otherwise nothing is looked at or kept.
     pub asked: bool,
+    /// Its numbers are of groups that have nobody in common, and are computed with, and not shown: others that fewer than k persons
+    /// tell apart are as good.
+    pub computed_with: bool,
     /// For numbers that hang on which models are known: the last one, as it was when they were computed. Nothing is shown, and
     /// nothing is left here, where others came since.
     pub seen: Option<i64>,
@@ -80,6 +83,7 @@ impl Table {
             grouped: String::new(),
             treated: String::new(),
             asked: true,
+            computed_with: false,
             seen: None,
             parts: Vec::new(),
             cells,
@@ -346,6 +350,17 @@ impl Work<'_> {
             let Match::New(_, Shown { persons, rows }) = found else {
                 continue;
             };
+            if !table.measure.is_empty() {
+                // What follows from means is there already, where these are shown.
+                let hidden = |(id, _): &(i64, f64)| {
+                    usize::try_from(-1 - id).is_ok_and(|other| !shown[other])
+                };
+                if matches!(rows, Source::From(from) if from.iter().any(hidden)) {
+                    let values = table.cells[at].values.values_mut();
+                    values.for_each(|value| *value = None);
+                }
+                continue;
+            }
             let names = table.cells[at].values.keys().cloned();
             for name in names.collect::<Vec<_>>() {
                 let source = if name == PERSONS { persons } else { rows };

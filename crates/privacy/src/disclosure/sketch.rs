@@ -164,6 +164,14 @@ fn bucket_of(person: u32) -> usize {
     usize::from((mixed >> 56).to_le_bytes()[0])
 }
 
+/// The finaliser of SplitMix64.
+pub(super) fn mixed(mut number: u64) -> u64 {
+    number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]

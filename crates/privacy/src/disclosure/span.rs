@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use roaring::RoaringTreemap;
 
 use super::everybody::Everybody;
+use super::sketch::mixed;
 
 /// The field of the elimination: a Mersenne prime, so that no fraction is rounded.
 const P: u64 = (1 << 61) - 1;
@@ -411,14 +412,6 @@ fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> O
 )]
 fn person(element: u64) -> u32 {
     element as u32
-}
-
-/// The finaliser of SplitMix64.
-fn mixed(mut number: u64) -> u64 {
-    number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "both parts are below 2^61")]

@@ -85,14 +85,19 @@ pub(crate) fn shown(
     if !spreads(own, counts, profile) {
         return None;
     }
-    let rows: u64 = counts.iter().map(|entry| entry.rows).sum();
-    let (mean, deviation) = moments(counts);
-    let to = |number: f64, error: f64| decimals(number, -exponent(error));
-    let error = deviation / (rows as f64).sqrt();
-    let own_error = error / 2.0_f64.sqrt();
+    let (rows, sum, squares) = sums(counts);
+    let (mean, deviation) = rounded(rows, sum, squares);
     let alone = stands_out(counts, profile);
-    let rounded = Some(to(digits(deviation, 3), own_error)).filter(|_| !alone);
-    Some((to(mean, error), rounded))
+    Some((mean, Some(deviation).filter(|_| !alone)))
+}
+
+/// Mean and deviation of so many rows with these sums, as exactly as they are shown.
+pub(crate) fn rounded(rows: f64, sum: f64, squares: f64) -> (f64, f64) {
+    let (mean, deviation) = moments(rows, sum, squares);
+    let to = |number: f64, error: f64| decimals(number, -exponent(error));
+    let error = deviation / rows.sqrt();
+    let own_error = error / 2.0_f64.sqrt();
+    (to(mean, error), to(digits(deviation, 3), own_error))
 }
 
 /// A measure stands on enough persons: none dominates it, whether from zero or from the middle, and at least k differ
@@ -197,11 +202,16 @@ fn means(contributions: &[Contribution]) -> Vec<f64> {
     means
 }
 
+/// Rows, what they add up to, and their squares.
+fn sums(contributions: &[Contribution]) -> (f64, f64, f64) {
+    let rows = contributions.iter().map(|entry| entry.rows as f64).sum();
+    let sum = contributions.iter().map(|entry| entry.sum).sum();
+    let squares = contributions.iter().map(|entry| entry.squares).sum();
+    (rows, sum, squares)
+}
+
 /// Mean and standard deviation over rows.
-fn moments(contributions: &[Contribution]) -> (f64, f64) {
-    let rows: f64 = contributions.iter().map(|entry| entry.rows as f64).sum();
-    let sum: f64 = contributions.iter().map(|entry| entry.sum).sum();
-    let squares: f64 = contributions.iter().map(|entry| entry.squares).sum();
+fn moments(rows: f64, sum: f64, squares: f64) -> (f64, f64) {
     let mean = sum / rows;
     let variance = ((squares - sum * mean) / (rows - 1.0).max(1.0)).max(0.0);
     // Below the precision of the sums nothing is known of the spread.
@@ -271,8 +281,12 @@ mod tests {
             ((0..101).map(bell).collect(), 0.1),
         ] {
             let all = of(values.iter().copied());
-            let (mean, deviation) = moments(&all);
-            let (fenced, narrower) = moments(&within_fences(&all, &sacro));
+            let of = |all: &[Contribution]| {
+                let (rows, sum, squares) = sums(all);
+                moments(rows, sum, squares)
+            };
+            let (mean, deviation) = of(&all);
+            let (fenced, narrower) = of(&within_fences(&all, &sacro));
             assert!(
                 (mean - fenced).abs() <= within * deviation,
                 "{mean} {fenced}"

@@ -200,6 +200,7 @@ fn table(
         treated: control.lens.of_columns(columns.map(String::as_str)),
         gave_up: false,
         asked: basis.asked,
+        computed_with: false,
         seen: None,
         parts: Vec::new(),
         cells,

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use datafusion::common::{Result, ScalarValue};
 
 use super::aggregate::Controlled;
-use super::curve::digits;
 use super::numbers::number_of;
 use super::spec::Model;
 use super::value::{Desk, group_cell};
@@ -84,8 +83,8 @@ fn columns_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Option<Vec<Colu
         .then_some(columns)
 }
 
-/// So many groups of persons who have the same values are counted: of more, none is much of a model.
-const COUNTED: usize = 256;
+/// So many groups of persons who have the same values are counted: of more there is no model.
+const COUNTED: usize = 10_000;
 
 /// Persons whose values at least k have, and others who count as if they had them.
 struct Alike {
@@ -96,29 +95,67 @@ struct Alike {
 /// So many persons of rare values are compared with each other: of more, each is among many.
 const RARE: usize = 4_096;
 
-/// Values are the same that agree in so many digits.
-const SAME_DIGITS: i32 = 9;
+/// When values of a column are the same, by parts of its deviation: there is no such gap between them, and no more than that from the
+/// first to the last. Persons who are too few that way are looked at in the next one: who puts a little of something else to each
+/// value changes next to nothing about a model.
+const NEARNESS: [(f64, f64); 3] = [(1e-9, 1e-9), (0.02, 0.05), (0.2, 0.25)];
+
+/// For each of these persons which value of a column it has.
+fn values_of(column: &[f64], rows: &[usize], (gap, width): (f64, f64)) -> Vec<usize> {
+    let unit = deviation(column);
+    let own = |at: usize| column[rows[at]];
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by(|a, b| own(*a).total_cmp(&own(*b)));
+    let mut values = vec![0; rows.len()];
+    let mut value = 0;
+    let first = order.first().map_or(0.0, |at| own(*at));
+    let (mut first, mut before) = (first, first);
+    for at in order {
+        if own(at) - before > gap * unit || own(at) - first > width * unit {
+            value += 1;
+            first = own(at);
+        }
+        before = own(at);
+        values[at] = value;
+    }
+    values
+}
+
+/// These persons by their values in all columns.
+fn by_values(columns: &[Vec<f64>], rows: &[usize], nearness: (f64, f64)) -> Vec<Vec<usize>> {
+    let values: Vec<Vec<usize>> = columns
+        .iter()
+        .map(|column| values_of(column, rows, nearness))
+        .collect();
+    let mut all: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+    for (at, row) in rows.iter().enumerate() {
+        let own = values.iter().map(|of| of[at]).collect();
+        all.entry(own).or_default().push(*row);
+    }
+    all.into_values().collect()
+}
 
 /// Persons who have the same values in all columns, where they are at least `k`, and those of no such group. Who is nearer to a group
 /// than to k others of none counts with it, with the same event: a value that nobody else has would show by the model that somebody
 /// has it.
 fn alike(k: usize, event: usize, columns: &[Vec<f64>]) -> (Vec<Alike>, Vec<usize>) {
-    let persons = columns.first().map_or(0, Vec::len);
-    let mut all: BTreeMap<Vec<u64>, Vec<usize>> = BTreeMap::new();
-    for row in 0..persons {
-        let value = |column: &Vec<f64>| (digits(column[row], SAME_DIGITS) + 0.0).to_bits();
-        all.entry(columns.iter().map(value).collect())
-            .or_default()
-            .push(row);
+    let mut few: Vec<usize> = (0..columns.first().map_or(0, Vec::len)).collect();
+    let mut groups: Vec<Alike> = Vec::new();
+    for (at, nearness) in NEARNESS.into_iter().enumerate() {
+        let all = by_values(columns, &few, nearness);
+        let (large, rest): (Vec<Vec<usize>>, Vec<Vec<usize>>) =
+            all.into_iter().partition(|rows| rows.len() >= k);
+        // Of so many persons one changes nothing by a little of something else.
+        if at > 0 && groups.len() + large.len() > COUNTED {
+            few = large.into_iter().chain(rest).flatten().collect();
+            break;
+        }
+        groups.extend(large.into_iter().map(|rows| Alike {
+            rows,
+            also: Vec::new(),
+        }));
+        few = rest.concat();
     }
-    let (large, few): (Vec<Vec<usize>>, Vec<Vec<usize>>) =
-        all.into_values().partition(|rows| rows.len() >= k);
-    let few = few.concat();
-    let also = Vec::new;
-    let mut groups: Vec<Alike> = large
-        .into_iter()
-        .map(|rows| Alike { rows, also: also() })
-        .collect();
     if few.len() > RARE || groups.is_empty() || groups.len() > COUNTED {
         return (groups, few);
     }
@@ -158,16 +195,21 @@ fn deviation(column: &[f64]) -> f64 {
 
 /// Which persons a model is of, some of them perhaps twice or not at all: as many of those who have the same values as their number
 /// says, as it is shown. Who knows the number of each such group computes the model, and would see by it whether there is one person
-/// more; and who knows it rounded would see by the model what it was. Nothing where a number that is not rounded is withheld.
+/// more; and who knows it rounded would see by the model what it was. Nothing where a number that is not rounded follows from others
+/// in no simple way.
 fn as_counted(
     control: &Controlled,
     persons: &[i64],
     event: usize,
     columns: &[Vec<f64>],
 ) -> Result<Option<Vec<usize>>> {
-    let (large, few) = alike(control.profile.k as usize, event, columns);
-    if large.is_empty() || large.len() > COUNTED {
-        return Ok(Some((0..persons.len()).collect()));
+    let (large, mut few) = alike(control.profile.k as usize, event, columns);
+    if large.is_empty() {
+        few.sort_unstable();
+        return Ok(Some(few));
+    }
+    if large.len() > COUNTED {
+        return Ok(None);
     }
     let cell = |(at, group): (usize, &Alike)| {
         let members = group.rows.iter().chain(&group.also);
@@ -175,7 +217,10 @@ fn as_counted(
         group_cell(&members, &format!("alike:{at}"), &control.profile)
     };
     let cells = large.iter().enumerate().map(cell).collect();
-    let outcomes = control.release(&mut [Table::of(cells)])?;
+    let outcomes = control.release(&mut [Table {
+        computed_with: true,
+        ..Table::of(cells)
+    }])?;
     let rounds = control.profile.round_to.is_some_and(|step| step > 1);
     let mut all = few;
     for (group, outcome) in large.into_iter().zip(&outcomes[0]) {
@@ -298,6 +343,7 @@ fn try_model(
         grouped: String::new(),
         treated: desk.control.lens.of_columns(model.columns.split(", ")),
         gave_up: false,
+        computed_with: false,
         asked: true,
         seen: Some(seen),
         cells: vec![Cell {
@@ -385,13 +431,35 @@ mod tests {
             // With that one, it is the number of before; so it is without another.
             assert_eq!(model(&control, &without(&[])), Some([59, 40, 119]));
             assert_eq!(model(&control, &without(&[7, 8])), Some([59, 40, 119]));
-            // Fewer than k who tell them apart: there is none. Others have their own.
-            assert_eq!(model(&control, &without(&[7, 8, 9, 10])), None);
+            // So it is with all who are fewer than k. Others have their own.
+            assert_eq!(
+                model(&control, &without(&[7, 8, 9, 10])),
+                Some([59, 40, 119])
+            );
             let others: Vec<i64> = (0..40).chain(60..100).collect();
             assert_eq!(model(&control, &others), Some([40, 40, 80]));
             // One who is alone in its value counts with those who are nearest, as many as there were.
             let alone: Vec<i64> = (0..40).chain(60..101).collect();
             assert_eq!(model(&control, &alone), Some([40, 40, 80]));
+        }
+        // A little of something else in each value, or two values instead of one, and many of them, are no way to be counted as one is.
+        for (name, nearly, values) in [
+            ("same", 0.0, 200),
+            ("nearly", 1e-6, 200),
+            ("two", 4.0, 200),
+            ("few", 1e-7, 12),
+        ] {
+            let control = desk("sacro", name);
+            let counted = |persons: &[i64]| {
+                let value = |at: &i64| (at / 2 % values) as f64 + (at / 400 % 2) as f64 * nearly;
+                let event: Vec<f64> = persons.iter().map(|at| (at % 2) as f64).collect();
+                let values = persons.iter().map(value).collect();
+                let rows = as_counted(&control, persons, 0, &[event, values]).unwrap();
+                rows.unwrap().len()
+            };
+            let all: Vec<i64> = (0..4_400).collect();
+            assert_eq!(counted(&all[1..]), 4_399);
+            assert_eq!(counted(&all), 4_399, "{name}");
         }
         // Of persons whose number is rounded as many as that says, whoever else there is.
         let control = desk("opensafely", "rounded");

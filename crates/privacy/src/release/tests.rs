@@ -10,6 +10,7 @@ mod attacker;
 mod attacks;
 mod budgets;
 mod desk;
+mod eighth_round;
 mod fifth_round;
 mod fourth_round;
 mod oracles;
