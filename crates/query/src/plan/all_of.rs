@@ -269,8 +269,13 @@ impl PhysicalExpr for AllOf {
         Ok(DataType::Boolean)
     }
 
-    fn nullable(&self, _: &Schema) -> Result<bool> {
-        Ok(true)
+    fn nullable(&self, schema: &Schema) -> Result<bool> {
+        for part in &self.parts {
+            if part.nullable(schema)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
