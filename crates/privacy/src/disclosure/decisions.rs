@@ -51,14 +51,20 @@ impl Decisions<'_> {
         groups: [&[i64]; 2],
         own: i64,
     ) -> Result<i64, Error> {
-        // Which group it is stands in the place of rows.
-        let of = groups.into_iter().zip(1..).flat_map(|(persons, group)| {
-            persons.iter().map(move |person| Contribution {
-                rows: group,
-                ..Contribution::of(*person, 0.0)
-            })
-        });
-        let print = footprint(&of.collect::<Vec<_>>());
+        let print = print_of(groups);
+        if let Some(decision) = self.nearest(about, &print)? {
+            return Ok(decision);
+        }
+        self.new.push((about.to_owned(), print, own));
+        Ok(own)
+    }
+
+    /// The same, where something was decided.
+    pub(crate) fn before(&self, about: &str, groups: [&[i64]; 2]) -> Result<Option<i64>, Error> {
+        self.nearest(about, &print_of(groups))
+    }
+
+    fn nearest(&self, about: &str, print: &RoaringTreemap) -> Result<Option<i64>, Error> {
         let size = i64::try_from(print.len()).unwrap_or(i64::MAX);
         let few = i64::try_from(self.k).unwrap_or(i64::MAX);
         let whose = (&self.reader.snapshot, &self.reader.principal);
@@ -71,16 +77,12 @@ impl Decisions<'_> {
         let mut nearest: Option<(u64, i64)> = None;
         while let Some(row) = rows.next()? {
             let other = decoded(&row.get::<_, Vec<u8>>(0)?)?;
-            let between = persons_between(&print, &other);
+            let between = persons_between(print, &other);
             if between < nearest.map_or(self.k, |(nearest, _)| nearest) {
                 nearest = Some((between, row.get(1)?));
             }
         }
-        if let Some((_, decision)) = nearest {
-            return Ok(decision);
-        }
-        self.new.push((about.to_owned(), print, own));
-        Ok(own)
+        Ok(nearest.map(|(_, decision)| decision))
     }
 
     fn keep(&self) -> Result<(), Error> {
@@ -97,6 +99,17 @@ impl Decisions<'_> {
         }
         Ok(())
     }
+}
+
+/// The persons of two groups: which of them it is stands in the place of rows.
+fn print_of(groups: [&[i64]; 2]) -> RoaringTreemap {
+    let of = groups.into_iter().zip(1..).flat_map(|(persons, group)| {
+        persons.iter().map(move |person| Contribution {
+            rows: group,
+            ..Contribution::of(*person, 0.0)
+        })
+    });
+    footprint(&of.collect::<Vec<_>>())
 }
 
 #[cfg(test)]

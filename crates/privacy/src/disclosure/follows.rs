@@ -1,8 +1,9 @@
 //! Means and deviations that follow from others of the same rows by the words of the queries.
 //!
-//! A total of groups is the number of those who are in groups that are shown, and a group of a total less the others is the number
-//! of all who are in none of these. Fewer than k persons may be more or less, or nobody: it is the same number, and nobody learns
-//! which by it, nor by whether there is one.
+//! A total of groups is the number of those who are in groups that are shown. Fewer than k persons may be more or less, or nobody: it
+//! is the same number, and nobody learns which by it, nor by whether there is one. The last group of a total that is known is empty
+//! instead: what the others leave of the total has in it whoever is in no group that is listed, and may lie where no value of the
+//! group does.
 
 use roaring::RoaringTreemap;
 

@@ -1,6 +1,7 @@
 //! Persons of whom numbers are known, and which of them are nearly others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 
 use roaring::{RoaringBitmap, RoaringTreemap};
 
@@ -30,6 +31,8 @@ pub(super) struct KnownSet {
     pub(super) people: RoaringBitmap,
     /// Its own number of persons was shown, and not only one of rows.
     pub(super) counted: bool,
+    /// By rules that do not round.
+    pub(super) exact: bool,
 }
 
 impl KnownSet {
@@ -93,33 +96,50 @@ pub(super) struct Near {
 }
 
 /// The persons of numbers that are known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Known {
-    pub(super) sets: Vec<KnownSet>,
-    /// Their places, by how many persons they are.
-    pub(super) by_size: BTreeMap<u64, Vec<usize>>,
+    sets: Vec<KnownSet>,
+    /// Fewer persons, or rows of persons, than this tell near sets apart.
+    k: u64,
+    /// The places of the sets among whose first are these, and of those among whose first persons, where they are counted.
+    by_first: HashMap<u64, Vec<usize>>,
+    by_first_person: HashMap<u32, Vec<usize>>,
 }
 
 impl Known {
+    pub(super) fn new(k: u64) -> Self {
+        Self {
+            sets: Vec::new(),
+            k,
+            by_first: HashMap::new(),
+            by_first_person: HashMap::new(),
+        }
+    }
+
     pub(super) fn add(&mut self, set: KnownSet) {
-        let at = self.sets.len();
-        self.by_size.entry(set.print.len()).or_default().push(at);
+        let (at, few) = (self.sets.len(), few(self.k));
+        for first in set.print.iter().take(few) {
+            self.by_first.entry(first).or_default().push(at);
+        }
+        if set.counted {
+            for first in set.people.iter().take(few) {
+                self.by_first_person.entry(first).or_default().push(at);
+            }
+        }
         self.sets.push(set);
     }
 
     /// The set of fewest other persons than these, whatever rows they have, of which a number of persons is known.
-    pub(super) fn near_people(&self, people: &RoaringBitmap, k: u64) -> Option<(i64, u64)> {
-        let few = usize::try_from(k).unwrap_or(usize::MAX);
-        let may_be_near = |at: &usize| {
-            let other = &self.sets[*at].people;
-            people.iter().take(few).any(|person| other.contains(person))
+    pub(super) fn near_people(&self, people: &RoaringBitmap) -> Option<(i64, u64)> {
+        let between = |set: &KnownSet| {
+            let near = people.len().abs_diff(set.people.len()) < self.k;
+            near.then(|| (people ^ &set.people).len())
         };
-        let near = candidates(&self.by_size, people.len(), k)
-            .filter(|at| self.sets[*at].counted)
-            .filter(may_be_near)
+        let near = candidates(&self.by_first_person, people.iter(), self.k)
+            .into_iter()
             .map(|at| &self.sets[at])
-            .map(|set| (set.id, (people ^ &set.people).len()))
-            .filter(|(_, between)| *between < k);
+            .filter_map(|set| Some((set.id, between(set)?)))
+            .filter(|(_, between)| *between < self.k);
         near.min_by_key(|(id, between)| (*between, *id < 0, id.abs()))
     }
 
@@ -155,7 +175,8 @@ impl Known {
     }
 
     /// The sets that fewer than `k` persons tell apart from this one, with how many: earlier ones first.
-    pub(super) fn near(&self, set: Set<'_>, k: u64) -> Vec<Near> {
+    pub(super) fn near(&self, set: Set<'_>) -> Vec<Near> {
+        let k = self.k;
         let of = |at: usize, persons: u64, padded: bool| Near {
             id: self.sets[at].id,
             persons,
@@ -164,8 +185,10 @@ impl Known {
             by_words: self.sets[at].persons().is_by_words(set),
         };
         let between = |at: usize| self.sets[at].persons().between(set);
-        let mut near: Vec<Near> = candidates(&self.by_size, set.print.len(), k)
-            .filter(|at| may_be_near(set.print, &self.sets[*at].print, k))
+        let about = |at: &usize| set.print.len().abs_diff(self.sets[*at].print.len()) < k;
+        let mut near: Vec<Near> = candidates(&self.by_first, set.print.iter(), k)
+            .into_iter()
+            .filter(about)
             .map(|at| of(at, between(at), false))
             .filter(|near| near.persons < k)
             .collect();
@@ -180,18 +203,84 @@ impl Known {
     }
 }
 
-/// Sets of about as many persons.
-fn candidates<'a>(
-    by_size: &'a BTreeMap<u64, Vec<usize>>,
-    size: u64,
+fn few(k: u64) -> usize {
+    usize::try_from(k).unwrap_or(usize::MAX)
+}
+
+/// The sets that may be near one of these elements. Fewer than `k` elements are in one of two near sets alone: the first that both
+/// have is among the first `k` of each.
+fn candidates<T: Eq + Hash>(
+    by_first: &HashMap<T, Vec<usize>>,
+    elements: impl Iterator<Item = T>,
     k: u64,
-) -> impl Iterator<Item = usize> + 'a {
-    let range = size.saturating_sub(k - 1)..size + k;
-    by_size.range(range).flat_map(|(_, sets)| sets).copied()
+) -> BTreeSet<usize> {
+    let firsts = elements.take(few(k));
+    firsts
+        .filter_map(|first| by_first.get(&first))
+        .flatten()
+        .copied()
+        .collect()
 }
 
 /// Of any k persons of a set, one so near has at least one.
 pub(super) fn may_be_near(a: &RoaringTreemap, b: &RoaringTreemap, k: u64) -> bool {
-    let few = usize::try_from(k).unwrap_or(usize::MAX);
-    a.iter().take(few).any(|element| b.contains(element))
+    a.iter().take(few(k)).any(|element| b.contains(element))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const K: u64 = 5;
+
+    /// Some of the first persons: those of a number, but for few, with few others.
+    fn persons(of: u32) -> RoaringBitmap {
+        let (group, other) = (of % 7, of / 7);
+        let own = (0..60).filter(|person| person % 7 == group);
+        let without = own.filter(|person| person / 7 != other % 9);
+        without
+            .chain((0..other % 4).map(|at| 60 + at * 7 + group))
+            .collect()
+    }
+
+    fn set(id: i64, people: RoaringBitmap, counted: bool) -> KnownSet {
+        KnownSet {
+            id,
+            print: people.iter().map(u64::from).collect(),
+            sketch: None,
+            held: None,
+            common: None,
+            same_columns: true,
+            words: String::new(),
+            place: String::new(),
+            people,
+            counted,
+            exact: true,
+        }
+    }
+
+    #[test]
+    fn what_is_near_is_found_wherever_sets_begin() {
+        let mut known = Known::new(K);
+        let sets: Vec<RoaringBitmap> = (0..200).map(persons).collect();
+        for (id, people) in (1..).zip(&sets) {
+            known.add(set(id, people.clone(), id % 3 != 0));
+        }
+        let mut found = 0;
+        for asked in (0..300).map(persons) {
+            let apart = (1..)
+                .zip(&sets)
+                .map(|(id, people)| (id, (people ^ &asked).len()));
+            let apart: Vec<(i64, u64)> = apart.filter(|(_, between)| *between < K).collect();
+            let asked = set(0, asked, false);
+            let near = known.near(asked.persons());
+            let near: Vec<(i64, u64)> = near.iter().map(|near| (near.id, near.persons)).collect();
+            assert_eq!(near, apart);
+            let counted = apart.iter().filter(|(id, _)| id % 3 != 0);
+            let nearest = counted.min_by_key(|(id, between)| (*between, *id)).copied();
+            assert_eq!(known.near_people(&asked.people), nearest);
+            found += usize::from(nearest.is_some());
+        }
+        assert!(found > 100);
+    }
 }

@@ -1,7 +1,5 @@
 //! Differencing: which groups are nearly the same as one whose numbers are known.
 
-use std::collections::BTreeSet;
-
 use roaring::RoaringTreemap;
 use rusqlite::params;
 
@@ -9,7 +7,7 @@ use super::Error;
 use super::follows::{follow_with, followed};
 use super::known::{Known, KnownSet, Near, Set};
 use super::persons::{footprint, people};
-use super::releases::{Table, Work, decoded};
+use super::releases::{Table, Work, decoded, is_rounded};
 use super::rest::Common;
 use super::several::Sums;
 use super::sketch::Sketch;
@@ -172,11 +170,11 @@ impl Work<'_> {
             .map(|cell| cell.safe.then(|| footprint(cell.persons.contributions())))
             .collect();
         let earlier = self.earlier_sets(table)?;
-        let order = self.order(table, &sizes, &earlier);
+        let order = self.order(table, &sizes);
         let mut spans = self.spans(&earlier, &prints, table);
         let measured = self.measured(table)?;
         let mut sums = Sums::of(table, &prints, &measured, self.profile.k);
-        let mut known = Known::default();
+        let mut known = Known::new(u64::from(self.profile.k));
         for set in earlier {
             known.add(set);
         }
@@ -207,13 +205,16 @@ impl Work<'_> {
                     Free::News | Free::No => None,
                 };
                 let numbers = numbers.map(|parts| followed(&parts, self.profile));
-                if let (Free::Follows(from), Some(numbers)) = (&free, numbers) {
-                    follow_with(&mut table.cells[at], numbers);
-                    matches[at] = Match::New(print.clone(), Shown::from(from));
-                    continue;
-                }
-                if matches!(free, Free::No) {
-                    found = Match::TooNear;
+                // What is left of others less others may lie anywhere, also where no value of the group does.
+                let is_sum = |from: &[(i64, f64)]| from.iter().all(|(_, factor)| *factor > 0.0);
+                match (free, numbers) {
+                    (Free::Follows(from), Some(numbers)) if is_sum(&from) => {
+                        follow_with(&mut table.cells[at], numbers);
+                        matches[at] = Match::New(print.clone(), Shown::from(&from));
+                        continue;
+                    }
+                    (Free::Follows(_), Some(_)) | (Free::No, _) => found = Match::TooNear,
+                    _ => {}
                 }
             }
             let (sketch, common) = (sketch.clone(), common.clone());
@@ -239,6 +240,7 @@ impl Work<'_> {
                     place,
                     people: table.people_of(print),
                     counted: shown.persons == Source::Own,
+                    exact: self.profile.is_exact(),
                 });
             }
             matches[at] = found;
@@ -248,32 +250,26 @@ impl Work<'_> {
 
     /// In which order a table's groups are looked at, the same each time, in whichever they came. Coarse levels first, and there
     /// large groups first: what an analyst needs most is shown as it is. Margins that are sums of what is shown, and means that
-    /// follow from those of their groups, come last: they say nothing that their cells would have to give way to. Where other groups
-    /// of the same rows are known, or several groupings are asked for, one mean follows from others less the rest of its own: that
-    /// of the largest group, which fewer than k others change least.
-    fn order(&self, table: &Table, sizes: &[usize], earlier: &[KnownSet]) -> Vec<usize> {
-        let measured = !table.measure.is_empty();
-        let finest_first = measured || self.profile.margins_of_shown;
-        let groupings: BTreeSet<Vec<&String>> = table
-            .cells
-            .iter()
-            .map(|cell| cell.dims.keys().collect())
-            .filter(|keys: &Vec<&String>| !keys.is_empty())
-            .collect();
-        let same_rows = |set: &KnownSet| !set.words.is_empty() && set.words == table.words;
-        let anew = measured && (groupings.len() > 1 || earlier.iter().any(same_rows));
-        let small_first = anew || table.computed_with;
+    /// follow from those of their groups, come last: they say nothing that their cells would have to give way to.
+    fn order(&self, table: &Table, sizes: &[usize]) -> Vec<usize> {
+        let finest_first = !table.measure.is_empty() || self.profile.margins_of_shown;
+        // Of sizes no more than is shown.
+        let step = self.profile.round_to.map_or(1, |step| step.max(1) as usize);
         let mut order: Vec<usize> = (0..table.cells.len()).collect();
         order.sort_by_key(|at| {
             let dims = &table.cells[*at].dims;
-            let (level, size) = (dims.len(), sizes[*at]);
+            let (level, size) = (dims.len(), (sizes[*at] + step / 2) / step);
             (
                 if finest_first {
                     usize::MAX - level
                 } else {
                     level
                 },
-                if small_first { size } else { usize::MAX - size },
+                if table.computed_with {
+                    size
+                } else {
+                    usize::MAX - size
+                },
                 dims,
             )
         });
@@ -290,16 +286,16 @@ impl Work<'_> {
         known: &Known,
         spans: &mut [Numbers],
     ) -> Match {
-        let (news, k) = match found {
-            Match::New(..) => (true, u64::from(self.profile.k)),
-            Match::TooNear => (false, u64::from(self.profile.k)),
+        let news = match found {
+            Match::New(..) => true,
+            Match::TooNear => false,
             other => return other,
         };
         let source = |from: Vec<(i64, f64)>, left: u64| match left <= within_noise {
             true => Source::From(from),
             false => Source::Withheld,
         };
-        let near = known.near_people(&people(print), k);
+        let near = known.near_people(&people(print));
         let near = near.map(|(id, between)| source(vec![(id, 1.0)], between));
         let mut shown = Shown {
             persons: near.unwrap_or(if news { Source::Own } else { Source::Withheld }),
@@ -313,7 +309,12 @@ impl Work<'_> {
             };
             // What is shown of others says nothing of its own.
             if *of == Source::Own {
-                *of = match span.span.admit(at) {
+                // A rounded number says nothing beside others like it.
+                let admitted = match self.profile.is_exact() {
+                    true => span.span.admit(at),
+                    false => span.span.asked(at),
+                };
+                *of = match admitted {
                     Admitted::New => Source::Own,
                     Admitted::Follows { left, from } => source(span.named(from), left),
                     Admitted::Few => Source::Withheld,
@@ -335,7 +336,7 @@ impl Work<'_> {
 
     fn earlier_sets(&self, table: &Table) -> Result<Vec<KnownSet>, Error> {
         let mut statement = self.transaction.prepare_cached(
-            "SELECT id, measure, atom, sketch, footprint, treated, rest, words, place, counted, held FROM number_set
+            "SELECT id, measure, atom, sketch, footprint, treated, rest, words, place, counted, held, rules FROM number_set
              WHERE snapshot = ?1 AND principal = ?2 AND (measure = ?3 OR measure <> '' AND ?3 <> '') ORDER BY id",
         )?;
         let mut rows = statement.query(params![
@@ -365,6 +366,7 @@ impl Work<'_> {
                 people: table.people_of(&print),
                 print,
                 counted: row.get(9)?,
+                exact: !is_rounded(&row.get::<_, String>(11)?),
                 // Kept where it is not what they contribute. Of what a model says nothing follows.
                 held: match table.measure.starts_with(super::MODEL_OF) {
                     true => None,
@@ -381,16 +383,17 @@ impl Work<'_> {
     }
 
     /// What earlier exact numbers say together, ready for those of this result. Rounded counts say little together:
-    /// each of them may be off by half a step. Means are as exact with them as without.
+    /// each of them may be off by half a step, but beside exact ones it says who is in it. Means are as exact with them as without.
     fn spans(
         &self,
         earlier: &[KnownSet],
         prints: &[Option<RoaringTreemap>],
         table: &Table,
     ) -> Vec<Numbers> {
-        let rounded = self.profile.round_to.is_some_and(|step| step > 1);
+        let rounded = !self.profile.is_exact() && table.measure.is_empty();
+        let known = |set: &KnownSet| set.exact || !rounded;
         // A curve says no more than the counts that it is of.
-        if rounded && table.measure.is_empty()
+        if rounded && !earlier.iter().any(known)
             || table.measure.starts_with(super::CURVE_OF)
             || table.is_part()
         {
@@ -410,7 +413,7 @@ impl Work<'_> {
             let mut span = Span::new(&all, unit, self.profile.k);
             for (set, at) in earlier.iter().zip(prints.len()..) {
                 let rows = unit == Unit::Rows && !table.measure.starts_with(super::MODEL_OF);
-                if set.counted || rows {
+                if (set.counted || rows) && known(set) {
                     span.take(at);
                 }
             }
@@ -443,9 +446,8 @@ impl Work<'_> {
     }
 
     fn nearest(&self, table: &Table, set: Set<'_>, persons: usize, known: &Known) -> Match {
-        let k = u64::from(self.profile.k);
         let (within_noise, part) = (self.within_noise(table, persons), table.is_part());
-        let near = known.near(set, k);
+        let near = known.near(set);
         // The earlier number again says nothing, whoever else is known: first of all, so that nothing can be told from that.
         let own = near.iter().filter(|near| near.same_columns && !near.padded);
         match own.min_by_key(|near| near.persons) {

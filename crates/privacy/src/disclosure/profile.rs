@@ -92,6 +92,12 @@ impl Profile {
         (count >= u64::from(self.k)).then(|| self.rounded(count))
     }
 
+    /// Counts are not rounded.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.round_to.is_none_or(|step| step <= 1)
+    }
+
     /// A count that may be shown, rounded to the profile's step.
     #[must_use]
     pub fn rounded(&self, count: u64) -> u64 {

@@ -496,7 +496,7 @@ impl Work<'_> {
 
     /// Today's rules, as the record has them.
     fn rules(&self) -> String {
-        format!("{:?}", self.profile)
+        rules(self.profile)
     }
 
     fn known(&self, id: i64) -> Result<Known, Error> {
@@ -513,6 +513,17 @@ impl Work<'_> {
             treated,
         })
     }
+}
+
+fn rules(profile: &Profile) -> String {
+    format!("{profile:?}")
+}
+
+/// Whether rules, as the record has them, round counts; those of records that do not say which do not.
+pub(super) fn is_rounded(rules: &str) -> bool {
+    let step = rules.split_once("round_to: Some(");
+    let step = step.and_then(|(_, rest)| rest.split_once(')')?.0.parse::<u32>().ok());
+    step.is_some_and(|step| step > 1)
 }
 
 /// What was shown of a group, to how many persons it belongs, and by which rules.

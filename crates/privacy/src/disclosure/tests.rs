@@ -238,6 +238,22 @@ fn the_record_is_private_and_survives() {
     assert!(Releases::open(&path).is_ok());
 }
 
+/// Parts by exact rules, and then all of them by rules that round, with or without one more: 202 persons are 200, and 203 are 205.
+#[test]
+fn a_rounded_number_tells_nothing_beside_exact_ones() {
+    let total = |persons: std::ops::Range<i64>| {
+        let mut desk = Desk::new("sacro");
+        let parts: [&[_]; 2] = [&[("g", "a")], &[("g", "b")]];
+        let shown = desk.ask(&[(parts[0], 0..101), (parts[1], 101..202)]);
+        assert_eq!(shown, [Some(101.0), Some(101.0)]);
+        desk.profile = profile("opensafely").unwrap();
+        desk.ask(&[(&[], persons)])
+    };
+    assert_eq!(total(0..202), total(0..203));
+    // Who is not near them is counted.
+    assert_eq!(total(0..233), [Some(235.0)]);
+}
+
 /// A record that was begun before numbers were kept with the rules that showed them.
 #[test]
 fn an_older_record_is_taken_up() {

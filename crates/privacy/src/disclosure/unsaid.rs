@@ -53,6 +53,10 @@ pub(crate) fn unsaid(
         let each = each(column, units);
         let (low, high) = fences(&each, few as u64, 0.0);
         let beyond = (high - low).max(0.0);
+        // Where most have one value, others are what the column is about, however far they are.
+        if beyond == 0.0 {
+            continue;
+        }
         for (fitted, value) in fitted.iter_mut().zip(&each) {
             *fitted &= (low - beyond..=high + beyond).contains(value);
         }
@@ -106,4 +110,25 @@ fn residuals(sums: &[f64], rows: &[f64], columns: &[Vec<f64>], fitted: &[bool]) 
         }
     }
     left(sums, &basis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A column of two values, of which most persons have one, says all of itself, and but for few of another in which few have the
+    /// other value.
+    #[test]
+    fn a_column_of_two_values_says_what_it_is() {
+        let column = |few: usize| -> Vec<f64> {
+            let one = |at: usize| f64::from(u8::from(at.is_multiple_of(5) && at >= few));
+            (0..500).map(one).collect()
+        };
+        let ones = vec![1.0; 500];
+        let news = |few: usize| {
+            let unsaid = unsaid(&column(few), &[column(0)], &ones, &ones, 10);
+            unsaid.iter().filter(|left| left.abs() > 1e-9).count()
+        };
+        assert_eq!((news(0), news(5), news(20)), (0, 1, 4));
+    }
 }

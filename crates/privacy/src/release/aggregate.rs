@@ -143,7 +143,7 @@ impl Release for Answer {
         control.notes.add(format!(
             "disclosure control `{}`: groups of fewer than {} persons are not listed, numbers that would give one away \
              are empty{rounding}, means are shown to the first digit of their standard error; of nearly the same persons as before \
-             the answer is that of before, and what parts tell of a total leaves it empty: ask for totals first",
+             the answer is that of before, and what parts tell of a total leaves it empty: ask for groups and their total together, with ROLLUP",
             profile.name, profile.k
         ));
         if self

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 use datafusion::common::{Result, ScalarValue};
+use datafusion::error::DataFusionError;
 
 use super::aggregate::Controlled;
 use super::numbers::number_of;
 use super::spec::Model;
 use super::value::{Desk, group_cell};
 use super::{apart, model};
+use crate::disclosure::cube::Dims;
 use crate::disclosure::models::{Column, named, sketch};
 use crate::disclosure::parts::{Words, parts, tables_of};
 use crate::disclosure::persons::{Contribution, Persons};
 use crate::disclosure::releases::{Cell, Outcome, Table};
 use crate::disclosure::spread::{spreads, within_fences};
-use crate::disclosure::{MODEL_OF, PERSONS, Profile};
+use crate::disclosure::{Error, MODEL_OF, PERSONS, Profile};
 
 /// Whether persons have one row each, but for fewer than k, who are left out: a condition can give a second one to whom it is
 /// made for, and that there is nothing would say that it is somebody.
@@ -26,24 +28,165 @@ pub(super) fn mostly_once(contributions: &[Contribution], profile: &Profile) -> 
 /// So often a model is computed anew where others are released meanwhile.
 const TRIES: usize = 8;
 
-/// A regression: shown where enough stands behind each of its terms, once for nearly the same persons.
+/// What is decided about a model's persons: there is none, or it is shown.
+const EMPTY: i64 = 0;
+const SHOWN: i64 = 1;
+
+/// A regression: shown where enough stands behind each of its terms, once for nearly the same persons. Whether it is shown is
+/// decided once for them, too: one person more may be the one of whom there are enough, or be in a part that was known.
 pub(super) fn model_of(
     desk: &mut Desk<'_>,
     model: &Model,
     row: usize,
 ) -> Result<Option<ScalarValue>> {
-    if !mostly_once(
-        desk.tables[model.event].cells[row].persons.contributions(),
-        &desk.control.profile,
-    ) {
+    let control = desk.control;
+    let of = (&control.reader, u64::from(control.profile.k));
+    let (name, covariates) = (model.function.name(), model.covariates.len());
+    let about = format!("{name} of {covariates}: {}", model.columns);
+    let cell = &mut desk.tables[model.event].cells[row];
+    let contributions = cell.persons.contributions();
+    let with = |event: bool| -> Vec<i64> {
+        let of = contributions
+            .iter()
+            .filter(|entry| (entry.sum > 0.0) == event);
+        of.map(|entry| entry.person).collect()
+    };
+    let groups = [with(true), with(false)];
+    let once = mostly_once(contributions, &control.profile);
+    let groups = [&groups[0][..], &groups[1][..]];
+    let before = control
+        .releases
+        .decide(of, |decisions| decisions.before(&about, groups))
+        .map_err(unread)?;
+    if before == Some(EMPTY) {
         return Ok(None);
     }
+    let own = match once {
+        true => computed(desk, model, row)?,
+        false => None,
+    };
+    let decision = if own.is_some() { SHOWN } else { EMPTY };
+    let decided = control
+        .releases
+        .decide(of, |decisions| decisions.once(&about, groups, decision))
+        .map_err(unread)?;
+    match own {
+        _ if decided == EMPTY => Ok(None),
+        Some(own) => Ok(Some(own)),
+        None => again(desk, model, row),
+    }
+}
+
+fn unread(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+fn computed(desk: &mut Desk<'_>, model: &Model, row: usize) -> Result<Option<ScalarValue>> {
     for _ in 0..TRIES {
         if let Some(shown) = try_model(desk, model, row)? {
             return Ok(shown);
         }
     }
     Ok(None)
+}
+
+/// The model of nearly the same persons that was shown before, whatever would be of these.
+fn again(desk: &mut Desk<'_>, model: &Model, row: usize) -> Result<Option<ScalarValue>> {
+    let Some(form) = form(model)? else {
+        return Ok(None);
+    };
+    let place = desk.place(model.event, row);
+    let words = desk.tables[model.event].words.clone();
+    let bytes = desk.tables[model.event].cells[row].persons.bytes();
+    let nothing = vec![None; model::flat(&form)?.len()];
+    let cell = model_cell(model, place, &bytes, &nothing);
+    let mut tables = [model_table(desk, model, words, cell)];
+    let outcomes = desk.control.release(&mut tables)?;
+    with_outcome(model, &form, &outcomes[0][0])
+}
+
+/// A model's table, of whatever numbers: one of made-up persons.
+fn form(model: &Model) -> Result<Option<ScalarValue>> {
+    let covariates = model.covariates.len();
+    let persons = 40 * (covariates + 2);
+    let mut state = 1_u64;
+    let mut column = |_| -> Vec<f64> {
+        let next = |_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            f64::from((state >> 40) as u32) / f64::from(1 << 24)
+        };
+        (0..persons).map(next).collect()
+    };
+    let times: Vec<Vec<f64>> = model.time.iter().map(|_| column(0)).collect();
+    let event: Vec<f64> = column(0).into_iter().map(f64::round).collect();
+    let covariates: Vec<Vec<f64>> = (0..covariates).map(&mut column).collect();
+    let times = times.into_iter().map(|times| {
+        times
+            .iter()
+            .map(|time| 1.0 + (100.0 * time).floor())
+            .collect()
+    });
+    let all: Vec<Vec<f64>> = times.chain([event]).chain(covariates).collect();
+    match model::fitted(model, &all)? {
+        Some(value) => model::shown(&value),
+        None => Ok(None),
+    }
+}
+
+fn key(model: &Model, at: usize) -> String {
+    format!("{} {at}", model.text)
+}
+
+/// A model's persons and numbers, as the record has them.
+fn model_cell(model: &Model, dims: Dims, persons: &[u8], numbers: &[Option<f64>]) -> Cell {
+    Cell {
+        dims,
+        persons: Persons::from_bytes(persons),
+        sketch: None,
+        held: None,
+        common: None,
+        safe: true,
+        values: numbers
+            .iter()
+            .enumerate()
+            .map(|(at, number)| (key(model, at), *number))
+            .collect(),
+    }
+}
+
+fn model_table(desk: &Desk<'_>, model: &Model, words: String, cell: Cell) -> Table {
+    Table {
+        parts: Vec::new(),
+        measure: format!("{MODEL_OF}{}", model.columns),
+        atom: String::new(),
+        words,
+        grouped: String::new(),
+        treated: desk.control.lens.of_columns(model.columns.split(", ")),
+        gave_up: false,
+        computed_with: false,
+        asked: true,
+        seen: None,
+        cells: vec![cell],
+    }
+}
+
+/// The model with the numbers that are shown of it.
+fn with_outcome(
+    model: &Model,
+    shown: &ScalarValue,
+    outcome: &Outcome,
+) -> Result<Option<ScalarValue>> {
+    match outcome {
+        Outcome::Shown(values) if values.values().any(Option::is_some) => {
+            let numbers: Vec<Option<f64>> = (0..values.len())
+                .map(|at| values.get(&key(model, at)).copied().flatten())
+                .collect();
+            model::with_numbers(shown, &numbers)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The columns of a model: the event, the covariates and the time; nothing where a covariate is of too few.
@@ -332,48 +475,25 @@ fn try_model(
         return empty;
     };
     let numbers = model::flat(&shown)?;
-    let key = |at: usize| format!("{} {at}", model.text);
     let bytes = desk.tables[model.event].cells[row].persons.bytes();
     let measure = format!("{MODEL_OF}{}", model.columns);
+    let cell = Cell {
+        // The same persons may have other values: those of all terms together.
+        sketch: Some(sketch(&columns, |column| &column.own)),
+        held: Some(sketch(&columns, |column| &column.counted)),
+        ..model_cell(model, place.clone(), &bytes, &numbers)
+    };
     let mut tables = [Table {
         parts: tables_of(&model.text, &measure, words, &parts, &columns),
-        measure,
         atom: named(&model.text, &columns),
-        words: rows.clone(),
-        grouped: String::new(),
-        treated: desk.control.lens.of_columns(model.columns.split(", ")),
-        gave_up: false,
-        computed_with: false,
-        asked: true,
         seen: Some(seen),
-        cells: vec![Cell {
-            dims: place.clone(),
-            persons: Persons::from_bytes(&bytes),
-            // The same persons may have other values: those of all terms together.
-            sketch: Some(sketch(&columns, |column| &column.own)),
-            held: Some(sketch(&columns, |column| &column.counted)),
-            common: None,
-            safe: true,
-            values: numbers
-                .iter()
-                .enumerate()
-                .map(|(at, number)| (key(at), *number))
-                .collect(),
-        }],
+        ..model_table(desk, model, rows.clone(), cell)
     }];
     let outcomes = desk.control.release(&mut tables)?;
     if tables[0].seen.is_none() {
         return Ok(None);
     }
-    match &outcomes[0][0] {
-        Outcome::Shown(values) if values.values().any(Option::is_some) => {
-            let numbers: Vec<Option<f64>> = (0..numbers.len())
-                .map(|at| values.get(&key(at)).copied().flatten())
-                .collect();
-            Ok(Some(model::with_numbers(&shown, &numbers)?))
-        }
-        _ => empty,
-    }
+    with_outcome(model, &shown, &outcomes[0][0]).map(Some)
 }
 
 #[cfg(test)]

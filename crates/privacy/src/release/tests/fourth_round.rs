@@ -107,8 +107,8 @@ async fn a_sum_of_earlier_numbers_does_not_tell_who_belongs() {
             );
         }
         for sql in [
-            "SELECT avg(age) FROM emr",
             "SELECT sex, avg(age) FROM emr GROUP BY sex",
+            "SELECT avg(age) FROM emr",
             "SELECT sex, died, avg(los) FROM emr GROUP BY CUBE (sex, died)",
             "SELECT avg(cost) FROM emr WHERE sex = 'F'",
             "SELECT avg(cost) FROM emr WHERE age < 40",
