@@ -7,6 +7,23 @@ const TOPS: [&str; 13] = [
     "com", "net", "org", "edu", "gov", "kr", "jp", "cn", "io", "uk", "한국", "닷컴", "닷넷",
 ];
 
+/// Others of them that addresses of hospitals, firms and persons end with.
+const OTHER_TOPS: &str = "\
+    academy agency ai app art asia bank bio biz blog center clinic cloud club co coop dental dev doctor email \
+    foundation global group health healthcare hospital info institute int international jobs kim management me \
+    medical mil mobi museum name network news nhs ninja online org page partners pharmacy pro science seoul services \
+    site solutions space store studio support surgery systems team tech tel training travel university vip website \
+    wiki world xyz zone";
+/// Countries.
+const COUNTRIES: &str = "\
+    ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz ca cc cd cf \
+    cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et eu fi fj fk fm fo fr ga gd ge gf gg \
+    gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht hu id ie il im in io iq ir is it je jm jo jp ke kg kh ki km kn \
+    kp kr kw ky kz la lb lc li lk lr ls lt lu lv ly ma mc md me mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw mx my mz na \
+    nc ne nf ng ni nl no np nr nu nz om pa pe pf pg ph pk pl pm pn pr ps pt pw py qa re ro rs ru rw sa sb sc sd se sg sh \
+    si sk sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk us uy uz va vc ve \
+    vg vi vn vu wf ws ye yt za zm zw";
+
 /// Whether bytes have an `@`, or something that stands for it.
 pub(super) fn may_have_at(bytes: &[u8]) -> bool {
     at_signs(bytes).next().is_some() || memmem::find(bytes, "\u{ff20}".as_bytes()).is_some()
@@ -37,11 +54,14 @@ fn at_signs(text: &[u8]) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// Whether ASCII stands on both sides as in an address.
+/// Whether ASCII stands on both sides as in an address. Notes of doses and rates have an `@` and full stops, too.
 fn is_plain(local: &[u8], domain: &[u8]) -> bool {
-    let local = local
+    let is_local =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'.');
+    let ends = local
         .last()
-        .is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+'));
+        .is_some_and(|byte| is_local(byte) && *byte != b'.');
+    let local = local.iter().rev().take_while(|byte| is_local(byte));
     let end = domain
         .iter()
         .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-')))
@@ -56,7 +76,31 @@ fn is_plain(local: &[u8], domain: &[u8]) -> bool {
     let top = domain[dot + 1..]
         .strip_suffix(b".")
         .unwrap_or(&domain[dot + 1..]);
-    local && dot > 0 && top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic)
+    if !ends || dot == 0 {
+        return false;
+    }
+    let is_in = |tops: &str| {
+        let mut tops = tops.split(' ');
+        tops.any(|known| top.eq_ignore_ascii_case(known.as_bytes()))
+    };
+    if TOPS
+        .iter()
+        .any(|known| top.eq_ignore_ascii_case(known.as_bytes()))
+    {
+        return true;
+    }
+    let lower = top.iter().all(u8::is_ascii_lowercase);
+    let upper = local
+        .clone()
+        .chain(domain)
+        .all(|byte| !byte.is_ascii_lowercase());
+    let label = domain[..dot].rsplit(|byte| *byte == b'.').next();
+    (lower || upper)
+        && (is_in(OTHER_TOPS) || is_in(COUNTRIES))
+        && local.clone().any(u8::is_ascii_alphabetic)
+        && label
+            .and_then(<[u8]>::first)
+            .is_some_and(u8::is_ascii_alphabetic)
 }
 
 /// Whether letters of any script stand on both sides, with a space or without, and the last of them are well known.

@@ -2,8 +2,10 @@
 
 /// Groups that are looked at together: a country, an area and two more.
 const WINDOW: usize = 4;
-/// Signs between two groups at most: a hyphen between spaces.
-const MOST_SIGNS: usize = 3;
+/// Signs between two groups at most.
+const MOST_SIGNS: usize = 2;
+/// The length of a hyphen with the blanks around it.
+const LONGEST_HYPHEN: usize = 9;
 
 /// Digits without anything between them.
 #[derive(Debug, Clone, Copy)]
@@ -99,20 +101,13 @@ impl Extent {
     /// The extent from here on.
     pub(super) fn new(text: &[u8], start: usize) -> Self {
         let mut extent = Self::default();
-        let (mut at, mut signs) = (start, 0);
-        while signs <= MOST_SIGNS {
+        let mut next = Some(start);
+        while let Some(at) = next {
             let end = digits_end(text, at);
-            if end > at {
-                extent.end = end;
-                extent.digits += end - at;
-                extent.longest = extent.longest.max(end - at);
-                signs = 0;
-            }
-            let Some((_, length)) = sign(&text[end..]) else {
-                break;
-            };
-            at = end + length;
-            signs += 1;
+            extent.end = end;
+            extent.digits += end - at;
+            extent.longest = extent.longest.max(end - at);
+            next = gap(text, end).map(|gap| gap.end);
         }
         extent
     }
@@ -144,8 +139,16 @@ struct Gap {
     tight: bool,
 }
 
-/// The gap from here to the next group, if it is near: one or two signs, or a hyphen between spaces.
+/// The gap from here to the next group, if it is near: one or two signs, or a hyphen among blanks.
 fn gap(text: &[u8], start: usize) -> Option<Gap> {
+    let special = match text.get(start)? {
+        b'-' | b' ' | b'\n' | b'\r' => hyphen_among_blanks(text, start),
+        b'+' | b'=' | b'^' | b'*' | b'#' | b'\\' => odd_sign(text, start),
+        _ => None,
+    };
+    if special.is_some() {
+        return special;
+    }
     let mut gap = Gap {
         end: start,
         separator: 0,
@@ -153,13 +156,9 @@ fn gap(text: &[u8], start: usize) -> Option<Gap> {
         tight: true,
     };
     let mut signs = 0;
-    let mut middle = 0;
     while let Some((sign, length)) = sign(&text[gap.end..]) {
         if signs == 0 {
             gap.separator = sign;
-        }
-        if signs == 1 {
-            middle = sign;
         }
         gap.hyphen |= matches!(sign, b'-' | b'~');
         gap.tight &= is_tight(sign);
@@ -169,12 +168,41 @@ fn gap(text: &[u8], start: usize) -> Option<Gap> {
             return None;
         }
     }
-    let last = text.get(gap.end.checked_sub(1)?);
-    if signs == MOST_SIGNS {
-        let spaced = gap.separator == b' ' && middle == b'-' && last == Some(&b' ');
-        gap.separator = spaced.then_some(b'-')?;
-    }
     (signs > 0 && text.get(gap.end).is_some_and(u8::is_ascii_digit)).then_some(gap)
+}
+
+/// A hyphen with blanks around it, as in texts that are set in columns, or at the end of a line.
+fn hyphen_among_blanks(text: &[u8], start: usize) -> Option<Gap> {
+    let others = |from: usize| {
+        let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\r');
+        from + text[from..].iter().take_while(is_blank).count()
+    };
+    let hyphen = others(start);
+    if text.get(hyphen) != Some(&b'-') {
+        return None;
+    }
+    let end = others(hyphen + 1);
+    let near = end - start <= LONGEST_HYPHEN && text.get(end).is_some_and(u8::is_ascii_digit);
+    near.then_some(Gap {
+        end,
+        separator: b'-',
+        hyphen: true,
+        tight: end == start + 1,
+    })
+}
+
+/// A sign of other notations between exactly as many digits as registration numbers have on both sides of it.
+fn odd_sign(text: &[u8], start: usize) -> Option<Gap> {
+    let before = text[..start].iter().rev();
+    let end = start + 1;
+    let fits = before.take_while(|byte| byte.is_ascii_digit()).count() == 6
+        && digits_end(text, end) == end + 7;
+    fits.then_some(Gap {
+        end,
+        separator: text[start],
+        hyphen: false,
+        tight: true,
+    })
 }
 
 /// The first byte of `·`, which stands between numbers in Korean texts.
@@ -187,6 +215,8 @@ fn sign(text: &[u8]) -> Option<(u8, usize)> {
     match first {
         b'-' | b'.' | b'(' | b')' | b' ' | b'/' | b'_' | b'~' => Some((first, 1)),
         first if is_list(first) => Some((first, 1)),
+        b'\n' => Some((b'\n', 1)),
+        b'\r' if text.get(1) == Some(&b'\n') => Some((b'\n', 2)),
         MIDDLE_DOT if text.starts_with("\u{b7}".as_bytes()) => Some((first, 2)),
         b'%' | b'&' => hyphen_as_code(text).map(|length| (b'-', length)),
         _ => None,
@@ -212,7 +242,7 @@ pub(super) fn is_list(sign: u8) -> bool {
 }
 
 fn is_tight(sign: u8) -> bool {
-    !is_list(sign) && !matches!(sign, b' ' | b'(' | b')')
+    !is_list(sign) && !matches!(sign, b' ' | b'\n' | b'(' | b')')
 }
 
 /// What a number hangs on to in front.
@@ -308,8 +338,23 @@ mod tests {
             of("1%2d2&#45;3\u{b7}4"),
             [(1, 0), (1, b'-'), (1, b'-'), (1, MIDDLE_DOT)]
         );
+        assert_eq!(
+            of("1  -  2-\r\n3\r\n4"),
+            [(1, 0), (1, b'-'), (1, b'-'), (1, b'\n')]
+        );
+        assert_eq!(of("900101=1234568"), [(1, 0), (7, b'=')]);
         for one in [
-            "1   2", "1 .- 2", "1%2", "1 % 2", "1&2", "1\u{a0}2", "1-", "1",
+            "1   2",
+            "1 .- 2",
+            "1%2",
+            "1 % 2",
+            "1&2",
+            "1\u{a0}2",
+            "1-",
+            "1",
+            "1      -      2",
+            "1\r2",
+            "1+2",
         ] {
             assert_eq!(of(one), [(1, 0)], "{one}");
         }

@@ -35,6 +35,11 @@ const SHORTEST: usize = 6;
 const SHARE_OF_NAMES: f64 = 0.1;
 const SHARE_OF_LIKELY_NAMES: f64 = 0.5;
 const SHARE_OF_BARE_NUMBERS: f64 = 0.5;
+/// Of numbers that are all of persons, nearly all fit somebody; of codes of the same shape, about half.
+const SHARE_OF_FITTING: f64 = 0.9;
+/// Of so many that fit, not all do by chance; fewer are found where they are a share of the column.
+const MANY: u64 = 10;
+const SHARE_OF_WRITTEN: f64 = 0.1;
 
 /// Kinds of identifiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,7 +127,7 @@ struct Column {
     counts: [AtomicU64; COUNTS],
 }
 
-const COUNTS: usize = 8;
+const COUNTS: usize = 17;
 const REGISTRATION: usize = 0;
 const BARE_REGISTRATION: usize = 1;
 const CHECKS: usize = 2;
@@ -131,6 +136,9 @@ const BARE_TELEPHONE: usize = 4;
 const EMAIL: usize = 5;
 const NAME: usize = 6;
 const PARTIAL_REGISTRATION: usize = 7;
+/// Numbers as they are written, three counts for each shape: how many are alike, how many fit somebody, how many check.
+const WRITTEN_REGISTRATION: [usize; 2] = [8, 11];
+const AMERICAN: usize = 14;
 
 /// Looks through rows on their way to the store.
 #[derive(Debug)]
@@ -263,11 +271,8 @@ fn columns(target: &Target) -> Vec<Column> {
                 {
                     Names::Whole
                 }
-                // A plain name in a table of no persons is that of a payer, a ward, a place.
-                None if spec.person_key.is_some() || !field.name().eq_ignore_ascii_case("name") => {
-                    names::of_column(field.name())
-                }
-                _ => Names::No,
+                None => names::of_own(&spec.name, spec.person_key.is_some(), field.name()),
+                Some(_) => Names::No,
             };
             Some(Column::new(
                 &spec.name,
@@ -353,7 +358,16 @@ impl Column {
         )]
         let is_share =
             |part: u64, of: u64, share: f64| part > 0 && part as f64 >= share * of as f64;
-        let mut registrations = count(REGISTRATION);
+        // One that is alike may be a code; those of persons check, or there are several, and hardly one fits nobody.
+        let written = |at: usize| {
+            let (alike, fit, check) = (count(at), count(at + 1), count(at + 2));
+            let several = fit >= MANY || is_share(fit, texts, SHARE_OF_WRITTEN);
+            let of_persons = is_share(check, alike, SHARE_OF_BARE_NUMBERS)
+                || (several && is_share(fit, alike, SHARE_OF_FITTING));
+            if of_persons { fit.max(check) } else { 0 }
+        };
+        let mut registrations =
+            count(REGISTRATION) + WRITTEN_REGISTRATION.map(written).iter().sum::<u64>();
         // Any numbers have a few that look so; a column of registration numbers has nothing else.
         let least = if self.kind == Kind::Texts {
             0.0
@@ -371,6 +385,9 @@ impl Column {
             registrations += count(BARE_REGISTRATION);
         }
         let mut telephones = count(TELEPHONE);
+        if is_share(count(AMERICAN + 1), count(AMERICAN), SHARE_OF_FITTING) {
+            telephones += count(AMERICAN + 1);
+        }
         if is_share(count(BARE_TELEPHONE), texts, SHARE_OF_BARE_NUMBERS) {
             telephones += count(BARE_TELEPHONE);
         }
@@ -421,19 +438,39 @@ fn look_at(text: &str, may_have_at: bool, names: Names, seen: &mut [u64; COUNTS]
     }
     let found = numbers::numbers(bytes);
     for (at, found) in [
-        (REGISTRATION, found.registration),
+        (REGISTRATION, found.sure_registration),
         (BARE_REGISTRATION, found.bare_registration),
         (CHECKS, found.checks),
         (
             PARTIAL_REGISTRATION,
             found.partial_registration && !found.registration,
         ),
-        (TELEPHONE, found.telephone),
+        (TELEPHONE, found.sure_telephone),
         (BARE_TELEPHONE, found.bare_telephone),
     ] {
         seen[at] += u64::from(found);
     }
+    let mut count = |at: usize, written: numbers::Written| {
+        for (more, found) in [written.alike, written.fits, written.checks]
+            .into_iter()
+            .enumerate()
+        {
+            seen[at + more] += u64::from(found);
+        }
+    };
+    if !found.sure_registration {
+        WRITTEN_REGISTRATION
+            .into_iter()
+            .zip(found.written)
+            .for_each(|(at, written)| count(at, written));
+    }
+    if !found.sure_telephone {
+        count(AMERICAN, found.american);
+    }
 }
+
+#[cfg(test)]
+mod found;
 
 #[cfg(test)]
 mod tests {

@@ -9,34 +9,21 @@ const FAMILY: &str = "김이박최정강조윤장임한오서신권황안송류�
 const DOUBLE: [&str; 7] = ["남궁", "황보", "제갈", "선우", "독고", "사공", "서문"];
 
 /// Words in a column's name that say that it holds a name of a person.
-const WORDS: [&str; 19] = [
-    "name",
-    "firstname",
-    "lastname",
-    "surname",
-    "forename",
-    "fullname",
-    "patientname",
-    "ptname",
-    "maiden",
-    "firstnm",
-    "lastnm",
-    "patname",
-    "patnm",
-    "ptnm",
-    "hngnm",
-    "hngname",
-    "kornm",
-    "engnm",
-    "custnm",
-];
+const WORDS: [&str; 3] = ["maiden", "surname", "forename"];
 /// The same in Korean, which stand within other words.
 const KOREAN: [&str; 5] = ["성명", "이름", "환자명", "보호자명", "성함"];
-/// Words behind which `NM`, the word of Korean registers for a name, is that of a person.
-const PERSONS: [&str; 12] = [
-    "pt", "pat", "patient", "hng", "han", "kor", "eng", "cust", "guardian", "first", "last",
-    "family",
-];
+/// Who a name may be of, or which part of a person's name it is, before `name` and `NM`, the word of Korean registers.
+const PERSONS: &str = "\
+    pt pat patient person people individual subject participant member subscriber insured beneficiary applicant client \
+    customer cust user login nick baby infant child newborn parent mother father mom dad spouse husband wife partner son \
+    daughter brother sister sibling relative guardian kin carer caregiver caller contact donor recipient first last \
+    family given middle full maiden sur fore preferred legal former birth alias staff employee emp worker doctor dr \
+    physician phys surgeon anesthetist anesthesiologist radiologist pathologist dentist nurse nurses midwife clinician \
+    practitioner provider therapist pharmacist technician operator attending resident intern referrer prescriber \
+    author writer recorder reporter reader signer witness performer requester orderer investigator coordinator owner \
+    teacher student sender receiver 환자 산모 보호자 의사 교수 간호사 직원 담당의 주치의";
+/// How a person's name is written.
+const SCRIPTS: [&str; 4] = ["hng", "han", "kor", "eng"];
 /// Names of columns that are a part of a name by themselves.
 const PARTS: [&str; 6] = ["first", "last", "given", "family", "middle", "maiden name"];
 /// Words for whom a column is about: a name, or how they are related to the patient.
@@ -77,31 +64,26 @@ const RELATIONS: [&str; 24] = [
     "남동생",
 ];
 /// With one of these, a name is that of a thing.
-const THINGS: [&str; 24] = [
-    "drug",
-    "test",
-    "item",
-    "unit",
-    "file",
-    "table",
-    "dept",
-    "department",
-    "ward",
-    "hospital",
-    "clinic",
-    "concept",
-    "code",
-    "class",
-    "disease",
-    "diagnosis",
-    "procedure",
-    "device",
-    "product",
-    "brand",
-    "generic",
-    "domain",
-    "study",
-    "site",
+const THINGS: &str = "\
+    agency allergen allergy analyte analyzer anesthesia antibiotic antibody antigen app application arm assay atc \
+    attribute bacteria bed body brand building care category cause cell center centre chemical city class clinic code \
+    cohort column common company component compound concept condition consent country county course culture database \
+    dataset datasource db definition department dept device diag diagnosis diet disease disorder district division document \
+    domain dose drug dx encounter episode equipment ethnicity event exam examination facility factor feature field file \
+    finding floor food form format formula function gender gene generic genus group hospital icd image imaging indicator \
+    ingredient injury institute institution instrument insurance insurer item job kit lab laboratory language level \
+    location loinc lot machine maker manufacturer marker material measure measurement med medication medicine menu method \
+    metric microbe modality model module nation nationality note observation occupation operation order org organ \
+    organisation organism organization package panel param parameter pathogen payer pharmacy phase place plan plant \
+    policy position procedure product program project protein protocol province question race reaction reagent \
+    region registry relationship religion report role room route sample scale schema school score section series server \
+    service set sex shape sign site source species specialty specimen stage standard state station status step strain \
+    street study substance supplier surgery symptom syndrome synonym system table task team term test therapy tissue title \
+    town treatment trial tribe tumor tumour type unit university vaccine variable variant vendor village virus visit \
+    vocabulary ward zone";
+/// The same in Korean.
+const KOREAN_THINGS: [&str; 9] = [
+    "검사", "약품", "약제", "병원", "병동", "진단", "상품", "제품", "파일",
 ];
 
 /// Names of columns that are about somebody, and hold anything of them: a name, a number, a note.
@@ -170,27 +152,52 @@ const ENDINGS: [&str; 17] = [
     "증",
 ];
 /// English words that are written with capitals and are no names of persons.
-const ENGLISH: [&str; 53] = [
+const ENGLISH: [&str; 100] = [
+    "abdomen",
+    "acid",
+    "acute",
     "admission",
+    "antibody",
+    "antigen",
     "assistant",
+    "blood",
+    "body",
+    "bone",
+    "brain",
     "center",
     "centre",
+    "chest",
+    "chronic",
     "clinic",
+    "coli",
+    "complete",
     "contact",
+    "count",
+    "culture",
     "day",
     "department",
     "direct",
+    "disease",
+    "disorder",
     "doctor",
     "emergency",
+    "factor",
     "family",
     "first",
+    "fluid",
+    "gas",
     "general",
+    "heart",
     "home",
     "hospital",
     "in",
     "inpatient",
     "internal",
+    "kidney",
     "left",
+    "level",
+    "liver",
+    "lung",
     "medicine",
     "mobile",
     "negative",
@@ -200,9 +207,11 @@ const ENGLISH: [&str; 53] = [
     "not",
     "nurse",
     "office",
+    "oral",
     "other",
     "out",
     "outpatient",
+    "panel",
     "patient",
     "phone",
     "physician",
@@ -210,35 +219,85 @@ const ENGLISH: [&str; 53] = [
     "practice",
     "practitioner",
     "primary",
+    "profile",
+    "rate",
+    "red",
     "resident",
     "right",
     "room",
+    "screen",
+    "serum",
     "service",
+    "skin",
+    "smear",
+    "solution",
     "specialty",
+    "stool",
     "surgery",
+    "syndrome",
+    "system",
+    "tablet",
+    "test",
     "therapist",
+    "time",
+    "total",
     "type",
     "unit",
     "unknown",
+    "urine",
+    "vaccine",
+    "virus",
     "visit",
     "ward",
+    "white",
+    "whole",
     "work",
     "yes",
 ];
 
+/// Whether a column that the model does not have may hold names of persons, by the table's name and its own.
+pub(super) fn of_own(table: &str, has_person: bool, column: &str) -> Names {
+    let lower = plain(column).to_lowercase();
+    let is_plain = lower
+        .trim_end_matches(|c: char| c.is_ascii_digit())
+        .split(|c: char| !c.is_alphanumeric())
+        .all(|word| word.is_empty() || word == "name" || SCRIPTS.contains(&word));
+    if !is_plain || !lower.contains("name") {
+        return of_column(column);
+    }
+    // A plain name is that of a payer, a ward, a test, but in tables of persons.
+    let table = plain(table).to_lowercase();
+    let last = table.split(|c: char| !c.is_alphanumeric()).next_back();
+    if last.is_some_and(|word| is_in(PERSONS, word)) {
+        Names::Parts
+    } else if has_person {
+        Names::Likely
+    } else {
+        Names::No
+    }
+}
+
 /// Whether a column that the model does not have may hold names of persons, by its own name.
 pub(super) fn of_column(column: &str) -> Names {
     let lower = plain(column).to_lowercase();
-    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).collect();
+    let words: Vec<&str> = lower
+        .split(|c: char| !c.is_alphanumeric())
+        .map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit()))
+        .filter(|word| !word.is_empty())
+        .flat_map(parted)
+        .collect();
     // `성 명` is common in print.
     let together: String = lower.chars().filter(|c| !c.is_whitespace()).collect();
-    let names = words.iter().any(|word| WORDS.contains(word))
-        || (words.contains(&"nm") && words.iter().any(|word| PERSONS.contains(word)))
-        || PARTS.contains(&lower.trim())
-        || KOREAN.iter().any(|word| together.contains(word));
-    if words.iter().any(|word| THINGS.contains(word)) {
+    let has_any = |words: &[&str]| words.iter().any(|word| together.contains(word));
+    let thing = words.iter().any(|word| is_in(THINGS, word));
+    if let Some(names) = of_words(&words) {
+        names
+    } else if thing || (has_any(&KOREAN_THINGS) && !has_any(&["환자", "보호자"])) {
         Names::No
-    } else if names {
+    } else if words.iter().any(|word| WORDS.contains(word))
+        || PARTS.contains(&lower.trim())
+        || has_any(&KOREAN)
+    {
         Names::Parts
     } else if RELATED
         .iter()
@@ -250,6 +309,46 @@ pub(super) fn of_column(column: &str) -> Names {
     } else {
         Names::No
     }
+}
+
+/// `patientname` and `ptnm` as two words.
+fn parted(word: &str) -> impl Iterator<Item = &str> {
+    let part = ["name", "nm"].into_iter().find_map(|name| {
+        let who = word.strip_suffix(name)?;
+        (is_in(PERSONS, who) || SCRIPTS.contains(&who)).then_some((who, name))
+    });
+    let (first, second) = part.map_or((word, None), |(who, name)| (who, Some(name)));
+    std::iter::once(first).chain(second)
+}
+
+/// What a column called `name` or `NM` of something holds: the word nearest in front says of what, or one behind. What
+/// is of neither a person nor a thing by any known word is told by its values.
+fn of_words(words: &[&str]) -> Option<Names> {
+    let at = words
+        .iter()
+        .rposition(|word| matches!(*word, "name" | "nm"))?;
+    let (before, behind) = (&words[..at], &words[at + 1..]);
+    let what = before.iter().rev().chain(behind).find_map(|word| {
+        if is_in(PERSONS, word) {
+            Some(Names::Parts)
+        } else {
+            is_in(THINGS, word).then_some(Names::No)
+        }
+    });
+    let others = |word: &&str| !SCRIPTS.contains(word);
+    match words[at] {
+        _ if what.is_some() => what,
+        "nm" if words.len() == 1 => None,
+        _ if !before.iter().chain(behind).any(others) => Some(Names::Parts),
+        "name" => Some(Names::Likely),
+        _ => None,
+    }
+}
+
+/// Whether one of these is a word or what it is the plural of.
+fn is_in(words: &str, word: &str) -> bool {
+    let one = word.strip_suffix('s').unwrap_or(word);
+    words.split(' ').any(|other| other == word || other == one)
 }
 
 /// Whether a text looks like a name to a column that may hold names in this way.

@@ -8,6 +8,10 @@ use super::{registration, telephone};
 pub(super) struct Numbers {
     /// A resident registration number as it is written, `YYMMDD-SNNNNNN`.
     pub(super) registration: bool,
+    /// One for which more speaks than its shape: a word, or signs that hide a part.
+    pub(super) sure_registration: bool,
+    /// Digits that are written as one, by whether their year is of the twentieth century.
+    pub(super) written: [Written; 2],
     /// Thirteen digits that could be one: a birth date, and a digit for century and sex.
     pub(super) bare_registration: bool,
     /// Such digits whose last one checks. Numbers issued since October 2020 are random there, so that this is a hint.
@@ -16,12 +20,27 @@ pub(super) struct Numbers {
     pub(super) partial_registration: bool,
     /// A telephone number with its separators, or with a country.
     pub(super) telephone: bool,
+    /// One for which more speaks than the shape of those of North America.
+    pub(super) sure_telephone: bool,
+    /// Digits that are written as one of North America.
+    pub(super) american: Written,
     /// Digits that could be a Korean mobile number.
     pub(super) bare_telephone: bool,
 }
 
-/// The digits of a registration number that is hidden behind the sex; telephone numbers have more.
-pub(super) const FEWEST_DIGITS: usize = 7;
+/// What numbers of one shape are: codes of things have it, too.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Written {
+    /// The shape alone.
+    pub(super) alike: bool,
+    /// It may be a number of somebody.
+    pub(super) fits: bool,
+    /// Its last digit checks.
+    pub(super) checks: bool,
+}
+
+/// The digits of a registration number that is hidden behind the birth; telephone numbers have more.
+pub(super) const FEWEST_DIGITS: usize = 6;
 
 /// Looks for numbers in a text.
 pub(super) fn numbers(text: &[u8]) -> Numbers {
@@ -34,10 +53,13 @@ pub(super) fn numbers(text: &[u8]) -> Numbers {
         }
         let extent = Extent::new(text, at);
         let abroad = at > 0 && text[at - 1] == b'+';
-        if abroad && extent.digits >= FEWEST_DIGITS && telephone::is_abroad(text, at) {
+        if (abroad && extent.digits > FEWEST_DIGITS && telephone::is_abroad(text, at))
+            || telephone::is_masked(text, at)
+        {
             found.telephone = true;
+            found.sure_telephone = true;
         }
-        if !may_hold(&extent) {
+        if !may_hold(text, &extent) {
             at = extent.end;
             continue;
         }
@@ -55,10 +77,13 @@ pub(super) fn numbers(text: &[u8]) -> Numbers {
 }
 
 /// Whether a run may hold any such number but one with a country. Days, times, values and most codes may not.
-fn may_hold(extent: &Extent) -> bool {
+fn may_hold(text: &[u8], extent: &Extent) -> bool {
     match extent.digits {
+        FEWEST_DIGITS => {
+            extent.longest == FEWEST_DIGITS && matches!(text.get(extent.end), Some(b'-' | b' '))
+        }
         // A birth and one or two more.
-        FEWEST_DIGITS..=8 => extent.longest >= 6,
+        7..=8 => extent.longest >= 6,
         // Telephone numbers end with four.
         9.. => extent.longest >= 4,
         _ => false,

@@ -19,13 +19,29 @@ pub(super) fn judge(run: &Run<'_>, found: &mut Numbers) {
     let newest = run.newest();
     match newest.digits.len() {
         13 => bare(run, newest, found),
-        SERIAL => pair(run, newest, found),
-        6 => {
+        SERIAL => {
+            pair(run, newest, found);
+            dotted(run, newest, found);
+            hidden_bare(run, newest, found);
+        }
+        1..=6 => {
             split(run, newest, found);
             hidden(run, newest, found);
+            birth_alone(run, newest, found);
         }
-        1..=5 => hidden(run, newest, found),
+        8..=12 => hidden_bare(run, newest, found),
         _ => {}
+    }
+}
+
+/// Takes note of a number that is written as one, and is one where a word says so; else the column tells.
+fn written(run: &Run<'_>, first: &Group<'_>, digits: &[u32; 13], found: &mut Numbers) {
+    let written = &mut found.written[usize::from(year(digits) >= FIRST_YEAR)];
+    written.alike = true;
+    if is_birth(digits) {
+        found.sure_registration |= is_said(run.text(), first.start, &WORDS);
+        written.fits |= lives(digits);
+        written.checks |= bare_registration(digits) == Some(true);
     }
 }
 
@@ -42,7 +58,7 @@ fn bare(run: &Run<'_>, group: &Group<'_>, found: &mut Numbers) {
         behind == Joint::Word && text.get(group.end + 1).is_some_and(|byte| !byte.is_ascii());
     let said = lives(&digits) && is_said(text, group.start, &WORDS);
     if said && matches!(behind, Joint::Free | Joint::Word) {
-        found.registration = true;
+        sure(found);
     } else if group.joint == Joint::Free && (behind == Joint::Free || named) {
         perhaps(&digits, found);
     }
@@ -55,11 +71,15 @@ fn pair(run: &Run<'_>, second: &Group<'_>, found: &mut Numbers) {
         return;
     };
     let digits = number(birth, second.digits);
-    if !is_birth(&digits) {
-        return;
-    }
     let behind = joint_behind(run.text(), second.end);
     let free = first.joint == Joint::Free && behind == Joint::Free;
+    let as_one = is_written(second);
+    if !is_birth(&digits) {
+        if century.is_none() && free && as_one {
+            written(run, first, &digits, found);
+        }
+        return;
+    }
     // Codes of specimens and orders begin with a letter and a day, or with a day of these years, as births do not.
     let code = matches!(first.joint, Joint::Letter | Joint::Chain) || behind == Joint::Chain;
     let listed = is_list(second.separator)
@@ -67,12 +87,18 @@ fn pair(run: &Run<'_>, second: &Group<'_>, found: &mut Numbers) {
     let said = || is_said(run.text(), first.start, &WORDS);
     match century {
         Some(century) if !second.hyphen || !is_of(&digits, century) => {}
-        Some(19) => found.registration = true,
-        Some(_) if free && said() => found.registration = true,
+        Some(_) if free && said() => sure(found),
+        Some(19) => {
+            found.registration = true;
+            written(run, first, &digits, found);
+        }
         Some(_) => perhaps(&digits, found),
         None if listed => {}
-        None if free && is_written(second) => found.registration = true,
-        None if !code && lives(&digits) && (second.hyphen || said()) => found.registration = true,
+        None if (free && as_one) || (!code && lives(&digits) && second.hyphen) => {
+            found.registration = true;
+            written(run, first, &digits, found);
+        }
+        None if !code && lives(&digits) && said() => sure(found),
         None if free || second.hyphen => perhaps(&digits, found),
         None => {}
     }
@@ -83,29 +109,76 @@ fn is_written(second: &Group<'_>) -> bool {
     second.hyphen && second.separator != b'~'
 }
 
-/// `900101-1-234567`.
+/// `90.01.01-1234567`.
+fn dotted(run: &Run<'_>, serial: &Group<'_>, found: &mut Numbers) {
+    let (Some(year), Some(month), Some(day)) = (run.back(3), run.back(2), run.back(1)) else {
+        return;
+    };
+    let apart = |group: &Group<'_>, before: &Group<'_>| {
+        matches!(group.separator, b'.' | b'-' | b'/') && group.start == before.end + 1
+    };
+    let is_day = [year, month, day].iter().all(|part| part.digits.len() == 2)
+        && apart(month, year)
+        && apart(day, month)
+        && month.separator == day.separator;
+    if is_day && is_written(serial) {
+        let parts = [year, month, day, serial].map(|part| part.digits);
+        whole(run, year, serial.end, &parts.concat(), found);
+    }
+}
+
+/// `900101-1-234567`, `900101-123 4567`.
 fn split(run: &Run<'_>, third: &Group<'_>, found: &mut Numbers) {
     let (Some(first), Some(second)) = (run.back(2), run.back(1)) else {
         return;
     };
-    if first.digits.len() != 6 || second.digits.len() != 1 || !second.hyphen || !third.hyphen {
-        return;
-    }
-    let mut rest = [b'0'; SERIAL];
-    rest[..1].copy_from_slice(second.digits);
-    rest[1..].copy_from_slice(third.digits);
-    let digits = number(first.digits, &rest);
-    let free = first.joint == Joint::Free && joint_behind(run.text(), third.end) == Joint::Free;
-    if free && is_birth(&digits) && lives(&digits) {
-        found.registration = true;
+    let rest = second.digits.len() + third.digits.len();
+    let together = matches!(third.separator, b'-' | b' ') && second.hyphen;
+    if first.digits.len() == 6 && rest == SERIAL && together {
+        let all = [first.digits, second.digits, third.digits].concat();
+        whole(run, first, third.end, &all, found);
     }
 }
 
-/// `900101-1******`, `900101-12XXXXX`, `900101-1`: these still say when somebody was born, and the sex.
-fn hidden(run: &Run<'_>, rest: &Group<'_>, found: &mut Numbers) {
-    let Some(first) = run.back(1).filter(|_| rest.hyphen) else {
+/// A number whose parts are written apart.
+fn whole(run: &Run<'_>, first: &Group<'_>, end: usize, all: &[u8], found: &mut Numbers) {
+    let digits = number(all, &[]);
+    if first.joint == Joint::Free && joint_behind(run.text(), end) == Joint::Free {
+        found.registration |= is_birth(&digits) && lives(&digits);
+        written(run, first, &digits, found);
+    }
+}
+
+/// `9001011******`.
+fn hidden_bare(run: &Run<'_>, group: &Group<'_>, found: &mut Numbers) {
+    let digits = number(group.digits, &[]);
+    let free = matches!(group.joint, Joint::Free | Joint::Word);
+    let signs = signs(&run.text()[group.end..]);
+    if free && signs == Some(13 - group.digits.len()) && is_birth(&digits) && lives(&digits) {
+        sure(found);
+    }
+}
+
+/// `900101-*******`: the birth stays.
+fn birth_alone(run: &Run<'_>, first: &Group<'_>, found: &mut Numbers) {
+    if first.digits.len() != 6 || !matches!(first.joint, Joint::Free | Joint::Word) {
         return;
-    };
+    }
+    let behind = run.text()[first.end..].trim_ascii_start();
+    let hidden = behind.strip_prefix(b"-").map(<[u8]>::trim_ascii_start);
+    if hidden.and_then(signs) == Some(SERIAL) && is_birth(&number(first.digits, &[])) {
+        sure(found);
+    }
+}
+
+fn sure(found: &mut Numbers) {
+    found.registration = true;
+    found.sure_registration = true;
+}
+
+/// `900101-1******`, `900101 1******`, `900101-12XXXXX`, `900101-1`: these still say when somebody was born, and the sex.
+fn hidden(run: &Run<'_>, rest: &Group<'_>, found: &mut Numbers) {
+    let Some(first) = run.back(1) else { return };
     let Some((birth, century)) = birth(first.digits) else {
         return;
     };
@@ -116,8 +189,15 @@ fn hidden(run: &Run<'_>, rest: &Group<'_>, found: &mut Numbers) {
         return;
     }
     let behind = &run.text()[rest.end..];
-    if is_masked(rest.digits.len(), behind) {
-        found.registration |= first.joint == Joint::Free || lives(&digits);
+    if !rest.hyphen {
+        // Stars mark values, too: there are as many here as digits are hidden.
+        if signs(behind) == Some(SERIAL - rest.digits.len()) && lives(&digits) {
+            sure(found);
+        }
+    } else if is_masked(rest.digits.len(), behind) {
+        if first.joint == Joint::Free || lives(&digits) {
+            sure(found);
+        }
     } else if rest.digits.len() == 1
         && first.joint == Joint::Free
         && joint_behind(run.text(), rest.end) == Joint::Free
@@ -127,7 +207,7 @@ fn hidden(run: &Run<'_>, rest: &Group<'_>, found: &mut Numbers) {
     {
         let said = |words| is_said(run.text(), first.start, words);
         match said(&WORDS) || said(&BIRTHS) {
-            true => found.registration = true,
+            true => sure(found),
             false => found.partial_registration = true,
         }
     }
@@ -135,12 +215,18 @@ fn hidden(run: &Run<'_>, rest: &Group<'_>, found: &mut Numbers) {
 
 /// Whether signs stand for the digits behind the first few ones.
 fn is_masked(digits: usize, behind: &[u8]) -> bool {
-    let Some(sign @ (b'*' | b'X' | b'x' | b'?' | b'#')) = behind.first() else {
-        return false;
-    };
+    let stars = behind.iter().take_while(|byte| **byte == b'*').count();
+    stars >= STARS || signs(behind).is_some_and(|signs| digits + signs == SERIAL)
+}
+
+/// How many equal signs that hide digits stand here, if nothing hangs on to them.
+fn signs(behind: &[u8]) -> Option<usize> {
+    let sign = behind
+        .first()
+        .filter(|sign| matches!(sign, b'*' | b'X' | b'x' | b'?' | b'#'))?;
     let signs = behind.iter().take_while(|byte| *byte == sign).count();
     let ends = !behind.get(signs).is_some_and(u8::is_ascii_alphanumeric);
-    (*sign == b'*' && signs >= STARS) || (ends && digits + signs == SERIAL)
+    ends.then_some(signs)
 }
 
 /// The six digits of a birth, and the century where it is there.
@@ -180,8 +266,12 @@ fn is_of(digits: &[u32; 13], century: u32) -> bool {
 
 /// Whether the year and the digit for century and sex are those of births from 1930 to 2029.
 fn lives(digits: &[u32; 13]) -> bool {
-    let year = digits[0] * 10 + digits[1];
-    is_of(digits, if year < FIRST_YEAR { 20 } else { 19 })
+    let century = if year(digits) < FIRST_YEAR { 20 } else { 19 };
+    is_of(digits, century)
+}
+
+fn year(digits: &[u32; 13]) -> u32 {
+    digits[0] * 10 + digits[1]
 }
 
 /// Whether thirteen digits may be a registration number, and then, whether the last one checks.
