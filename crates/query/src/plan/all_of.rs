@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::and_kleene;
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::Result;
@@ -287,9 +287,9 @@ impl PhysicalExpr for AllOf {
                 Some(before) => and_kleene(before, found)?,
                 None => found.clone(),
             };
-            let none = both.true_count() == 0;
+            let none = both.true_count() == 0 && both.null_count() == 0;
             all = Some(both);
-            // What is not true of any row stays so.
+            // What is true of no row stays so; what nobody knows may yet be false.
             if none {
                 break;
             }
