@@ -11,8 +11,8 @@ use datafusion::common::{Result, plan_err};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, Interval, ObjectName, Query, SetExpr, Subscript, TableFactor,
-    TableWithJoins, UnaryOperator, Value, visit_expressions_mut,
+    FunctionArgumentClause, FunctionArguments, Ident, Interval, ObjectName, Query, SetExpr,
+    Subscript, TableFactor, TableWithJoins, UnaryOperator, Value, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -233,6 +233,11 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
             };
             *expr = filled(form, &parts)?;
         }
+        Expr::CompoundFieldAccess { root, access_chain }
+            if let Some(element) = element_of_list(root, access_chain)? =>
+        {
+            *expr = element;
+        }
         // The engine's accesses are by name in brackets, but for those of columns.
         Expr::CompoundFieldAccess { access_chain, .. } => {
             for access in access_chain {
@@ -298,6 +303,43 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
         _ => {}
     }
     Ok(())
+}
+
+/// An element of a list that is made of a group's rows. The engine (DataFusion 55) takes the row of this number, also of different
+/// values, and has but one order of rows for all such calls. The first and last are found without making a list.
+fn element_of_list(root: &Expr, access_chain: &[AccessExpr]) -> Result<Option<Expr>> {
+    let mut within = root;
+    while let Expr::Nested(inner) = within {
+        within = inner;
+    }
+    let (Expr::Function(list), [AccessExpr::Subscript(Subscript::Index { index })]) =
+        (within, access_chain)
+    else {
+        return Ok(None);
+    };
+    if !is_call_of(list, "array_agg") || list.over.is_some() {
+        return Ok(None);
+    }
+    let mut end = list.clone();
+    let arguments = match &mut end.args {
+        FunctionArguments::List(arguments) => arguments,
+        _ => return Ok(None),
+    };
+    let ordered = arguments
+        .clauses
+        .iter()
+        .any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)));
+    arguments.duplicate_treatment = None;
+    let name = match index.to_string().as_str() {
+        "1" => "first_value",
+        "-1" => "last_value",
+        _ => "",
+    };
+    if !ordered || name.is_empty() {
+        return filled("array_element($1, $2)", &[root.clone(), index.clone()]).map(Some);
+    }
+    end.name = ObjectName::from(vec![Ident::new(name)]);
+    Ok(Some(Expr::Function(end)))
 }
 
 fn is_negative(expr: &Expr) -> bool {
@@ -452,9 +494,16 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
         pack(function);
         return Ok(None);
     }
-    let Some(arguments) = arguments(function) else {
+    let Some(mut arguments) = arguments(function) else {
         return Ok(None);
     };
+    if ["max", "min"].contains(&name.as_str())
+        && function.over.is_none()
+        && let [record] = arguments.as_slice()
+        && fields(record).is_some()
+    {
+        arguments.push(record.clone());
+    }
     let form = match (name.as_str(), arguments.as_slice()) {
         ("date_diff" | "datediff", [part, _, _]) => {
             let part = unit(part);
@@ -486,6 +535,8 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
                 false => FIRST,
             }
         }
+        ("max", [_, record]) if fields(record).is_some() => GREATEST,
+        ("min", [_, record]) if fields(record).is_some() => LEAST,
         ("max" | "min", [value, count]) if function.over.is_none() && function.filter.is_none() => {
             let form = if name == "max" { LAST } else { FIRST };
             return filled(form, &[value.clone(), value.clone(), count.clone()]).map(Some);
@@ -524,11 +575,7 @@ fn by_fields(form: &str, arguments: &[Expr]) -> Option<(String, Vec<Expr>)> {
     let key = arguments
         .get(1)
         .filter(|_| [GREATEST, LEAST, FIRST, LAST].contains(&form))?;
-    let fields = match key {
-        Expr::Tuple(fields) => fields.clone(),
-        Expr::Function(function) if is_call_of(function, "row") => self::arguments(function)?,
-        _ => return None,
-    };
+    let fields = fields(key)?;
     let (by, direction) = match form.contains("$2 DESC") {
         true => ("$2 DESC", "DESC NULLS FIRST"),
         false => ("$2", "NULLS LAST"),
@@ -542,6 +589,26 @@ fn by_fields(form: &str, arguments: &[Expr]) -> Option<(String, Vec<Expr>)> {
         .replace(" AND $2 IS NOT NULL", "")
         .replacen(by, &keys, 1);
     Some((form, [arguments, &fields].concat()))
+}
+
+/// The values of a record that is made here.
+fn fields(record: &Expr) -> Option<Vec<Expr>> {
+    match record {
+        Expr::Tuple(fields) => Some(fields.clone()),
+        Expr::Dictionary(fields) => {
+            let values = fields.iter().map(|field| field.value.as_ref().clone());
+            Some(values.collect())
+        }
+        Expr::Function(function) if is_call_of(function, "row") => arguments(function),
+        Expr::Function(function) if is_call_of(function, "named_struct") => Some(
+            arguments(function)?
+                .into_iter()
+                .skip(1)
+                .step_by(2)
+                .collect(),
+        ),
+        _ => None,
+    }
 }
 
 pub(crate) fn is_call_of(function: &Function, name: &str) -> bool {

@@ -8,7 +8,10 @@ use std::ops::ControlFlow;
 
 use datafusion::common::{Result, plan_err};
 use datafusion::error::DataFusionError;
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value, ValueWithSpan, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, OrderByExpr,
+    OrderByKind, Query, UnaryOperator, Value, ValueWithSpan, VisitorMut, WindowType,
+};
 
 use crate::dialect::filled;
 
@@ -18,6 +21,15 @@ pub(crate) struct Operators;
 
 impl VisitorMut for Operators {
     type Break = DataFusionError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
+        if let Some(order) = &mut query.order_by
+            && let OrderByKind::Expressions(keys) = &mut order.kind
+        {
+            keys.iter_mut().for_each(turned_round);
+        }
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<DataFusionError> {
         match written(expr) {
@@ -52,9 +64,50 @@ fn written(expr: &mut Expr) -> Result<()> {
             escape_char: escape @ Some(_),
             ..
         } => with_backslashes(pattern, escape)?,
+        Expr::Function(function) => {
+            if let Some(WindowType::WindowSpec(window)) = &mut function.over {
+                window.order_by.iter_mut().for_each(turned_round);
+                pass_nulls(function);
+            }
+        }
         _ => {}
     }
     Ok(())
+}
+
+/// Takes IGNORE NULLS from the argument that the parser gave it to.
+fn pass_nulls(function: &mut Function) {
+    if let FunctionArguments::List(list) = &mut function.args
+        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(inner)))) =
+            list.args.last_mut()
+        && inner.over.is_none()
+        && function.null_treatment.is_none()
+    {
+        function.null_treatment = inner.null_treatment.take();
+    }
+}
+
+/// A key that is a negated expression, and not only a column or a number, as the expression in the other direction.
+fn turned_round(key: &mut OrderByExpr) {
+    let Expr::UnaryOp {
+        op: UnaryOperator::Minus,
+        expr,
+    } = &key.expr
+    else {
+        return;
+    };
+    let mut inner = expr.as_ref();
+    while let Expr::Nested(within) = inner {
+        inner = within;
+    }
+    if !matches!(
+        inner,
+        Expr::Value(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_)
+    ) {
+        key.options.nulls_first = Some(key.options.nulls_first.unwrap_or(false));
+        key.options.asc = Some(key.options.asc == Some(false));
+        key.expr = inner.clone();
+    }
 }
 
 /// The pattern with the escape character that the engine knows.

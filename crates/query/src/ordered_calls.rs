@@ -57,8 +57,15 @@ fn written(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let flat = |expr: &Expr| {
         Ok::<_, datafusion::error::DataFusionError>(!expr.get_type(schema)?.is_nested())
     };
-    let mut fits = !params.order_by.is_empty();
-    for key in &params.order_by {
+    // Different values without an order may come in their own.
+    let order = match (what, params.args.as_slice()) {
+        (What::List, [value]) if params.distinct && params.order_by.is_empty() => {
+            vec![value.clone().sort(true, false)]
+        }
+        _ => params.order_by.clone(),
+    };
+    let mut fits = !order.is_empty();
+    for key in &order {
         fits &= flat(&key.expr)?;
     }
     let values = match (what, params.args.as_slice()) {
@@ -77,7 +84,7 @@ fn written(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         return Ok(Transformed::no(expr));
     };
     // Equal values lie together only where they are what rows are sorted by.
-    let by_itself = matches!(params.order_by.as_slice(), [key] if key.expr == **value);
+    let by_itself = matches!(order.as_slice(), [key] if key.expr == **value);
     let lists = matches!(what, What::List | What::Text);
     if !fits || params.distinct && !(lists && by_itself) {
         return Ok(Transformed::no(expr));
@@ -85,8 +92,7 @@ fn written(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let how = How {
         pass_nulls: params.null_treatment == Some(NullTreatment::IgnoreNulls),
         distinct: params.distinct,
-        order: params
-            .order_by
+        order: order
             .iter()
             .map(|key| SortOptions {
                 descending: !key.asc,
@@ -94,7 +100,7 @@ fn written(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             })
             .collect(),
     };
-    let keys = params.order_by.iter().map(|key| key.expr.clone());
+    let keys = order.into_iter().map(|key| key.expr);
     let mut args = params.args.clone();
     args.extend(keys.chain([how.argument()]));
     let call = AggregateFunction::new_udf(

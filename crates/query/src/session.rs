@@ -256,7 +256,7 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
     ] {
         ctx.register_udf(internal);
     }
-    for function in scalar::of_repeated_values() {
+    for function in scalar::of_repeated_values().chain(scalar::of_any_range()) {
         ctx.register_udf(function);
     }
     let gate = ctx.state_ref().read().config().get_extension::<Gate>();

@@ -18,6 +18,7 @@ mod median_survival;
 mod mode;
 pub(crate) mod models;
 mod nelson_aalen;
+mod pairs;
 pub(crate) mod percentile;
 mod readmission;
 mod rmst;
@@ -163,6 +164,7 @@ pub(crate) fn cox_together() -> Arc<AggregateUDF> {
 pub(crate) fn replaced() -> impl Iterator<Item = AggregateUDF> {
     let spreads = spread::functions().into_iter();
     let replaced = percentile::functions().into_iter().chain(spreads);
+    let replaced = replaced.chain(pairs::functions());
     replaced
         .chain(in_order::functions())
         .chain([mode::function()])

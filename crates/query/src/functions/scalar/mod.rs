@@ -17,6 +17,7 @@ mod is_descendant;
 mod joined;
 mod length;
 mod moved_time;
+mod of_any_range;
 mod out_of_order;
 mod person_time;
 mod regexp_extract;
@@ -37,6 +38,7 @@ pub(crate) use intervals::{
 pub(crate) use joined::BoundedJoins;
 pub(crate) use length::LengthOfLists;
 pub(crate) use moved_time::{moved, moved_time};
+pub(crate) use of_any_range::of_any_range;
 pub(crate) use out_of_order::{CastsOutOfOrder, out_of_order};
 pub(crate) use regexp_extract::regexp_extract;
 pub(crate) use repeated_values::{different_texts, of_repeated_values};
