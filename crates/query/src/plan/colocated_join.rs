@@ -7,20 +7,26 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use columna_privacy::guard::StoredOrder;
-use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{JoinSide, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::expressions::{BinaryExpr, Column};
 use datafusion::physical_expr::{Partitioning, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::joins::utils::{ColumnIndex, JoinFilter};
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties,
     InputDistributionRequirements, PlanProperties, SendableRecordBatchStream,
 };
+
+use super::keys;
 
 /// Keeps joins range by range whose inputs are divided by one of their keys, however few rows the engine expects of
 /// one side: sending all of that side to each part would lose the order of both.
@@ -186,6 +192,59 @@ pub(super) struct ColocatedJoinExec {
 impl ColocatedJoinExec {
     pub(super) fn hash_join(&self) -> Option<&HashJoinExec> {
         self.join.downcast_ref::<HashJoinExec>()
+    }
+
+    /// The same join by two keys of more, with the others in its condition; none where these are no columns.
+    pub(super) fn by_two_keys(&self) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Some(join) = self.hash_join().filter(|join| join.on().len() > 2) else {
+            return Ok(None);
+        };
+        let (left, right) = (join.left().schema(), join.right().schema());
+        let mut on = join.on().to_vec();
+        let key = on.remove(self.key);
+        on.sort_by_key(|(l, _)| !l.data_type(&left).is_ok_and(|kind| keys::is_whole(&kind)));
+        let others = on.split_off(1);
+        let (mut columns, mut fields, mut condition) = match join.filter() {
+            Some(filter) => (
+                filter.column_indices().to_vec(),
+                filter.schema().fields().to_vec(),
+                Some(Arc::clone(filter.expression())),
+            ),
+            None => (Vec::new(), Vec::new(), None),
+        };
+        for (l, r) in &others {
+            let mut place = |key: &Arc<dyn PhysicalExpr>, schema: &Schema, side| {
+                let column = key.downcast_ref::<Column>()?;
+                let field = Arc::clone(&schema.fields()[column.index()]);
+                let at: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), columns.len()));
+                columns.push(ColumnIndex {
+                    index: column.index(),
+                    side,
+                });
+                fields.push(field);
+                Some(at)
+            };
+            let (Some(l), Some(r)) = (
+                place(l, &left, JoinSide::Left),
+                place(r, &right, JoinSide::Right),
+            ) else {
+                return Ok(None);
+            };
+            let equal = Arc::new(BinaryExpr::new(l, Operator::Eq, r)) as _;
+            condition = Some(match condition {
+                Some(before) => Arc::new(BinaryExpr::new(before, Operator::And, equal)) as _,
+                None => equal,
+            });
+        }
+        let schema = Arc::new(Schema::new(fields));
+        let filter = condition.map(|condition| JoinFilter::new(condition, columns, schema));
+        on.insert(0, key);
+        let join = join
+            .builder()
+            .with_on(on)
+            .with_filter(filter)
+            .build_exec()?;
+        Ok(Some(Arc::new(Self { join, key: 0 })))
     }
 }
 

@@ -51,6 +51,8 @@ pub(super) enum Edge {
     Rows(i64),
     /// The first or last row that is sorted equally.
     Peers,
+    /// The first or last row of those sorted equally, this many such groups on, or back where negative.
+    Groups(i64),
     /// So far from the current row's value.
     Value(Distance),
 }
@@ -72,7 +74,7 @@ pub(super) struct Frames {
 }
 
 impl Frame {
-    /// None for frames of whole groups, and for distances that the values cannot be moved by.
+    /// None for distances that the values cannot be moved by.
     pub(super) fn of(expr: &dyn WindowExpr, input: &Schema) -> Option<Self> {
         let frame = expr.get_window_frame();
         let edge = |bound: &WindowFrameBound| {
@@ -105,7 +107,10 @@ impl Frame {
                     (moved.data_type() == values.data_type() && !unsigned)
                         .then_some(Edge::Value(distance))
                 }
-                WindowFrameUnits::Groups => None,
+                WindowFrameUnits::Groups => {
+                    let groups = distance(by)?;
+                    Some(Edge::Groups(if following { groups } else { -groups }))
+                }
             }
         };
         Some(Self {
@@ -117,7 +122,7 @@ impl Frame {
     pub(super) fn needs_peers(&self) -> bool {
         [&self.start, &self.end]
             .iter()
-            .any(|edge| matches!(edge, Edge::Peers | Edge::Value(_)))
+            .any(|edge| matches!(edge, Edge::Peers | Edge::Groups(_) | Edge::Value(_)))
     }
 
     pub(super) fn over(&self, layout: &Layout) -> Result<Frames> {
@@ -163,6 +168,21 @@ impl Edge {
                         shifted(row + usize::from(end), *distance)
                             .map_or(segment.start, |row| row.clamp(segment.start, segment.end))
                     }));
+                }
+            }
+            Self::Groups(distance) => {
+                let mut peers = layout.peers();
+                for segment in layout.segments() {
+                    let own = peers.partition_point(|group| group.start < segment.end);
+                    let (groups, rest) = peers.split_at(own);
+                    peers = rest;
+                    for (at, group) in groups.iter().enumerate() {
+                        let edge = match shifted(at, *distance) {
+                            Some(other) => groups.get(other).map_or(segment.end, of),
+                            None => segment.start,
+                        };
+                        rows.extend(group.clone().map(|_| edge));
+                    }
                 }
             }
             Self::Value(distance) => {

@@ -11,6 +11,7 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::{prep_null_mask_filter, take};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, UInt64Type};
 use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::logical_expr::EmitTo;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::{CaseExpr, Literal};
@@ -20,6 +21,7 @@ use datafusion::physical_expr::window::{
 use datafusion::physical_plan::windows::WindowUDFExpr;
 
 use super::frames::{Edge, Frame, Frames, Layout, index};
+use super::segments::evaluate;
 use super::shifts::{moved, shift, shifted_rows, shifted_valid};
 
 /// A window function over segments.
@@ -45,6 +47,8 @@ pub(super) enum Function {
     /// The value of the frame's row of this number, from 1 on.
     NthValue(Arc<dyn PhysicalExpr>, Frame, usize),
     Aggregate(Aggregate, Arc<dyn PhysicalExpr>, Frame),
+    /// Any other aggregate, of all rows of the segment.
+    OfAll(Arc<AggregateFunctionExpr>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +76,7 @@ impl Function {
                     .map(SlidingAggregateWindowExpr::get_aggregate_expr)
             });
         if let Some(call) = call {
-            return Self::aggregate(expr, call, input);
+            return Self::aggregate(expr, call, input).or_else(|| Self::of_all(expr, call, input));
         }
         let standard = any.downcast_ref::<StandardWindowExpr>()?;
         let call = standard.get_standard_func_expr();
@@ -166,11 +170,25 @@ impl Function {
         Some(Self::Aggregate(what, of, frame))
     }
 
+    fn of_all(
+        expr: &Arc<dyn WindowExpr>,
+        call: &AggregateFunctionExpr,
+        input: &Schema,
+    ) -> Option<Self> {
+        let frame = Frame::of(expr.as_ref(), input)?;
+        let known = frame.start == Edge::Segment
+            && frame.end == Edge::Segment
+            && !filtered(expr)
+            && call.order_bys().is_empty()
+            && call.groups_accumulator_supported();
+        known.then(|| Self::OfAll(Arc::new(call.clone())))
+    }
+
     /// Whether the function asks which rows are sorted equally.
     pub(super) fn needs_peers(&self) -> bool {
         match self {
             Self::Rank | Self::DenseRank | Self::PercentRank | Self::CumeDist => true,
-            Self::RowNumber | Self::Ntile(_) | Self::Shift { .. } => false,
+            Self::RowNumber | Self::Ntile(_) | Self::Shift { .. } | Self::OfAll(_) => false,
             Self::FirstValue(_, frame, _)
             | Self::LastValue(_, frame, _)
             | Self::NthValue(_, frame, _)
@@ -258,6 +276,18 @@ impl Function {
                     at.filter(|at| frame.contains(at))
                 });
                 take(&values, &nth, None)?
+            }
+            Self::OfAll(call) => {
+                let segments = layout.segments();
+                let mut of_row = Vec::with_capacity(layout.rows);
+                for (at, segment) in segments.iter().enumerate() {
+                    of_row.resize(segment.end, at);
+                }
+                let mut groups = call.create_groups_accumulator()?;
+                let arguments = evaluate(&call.expressions(), chunk)?;
+                groups.update_batch(&arguments, &of_row, None, segments.len())?;
+                let rows: UInt32Array = of_row.into_iter().map(index).collect();
+                take(&groups.evaluate(EmitTo::All)?, &rows, None)?
             }
             Self::Aggregate(what, of, frame) => {
                 let counts = matches!(what, Aggregate::Count | Aggregate::CountIf);

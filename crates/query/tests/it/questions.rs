@@ -1,7 +1,7 @@
 //! Questions about persons' rows, referred to by their places: new ones come last.
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-pub(crate) const QUESTIONS: [&str; 155] = [
+pub(crate) const QUESTIONS: [&str; 165] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -274,6 +274,25 @@ pub(crate) const QUESTIONS: [&str; 155] = [
      WHERE b.person_id = a.person_id AND b.kind = 1)) x
      JOIN (SELECT person_id AS p, day AS d, row_number() OVER (PARTITION BY person_id ORDER BY value, id) AS n FROM b) y
      ON y.d = x.day AND y.p = x.p AND y.n > 1 GROUP BY x.id, x.day, x.p",
+    // Aggregates of all of a person's rows that no column goes by, beside others and alone.
+    "SELECT id, median(value) OVER w, max(day) OVER w, regr_count(value, kind) OVER w, bool_or(kind = 1) OVER w FROM a
+     WINDOW w AS (PARTITION BY person_id)",
+    "SELECT id, median(kind) OVER (PARTITION BY person_id, kind), median(value) OVER (PARTITION BY person_id, kind) FROM b",
+    "SELECT person_id, (array_agg(value ORDER BY day, id))[1], (array_agg(id ORDER BY day, id))[-1], regr_count(kind, value) FROM a
+     GROUP BY person_id",
+    // By groups of rows that are sorted equally.
+    "SELECT id, count(*) OVER (PARTITION BY person_id ORDER BY day GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW),
+     max(value) OVER (PARTITION BY person_id ORDER BY day GROUPS BETWEEN 2 PRECEDING AND 1 PRECEDING),
+     min(id) OVER (PARTITION BY person_id ORDER BY day GROUPS BETWEEN 1 FOLLOWING AND 3 FOLLOWING) FROM a",
+    "SELECT id, sum(kind) OVER (PARTITION BY person_id ORDER BY kind DESC GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING),
+     sum(kind) OVER (PARTITION BY person_id ORDER BY kind DESC GROUPS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) FROM b",
+    "SELECT person_id, array_length(array_agg(DISTINCT kind)), array_length(array_agg(DISTINCT value)), array_agg(DISTINCT kind ORDER BY kind)
+     FROM a GROUP BY person_id",
+    // By the person and two more keys.
+    "SELECT x.id, y.id FROM a x JOIN a y ON x.person_id = y.person_id AND x.kind = y.kind AND x.day = y.day AND y.id > x.id",
+    "SELECT x.id, y.id FROM b x LEFT JOIN a y ON x.person_id = y.person_id AND x.day = y.day AND x.kind = y.kind AND y.value > 0",
+    "SELECT id FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.person_id = a.person_id AND b.kind = a.kind AND b.value = a.value AND b.id <> a.id)",
+    "SELECT x.id, y.id FROM a x FULL JOIN b y ON x.person_id = y.person_id AND x.kind = y.kind AND x.day = y.day",
 ];
 
 /// By a number that each belongs to one person, and does not say whose.

@@ -14,7 +14,7 @@ use datafusion::physical_plan::metrics::BaselineMetrics;
 use futures::TryStreamExt;
 
 use super::Key;
-use super::table::{NONE, Table};
+use super::table::{NONE, Table, is_row};
 
 /// How the rows of the other side are joined.
 #[derive(Debug, Clone)]
@@ -107,7 +107,7 @@ impl Probe {
 #[derive(Debug)]
 pub(super) struct Pairs {
     pub(super) batch: RecordBatch,
-    /// Their slots, or their rows where there are no others.
+    /// Their rows, or the slots of several.
     pub(super) found: Vec<u32>,
     /// The row that is next, and how many of its pairs were made.
     pub(super) row: usize,
@@ -119,17 +119,15 @@ impl Pairs {
     pub(super) fn next(&mut self, table: &Table, keeps: bool, most: usize) -> (Vec<u32>, Vec<u32>) {
         let about = most.min(2 * (self.found.len() - self.row));
         let (mut left, mut right) = (Vec::with_capacity(about), Vec::with_capacity(about));
-        let single = table.order.is_empty();
         while self.row < self.found.len() && left.len() < most {
             #[expect(clippy::cast_possible_truncation, reason = "a row of a batch")]
             let row = self.row as u32;
-            match self.found[self.row] {
-                NONE if keeps => left.push(NONE),
-                NONE => {}
-                found if single => left.push(found),
-                found if let Some(only) = table.only(found) => left.push(only),
+            match &self.found[self.row] {
+                &NONE if keeps => left.push(NONE),
+                &NONE => {}
+                found if is_row(*found) => left.push(*found),
                 found => {
-                    let all = table.of_slot(found);
+                    let all = table.rows_of(found);
                     let rest = &all[self.made..];
                     let taken = rest.len().min(most - left.len());
                     left.extend_from_slice(&rest[..taken]);
@@ -242,13 +240,8 @@ impl Run {
 
     /// Marks what these found.
     pub(super) fn see(&mut self, found: &[u32]) {
-        let single = self.table.order.is_empty();
         for found in found.iter().filter(|found| **found != NONE) {
-            if single {
-                self.seen[*found as usize] = true;
-                continue;
-            }
-            let rows = self.table.of_slot(*found);
+            let rows = self.table.rows_of(found);
             // All of them were marked with the first.
             if rows.first().is_some_and(|row| !self.seen[*row as usize]) {
                 rows.iter().for_each(|row| self.seen[*row as usize] = true);

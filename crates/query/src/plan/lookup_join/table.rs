@@ -15,6 +15,8 @@ use super::Key;
 
 /// No row.
 pub(super) const NONE: u32 = u32::MAX;
+/// Set in what is found where it is not a row, but the slot of several.
+const SEVERAL: u32 = 1 << 31;
 /// Numbers in order are so many slots from where they belong at most, on average.
 pub(super) const MOST_STEPS: usize = 2;
 /// And no more of them are taken one after the other.
@@ -28,7 +30,7 @@ pub(super) const MOST_ROWS: usize = 1 << 30;
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Slot {
     pub(super) key: i64,
-    /// The row where there is one; where others have a number several times, the first place among all rows in order.
+    /// The row where there is one; of several, the first place among all such rows in order.
     pub(super) first: u32,
     /// How many; none in an empty slot.
     pub(super) rows: u32,
@@ -37,7 +39,7 @@ pub(super) struct Slot {
 /// The rows of the kept side by their numbers.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// Empty without a number, and otherwise at least half empty.
+    /// Empty without a number, and otherwise about half empty at least.
     pub(super) slots: Vec<Slot>,
     /// From which number on slots are in order, if they are, and how many 2^64ths of a slot each number is further; 0 where it is
     /// one slot.
@@ -48,7 +50,7 @@ pub(super) struct Table {
     /// How many numbers there are, and between which.
     pub(super) numbers: usize,
     pub(super) bounds: Option<(i64, i64)>,
-    /// The rows in the order of their numbers' slots, where a number has several.
+    /// The rows of numbers that have several, in the order of their slots.
     pub(super) order: Vec<u32>,
     /// The columns of these rows that the join passes on, and those that its condition asks for.
     pub(super) columns: Vec<ArrayRef>,
@@ -78,7 +80,11 @@ impl Table {
             return exec_err!("a join keeps at most 2^30 rows of one side");
         }
         let room = if rows <= FEW_ROWS { 4 } else { 2 };
-        let slots = (rows * room).next_power_of_two();
+        let mut slots = (rows * room).next_power_of_two();
+        // Not twice the memory for a few numbers that have no room in half of it.
+        if rows > FEW_ROWS && slots / 2 * 11 / 20 >= rows {
+            slots /= 2;
+        }
         // With the slot of each row, the next place of each slot, and which rows were found.
         let of_rows = rows * (2 * size_of::<u32>() + size_of::<bool>());
         memory.try_grow(slots * (size_of::<Slot>() + size_of::<u32>()) + of_rows)?;
@@ -160,14 +166,14 @@ impl Table {
             return;
         }
         let mut begin = 0;
-        for slot in &mut self.slots {
+        for slot in self.slots.iter_mut().filter(|slot| slot.rows > 1) {
             slot.first = begin;
             begin += slot.rows;
         }
-        self.order = vec![0; known];
+        self.order = vec![0; begin as usize];
         let mut next: Vec<u32> = self.slots.iter().map(|slot| slot.first).collect();
         for (slot, row) in slot_of.iter().zip(0..) {
-            if *slot != NONE {
+            if *slot != NONE && self.slots[*slot as usize].rows > 1 {
                 let place = &mut next[*slot as usize];
                 self.order[*place as usize] = row;
                 *place += 1;
@@ -249,20 +255,17 @@ impl Table {
         }
     }
 
-    /// A slot's row, where numbers have several and this one has not.
+    /// The rows of what was found, which is not none.
     #[inline]
-    pub(super) fn only(&self, at: u32) -> Option<u32> {
-        let slot = &self.slots[at as usize];
-        (slot.rows == 1).then(|| self.order[slot.first as usize])
-    }
-
-    /// The rows of a slot, where numbers have several.
-    pub(super) fn of_slot(&self, at: u32) -> &[u32] {
-        let slot = &self.slots[at as usize];
+    pub(super) fn rows_of<'a>(&'a self, found: &'a u32) -> &'a [u32] {
+        if is_row(*found) {
+            return std::slice::from_ref(found);
+        }
+        let slot = &self.slots[(found & !SEVERAL) as usize];
         &self.order[slot.first as usize..(slot.first + slot.rows) as usize]
     }
 
-    /// Where each of these numbers is found: its row, or its slot where numbers have several rows. And how many are not.
+    /// Where each of these numbers is found: its row, or the slot of several. And how many are not.
     pub(super) fn look_up(&self, keys: &dyn Array) -> (Vec<u32>, usize) {
         let mut found = Vec::with_capacity(keys.len());
         let mut missing = 0;
@@ -270,7 +273,6 @@ impl Table {
             return (vec![NONE; keys.len()], keys.len());
         }
         let (low, high) = self.bounds.unwrap_or_default();
-        let single = self.order.is_empty();
         each_key(keys, |key| {
             let Some(key) = key.filter(|key| (low..=high).contains(key)) else {
                 missing += 1;
@@ -279,17 +281,23 @@ impl Table {
             };
             let at = self.place(key);
             let slot = &self.slots[at];
-            #[expect(clippy::cast_possible_truncation, reason = "at most 2^32 slots")]
-            let place = match (slot.rows, single) {
-                (0, _) => NONE,
-                (_, true) => slot.first,
-                (_, false) => at as u32,
+            #[expect(clippy::cast_possible_truncation, reason = "at most 2^31 slots")]
+            let place = match slot.rows {
+                0 => NONE,
+                1 => slot.first,
+                _ => at as u32 | SEVERAL,
             };
             missing += usize::from(place == NONE);
             found.push(place);
         });
         (found, missing)
     }
+}
+
+/// Whether what was found, which is not none, is a row.
+#[inline]
+pub(super) fn is_row(found: u32) -> bool {
+    found & SEVERAL == 0
 }
 
 #[inline]

@@ -63,7 +63,12 @@ impl PhysicalOptimizerRule for JoinSegments {
         let small = options.optimizer.hash_join_single_partition_threshold_rows;
         let large = small.saturating_mul(TIMES_SMALL);
         plan.transform_up(|plan| {
-            Ok(match SegmentJoinExec::of(&plan, large)? {
+            let by_two_keys = match plan.downcast_ref::<ColocatedJoinExec>() {
+                Some(join) => join.by_two_keys()?,
+                None => None,
+            };
+            let join = SegmentJoinExec::of(by_two_keys.as_ref().unwrap_or(&plan), large)?;
+            Ok(match join {
                 Some(join) => Transformed::yes(Arc::new(join) as _),
                 None => Transformed::no(plan),
             })
