@@ -35,12 +35,17 @@ impl Work<'_> {
             let contributions = cell.persons.contributions();
             let rows: u64 = contributions.iter().map(|entry| entry.rows).sum();
             let few = contributions.len() < self.profile.k as usize;
+            // What follows from others is the same whoever is in it, or in no group that is listed: it says nothing of these.
+            let follows = matches!(found, Match::New(..)) && !is_own(found);
             audit.numbers.push(Number {
                 value: rows as f64,
                 shown: is_own(found).then_some(slack),
                 sensitive: few && rows > 0,
                 open: true,
-                range: range(!few),
+                range: match follows {
+                    true => (0.0, f64::INFINITY),
+                    false => range(!few),
+                },
             });
             places.push(cell.dims.clone());
         }

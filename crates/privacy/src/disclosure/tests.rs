@@ -254,6 +254,24 @@ fn a_rounded_number_tells_nothing_beside_exact_ones() {
     assert_eq!(total(0..233), [Some(235.0)]);
 }
 
+/// The count of all, and then groups, with or without one person who is in a group of her own: the small one is what the others leave.
+#[test]
+fn a_small_group_of_a_known_total_is_shown_whoever_is_in_none() {
+    let groups = |alone: bool| {
+        let desk = Desk::new("sacro");
+        let all = if alone { 97 } else { 96 };
+        assert_eq!(
+            desk.ask(&[(&[], 0..i64::from(all))]),
+            [Some(f64::from(all))]
+        );
+        let parts: [&[_]; 3] = [&[("g", "a")], &[("g", "b")], &[("g", "x")]];
+        let all = [(parts[0], 0..81), (parts[1], 81..96), (parts[2], 96..97)];
+        desk.ask(&all[..2 + usize::from(alone)])
+    };
+    assert_eq!(groups(false), [Some(81.0), Some(15.0)]);
+    assert_eq!(groups(true), [Some(81.0), Some(16.0), None]);
+}
+
 /// A record that was begun before numbers were kept with the rules that showed them.
 #[test]
 fn an_older_record_is_taken_up() {
