@@ -191,7 +191,7 @@ impl Moments {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Groups {
     of: Of,
     groups: Vec<Moments>,
@@ -335,9 +335,10 @@ impl Accumulator for OfAll {
         self.0.merge_batch(states, &vec![0; rows], 1)
     }
 
+    /// Leaves the moments as they are: a running window evaluates them again and again.
     fn evaluate(&mut self) -> Result<ScalarValue> {
         self.0.reach(1);
-        ScalarValue::try_from_array(&self.0.evaluate(EmitTo::All)?, 0)
+        ScalarValue::try_from_array(&self.0.clone().evaluate(EmitTo::All)?, 0)
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {

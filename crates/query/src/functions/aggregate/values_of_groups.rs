@@ -324,9 +324,17 @@ impl Accumulator for OneGroup {
         self.groups().merge_batch(states, &groups, 1)
     }
 
+    /// Leaves the values as they are: a running window evaluates them again and again.
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        self.groups().lengths.resize(1, 0);
-        let answer = self.groups().evaluate(EmitTo::All)?;
+        let groups = self.groups();
+        groups.lengths.resize(1, 0);
+        if groups.asked == Asked::HowMany {
+            return Ok(ScalarValue::from(groups.lengths[0]));
+        }
+        let taken = groups.take(EmitTo::All)?;
+        let answer = taken.most_often()?;
+        let lists = groups.lists(taken)?;
+        groups.merge_batch(&lists, &[0], 1)?;
         ScalarValue::try_from_array(&answer, 0)
     }
 
