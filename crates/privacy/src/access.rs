@@ -152,7 +152,7 @@ impl Access {
     }
 
     /// The session as the principal gets it: for aggregate and differentially private roles, one in which nothing
-    /// is seen but released numbers. `rows` is the hash of the first snapshot that has this one's rows; `declared` says how the results of our own statistics may be disclosed.
+    /// is seen but released numbers. `declared` says how the results of our own statistics may be disclosed.
     ///
     /// # Errors
     /// When its records can't be opened.
@@ -160,7 +160,6 @@ impl Access {
         &self,
         ctx: SessionContext,
         snapshot: &Snapshot,
-        rows: &str,
         declared: BTreeMap<String, Releasable>,
     ) -> Result<SessionContext> {
         let Some(gate) = ctx.state().config().get_extension::<Gate>() else {
@@ -184,7 +183,8 @@ impl Access {
                 policy: &self.policy,
                 principal: &self.principal,
                 tables: &Table::all(snapshot),
-                snapshot: rows,
+                store: snapshot.first(),
+                snapshot: snapshot.first_with_rows(),
                 state: &self.state,
                 declared,
                 epsilon: self.epsilon.as_deref(),

@@ -160,34 +160,13 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
     vocabulary.attach(&ctx);
     Ok(match access {
         Some((access, snapshot)) => {
-            let rows = match &options.store {
-                Some(store) => {
-                    let rows = first_with_rows_of(store, snapshot).await;
-                    only_the_newest(access, &ctx, store, (snapshot, &rows)).await?;
-                    rows
-                }
-                None => snapshot.hash().to_owned(),
-            };
-            access.protect(ctx, snapshot, &rows, aggregate::disclosures())?
+            if let Some(store) = &options.store {
+                only_the_newest(access, &ctx, store, snapshot).await?;
+            }
+            access.protect(ctx, snapshot, aggregate::disclosures())?
         }
         None => ctx,
     })
-}
-
-/// The hash of the first snapshot that has the rows of this one: files that are only written anew, in another order or
-/// encrypted otherwise, are no other data, of which somebody could ask as if nothing had been released of them.
-async fn first_with_rows_of(store: &Store, snapshot: &Snapshot) -> String {
-    let mut first = snapshot.clone();
-    while first.operation().keeps_rows()
-        && let Some(parent) = first.parent()
-    {
-        match store.snapshot(Some(parent.version)).await {
-            Ok(found) if found.hash() == parent.blake3 => first = found,
-            // It was vacuumed, and is known by name.
-            _ => return parent.blake3.clone(),
-        }
-    }
-    first.hash().to_owned()
 }
 
 /// Refuses rows that the store no longer has to a role of numbers about groups: whoever could choose among snapshots would
@@ -196,13 +175,13 @@ async fn only_the_newest(
     access: &Access,
     ctx: &SessionContext,
     store: &Store,
-    (asked, rows): (&Snapshot, &str),
+    asked: &Snapshot,
 ) -> Result<()> {
     if access.kind()? != RoleKind::Aggregate {
         return Ok(());
     }
     let newest = store.snapshot(None).await?;
-    if newest.version() == asked.version() || first_with_rows_of(store, &newest).await == rows {
+    if newest.first_with_rows() == asked.first_with_rows() {
         return Ok(());
     }
     let refusal = Refusal::new(

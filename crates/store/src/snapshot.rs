@@ -53,6 +53,12 @@ pub(crate) struct Body {
     pub(crate) format: u32,
     pub(crate) version: u64,
     pub(crate) parent: Option<ParentRef>,
+    /// The hash of the store's first snapshot, and of the first one that has these rows; none where it is the snapshot itself. What is
+    /// known of rows is known by these, also when those snapshots are vacuumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) first: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) first_with_rows: Option<String>,
     pub(crate) time: String,
     pub(crate) engine: String,
     pub(crate) operation: Operation,
@@ -95,7 +101,10 @@ const AFTER_BODY: &str = "}\n";
 impl Body {
     /// A body for the commit that comes after `parent`.
     pub(crate) fn after(parent: Option<&Snapshot>, layout: Layout, operation: Operation) -> Self {
+        let same_rows = parent.filter(|_| operation.keeps_rows());
         Self {
+            first: parent.map(|p| p.first().to_owned()),
+            first_with_rows: same_rows.map(|p| p.first_with_rows().to_owned()),
             format: FORMAT,
             version: parent.map_or(0, |p| p.version() + 1),
             parent: parent.map(|p| ParentRef {
@@ -206,6 +215,21 @@ impl Snapshot {
     #[must_use]
     pub fn parent(&self) -> Option<&ParentRef> {
         self.inner.body.parent.as_ref()
+    }
+
+    /// The hash of the store's first snapshot, which names the store whatever it is called and wherever it lies. Of a store that an
+    /// engine made which did not keep it, the hash of the last snapshot made so.
+    #[must_use]
+    pub fn first(&self) -> &str {
+        self.inner.body.first.as_deref().unwrap_or(self.hash())
+    }
+
+    /// The hash of the first snapshot that has the rows of this one: files that are only written anew, in another order or
+    /// encrypted otherwise, are no other data.
+    #[must_use]
+    pub fn first_with_rows(&self) -> &str {
+        let kept = self.inner.body.first_with_rows.as_deref();
+        kept.unwrap_or(self.hash())
     }
 
     /// The tables, by name.

@@ -255,6 +255,34 @@ fn regressions_stand_on_k_persons_in_each_cell() {
     }
 }
 
+/// A model is shown or not for persons and all who are nearly they: which of both would tell of the one who makes enough of them.
+#[test]
+fn who_makes_a_model_enough_does_not_show() {
+    let desk = Desk::new();
+    let woman = "p.gender_concept_id = 8532";
+    let x = format!("p.month_of_birth <= CASE WHEN {woman} THEN 3 ELSE 6 END");
+    let last = format!(
+        "SELECT year_of_birth, month_of_birth, day_of_birth FROM
+           (SELECT p.*, row_number() OVER (ORDER BY p.birth_datetime) AS at FROM person p WHERE {woman} AND {x}) p WHERE at = 11"
+    );
+    let born = desk.numbers("steward", "", &last);
+    let part = |at: usize| format!("{:02}", born[at].expect("a number"));
+    let day = format!("timestamp '{}-{}-{}'", part(0), part(1), part(2));
+    let model = |principal: &str, until: &str| {
+        let sql = format!(
+            "SELECT list_extract(logistic_regression({woman}, named_struct('x', {x})), -1)['std_err'] AS s
+             FROM person p WHERE p.birth_datetime {until} {day}"
+        );
+        desk.numbers("exact", principal, &sql)[0]
+    };
+    let (without, with) = ("<", "<=");
+    let enough = model("enough", with);
+    assert!(enough.is_some());
+    assert_eq!(model("enough", without), enough);
+    assert_eq!(model("few", without), None);
+    assert_eq!(model("few", with), None);
+}
+
 /// Where one person has a value that no statistic takes, or one row more, there is the answer of before: that there is none
 /// would tell of it in a single question.
 #[test]

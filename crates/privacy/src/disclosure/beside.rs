@@ -49,9 +49,10 @@ impl Work<'_> {
         }
         let mut statement = self.transaction.prepare_cached(
             "SELECT measure, atom, footprint, held, sketch, rest FROM number_set
-             WHERE snapshot = ?1 AND principal = ?2 AND measure <> '' ORDER BY id",
+             WHERE snapshot >= ?1 AND snapshot < ?2 AND principal = ?3 AND measure <> '' ORDER BY id",
         )?;
-        let mut rows = statement.query(params![self.reader.snapshot, self.reader.principal])?;
+        let (from, to) = self.reader.of_store();
+        let mut rows = statement.query(params![from, to, self.reader.principal])?;
         let mut sets = Vec::new();
         while let Some(row) = rows.next()? {
             let measure: String = row.get(0)?;

@@ -67,13 +67,14 @@ impl Decisions<'_> {
     fn nearest(&self, about: &str, print: &RoaringTreemap) -> Result<Option<i64>, Error> {
         let size = i64::try_from(print.len()).unwrap_or(i64::MAX);
         let few = i64::try_from(self.k).unwrap_or(i64::MAX);
-        let whose = (&self.reader.snapshot, &self.reader.principal);
+        let (from, to) = self.reader.of_store();
+        let principal = &self.reader.principal;
         let mut statement = self.transaction.prepare_cached(
             "SELECT footprint, decision FROM decision
-             WHERE snapshot = ?1 AND principal = ?2 AND about = ?3 AND elements BETWEEN ?4 AND ?5 ORDER BY id",
+             WHERE snapshot >= ?1 AND snapshot < ?2 AND principal = ?3 AND about = ?4 AND elements BETWEEN ?5 AND ?6 ORDER BY id",
         )?;
         let (least, most) = (size.saturating_sub(few), size.saturating_add(few));
-        let mut rows = statement.query(params![whose.0, whose.1, about, least, most])?;
+        let mut rows = statement.query(params![from, to, principal, about, least, most])?;
         let mut nearest: Option<(u64, i64)> = None;
         while let Some(row) = rows.next()? {
             let other = decoded(&row.get::<_, Vec<u8>>(0)?)?;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use roaring::{RoaringBitmap, RoaringTreemap};
 
 /// All persons of some numbers, each with a place in a list: its own number where these lie close together.
+#[derive(Debug)]
 pub(super) struct Everybody {
     pub(super) places: usize,
     ranks: Option<HashMap<u32, usize>>,

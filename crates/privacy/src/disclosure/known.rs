@@ -72,9 +72,6 @@ impl<'a> Set<'a> {
 
     /// How many tell them apart without those of one value who are in one alone; nothing where they are many anyway.
     fn without_one_value(self, other: Self, k: u64) -> Option<u64> {
-        if self.common.is_none() && other.common.is_none() {
-            return None;
-        }
         let both = Both::of([(self.print, self.common), (other.print, other.common)], k)?;
         let [one, two] = &both.left_out;
         let values = self.sketch.zip(other.sketch).map_or(0, |(own, others)| {
@@ -99,6 +96,8 @@ pub(super) struct Near {
 #[derive(Debug)]
 pub(super) struct Known {
     sets: Vec<KnownSet>,
+    /// The places of those with common values.
+    with_common: Vec<usize>,
     /// Fewer persons, or rows of persons, than this tell near sets apart.
     k: u64,
     /// The places of the sets among whose first are these, and of those among whose first persons, where they are counted.
@@ -110,6 +109,7 @@ impl Known {
     pub(super) fn new(k: u64) -> Self {
         Self {
             sets: Vec::new(),
+            with_common: Vec::new(),
             k,
             by_first: HashMap::new(),
             by_first_person: HashMap::new(),
@@ -125,6 +125,9 @@ impl Known {
             for first in set.people.iter().take(few) {
                 self.by_first_person.entry(first).or_default().push(at);
             }
+        }
+        if set.common.is_some() {
+            self.with_common.push(at);
         }
         self.sets.push(set);
     }
@@ -193,7 +196,15 @@ impl Known {
             .filter(|near| near.persons < k)
             .collect();
         // Who has one value may only make up for others who are few, or nobody: whether or not, nothing new is shown.
-        let padded = (0..self.sets.len()).filter_map(|at| {
+        let everyone: Vec<usize>;
+        let may_be_padded = match set.common {
+            Some(_) => {
+                everyone = (0..self.sets.len()).collect();
+                &everyone
+            }
+            None => &self.with_common,
+        };
+        let padded = may_be_padded.iter().copied().filter_map(|at| {
             let apart = self.sets[at].persons().without_one_value(set, k)?;
             (between(at) >= k).then(|| of(at, apart, true))
         });

@@ -248,9 +248,11 @@ impl Work<'_> {
         Ok(matches)
     }
 
-    /// In which order a table's groups are looked at, the same each time, in whichever they came. Coarse levels first, and there
-    /// large groups first: what an analyst needs most is shown as it is. Margins that are sums of what is shown, and means that
-    /// follow from those of their groups, come last: they say nothing that their cells would have to give way to.
+    /// In which order a table's groups are looked at, the same each time, in whichever they came: coarse levels first, and there
+    /// large groups first, as what an analyst needs most is shown as it is. Margins that are sums of what is shown, and means that
+    /// follow from those of their groups, come last: they say nothing that their cells would have to give way to. Of measures there
+    /// may be no earlier number that is near, and it would be one person who says which of two groups is the smaller one, and empty:
+    /// they come by their names.
     fn order(&self, table: &Table, sizes: &[usize]) -> Vec<usize> {
         let finest_first = !table.measure.is_empty() || self.profile.margins_of_shown;
         // Of sizes no more than is shown.
@@ -259,17 +261,18 @@ impl Work<'_> {
         order.sort_by_key(|at| {
             let dims = &table.cells[*at].dims;
             let (level, size) = (dims.len(), (sizes[*at] + step / 2) / step);
+            let size = match (table.computed_with, table.measure.is_empty()) {
+                (true, _) => size,
+                (false, true) => usize::MAX - size,
+                (false, false) => 0,
+            };
             (
                 if finest_first {
                     usize::MAX - level
                 } else {
                     level
                 },
-                if table.computed_with {
-                    size
-                } else {
-                    usize::MAX - size
-                },
+                size,
                 dims,
             )
         });
@@ -336,14 +339,11 @@ impl Work<'_> {
 
     fn earlier_sets(&self, table: &Table) -> Result<Vec<KnownSet>, Error> {
         let mut statement = self.transaction.prepare_cached(
-            "SELECT id, measure, atom, sketch, footprint, treated, rest, words, place, counted, held, rules FROM number_set
-             WHERE snapshot = ?1 AND principal = ?2 AND (measure = ?3 OR measure <> '' AND ?3 <> '') ORDER BY id",
+            "SELECT id, measure, atom, sketch, footprint, treated, rest, words, place, counted, held, rules, snapshot FROM number_set
+             WHERE snapshot >= ?1 AND snapshot < ?2 AND principal = ?3 AND (measure = ?4 OR measure <> '' AND ?4 <> '') ORDER BY id",
         )?;
-        let mut rows = statement.query(params![
-            self.reader.snapshot,
-            self.reader.principal,
-            table.measure
-        ])?;
+        let (from, to) = self.reader.of_store();
+        let mut rows = statement.query(params![from, to, self.reader.principal, table.measure])?;
         let mut sets = Vec::new();
         while let Some(row) = rows.next()? {
             let measure: String = row.get(1)?;
@@ -375,7 +375,11 @@ impl Work<'_> {
                 sketch,
                 common: Common::from_bytes(&row.get::<_, Vec<u8>>(6)?)?,
                 same_columns,
-                words: row.get(7)?,
+                // The same words are of other rows after a delivery.
+                words: match row.get::<_, String>(12)? == self.reader.snapshot {
+                    true => row.get(7)?,
+                    false => String::new(),
+                },
                 place: row.get(8)?,
             });
         }

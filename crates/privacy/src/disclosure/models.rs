@@ -143,20 +143,15 @@ fn known(
     let place = placed("", words.group);
     let in_part = words.group.contains_key(PART);
     let mut statement = transaction.prepare_cached(
-        "SELECT footprint, atom, words, sketch, held, place FROM number_set
-         WHERE snapshot = ?1 AND principal = ?2 AND substr(measure, 1, length(?3)) = ?3
-           AND elements BETWEEN ?4 AND ?5 ORDER BY id",
+        "SELECT footprint, atom, words, sketch, held, place, snapshot FROM number_set
+         WHERE snapshot >= ?1 AND snapshot < ?2 AND principal = ?3 AND substr(measure, 1, length(?4)) = ?4
+           AND elements BETWEEN ?5 AND ?6 ORDER BY id",
     )?;
     let size = i64::try_from(print.len()).unwrap_or(i64::MAX);
     let few = i64::try_from(k).unwrap_or(i64::MAX);
     let (least, most) = (size.saturating_sub(few), size.saturating_add(few));
-    let mut rows = statement.query(params![
-        reader.snapshot,
-        reader.principal,
-        MODEL_OF,
-        least,
-        most
-    ])?;
+    let (from, to) = reader.of_store();
+    let mut rows = statement.query(params![from, to, reader.principal, MODEL_OF, least, most])?;
     let mut known = Vec::new();
     while let Some(row) = rows.next()? {
         let other = decoded(&row.get::<_, Vec<u8>>(0)?)?;
@@ -180,7 +175,8 @@ fn known(
         // Which part it is follows from columns that are known.
         let by_words = (between == 0 || in_part)
             && row.get::<_, String>(2)? == words.rows
-            && row.get::<_, String>(5)? == place;
+            && row.get::<_, String>(5)? == place
+            && row.get::<_, String>(6)? == reader.snapshot;
         let columns = sketch
             .alone()
             .zip(held.alone().collect::<Vec<_>>())
@@ -199,12 +195,12 @@ fn known(
 fn last_model(transaction: &Transaction<'_>, reader: &Reader) -> Result<i64, Error> {
     let mut statement = transaction.prepare_cached(
         "SELECT coalesce(max(id), 0) FROM number_set
-         WHERE snapshot = ?1 AND principal = ?2 AND substr(measure, 1, length(?3)) = ?3",
+         WHERE snapshot >= ?1 AND snapshot < ?2 AND principal = ?3 AND substr(measure, 1, length(?4)) = ?4",
     )?;
-    let last = statement.query_row(
-        params![reader.snapshot, reader.principal, MODEL_OF],
-        |row| row.get(0),
-    )?;
+    let (from, to) = reader.of_store();
+    let last = statement.query_row(params![from, to, reader.principal, MODEL_OF], |row| {
+        row.get(0)
+    })?;
     Ok(last)
 }
 

@@ -37,10 +37,21 @@ use super::{IN_SHARE, PERSONS, ROWS};
 /// To whom, and of which bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reader {
-    /// The snapshot's hash.
+    /// The store's first snapshot, and after a `/` the first one that has these rows.
     pub snapshot: String,
     /// The principal.
     pub principal: String,
+}
+
+impl Reader {
+    /// From where to where names of the same store's rows lie, in the order of texts: what is known of persons is held against what
+    /// is asked of them after a delivery, too.
+    pub(super) fn of_store(&self) -> (String, String) {
+        match self.snapshot.split_once('/') {
+            Some((store, _)) => (format!("{store}/"), format!("{store}0")),
+            None => (self.snapshot.clone(), format!("{}\0", self.snapshot)),
+        }
+    }
 }
 
 /// Numbers about the same rows: one filter, one measure, all groups.

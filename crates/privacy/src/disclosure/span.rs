@@ -7,6 +7,10 @@
 //! and in each two rows with any factors. Beside its atoms each row has the factors of the numbers that it is made of, so that it
 //! is known what a number that leaves few, or nobody, follows from. (Fewest persons of any combination is the least weight of a word of a linear
 //! code, which takes exponential time: three small pivots at once are not looked at.)
+//!
+//! After many questions nearly every person is an atom. Atoms of fewer than k persons, where there are many of one size, share
+//! columns, in which each counts with another factor: the elimination takes as long for a million persons as for some thousand. A
+//! combination that leaves few persons leaves few columns, and one that leaves few columns is looked at person by person.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -17,27 +21,41 @@ use super::everybody::Everybody;
 use super::sketch::mixed;
 
 /// The field of the elimination: a Mersenne prime, so that no fraction is rounded.
-const P: u64 = (1 << 61) - 1;
+const P: u64 = (1 << 31) - 1;
 
 /// More work than this is not done: the number is withheld.
 const MOST_WORK: usize = 3_000_000_000;
 
-/// Numbers as vectors over atoms, and those that were admitted.
+/// So many columns, and two for each number, are shared by atoms of one size.
+const SHARED: usize = 1_024;
+
+/// Numbers as vectors over columns, and those that were admitted.
 #[derive(Debug)]
 pub struct Span {
-    /// Persons of each atom, the largest first. The factor of each number comes after them, and is nobody.
+    /// Persons of each column, the most first: all that it has where it is of one atom, and of one atom where several share it. The
+    /// factor of each number comes after them, and is nobody.
     sizes: Vec<u64>,
-    atoms: usize,
-    /// The numbers, by atom.
-    vectors: Vec<Vec<(usize, u64)>>,
+    columns: usize,
+    /// The numbers, by column.
+    vectors: Vec<Row>,
+    /// Their persons, where atoms share columns.
+    persons: Option<Together>,
     /// The admitted ones, reduced, by pivot.
     basis: BTreeMap<usize, Row>,
-    /// For each atom the pivots of the rows that had it when they were added.
+    /// For each column the pivots of the rows that had it when they were added.
     holders: HashMap<usize, Vec<usize>>,
     /// The pivots of rows that have changed since.
     filled: BTreeSet<usize>,
     k: u64,
     work: usize,
+}
+
+/// The persons of all numbers.
+#[derive(Debug)]
+struct Together {
+    prints: Vec<RoaringTreemap>,
+    everybody: Everybody,
+    unit: Unit,
 }
 
 /// What a person contributes to a number.
@@ -47,6 +65,32 @@ pub enum Unit {
     Person,
     /// Its rows.
     Rows,
+}
+
+impl Unit {
+    fn weight(self, element: u64) -> u64 {
+        match self {
+            Self::Person => 1,
+            Self::Rows => element >> 32,
+        }
+    }
+}
+
+impl Together {
+    /// How many persons numbers with these factors leave.
+    fn left(&self, factors: impl Iterator<Item = (usize, u64)>) -> u64 {
+        let mut sums: HashMap<usize, u64> = HashMap::new();
+        for (at, factor) in factors {
+            for element in &self.prints[at] {
+                let own = times(self.unit.weight(element) % P, factor);
+                let sum = sums
+                    .entry(self.everybody.place(person(element)))
+                    .or_default();
+                *sum = (*sum + own) % P;
+            }
+        }
+        sums.into_values().filter(|sum| *sum != 0).count() as u64
+    }
 }
 
 /// What became of a number.
@@ -69,10 +113,6 @@ impl Span {
     /// All numbers that will be asked about, by their footprints.
     #[must_use]
     pub fn new(footprints: &[&RoaringTreemap], unit: Unit, k: u32) -> Self {
-        let weight = |element: u64| match unit {
-            Unit::Person => 1,
-            Unit::Rows => element >> 32,
-        };
         // A person's history of numbers names its atom.
         let everybody = Everybody::of(footprints);
         let mut histories: Vec<u64> = vec![0; everybody.places];
@@ -80,7 +120,7 @@ impl Span {
             let own = mixed(at as u64 + 1);
             for element in *print {
                 let history = &mut histories[everybody.place(person(element))];
-                *history = mixed(*history ^ own ^ weight(element).rotate_left(32));
+                *history = mixed(*history ^ own ^ unit.weight(element).rotate_left(32));
             }
         }
         let mut counts: HashMap<u64, u64> = HashMap::new();
@@ -89,40 +129,66 @@ impl Span {
         }
         let mut atoms: Vec<(u64, u64)> = counts.into_iter().collect();
         atoms.sort_unstable_by_key(|(history, size)| (Reverse(*size), *history));
-        let places: HashMap<u64, usize> = atoms
+        let mut sizes: Vec<u64> = Vec::new();
+        // Of each atom its column, and its factor there.
+        let mut places: Vec<(usize, u64)> = Vec::with_capacity(atoms.len());
+        let most = SHARED.max(2 * footprints.len());
+        let mut shared = false;
+        for of_size in atoms.chunk_by(|one, next| one.1 == next.1) {
+            let (first, size) = (sizes.len(), of_size[0].1);
+            let alone = of_size.len() <= most || size >= u64::from(k);
+            shared |= !alone;
+            let width = if alone { of_size.len() } else { most };
+            sizes.resize(first + width, size);
+            places.extend(
+                of_size
+                    .iter()
+                    .enumerate()
+                    .map(|(at, (history, _))| match alone {
+                        true => (first + at, 1),
+                        false => (first + at % width, mixed(*history) % (P - 1) + 1),
+                    }),
+            );
+        }
+        let columns = sizes.len();
+        sizes.resize(columns + footprints.len(), 0);
+        let ranks: HashMap<u64, usize> =
+            atoms.iter().map(|(history, _)| *history).zip(0..).collect();
+        let atom_of: Vec<Option<usize>> = histories
             .iter()
-            .enumerate()
-            .map(|(at, (history, _))| (*history, at))
+            .map(|history| ranks.get(history).copied())
             .collect();
-        let mut sizes: Vec<u64> = atoms.into_iter().map(|(_, size)| size).collect();
-        let atoms = sizes.len();
-        sizes.resize(atoms + footprints.len(), 0);
-        let of = |history: &u64| places.get(history).copied().unwrap_or(atoms);
-        let atom_of: Vec<usize> = histories.iter().map(of).collect();
-        let mut weights: Vec<Option<u64>> = vec![None; atoms];
+        let mut last: Vec<usize> = vec![0; atoms.len()];
+        let mut sums: Vec<u64> = vec![0; columns];
         let mut theirs: Vec<usize> = Vec::new();
-        let vectors = footprints
-            .iter()
-            .enumerate()
-            .map(|(at, print)| {
-                for element in *print {
-                    let atom = atom_of[everybody.place(person(element))];
-                    if let Some(of @ None) = weights.get_mut(atom) {
-                        *of = Some(weight(element) % P);
-                        theirs.push(atom);
-                    }
+        let vectors = footprints.iter().enumerate().map(|(at, print)| {
+            for element in *print {
+                // All persons of an atom contribute the same.
+                if let Some(atom) = atom_of[everybody.place(person(element))]
+                    && std::mem::replace(&mut last[atom], at + 1) != at + 1
+                {
+                    let (column, factor) = places[atom];
+                    let own = times(unit.weight(element) % P, factor);
+                    sums[column] = (sums[column] + own) % P;
+                    theirs.push(column);
                 }
-                theirs.sort_unstable();
-                let vector = theirs
-                    .drain(..)
-                    .filter_map(|atom| Some((atom, weights[atom].take()?)));
-                vector.chain([(atoms + at, 1)]).collect()
-            })
-            .collect();
+            }
+            theirs.sort_unstable();
+            let vector = theirs.drain(..).filter_map(|column| {
+                let sum = std::mem::take(&mut sums[column]);
+                (sum != 0).then_some((column, sum))
+            });
+            vector.chain([(columns + at, 1)]).collect()
+        });
         Self {
+            vectors: vectors.collect(),
             sizes,
-            atoms,
-            vectors,
+            columns,
+            persons: shared.then(|| Together {
+                prints: footprints.iter().copied().cloned().collect(),
+                everybody,
+                unit,
+            }),
             basis: BTreeMap::new(),
             holders: HashMap::new(),
             filled: BTreeSet::new(),
@@ -141,7 +207,7 @@ impl Span {
     }
 
     fn is_nobody(&self, row: &[(usize, u64)]) -> bool {
-        row.first().is_none_or(|(atom, _)| *atom >= self.atoms)
+        row.first().is_none_or(|(atom, _)| *atom >= self.columns)
     }
 
     /// Takes a number in, unless a combination with the others leaves fewer than k persons, or nobody.
@@ -181,30 +247,47 @@ impl Span {
 
     /// What a number follows from, by a row that leaves few persons or nobody.
     fn follows(&self, at: usize, row: &[(usize, u64)]) -> Admitted {
-        let own = row.iter().find(|(atom, _)| *atom == self.atoms + at);
+        let own = row.iter().find(|(atom, _)| *atom == self.columns + at);
         let Some((_, own)) = own else {
             return Admitted::Few;
         };
         let inverse = P - power(*own, P - 2);
         let others = row
             .iter()
-            .filter(|(atom, _)| *atom >= self.atoms && *atom != self.atoms + at);
+            .filter(|(atom, _)| *atom >= self.columns && *atom != self.columns + at);
         let from: Option<Vec<(usize, f64)>> = others
-            .map(|(atom, factor)| Some((atom - self.atoms, fraction(times(*factor, inverse))?)))
+            .map(|(atom, factor)| Some((atom - self.columns, fraction(times(*factor, inverse))?)))
             .collect();
         match from {
             Some(from) => Admitted::Follows {
-                left: row.iter().map(|(atom, _)| self.sizes[*atom]).sum(),
+                left: self.left(row),
                 from,
             },
             None => Admitted::Few,
         }
     }
 
+    /// How many persons a row leaves.
+    fn left(&self, row: &[(usize, u64)]) -> u64 {
+        let of = |(column, _): &(usize, u64)| self.sizes[*column];
+        match &self.persons {
+            None => row.iter().map(of).sum(),
+            Some(together) => {
+                let factors = row.iter().filter(|(column, _)| *column >= self.columns);
+                together.left(factors.map(|(column, factor)| (*column - self.columns, *factor)))
+            }
+        }
+    }
+
+    /// The row leaves fewer than k persons, as it seems to.
+    fn leaves_few(&self, row: &[(usize, u64)]) -> bool {
+        self.persons.is_none() || self.left(row) < self.k
+    }
+
     fn reduced(&mut self, at: usize) -> Option<Row> {
         let mut rest: BTreeMap<usize, u64> = self.vectors[at].iter().copied().collect();
         let mut from = 0;
-        while rest.len() < self.atoms / 16
+        while rest.len() < self.columns / 16
             && let Some((atom, value)) = rest.range(from..).next().map(|(a, v)| (*a, *v))
         {
             from = atom + 1;
@@ -272,7 +355,7 @@ impl Span {
             changed.push((of, Some(std::mem::replace(row, less))));
             self.filled.insert(of);
         }
-        for (atom, _) in new.iter().filter(|(atom, _)| *atom < self.atoms) {
+        for (atom, _) in new.iter().filter(|(atom, _)| *atom < self.columns) {
             self.holders.entry(*atom).or_default().push(pivot);
         }
         self.basis.insert(pivot, new);
@@ -289,9 +372,13 @@ impl Span {
         };
         let (sizes, k) = (&self.sizes, self.k);
         let mut looked = 0;
-        let persons = |row: &Row| -> u64 { row.iter().map(|(atom, _)| sizes[*atom]).sum() };
-        let fewest = rows().min_by_key(|row| persons(row));
-        if let Some(row) = fewest.filter(|row| persons(row) < k) {
+        let persons = |row: &Row| -> u64 { row.iter().map(|(column, _)| sizes[*column]).sum() };
+        let mut few: Vec<(u64, &Row)> = rows()
+            .map(|row| (persons(row), row))
+            .filter(|(persons, _)| *persons < k)
+            .collect();
+        few.sort_by_key(|(persons, _)| *persons);
+        if let Some((_, row)) = few.into_iter().find(|(_, row)| self.leaves_few(row)) {
             return Told::By(row.clone());
         }
         for row in rows() {
@@ -303,8 +390,11 @@ impl Span {
                     continue;
                 }
                 looked += 1;
-                if let Some(ratio) = leave_few(row, beside, sizes, k) {
-                    return Told::By(less(row, ratio, beside));
+                for ratio in leave_few(row, beside, sizes, k) {
+                    let both = less(row, ratio, beside);
+                    if self.leaves_few(&both) {
+                        return Told::By(both);
+                    }
                 }
             }
         }
@@ -364,12 +454,37 @@ fn beside<'a>(
 
 /// A row less a multiple of another.
 fn less(row: &[(usize, u64)], factor: u64, other: &[(usize, u64)]) -> Row {
-    let entries = beside(row, other).map(|(atom, x, y)| (atom, (x + P - times(factor, y)) % P));
-    entries.filter(|(_, value)| *value != 0).collect()
+    let factor = P - factor;
+    let mut left = Row::with_capacity(row.len() + other.len());
+    let mut rest = other;
+    for (column, value) in row {
+        while let [(before, own), after @ ..] = rest
+            && before < column
+        {
+            left.push((*before, times(factor, *own)));
+            rest = after;
+        }
+        match rest {
+            [(same, own), after @ ..] if same == column => {
+                rest = after;
+                let sum = value + times(factor, *own);
+                let sum = if sum >= P { sum - P } else { sum };
+                if sum != 0 {
+                    left.push((*column, sum));
+                }
+            }
+            _ => left.push((*column, *value)),
+        }
+    }
+    left.extend(
+        rest.iter()
+            .map(|(column, own)| (*column, times(factor, *own))),
+    );
+    left
 }
 
-/// How many times the second of two rows leaves fewer than k persons of the first, if any.
-fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> Option<u64> {
+/// How many times the second of two rows leaves fewer than k persons of the first.
+fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> Vec<u64> {
     // What only one of them has stays, and so does what has another ratio: of any k persons, somebody has the one that is left out.
     let (mut alone, mut both) = (0, 0);
     let mut ratios = Vec::new();
@@ -377,7 +492,7 @@ fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> O
         if x == 0 || y == 0 {
             alone += sizes[atom];
             if alone >= k {
-                return None;
+                return Vec::new();
             }
             continue;
         }
@@ -395,7 +510,7 @@ fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> O
             break;
         }
     }
-    ratios.into_iter().find(|ratio| {
+    ratios.retain(|ratio| {
         let mut left = 0;
         beside(a, b).all(|(atom, x, y)| {
             if x != times(*ratio, y) {
@@ -403,7 +518,8 @@ fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> O
             }
             left < k
         })
-    })
+    });
+    ratios
 }
 
 #[expect(
@@ -414,11 +530,10 @@ fn person(element: u64) -> u32 {
     element as u32
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "both parts are below 2^61")]
 fn times(a: u64, b: u64) -> u64 {
-    // 2^61 is 1 in this field: what is above the lowest 61 bits is added to them. A division of 128 bits was most of the work.
-    let product = u128::from(a) * u128::from(b);
-    let folded = (product & u128::from(P)) as u64 + (product >> 61) as u64;
+    // 2^31 is 1 in this field: what is above the lowest 31 bits is added to them.
+    let product = a * b;
+    let folded = (product & P) + (product >> 31);
     if folded >= P { folded - P } else { folded }
 }
 

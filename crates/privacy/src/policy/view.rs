@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use arrow::datatypes::SchemaRef;
 use columna_model::{TableDef, TableKind};
 
-use super::{ColumnRule, Policy, RoleKind, Rule, TablePattern};
+use super::{ColumnRule, Policy, Role, RoleKind, Rule, TablePattern};
 use crate::pseudonym::Mask;
 use crate::{Error, Principal, Result};
 
@@ -160,7 +160,7 @@ impl Policy {
             let seen = if role.kind == RoleKind::Steward {
                 Some(everything(table))
             } else {
-                self.table_view(&role.name, &principal.purpose, project, table)?
+                self.table_view(role, &principal.purpose, project, table)?
             };
             if let Some(seen) = seen {
                 view.tables.insert(table.name.clone(), seen);
@@ -171,11 +171,12 @@ impl Policy {
 
     fn table_view(
         &self,
-        role: &str,
+        role: &Role,
         purpose: &str,
         project: Option<&str>,
         table: &Table,
     ) -> Result<Option<TableView>> {
+        let (role, kind) = (&role.name, role.kind);
         let rules: Vec<&Rule> = self
             .rules
             .iter()
@@ -203,7 +204,11 @@ impl Policy {
                     })?,
                 });
             }
+            // Never shown to a role of numbers, which knows persons by it whatever project or key they are asked under.
+            let of_numbers = matches!(kind, RoleKind::Aggregate | RoleKind::Dp)
+                && table.person_key.as_deref() == Some(field.name());
             if let Some(rule) = together.filter(|rule| *rule != ColumnRule::Absent) {
+                let rule = if of_numbers { ColumnRule::Raw } else { rule };
                 columns.push(ColumnView {
                     name: field.name().clone(),
                     rule,

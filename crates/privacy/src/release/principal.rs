@@ -24,6 +24,8 @@ pub struct Restriction<'a> {
     pub principal: &'a Principal,
     /// The store's tables.
     pub tables: &'a [Table],
+    /// The hash of the store's first snapshot.
+    pub store: &'a str,
     /// The hash of the first snapshot that has these rows.
     pub snapshot: &'a str,
     /// Where budgets and releases are kept.
@@ -65,21 +67,18 @@ pub fn restrict(
     let lens = lens(&restriction)?;
     let method = match role.kind {
         RoleKind::Steward | RoleKind::Analyst => return Ok((ctx.clone(), None)),
-        RoleKind::Aggregate => {
-            let dataset = restriction.state.dataset(restriction.snapshot)?;
-            Method::Controlled(Arc::new(Controlled {
-                profile: controlled(role)?,
-                reader: Reader {
-                    snapshot: format!("{dataset}/{}", restriction.snapshot),
-                    principal: restriction.principal.name.clone(),
-                },
-                lens,
-                releases: Arc::new(Releases::open(&restriction.state.releases())?),
-                declared: restriction.declared,
-                notes: Arc::clone(&notes),
-                on_release: restriction.on_release,
-            }))
-        }
+        RoleKind::Aggregate => Method::Controlled(Arc::new(Controlled {
+            profile: controlled(role)?,
+            reader: Reader {
+                snapshot: format!("{}/{}", restriction.store, restriction.snapshot),
+                principal: restriction.principal.name.clone(),
+            },
+            lens,
+            releases: Arc::new(Releases::open(&restriction.state.releases())?),
+            declared: restriction.declared,
+            notes: Arc::clone(&notes),
+            on_release: restriction.on_release,
+        })),
         RoleKind::Dp => {
             let Some(dp) = &role.dp else {
                 return Err(incomplete(role, "dp"));
@@ -254,6 +253,7 @@ classes = { person_key = "raw", code = "raw", quasi = "raw" }
                     policy: &policy,
                     principal: &Principal::new("ana", role, "research"),
                     tables: &[],
+                    store: "s",
                     snapshot: "s",
                     state: &state,
                     declared: BTreeMap::new(),

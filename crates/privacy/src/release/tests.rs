@@ -13,6 +13,7 @@ mod desk;
 mod eighth_round;
 mod fifth_round;
 mod fourth_round;
+mod ninth_round;
 mod oracles;
 mod second_round;
 mod seventh_round;

@@ -291,11 +291,21 @@ impl Desk {
 
     /// A desk whose record is at `path`.
     pub(super) fn at(rules: &str, emr: RecordBatch, path: &std::path::Path) -> Self {
+        Self::of_snapshot("s", rules, emr, path)
+    }
+
+    /// The same over a snapshot of a store.
+    pub(super) fn of_snapshot(
+        snapshot: &str,
+        rules: &str,
+        emr: RecordBatch,
+        path: &std::path::Path,
+    ) -> Self {
         let notes = Arc::new(Notes::default());
         let controlled = Controlled {
             profile: profile(rules).unwrap(),
             reader: Reader {
-                snapshot: "s".into(),
+                snapshot: snapshot.into(),
                 principal: "ana".into(),
             },
             lens: Lens::default(),

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use super::desk::Desk;
 use super::fifth_round::{TARGET, hospital};
 
-const PROFILES: [&str; 5] = ["cms", "opensafely", "ohdsi", "sacro", "datashield"];
+pub(super) const PROFILES: [&str; 5] = ["cms", "opensafely", "ohdsi", "sacro", "datashield"];
 
 /// Person 7 is a group of its own, and so are women and men.
 const GROUP: &str = "CASE WHEN name = 'name 7' THEN 'x' ELSE sex END";
 
 /// What is shown where person 7 has the disease, and where it has not, question by question.
-async fn both(rules: &str, questions: &[String]) -> [Vec<Vec<String>>; 2] {
+pub(super) async fn both(rules: &str, questions: &[String]) -> [Vec<Vec<String>>; 2] {
     let mut seen = [Vec::new(), Vec::new()];
     for (dx, seen) in ["dx", "CASE WHEN pid = 7 THEN 'flu' ELSE dx END"]
         .into_iter()
@@ -82,7 +82,7 @@ async fn a_total_says_nothing_of_a_group_that_is_not_listed() {
 }
 
 /// Which numbers are withheld, question by question.
-fn empty(seen: &[Vec<String>]) -> Vec<bool> {
+pub(super) fn empty(seen: &[Vec<String>]) -> Vec<bool> {
     let numbers = seen
         .iter()
         .flatten()
