@@ -1,21 +1,21 @@
-//! Tells apart what differs by casts only.
+//! Tells apart what differs by casts, parentheses or `//` only.
 //!
-//! The engine leaves casts out of the names of what it computes: `count(DISTINCT t)` and `count(DISTINCT t::DATE)`, or
-//! `x::INT` and `x::DOUBLE`, are one name for two columns, which it refuses. A `coalesce` of one value around a cast is in the
-//! name, and gone before anything runs.
+//! The engine (DataFusion 55) leaves them out of the names of what it computes: `count(DISTINCT t)` and `count(DISTINCT t::DATE)`,
+//! `x::INT` and `x::DOUBLE`, `sum(a * (b + c))` and `sum(a * b + c)`, `x / 7` and `x // 7` are one name for two columns, which it
+//! refuses. A `coalesce` of one value is in the name, and gone before anything runs.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, OrderByKind, Query, Select,
-    SelectItem, SetExpr, VisitMut, VisitorMut, visit_expressions_mut,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
+    OrderByKind, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-/// Puts casts into names that would be the same without them.
+/// Puts into names what they would be the same without.
 #[derive(Debug)]
 pub(crate) struct Casts;
 
@@ -54,13 +54,20 @@ fn tell_apart(select: &mut Select, order: &mut [&mut Expr]) {
             texts.push(text);
         }
     };
+    // Keys have the names of what they are, whatever they are called beside them.
+    let keys = match &select.group_by {
+        GroupByExpr::All(_) => &[][..],
+        GroupByExpr::Expressions(keys, _) => keys,
+    };
+    let grouped = !keys.is_empty() || matches!(select.group_by, GroupByExpr::All(_));
     for item in &select.projection {
         match item {
             SelectItem::UnnamedExpr(expr) => note(expr),
-            SelectItem::ExprWithAlias { .. } => {}
-            _ => continue,
+            SelectItem::ExprWithAlias { expr, .. } if grouped => note(expr),
+            _ => {}
         }
     }
+    keys.iter().for_each(&mut note);
     let mut calls = Here::new(|expr: &mut Expr| {
         if matches!(expr, Expr::Function(_)) {
             note(expr);
@@ -75,7 +82,7 @@ fn tell_apart(select: &mut Select, order: &mut [&mut Expr]) {
     }
     let mut marks: HashMap<String, usize> = HashMap::new();
     for (name, mut texts) in texts {
-        // What has no cast stays as it is. The same order for calls and for what is in them.
+        // What has nothing of it stays as it is. The same order for calls and for what is in them.
         texts.sort_by_cached_key(|text| (text.to_lowercase() != name, text.clone()));
         marks.extend(texts.into_iter().zip(0..).skip(1));
     }
@@ -161,6 +168,9 @@ fn without_casts(expr: &Expr) -> String {
             Expr::Cast { expr: inner, .. } | Expr::Nested(inner) => {
                 *expr = inner.as_ref().clone();
             }
+            Expr::BinaryOp { op, .. } if *op == BinaryOperator::DuckIntegerDivide => {
+                *op = BinaryOperator::Divide;
+            }
             Expr::CompoundIdentifier(parts) => {
                 if let Some(name) = parts.pop() {
                     *expr = Expr::Identifier(name);
@@ -173,10 +183,13 @@ fn without_casts(expr: &Expr) -> String {
     expr.to_string().to_lowercase()
 }
 
-/// Puts so many marks on each cast.
+/// Puts so many marks on all that is in no name.
 fn mark(expr: &mut Expr, marks: usize) {
     let _ = visit_expressions_mut(expr, |expr| {
-        if matches!(expr, Expr::Cast { .. }) {
+        let whole = |op: &BinaryOperator| *op == BinaryOperator::DuckIntegerDivide;
+        if matches!(expr, Expr::Cast { .. } | Expr::Nested(_))
+            || matches!(expr, Expr::BinaryOp { op, .. } if whole(op))
+        {
             for _ in 0..marks {
                 *expr = coalesced(expr);
             }

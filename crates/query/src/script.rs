@@ -30,6 +30,7 @@ use crate::casts::Casts;
 use crate::dialect;
 use crate::functions::aggregate;
 use crate::joins::Joins;
+use crate::lateral_values::LateralValues;
 use crate::named_windows::NamedWindows;
 use crate::operators::Operators;
 use crate::own_aliases;
@@ -403,6 +404,7 @@ fn named<T: VisitMut>(
     of.visit(&mut AsOf)?;
     of.visit(&mut NamedWindows)?;
     of.visit(&mut Casts)?;
+    of.visit(&mut LateralValues)?;
     of.visit(&mut Selects)?;
     of.visit(&mut Joins)?;
     of.visit(&mut Operators)?;

@@ -103,11 +103,12 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &vocabulary);
-    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 8] = [
+    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 9] = [
         Arc::new(scalar::FieldsOfStructs),
         Arc::new(scalar::LengthOfLists),
         Arc::new(crate::day_frames::DayFrames),
         Arc::new(crate::short_times::ShortTimes),
+        Arc::new(crate::far_times::FarTimes),
         Arc::new(scalar::ComparedIntervals),
         Arc::new(scalar::PartsOfDifferences),
         Arc::new(scalar::CastsOutOfOrder),

@@ -80,7 +80,7 @@ impl FunctionRewrite for ShortTimes {
     }
 }
 
-fn is_comparison(op: Operator) -> bool {
+pub(crate) fn is_comparison(op: Operator) -> bool {
     matches!(
         op,
         Operator::Eq

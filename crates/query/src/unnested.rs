@@ -31,6 +31,7 @@ use crate::filtered_windows::FilteredWindows;
 use crate::functions::scalar::QuickDateParts;
 use crate::is_true::IsTrue;
 use crate::laterals::Laterals;
+use crate::least_and_greatest::LeastAndGreatest;
 use crate::looked_up::LookedUp;
 use crate::lookups_first::LookupsFirst;
 use crate::missing_rows::MissingRows;
@@ -66,6 +67,7 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Optimizer::new().rules.into_iter().map(told_less).collect();
     rules.insert(0, Arc::new(MissingRows));
     rules.insert(0, Arc::new(Laterals));
+    rules.insert(0, Arc::new(LeastAndGreatest));
     // As soon as intervals are literals, and before predicates move into scans.
     let simplified = rules
         .iter()

@@ -197,16 +197,16 @@ pub fn reference() -> String {
          COLUMNA_UPDATE=1 cargo test -p columna-query reference -->\n\n\
          Columna speaks DataFusion's SQL, which follows PostgreSQL, and answers as DuckDB does. These are the functions that it adds.\n\n\
          Words that DuckDB and other engines have for the same are taken as well: `year`, `quarter`, `month`, `week`, `day`,\n\
-         `dayofyear`, `dayofweek`, `isodow`, `hour`, `minute`, `second`, `epoch`, `last_day`, `monthname`, `dayname`, `strftime`, `strptime`;\n\
+         `decade`, `century`, `isoyear`, `yearweek`, `dayofyear`, `dayofweek`, `isodow`, `hour`, `minute`, `second`, `epoch`, `epoch_ms`, `last_day`, `monthname`, `dayname`, `strftime`, `strptime`;\n\
          `date_diff('day', from, to)`, also `datediff`, of any part from `second` to `year`; `date_add` and `date_sub` of an\n\
-         interval; `arg_max`, `arg_min`, `max_by`, `min_by`, `count_if`, `sum(day > 9)`, `first`, `last`, `list`, `list_value`, `list_distinct`, `list_min`, `list_max`, `approx_count_distinct`, `variance`;\n\
+         interval; `arg_max`, `arg_min`, `max_by`, `min_by`, `count_if`, `sum(day > 9)`, `first`, `last`, `list`, `list_value`, `list_distinct`, `list_min`, `list_max`, `approx_count_distinct`, `approx_quantile` (the exact one), `skewness`, `kurtosis`, `variance`;\n\
          `regexp_matches`, `regexp_extract`, `string_split`, `group_concat`, `listagg`, `len`, `sign`, `if`, `mod`, `mode`, `SEMI JOIN`,\n\
          `ANTI JOIN` and `FETCH FIRST n ROWS ONLY`; `length` of a list counts its elements; `GROUP BY … WITH ROLLUP`. `a ^ b` is a power,\n\
          `SIMILAR TO` a regular expression for the whole text, and rows are compared from left to right, `(year, month) < (1970, 6)`.\n\
          \n\
          Computed lengths of time are `INTERVAL (days_supply) DAY` or `to_days(days_supply)`, also of other units; a field of a result is\n\
          `logrank_test(…)['chisq']` or `(logrank_test(…)).chisq`, and `SELECT unnest(r)` has all of a struct `r`. Lists are unnested beside\n\
-         their rows, `FROM t, unnest(t.list) AS u(x)` or `CROSS JOIN LATERAL (SELECT unnest(range(t.a, t.b)) AS x) u`.\n\
+         their rows, and columns made rows, `FROM t, unnest(t.list) AS u(x)`, `FROM t, (VALUES ('a', t.a), ('b', t.b)) AS u(what, x)` or `CROSS JOIN LATERAL (SELECT unnest(range(t.a, t.b)) AS x) u`.\n\
          \n\
          `visits AS v ASOF JOIN labs AS l ON v.person_id = l.person_id AND v.day >= l.day` has of the labs that match the nearest one,\n\
          and `ASOF LEFT JOIN` also visits without; of several on one day any. Names that a SELECT gives may be used further on in it\n\
@@ -216,10 +216,11 @@ pub fn reference() -> String {
          `NULLS FIRST` is said. Other than in both, numbers with a point are doubles (`0.1 + 0.2 = 0.3` is\n\
          false), and whole numbers that do not fit into their type wrap, such as a sum of BIGINT (sum doubles). A second column of a name in a SELECT gets the name and\n\
          a number, as in `count(*)_1`. `TRY_CAST('16.0' AS INTEGER)` is NULL. A moment cast to text has a `T` between day and time. A frame `RANGE INTERVAL '1 month' PRECEDING` over moments may\n\
-         leave rows at the ends of months out; over days it is DuckDB's. `\\w` in a regular expression is any letter, and not ASCII's alone.\n\
+         leave rows at the ends of months out; over days it is DuckDB's. `\\w` in a regular expression is any letter, and not ASCII's alone.
+`round`, `ceil` and `trunc` give 0 for -0.0, and 0.0 / 0.0 comes before all numbers, where `'nan'::DOUBLE` comes after them.\n\
          \n\
-         What is not there, and what to write: `PIVOT` (`count(*) FILTER (WHERE …)` by value), `UNPIVOT` (`UNION ALL`), `EXCEPT ALL` and `INTERSECT ALL` (number equal rows on both sides), `(a, b) NOT IN (SELECT …)`\n\
-         (`NOT EXISTS`), samples (a condition on `person_id`), `ORDER BY ALL` beside `*`, `time_bucket` (`date_bin(INTERVAL '7 days', day, TIMESTAMP '2000-01-03')`), `typeof` (`arrow_typeof`),\n\
+         What is not there, and what to write: `PIVOT` (`count(*) FILTER (WHERE …)` by value), `UNPIVOT` (VALUES beside the table, or `UNION ALL`), `EXCEPT ALL` and `INTERSECT ALL` (number equal rows on both sides), `(a, b) NOT IN (SELECT …)`\n\
+         (`NOT EXISTS`), samples (a condition on `person_id`), `ORDER BY ALL` beside `*`, `typeof` (`arrow_typeof`),\n\
          `arg_max(…) OVER` (`last_value` with an order), subqueries that look out by two\n\
          levels for what the one between is not equal to, and in the condition of an outer join (join them), `sum` of a column of booleans (`count_if`), `SUMMARIZE`, lambdas, and numbers such as `1_000`.\n",
     );

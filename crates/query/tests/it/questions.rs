@@ -1,7 +1,7 @@
 //! Questions about persons' rows, referred to by their places: new ones come last.
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-pub(crate) const QUESTIONS: [&str; 165] = [
+pub(crate) const QUESTIONS: [&str; 169] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -293,6 +293,14 @@ pub(crate) const QUESTIONS: [&str; 165] = [
     "SELECT x.id, y.id FROM b x LEFT JOIN a y ON x.person_id = y.person_id AND x.day = y.day AND x.kind = y.kind AND y.value > 0",
     "SELECT id FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.person_id = a.person_id AND b.kind = a.kind AND b.value = a.value AND b.id <> a.id)",
     "SELECT x.id, y.id FROM a x FULL JOIN b y ON x.person_id = y.person_id AND x.kind = y.kind AND x.day = y.day",
+    // Unions of which each part has groups of its own, or not.
+    "SELECT d, kind, count(DISTINCT person_id), count(*), count(DISTINCT day), count(DISTINCT id) FILTER (WHERE value > 1)
+     FROM (SELECT 'a' AS d, person_id, kind, day, id, value FROM a UNION ALL SELECT 'b', person_id, kind, day, id, value FROM b) u GROUP BY d, kind",
+    "SELECT d, count(DISTINCT person_id) FROM (SELECT 1 AS d, person_id FROM a UNION ALL SELECT 2, person_id FROM b UNION ALL SELECT 3, person_id FROM a WHERE kind = 1) u GROUP BY d",
+    "SELECT d, count(DISTINCT person_id), count(DISTINCT kind), count(*)
+     FROM (SELECT 'a' AS d, person_id, kind FROM a UNION ALL SELECT 'b', person_id, kind FROM b UNION ALL SELECT 'a', person_id, kind FROM b) u GROUP BY d",
+    "SELECT id, kind < ANY (SELECT kind FROM b), day >= ALL (SELECT day FROM b), kind > ALL (SELECT kind FROM b WHERE kind > 100) FROM a
+     WHERE value <= ANY (SELECT value FROM b WHERE kind = 1)",
 ];
 
 /// By a number that each belongs to one person, and does not say whose.

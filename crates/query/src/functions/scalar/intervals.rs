@@ -125,6 +125,12 @@ impl FunctionRewrite for PartsOfDifferences {
         else {
             return Ok(Transformed::no(expr));
         };
+        let per_second = per_second(unit);
+        let units = cast(of.clone(), DataType::Int64);
+        if part.eq_ignore_ascii_case("epoch") {
+            let seconds = cast(units, DataType::Float64) / cast(lit(per_second), DataType::Float64);
+            return Ok(Transformed::yes(seconds));
+        }
         let (seconds, of_larger): (i64, Option<i64>) = match part.to_ascii_lowercase().as_str() {
             "day" | "days" => (86_400, None),
             "hour" | "hours" => (3_600, Some(24)),
@@ -132,18 +138,20 @@ impl FunctionRewrite for PartsOfDifferences {
             "second" | "seconds" => (1, Some(60)),
             _ => return Ok(Transformed::no(expr)),
         };
-        let per_second = match unit {
-            TimeUnit::Second => 1_i64,
-            TimeUnit::Millisecond => 1_000,
-            TimeUnit::Microsecond => 1_000_000,
-            TimeUnit::Nanosecond => 1_000_000_000,
-        };
-        let units = cast(of.clone(), DataType::Int64);
         let mut count = units / lit(seconds * per_second);
         if let Some(of_larger) = of_larger {
             count = count % lit(of_larger);
         }
         Ok(Transformed::yes(cast(count, DataType::Int32)))
+    }
+}
+
+fn per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
     }
 }
 
@@ -187,6 +195,14 @@ impl ScalarUDFImpl for Length {
         let [interval] = arrays.as_slice() else {
             return exec_err!("{NAME} takes one argument");
         };
+        if let DataType::Duration(unit) = interval.data_type() {
+            let per_unit = 1_000_000_000 / i128::from(per_second(*unit));
+            let lengths = cast_array(interval, &DataType::Int64)?
+                .as_primitive::<Int64Type>()
+                .unary::<_, Decimal128Type>(|length| i128::from(length) * per_unit)
+                .with_precision_and_scale(38, 0)?;
+            return Ok(ColumnarValue::Array(Arc::new(lengths)));
+        }
         let interval = cast_array(interval, &MONTH_DAY_NANO)?;
         let lengths = interval
             .as_primitive::<IntervalMonthDayNanoType>()

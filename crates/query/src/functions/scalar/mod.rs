@@ -24,6 +24,7 @@ mod regexp_extract;
 mod repeated_values;
 mod round;
 mod rounded;
+mod time_bucket;
 mod written_days;
 
 pub(crate) use bounded::bounded;
@@ -61,6 +62,7 @@ pub fn functions(vocabulary: &Vocabulary) -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::new_from_impl(age_band::AgeBand::new()),
         ScalarUDF::new_from_impl(days_between::DaysBetween::new()),
         ScalarUDF::new_from_impl(person_time::PersonTime::new()),
+        ScalarUDF::new_from_impl(time_bucket::TimeBucket::new()),
         ScalarUDF::new_from_impl(e_value::EValue::new()),
         ScalarUDF::new_from_impl(is_descendant::IsDescendant::new(vocabulary)),
         ScalarUDF::new_from_impl(is_descendant::IsDescendant::prepared(vocabulary)),

@@ -3,11 +3,15 @@
 //! The engine (DataFusion 55) asks such functions whether they keep the order of what they are given, which depends on its range.
 //! Where that is not known, or has values that the function has none for, they answer with an error, and an order by the function
 //! is taken for none that any rows have: `OVER (PARTITION BY p ORDER BY abs(days_between(a, b)))` could not be planned.
+//!
+//! `ceil` and `trunc` of -0.3 are -0.0 in the engine, which it takes for another number than 0 where it orders, and in long lists of
+//! `IN`. Here they are 0.
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::Result;
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{DataType, FieldRef, Float64Type};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::functions::math;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -32,13 +36,21 @@ pub(crate) fn of_any_range() -> impl Iterator<Item = ScalarUDF> {
         math::log10(),
         math::sqrt(),
     ];
-    let functions = stock.map(|stock| ScalarUDF::new_from_impl(OfAnyRange { stock }));
-    functions.into_iter()
+    let functions = stock.map(|stock| (stock, false)).into_iter();
+    functions
+        .chain([(math::ceil(), true), (math::trunc(), true)])
+        .map(|(stock, has_one_zero)| {
+            ScalarUDF::new_from_impl(OfAnyRange {
+                stock,
+                has_one_zero,
+            })
+        })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OfAnyRange {
     stock: Arc<ScalarUDF>,
+    has_one_zero: bool,
 }
 
 impl ScalarUDFImpl for OfAnyRange {
@@ -75,11 +87,18 @@ impl ScalarUDFImpl for OfAnyRange {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        self.stock.invoke_with_args(args)
+        let found = self.stock.invoke_with_args(args)?;
+        match self.has_one_zero {
+            true => one_zero(found),
+            false => Ok(found),
+        }
     }
 
     fn evaluate_bounds(&self, input: &[&Interval]) -> Result<Interval> {
-        self.stock.evaluate_bounds(input)
+        self.stock.evaluate_bounds(input).or_else(|_| {
+            let arguments = input.iter().map(|range| range.data_type());
+            Interval::make_unbounded(&self.return_type(&arguments.collect::<Vec<_>>())?)
+        })
     }
 
     fn output_ordering(&self, input: &[ExprProperties]) -> Result<SortProperties> {
@@ -92,4 +111,20 @@ impl ScalarUDFImpl for OfAnyRange {
     fn documentation(&self) -> Option<&Documentation> {
         self.stock.documentation()
     }
+}
+
+/// The numbers with 0 for -0.0.
+pub(super) fn one_zero(numbers: ColumnarValue) -> Result<ColumnarValue> {
+    Ok(match numbers {
+        ColumnarValue::Array(array) if *array.data_type() == DataType::Float64 => {
+            let numbers = array.as_primitive::<Float64Type>();
+            ColumnarValue::Array(Arc::new(
+                numbers.unary::<_, Float64Type>(|number| number + 0.0),
+            ))
+        }
+        ColumnarValue::Scalar(ScalarValue::Float64(Some(number))) => {
+            ColumnarValue::Scalar(ScalarValue::Float64(Some(number + 0.0)))
+        }
+        other => other,
+    })
 }

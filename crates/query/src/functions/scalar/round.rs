@@ -18,6 +18,7 @@ use datafusion::logical_expr::{
 
 /// From here on, doubles have no fraction.
 const WHOLE: f64 = 4_503_599_627_370_496.0;
+use super::of_any_range::one_zero;
 
 /// The engine's `round`, right where a product is not.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -60,7 +61,7 @@ impl ScalarUDFImpl for Round {
         };
         // Of more digits a double has not that many.
         if !(1..=15).contains(&places) {
-            return self.stock.invoke_with_args(args);
+            return one_zero(self.stock.invoke_with_args(args)?);
         }
         let power = 10_f64.powi(places);
         match &args.args[0] {
@@ -72,7 +73,7 @@ impl ScalarUDFImpl for Round {
                 let values: Float64Array = values.unary(|value| rounded(value, power));
                 Ok(ColumnarValue::Array(Arc::new(values)))
             }
-            _ => self.stock.invoke_with_args(args),
+            _ => one_zero(self.stock.invoke_with_args(args)?),
         }
     }
 
@@ -98,7 +99,8 @@ fn rounded(value: f64, power: f64) -> f64 {
         other => other.is_gt(),
     };
     let whole = if up { whole + value.signum() } else { whole };
-    whole / power
+    // And not -0.0.
+    whole / power + 0.0
 }
 
 #[cfg(test)]

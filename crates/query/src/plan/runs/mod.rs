@@ -4,30 +4,36 @@
 //! which is what the optimizer makes of it where it is the only one. Over rows that are sorted by person, and whose parts
 //! share no person, the last person of each group is all that must be known. So it is behind a pseudonym, where persons
 //! follow each other in their stored order.
+//!
+//! Where they do not lie so, the sets of DataFusion 55 remain, which are spared the values that a group had last.
 
 mod function;
+mod seen;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 use columna_privacy::guard::StoredOrder;
-use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{Partitioning, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_expr::{AcrossPartitions, Partitioning, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 use function::CountRuns;
+use seen::CountSeen;
 
 /// Counts different values by runs where the input is sorted by them.
 #[derive(Debug)]
@@ -93,22 +99,8 @@ impl Work {
 
 /// The last stage over a first stage that counts by runs.
 fn merging(last: &AggregateExec) -> Result<Option<AggregateExec>> {
-    let mut between = Vec::new();
-    let mut node = last.input();
-    let first = loop {
-        if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
-            break aggregate;
-        }
-        let moves = node.downcast_ref::<RepartitionExec>().is_some()
-            || node.downcast_ref::<CoalescePartitionsExec>().is_some()
-            || node.downcast_ref::<SortPreservingMergeExec>().is_some();
-        match node.children().as_slice() {
-            [child] if moves => {
-                between.push(node);
-                node = *child;
-            }
-            _ => return Ok(None),
-        }
+    let Some((first, between)) = first_below(last.input()) else {
+        return Ok(None);
     };
     if *first.mode() != AggregateMode::Partial || last.limit_options().is_some() {
         return Ok(None);
@@ -158,6 +150,10 @@ fn by_runs(aggregate: &AggregateExec, divided: bool) -> Result<Option<Work>> {
                     any = true;
                     runs_of(value, order, function.name(), input)?
                 }
+                None if CountSeen::counts(&value.data_type(&input.schema())?) => {
+                    any = true;
+                    seen_of(value, function.name(), input)?
+                }
                 None => Arc::clone(function),
             },
             None => Arc::clone(function),
@@ -173,13 +169,10 @@ fn by_runs(aggregate: &AggregateExec, divided: bool) -> Result<Option<Work>> {
 
 /// The same for what the optimizer makes of `count(DISTINCT x)`: a count of groups by what it groups by and `x`.
 fn over_groups(aggregate: &AggregateExec, divided: bool) -> Result<Option<Work>> {
-    let Some(groups) = aggregate.input().downcast_ref::<AggregateExec>() else {
+    let Some(groups) = first_stage(aggregate.input()) else {
         return Ok(None);
     };
-    let plain = matches!(
-        groups.mode(),
-        AggregateMode::Single | AggregateMode::SinglePartitioned
-    ) && groups.aggr_expr().is_empty()
+    let plain = groups.aggr_expr().is_empty()
         && aggregate.group_expr().is_single()
         && groups.group_expr().is_single()
         && groups.limit_options().is_none()
@@ -223,6 +216,42 @@ fn over_groups(aggregate: &AggregateExec, divided: bool) -> Result<Option<Work>>
     }))
 }
 
+/// The aggregate that rows come to first: of two stages the first.
+fn first_stage(node: &Arc<dyn ExecutionPlan>) -> Option<&AggregateExec> {
+    let aggregate = node.downcast_ref::<AggregateExec>()?;
+    match aggregate.mode() {
+        AggregateMode::Single | AggregateMode::SinglePartitioned => Some(aggregate),
+        AggregateMode::Final | AggregateMode::FinalPartitioned => {
+            let (first, _) = first_below(aggregate.input())?;
+            let same = first.group_expr().expr().len() == aggregate.group_expr().expr().len();
+            (*first.mode() == AggregateMode::Partial && same).then_some(first)
+        }
+        _ => None,
+    }
+}
+
+/// The next aggregate below, and what only moves rows between.
+fn first_below(
+    mut node: &Arc<dyn ExecutionPlan>,
+) -> Option<(&AggregateExec, Vec<&Arc<dyn ExecutionPlan>>)> {
+    let mut between = Vec::new();
+    loop {
+        if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+            return Some((aggregate, between));
+        }
+        let moves = node.downcast_ref::<RepartitionExec>().is_some()
+            || node.downcast_ref::<CoalescePartitionsExec>().is_some()
+            || node.downcast_ref::<SortPreservingMergeExec>().is_some();
+        match node.children().as_slice() {
+            [child] if moves => {
+                between.push(node);
+                node = *child;
+            }
+            _ => return None,
+        }
+    }
+}
+
 /// What a plain `count` counts.
 fn counted(function: &AggregateFunctionExpr, distinct: bool) -> Option<Arc<dyn PhysicalExpr>> {
     let plain = function.fun().name() == "count"
@@ -253,6 +282,23 @@ fn runs_of(
     Ok(Arc::new(function))
 }
 
+fn seen_of(
+    value: Arc<dyn PhysicalExpr>,
+    name: &str,
+    input: &Arc<dyn ExecutionPlan>,
+) -> Result<Arc<AggregateFunctionExpr>> {
+    let function = Arc::new(AggregateUDF::new_from_impl(CountSeen::new()));
+    let shown = format!("count_seen({value})");
+    let function = AggregateExprBuilder::new(function, vec![value])
+        .schema(input.schema())
+        .alias(name)
+        .human_display(shown)
+        .human_display_alias(name)
+        .distinct()
+        .build()?;
+    Ok(Arc::new(function))
+}
+
 /// How equal values come to follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
@@ -260,6 +306,65 @@ enum Order {
     Sorted,
     /// In the order of what the values stand for.
     Together,
+}
+
+/// The same over a union whose inputs have no group in common, as each has its own literal among the keys.
+fn in_runs_of_each(
+    union: &UnionExec,
+    value: &Arc<dyn PhysicalExpr>,
+    keys: &[Arc<dyn PhysicalExpr>],
+    divided: bool,
+) -> Result<Option<Order>> {
+    let inputs = union.children();
+    let schema = union.schema();
+    let literal = |key: &Arc<dyn PhysicalExpr>, input: &Arc<dyn ExecutionPlan>| {
+        // Two zeros are one group.
+        let kind = key
+            .data_type(&schema)
+            .ok()
+            .filter(|kind| !kind.is_floating())?;
+        let key = of_input(key, input).ok()?;
+        match input.equivalence_properties().is_expr_constant(&key)? {
+            AcrossPartitions::Uniform(literal) => literal?.cast_to(&kind).ok(),
+            AcrossPartitions::Heterogeneous => None,
+        }
+    };
+    let apart = |key: &Arc<dyn PhysicalExpr>| {
+        let literals = inputs.iter().map(|input| literal(key, input));
+        let literals: Option<HashSet<ScalarValue>> = literals.collect();
+        literals.is_some_and(|literals| literals.len() == inputs.len())
+    };
+    if !keys.iter().any(apart) {
+        return Ok(None);
+    }
+    let mut all = None;
+    for input in inputs {
+        let keys = keys.iter().map(|key| of_input(key, input));
+        let keys: Vec<_> = keys.collect::<Result<_>>()?;
+        let order = in_runs(input, &of_input(value, input)?, &keys, divided)?;
+        if order.is_none() || all.is_some() && all != order {
+            return Ok(None);
+        }
+        all = order;
+    }
+    Ok(all)
+}
+
+/// An expression over a union's columns as one over an input's, which may be called otherwise.
+fn of_input(
+    expr: &Arc<dyn PhysicalExpr>,
+    input: &Arc<dyn ExecutionPlan>,
+) -> Result<Arc<dyn PhysicalExpr>> {
+    let schema = input.schema();
+    let own = Arc::clone(expr).transform_up(|expr| {
+        let Some(column) = expr.downcast_ref::<Column>() else {
+            return Ok(Transformed::no(expr));
+        };
+        let at = column.index();
+        let own = Column::new(schema.field(at).name(), at);
+        Ok(Transformed::yes(Arc::new(own) as _))
+    });
+    own.data()
 }
 
 /// Whether equal values follow each other within each group by the keys, and no two partitions share one; and how.
@@ -271,6 +376,9 @@ fn in_runs(
 ) -> Result<Option<Order>> {
     if value.data_type(&input.schema())? != DataType::Int64 {
         return Ok(None);
+    }
+    if let Some(union) = input.downcast_ref::<UnionExec>() {
+        return in_runs_of_each(union, value, keys, divided);
     }
     let properties = input.equivalence_properties();
     let same = |by: &Arc<dyn PhysicalExpr>| properties.eq_group().exprs_equal(by, value);

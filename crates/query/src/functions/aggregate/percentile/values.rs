@@ -44,7 +44,9 @@ pub(super) fn as_numbers(values: &ArrayRef) -> Result<Float64Array> {
     // Of moments the seconds are exact for longer than anybody writes.
     let whole = matches!(values.data_type(), DataType::Int64 | DataType::UInt64);
     if whole && numbers.iter().flatten().any(|v| v.abs() >= EXACT) {
-        return exec_err!("quantiles are taken of whole numbers up to 2^53");
+        return exec_err!(
+            "quantiles are taken of whole numbers up to two to the power of fifty-three"
+        );
     }
     Ok(numbers)
 }

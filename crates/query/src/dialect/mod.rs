@@ -5,175 +5,23 @@
 //! policies, plans and the cluster know nothing of it. What they answer is what DuckDB 2.0 answers, `dialect.slt`
 //! has its numbers; of several rows with the greatest key `arg_max` may take another than DuckDB does.
 
+mod forms;
+
 use std::ops::ControlFlow;
 
 use datafusion::common::{Result, plan_err};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr,
+    AccessExpr, BinaryOperator, CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArguments, Ident, Interval, ObjectName, Query, SetExpr,
-    Subscript, TableFactor, TableWithJoins, UnaryOperator, Value, visit_expressions_mut,
+    Subscript, TableFactor, TableWithJoins, TimezoneInfo, TypedString, UnaryOperator, Value,
+    visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::aggregates_of_all::{compared, having_of_all, is_one_value};
-
-/// Functions that only have another name here.
-const NAMES: [(&str, &str); 11] = [
-    ("approx_count_distinct", "approx_distinct"),
-    ("first", "first_value"),
-    ("group_concat", "string_agg"),
-    ("grouping_id", "grouping"),
-    ("last", "last_value"),
-    ("list", "array_agg"),
-    ("list_value", "make_array"),
-    ("listagg", "string_agg"),
-    ("regexp_matches", "regexp_like"),
-    ("strftime", "to_char"),
-    ("variance", "var_samp"),
-];
-
-/// Functions whose numbers have no sign here, so that the difference of two could not be less than zero.
-const UNSIGNED: [&str; 9] = [
-    "approx_distinct",
-    "array_length",
-    "array_position",
-    "cardinality",
-    "dense_rank",
-    "list_length",
-    "ntile",
-    "rank",
-    "row_number",
-];
-
-/// Functions of so many arguments, and what they stand for.
-const FORMS: [(&str, usize, &str); 53] = [
-    ("if", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
-    ("iff", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
-    ("len", 1, "length($1)"),
-    ("list_distinct", 1, "array_except($1, make_array(NULL))"),
-    ("list_max", 1, "array_max($1)"),
-    ("list_min", 1, "array_min($1)"),
-    ("list_sort", 1, "array_sort($1, 'ASC', 'NULLS LAST')"),
-    ("list_sort", 2, "array_sort($1, $2, 'NULLS LAST')"),
-    ("mod", 2, "$1 % $2"),
-    ("monthname", 1, "to_char($1, '%B')"),
-    ("dayname", 1, "to_char($1, '%A')"),
-    ("year", 1, "date_part('year', $1)"),
-    ("quarter", 1, "date_part('quarter', $1)"),
-    ("month", 1, "date_part('month', $1)"),
-    ("week", 1, "date_part('week', $1)"),
-    ("weekofyear", 1, "date_part('week', $1)"),
-    ("day", 1, "date_part('day', $1)"),
-    ("dayofmonth", 1, "date_part('day', $1)"),
-    ("dayofyear", 1, "date_part('doy', $1)"),
-    // Sunday is 0.
-    ("dayofweek", 1, "date_part('dow', $1)"),
-    ("weekday", 1, "date_part('dow', $1)"),
-    // Monday is 1.
-    ("isodow", 1, "(date_part('dow', $1) + 6) % 7 + 1"),
-    ("hour", 1, "date_part('hour', $1)"),
-    ("minute", 1, "date_part('minute', $1)"),
-    ("second", 1, "date_part('second', $1)"),
-    ("millisecond", 1, "date_part('millisecond', $1)"),
-    ("microsecond", 1, "date_part('microsecond', $1)"),
-    ("epoch", 1, "date_part('epoch', $1)"),
-    (
-        "last_day",
-        1,
-        "CAST(date_trunc('month', CAST($1 AS DATE)) + INTERVAL '1 month' - INTERVAL '1 day' AS DATE)",
-    ),
-    (
-        "sign",
-        1,
-        "CASE WHEN isnan(CAST($1 AS DOUBLE)) THEN 0 WHEN $1 > 0 THEN 1 WHEN $1 < 0 THEN -1 WHEN $1 = 0 THEN 0 END",
-    ),
-    // By '' the engine does not split, and by NULL into letters; of no text it makes no part.
-    (
-        "string_split",
-        2,
-        "CASE WHEN $1 = '' AND ($2 <> '' OR $2 IS NULL) THEN make_array('') \
-         ELSE string_to_array($1, CASE WHEN $2 <> '' THEN $2 WHEN $2 IS NULL THEN '' END) END",
-    ),
-    ("count_if", 1, "count(*) FILTER (WHERE $1)"),
-    ("countif", 1, "count(*) FILTER (WHERE $1)"),
-    ("date_add", 2, "$1 + $2"),
-    ("date_sub", 2, "$1 - $2"),
-    ("to_years", 1, "$1 * INTERVAL '1 year'"),
-    ("to_months", 1, "$1 * INTERVAL '1 month'"),
-    ("to_weeks", 1, "$1 * INTERVAL '1 week'"),
-    ("to_days", 1, "$1 * INTERVAL '1 day'"),
-    ("to_hours", 1, "$1 * INTERVAL '1 hour'"),
-    ("to_minutes", 1, "$1 * INTERVAL '1 minute'"),
-    ("to_seconds", 1, "$1 * INTERVAL '1 second'"),
-    ("age", 1, "age(current_date, $1)"),
-    (
-        "make_timestamp",
-        6,
-        "CAST(make_date($1, $2, $3) AS TIMESTAMP) + $4 * INTERVAL '1 hour' + $5 * INTERVAL '1 minute' + $6 * INTERVAL '1 second'",
-    ),
-    ("ceiling", 1, "ceil($1)"),
-    ("prefix", 2, "starts_with($1, $2)"),
-    ("suffix", 2, "ends_with($1, $2)"),
-    ("strlen", 1, "octet_length($1)"),
-    (
-        "regexp_full_match",
-        2,
-        "regexp_like($1, '^(?:' || $2 || ')$')",
-    ),
-    ("geomean", 1, "exp(avg(ln($1)))"),
-    ("geometric_mean", 1, "exp(avg(ln($1)))"),
-    ("count_star", 0, "count(*)"),
-    ("isinf", 1, "abs($1) = CAST('inf' AS DOUBLE)"),
-];
-
-/// `date_diff(part, from, to)`: how many boundaries of the part lie between.
-const DIFFERENCES: [(&str, &str); 8] = [
-    ("day", "days_between(CAST($1 AS DATE), CAST($2 AS DATE))"),
-    (
-        "week",
-        "days_between(CAST($1 AS DATE), CAST($2 AS DATE)) // 7",
-    ),
-    (
-        "month",
-        "(date_part('year', CAST($2 AS DATE)) - date_part('year', CAST($1 AS DATE))) * 12 \
-         + date_part('month', CAST($2 AS DATE)) - date_part('month', CAST($1 AS DATE))",
-    ),
-    (
-        "quarter",
-        "(date_part('year', CAST($2 AS DATE)) - date_part('year', CAST($1 AS DATE))) * 4 \
-         + date_part('quarter', CAST($2 AS DATE)) - date_part('quarter', CAST($1 AS DATE))",
-    ),
-    (
-        "year",
-        "date_part('year', CAST($2 AS DATE)) - date_part('year', CAST($1 AS DATE))",
-    ),
-    (
-        "hour",
-        "CAST(floor(date_part('epoch', CAST($2 AS TIMESTAMP)) / 3600) \
-         - floor(date_part('epoch', CAST($1 AS TIMESTAMP)) / 3600) AS BIGINT)",
-    ),
-    (
-        "minute",
-        "CAST(floor(date_part('epoch', CAST($2 AS TIMESTAMP)) / 60) \
-         - floor(date_part('epoch', CAST($1 AS TIMESTAMP)) / 60) AS BIGINT)",
-    ),
-    (
-        "second",
-        "CAST(floor(date_part('epoch', CAST($2 AS TIMESTAMP))) \
-         - floor(date_part('epoch', CAST($1 AS TIMESTAMP))) AS BIGINT)",
-    ),
-];
-
-/// The row with the greatest or least key; rows without key or value don't count.
-const GREATEST: &str =
-    "last_value($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL)";
-const LEAST: &str = "first_value($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL)";
-
-/// So many of those with the greatest or least keys.
-const FIRST: &str = "array_slice(array_agg($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL), 1, $3)";
-const LAST: &str = "array_slice(array_agg($1 ORDER BY $2 DESC) FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL), 1, $3)";
+use forms::{DIFFERENCES, FIRST, FORMS, GREATEST, LAST, LEAST, NAMES, OF_ROWS, UNSIGNED};
 
 /// Writes an expression in this engine's words; its parts are written already.
 ///
@@ -187,6 +35,12 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
             leading_field,
             ..
         }) => {
+            // The parser takes a number in parentheses for a precision, and leaves it out.
+            if let (Expr::Identifier(word), None) = (value.as_ref(), &*leading_field)
+                && is_part_of_time(&word.value)
+            {
+                return plan_err!("write the number without parentheses: `INTERVAL 3 {word}`");
+            }
             if let Expr::Value(number) = value.as_mut() {
                 if let Value::Number(text, _) = &number.value {
                     number.value = Value::SingleQuotedString(text.clone());
@@ -194,6 +48,19 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
             } else if let (false, Some(field)) = (is_literal(value), leading_field) {
                 let form = format!("$1 * INTERVAL '1 {field}'");
                 *expr = filled(&form, std::slice::from_ref(value.as_ref()))?;
+            }
+        }
+        // As stored moments are; the engine's nanoseconds do not reach a day in 9999.
+        Expr::TypedString(TypedString { data_type, .. }) | Expr::Cast { data_type, .. } => {
+            if let DataType::Timestamp(precision @ None, TimezoneInfo::None) = data_type {
+                *precision = Some(6);
+            }
+        }
+        Expr::Extract {
+            field, expr: time, ..
+        } => {
+            if let Some(form) = long_part(&field.to_string()) {
+                *expr = filled(form, std::slice::from_ref(time.as_ref()))?;
             }
         }
         Expr::InSubquery { expr, .. } if matches!(expr.as_ref(), Expr::Tuple(_)) => {
@@ -238,12 +105,30 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
         {
             *expr = element;
         }
+        // The engine (DataFusion 55) does not see the columns around a subquery in the brackets of a list.
+        Expr::Array(list) if !list.elem.iter().all(is_literal) => {
+            let places: Vec<String> = (1..=list.elem.len()).map(|at| format!("${at}")).collect();
+            *expr = filled(&format!("make_array({})", places.join(", ")), &list.elem)?;
+        }
         // The engine's accesses are by name in brackets, but for those of columns.
         Expr::CompoundFieldAccess { access_chain, .. } => {
             for access in access_chain {
-                if let AccessExpr::Dot(Expr::Identifier(field)) = access {
-                    let index = Expr::value(Value::SingleQuotedString(field.value.clone()));
-                    *access = AccessExpr::Subscript(Subscript::Index { index });
+                match access {
+                    AccessExpr::Dot(Expr::Identifier(field)) => {
+                        let index = Expr::value(Value::SingleQuotedString(field.value.clone()));
+                        *access = AccessExpr::Subscript(Subscript::Index { index });
+                    }
+                    AccessExpr::Subscript(Subscript::Slice {
+                        lower_bound,
+                        upper_bound,
+                        ..
+                    }) => {
+                        let number =
+                            |text: &str| Expr::value(Value::Number(text.to_owned(), false));
+                        lower_bound.get_or_insert_with(|| number("1"));
+                        upper_bound.get_or_insert_with(|| number("-1"));
+                    }
+                    _ => {}
                 }
             }
         }
@@ -305,15 +190,24 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
     Ok(())
 }
 
+fn is_part_of_time(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    let part = word.strip_suffix('s').unwrap_or(&word);
+    ["year", "month", "week", "day", "hour", "minute", "second"].contains(&part)
+}
+
+fn unnested(mut expr: &Expr) -> &Expr {
+    while let Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    expr
+}
+
 /// An element of a list that is made of a group's rows. The engine (DataFusion 55) takes the row of this number, also of different
 /// values, and has but one order of rows for all such calls. The first and last are found without making a list.
 fn element_of_list(root: &Expr, access_chain: &[AccessExpr]) -> Result<Option<Expr>> {
-    let mut within = root;
-    while let Expr::Nested(inner) = within {
-        within = inner;
-    }
     let (Expr::Function(list), [AccessExpr::Subscript(Subscript::Index { index })]) =
-        (within, access_chain)
+        (unnested(root), access_chain)
     else {
         return Ok(None);
     };
@@ -497,6 +391,14 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
     let Some(mut arguments) = arguments(function) else {
         return Ok(None);
     };
+    if OF_ROWS.contains(&name.as_str()) {
+        if function.over.is_some() {
+            return plan_err!("`{name}` is not supported as a window function");
+        }
+        if let (Some(filter), [value]) = (function.filter.take(), arguments.as_mut_slice()) {
+            *value = filled("CASE WHEN $1 THEN $2 END", &[*filter, value.clone()])?;
+        }
+    }
     if ["max", "min"].contains(&name.as_str())
         && function.over.is_none()
         && let [record] = arguments.as_slice()
@@ -513,6 +415,11 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
             return known
                 .map(|(_, form)| filled(form, &arguments[1..]))
                 .transpose();
+        }
+        ("date_part" | "datepart", [part, time])
+            if let Some(form) = unit(part).as_deref().and_then(long_part) =>
+        {
+            return filled(form, std::slice::from_ref(time)).map(Some);
         }
         ("lag" | "lead", [_, _, default]) if !is_literal(default) => {
             return Ok(Some(defaulted(function, &arguments)));
@@ -725,6 +632,14 @@ pub(crate) fn filled(form: &str, arguments: &[Expr]) -> Result<Expr> {
         function @ Expr::Function(_) => function,
         other => Expr::Nested(Box::new(other)),
     })
+}
+
+/// A part of a date that the engine does not know.
+fn long_part(part: &str) -> Option<&'static str> {
+    let part = part.to_ascii_lowercase();
+    let long = ["century", "decade", "isoyear", "millennium", "yearweek"];
+    let form = FORMS.iter().find(|(known, ..)| *known == part)?;
+    long.contains(&part.as_str()).then_some(form.2)
 }
 
 /// The name of a part of time, as text or as a word, in the singular.
