@@ -8,12 +8,12 @@
 //! is known what a number that leaves few, or nobody, follows from. (Fewest persons of any combination is the least weight of a word of a linear
 //! code, which takes exponential time: three small pivots at once are not looked at.)
 //!
-//! After many questions nearly every person is an atom. Atoms of fewer than k persons, where there are many of one size, share
-//! columns, in which each counts with another factor: the elimination takes as long for a million persons as for some thousand. A
-//! combination that leaves few persons leaves few columns, and one that leaves few columns is looked at person by person.
+//! After many questions nearly every person is an atom. Atoms of one size, or of k persons and more, share columns where there are
+//! many, each with another factor: the elimination takes as long for a million persons as for some thousand. A combination that
+//! leaves few persons leaves few columns, and one that leaves few columns is looked at person by person.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use roaring::RoaringTreemap;
 
@@ -113,6 +113,11 @@ impl Span {
     /// All numbers that will be asked about, by their footprints.
     #[must_use]
     pub fn new(footprints: &[&RoaringTreemap], unit: Unit, k: u32) -> Self {
+        Self::within(footprints, unit, k, SHARED.max(2 * footprints.len()))
+    }
+
+    /// The same with so many columns for the atoms of one size.
+    fn within(footprints: &[&RoaringTreemap], unit: Unit, k: u32, most: usize) -> Self {
         // A person's history of numbers names its atom.
         let everybody = Everybody::of(footprints);
         let mut histories: Vec<u64> = vec![0; everybody.places];
@@ -132,22 +137,24 @@ impl Span {
         let mut sizes: Vec<u64> = Vec::new();
         // Of each atom its column, and its factor there.
         let mut places: Vec<(usize, u64)> = Vec::with_capacity(atoms.len());
-        let most = SHARED.max(2 * footprints.len());
         let mut shared = false;
-        for of_size in atoms.chunk_by(|one, next| one.1 == next.1) {
-            let (first, size) = (sizes.len(), of_size[0].1);
-            let alone = of_size.len() <= most || size >= u64::from(k);
-            shared |= !alone;
-            let width = if alone { of_size.len() } else { most };
-            sizes.resize(first + width, size);
+        // What is of k persons or more is not few, however many they are.
+        let class = |size: u64| size.min(u64::from(k));
+        for of_class in atoms.chunk_by(|one, next| class(one.1) == class(next.1)) {
+            let first = sizes.len();
+            if of_class.len() <= most {
+                sizes.extend(of_class.iter().map(|(_, size)| *size));
+                places.extend((first..sizes.len()).map(|column| (column, 1)));
+                continue;
+            }
+            shared = true;
+            sizes.resize(first + most, class(of_class[0].1));
+            let factor = |history: u64| mixed(history) % (P - 1) + 1;
             places.extend(
-                of_size
+                of_class
                     .iter()
-                    .enumerate()
-                    .map(|(at, (history, _))| match alone {
-                        true => (first + at, 1),
-                        false => (first + at % width, mixed(*history) % (P - 1) + 1),
-                    }),
+                    .zip(0..)
+                    .map(|((history, _), at)| (first + at % most, factor(*history))),
             );
         }
         let columns = sizes.len();
@@ -371,6 +378,9 @@ impl Span {
                 .filter_map(|(pivot, _)| self.basis.get(pivot))
         };
         let (sizes, k) = (&self.sizes, self.k);
+        let new: HashSet<&usize> = changed.iter().map(|(pivot, _)| pivot).collect();
+        let most = usize::try_from(k).unwrap_or(usize::MAX);
+        let width = |row: &Row| row.partition_point(|(column, _)| *column < self.columns);
         let mut looked = 0;
         let persons = |row: &Row| -> u64 { row.iter().map(|(column, _)| sizes[*column]).sum() };
         let mut few: Vec<(u64, &Row)> = rows()
@@ -385,8 +395,12 @@ impl Span {
             let Some((pivot, _)) = row.first().filter(|(pivot, _)| sizes[*pivot] < k) else {
                 continue;
             };
+            let wide = width(row);
             for (other, beside) in &self.basis {
-                if other == pivot || sizes[*other] + sizes[*pivot] >= k {
+                // Of two that have changed the later one looks at both.
+                let again = other > pivot && new.contains(other);
+                let few = sizes[*other] + sizes[*pivot] < k;
+                if other == pivot || again || !few || wide.abs_diff(width(beside)) >= most {
                     continue;
                 }
                 looked += 1;
@@ -485,36 +499,52 @@ fn less(row: &[(usize, u64)], factor: u64, other: &[(usize, u64)]) -> Row {
 
 /// How many times the second of two rows leaves fewer than k persons of the first.
 fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> Vec<u64> {
-    // What only one of them has stays, and so does what has another ratio: of any k persons, somebody has the one that is left out.
-    let (mut alone, mut both) = (0, 0);
-    let mut ratios = Vec::new();
-    for (atom, x, y) in beside(a, b).filter(|(atom, _, _)| sizes[*atom] > 0) {
-        if x == 0 || y == 0 {
-            alone += sizes[atom];
-            if alone >= k {
-                return Vec::new();
+    // What only one of them has stays, and so does what has another ratio: of any k columns, one has the ratio that leaves few, and
+    // of any two times k more than half have it.
+    let (mut alone, mut both) = (0, Vec::new());
+    let many = 2 * usize::try_from(k).unwrap_or(usize::MAX / 2);
+    for (column, x, y) in beside(a, b).filter(|(column, _, _)| sizes[*column] > 0) {
+        if x > 0 && y > 0 {
+            both.push((x, y));
+            if both.len() == many {
+                break;
             }
             continue;
         }
-        let inverse = if y == 1 || y == P - 1 {
-            y
-        } else {
-            power(y, P - 2)
-        };
-        let ratio = times(x, inverse);
+        alone += sizes[column];
+        if alone >= k {
+            return Vec::new();
+        }
+    }
+    let same = |one: (u64, u64), other: (u64, u64)| times(one.0, other.1) == times(one.1, other.0);
+    let candidates: Vec<(u64, u64)> = match both.len() == many {
+        true => {
+            // The only one that more than half may have, by Boyer and Moore (1991).
+            let (mut most, mut votes) = (both[0], 0_usize);
+            for pair in &both {
+                match (votes, same(most, *pair)) {
+                    (0, _) => (most, votes) = (*pair, 1),
+                    (_, true) => votes += 1,
+                    (_, false) => votes -= 1,
+                }
+            }
+            let agree = both.iter().filter(|pair| same(most, **pair)).count();
+            (2 * agree > many).then_some(most).into_iter().collect()
+        }
+        false => both,
+    };
+    let mut ratios: Vec<u64> = Vec::new();
+    for (x, y) in candidates {
+        let ratio = times(x, power(y, P - 2));
         if !ratios.contains(&ratio) {
             ratios.push(ratio);
-        }
-        both += sizes[atom];
-        if both >= k {
-            break;
         }
     }
     ratios.retain(|ratio| {
         let mut left = 0;
-        beside(a, b).all(|(atom, x, y)| {
+        beside(a, b).all(|(column, x, y)| {
             if x != times(*ratio, y) {
-                left += sizes[atom];
+                left += sizes[column];
             }
             left < k
         })
@@ -677,6 +707,58 @@ mod tests {
         assert_eq!(fraction(times(3, power(4, P - 2))), Some(0.75));
         assert_eq!(fraction(P - 2), Some(-2.0));
         assert_eq!(fraction(power(12_345, P - 2)), None);
+    }
+
+    /// Whether atoms share columns or not, what follows from others, and what leaves few persons, is found.
+    #[test]
+    fn shared_columns_find_what_atoms_of_their_own_do() {
+        let mut state = 3u64;
+        let mut next = move |below: u64| {
+            state = mixed(state);
+            state % below
+        };
+        let mut found = [0; 3];
+        for _ in 0..12 {
+            // Three quarters of a thousand persons have a history of their own in ten sets, and the others are alike by the dozen.
+            let histories: Vec<u64> = (0..1_000)
+                .map(|person| {
+                    mixed(if person < 750 {
+                        person
+                    } else {
+                        person / 12 + next(2)
+                    })
+                })
+                .collect();
+            let of = |which: &dyn Fn(u64) -> bool| {
+                set((0..1_000)
+                    .filter(|person| which(histories[usize::try_from(*person).unwrap_or(0)])))
+            };
+            let mut sets: Vec<RoaringTreemap> =
+                (0..10).map(|bit| of(&|own| own >> bit & 1 == 1)).collect();
+            for _ in 0..6 {
+                let (a, b) = (next(10), next(10));
+                sets.push(of(&|own| own >> a & 1 == 1 && own >> b & 1 == 1));
+                let mut either = of(&|own| own >> a & 1 == 1 || own >> b & 1 == 1);
+                for _ in 0..next(8) {
+                    either.remove(next(1_000) | 1 << 32);
+                }
+                sets.push(either);
+            }
+            let sets: Vec<&RoaringTreemap> = sets.iter().collect();
+            let mut alone = Span::within(&sets, Unit::Person, 6, usize::MAX);
+            let mut shared = Span::within(&sets, Unit::Person, 6, 64);
+            assert!(shared.persons.is_some() && shared.columns < alone.columns / 2);
+            for at in 0..sets.len() {
+                let admitted = alone.admit(at);
+                assert_eq!(shared.admit(at), admitted);
+                match admitted {
+                    Admitted::New => found[0] += 1,
+                    Admitted::Follows { left: 0, .. } => found[1] += 1,
+                    _ => found[2] += 1,
+                }
+            }
+        }
+        assert!(found.iter().all(|times| *times > 10), "{found:?}");
     }
 
     #[test]
