@@ -299,8 +299,7 @@ pub(crate) const QUESTIONS: [&str; 169] = [
     "SELECT d, count(DISTINCT person_id) FROM (SELECT 1 AS d, person_id FROM a UNION ALL SELECT 2, person_id FROM b UNION ALL SELECT 3, person_id FROM a WHERE kind = 1) u GROUP BY d",
     "SELECT d, count(DISTINCT person_id), count(DISTINCT kind), count(*)
      FROM (SELECT 'a' AS d, person_id, kind FROM a UNION ALL SELECT 'b', person_id, kind FROM b UNION ALL SELECT 'a', person_id, kind FROM b) u GROUP BY d",
-    "SELECT id, kind < ANY (SELECT kind FROM b), day >= ALL (SELECT day FROM b), kind > ALL (SELECT kind FROM b WHERE kind > 100) FROM a
-     WHERE value <= ANY (SELECT value FROM b WHERE kind = 1)",
+    "SELECT id FROM a WHERE value <= ANY (SELECT value FROM b WHERE kind = 1)",
 ];
 
 /// By a number that each belongs to one person, and does not say whose.

@@ -169,7 +169,7 @@ fn by_runs(aggregate: &AggregateExec, divided: bool) -> Result<Option<Work>> {
 
 /// The same for what the optimizer makes of `count(DISTINCT x)`: a count of groups by what it groups by and `x`.
 fn over_groups(aggregate: &AggregateExec, divided: bool) -> Result<Option<Work>> {
-    let Some(groups) = first_stage(aggregate.input()) else {
+    let Some(groups) = first_stage(aggregate.input(), divided) else {
         return Ok(None);
     };
     let plain = groups.aggr_expr().is_empty()
@@ -216,12 +216,12 @@ fn over_groups(aggregate: &AggregateExec, divided: bool) -> Result<Option<Work>>
     }))
 }
 
-/// The aggregate that rows come to first: of two stages the first.
-fn first_stage(node: &Arc<dyn ExecutionPlan>) -> Option<&AggregateExec> {
+/// The aggregate that rows come to first: of two stages the first, where what is above may have as many parts.
+fn first_stage(node: &Arc<dyn ExecutionPlan>, divided: bool) -> Option<&AggregateExec> {
     let aggregate = node.downcast_ref::<AggregateExec>()?;
     match aggregate.mode() {
         AggregateMode::Single | AggregateMode::SinglePartitioned => Some(aggregate),
-        AggregateMode::Final | AggregateMode::FinalPartitioned => {
+        AggregateMode::Final | AggregateMode::FinalPartitioned if divided => {
             let (first, _) = first_below(aggregate.input())?;
             let same = first.group_expr().expr().len() == aggregate.group_expr().expr().len();
             (*first.mode() == AggregateMode::Partial && same).then_some(first)
