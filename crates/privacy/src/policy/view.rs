@@ -246,6 +246,8 @@ fn everything(table: &Table) -> TableView {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use std::sync::Arc;
 
     use arrow::datatypes::{DataType, Field, Schema};
@@ -271,5 +273,41 @@ mod tests {
             assert_eq!(domain(&bill, column), domain(&visit, column));
         }
         assert_eq!(domain(&bill, "bill_number"), "bill_number");
+    }
+
+    /// Under a pseudonym a person would be another one in each project, and what was told of her forgotten.
+    #[test]
+    fn roles_of_numbers_know_persons_by_their_stored_key() {
+        let visit = Table {
+            name: "visit_occurrence".to_owned(),
+            person_key: Some("person_id".to_owned()),
+            schema: Arc::new(Schema::new(vec![
+                Field::new("person_id", DataType::Int64, false),
+                Field::new("visit_occurrence_id", DataType::Int64, true),
+            ])),
+        };
+        for (kind, rules, own) in [
+            ("analyst", "", ColumnRule::Pseudonym),
+            (
+                "aggregate",
+                "disclosure = { profile = \"sacro\" }",
+                ColumnRule::Raw,
+            ),
+        ] {
+            let text = format!(
+                "version = 1\n[projects.p]\nkey = \"k\"\n[roles.r]\nkind = \"{kind}\"\npurposes = [\"x\"]\nprojects = [\"p\"]\n{rules}\n\
+                 [[rules]]\ntables = [\"visit_occurrence\"]\nclasses = {{ person_key = \"pseudonym\", key = \"pseudonym\" }}\n"
+            );
+            let policy = Policy::parse("p.toml", &text).unwrap();
+            let principal = Principal::new("ana", "r", "x").in_project("p");
+            let view = policy
+                .view(&principal, std::slice::from_ref(&visit))
+                .unwrap();
+            let rules = view.tables["visit_occurrence"]
+                .columns
+                .iter()
+                .map(|column| &column.rule);
+            assert_eq!(rules.collect::<Vec<_>>(), [&own, &ColumnRule::Pseudonym]);
+        }
     }
 }

@@ -221,6 +221,31 @@ async fn copies_are_given_up_and_removed() {
     assert_eq!((again.files, again.snapshot), (0, None));
 }
 
+/// What is known of a store and of its rows is known by these names, whatever else is written anew and vacuumed.
+#[tokio::test]
+async fn a_store_and_its_rows_keep_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = clinic(dir.path(), 35).await;
+    let snapshot = store.snapshot(None).await.unwrap();
+    let (first, rows) = (snapshot.first().to_owned(), snapshot.hash().to_owned());
+    assert_eq!(first, store.snapshot(Some(0)).await.unwrap().hash());
+    for _ in 0..2 {
+        store.project(TABLE, BY, None).await.unwrap();
+        store.vacuum(&VacuumOptions::everything()).await.unwrap();
+        store.drop_projection(TABLE, BY).await.unwrap();
+        store.vacuum(&VacuumOptions::everything()).await.unwrap();
+        let later = store.snapshot(None).await.unwrap();
+        assert_eq!((later.first(), later.first_with_rows()), (&*first, &*rows));
+    }
+    let tx = store.begin().await.unwrap();
+    add_rows(&tx, &[3], 900).unwrap();
+    let later = tx.commit(APPEND).await.unwrap();
+    assert_eq!(
+        (later.first(), later.first_with_rows()),
+        (&*first, later.hash())
+    );
+}
+
 #[tokio::test]
 async fn who_changes_a_file_meanwhile_wins_or_is_told() {
     let dir = tempfile::tempdir().unwrap();
