@@ -196,19 +196,14 @@ impl Known {
             .filter(|near| near.persons < k)
             .collect();
         // Who has one value may only make up for others who are few, or nobody: whether or not, nothing new is shown.
-        let everyone: Vec<usize>;
-        let may_be_padded = match set.common {
-            Some(_) => {
-                everyone = (0..self.sets.len()).collect();
-                &everyone
-            }
-            None => &self.with_common,
-        };
-        let padded = may_be_padded.iter().copied().filter_map(|at| {
+        let padded = |at: usize| {
             let apart = self.sets[at].persons().without_one_value(set, k)?;
             (between(at) >= k).then(|| of(at, apart, true))
-        });
-        near.extend(padded);
+        };
+        match set.common {
+            Some(_) => near.extend((0..self.sets.len()).filter_map(padded)),
+            None => near.extend(self.with_common.iter().copied().filter_map(padded)),
+        }
         near.sort_unstable_by_key(|near| (near.id < 0, near.id.abs()));
         near
     }

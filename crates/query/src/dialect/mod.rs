@@ -37,7 +37,8 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
         }) => {
             // The parser takes a number in parentheses for a precision, and leaves it out.
             if let (Expr::Identifier(word), None) = (value.as_ref(), &*leading_field)
-                && is_part_of_time(&word.value)
+                && let Some(part) = unit(value)
+                && DIFFERENCES.iter().any(|(known, _)| *known == part)
             {
                 return plan_err!("write the number without parentheses: `INTERVAL 3 {word}`");
             }
@@ -188,12 +189,6 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
         _ => {}
     }
     Ok(())
-}
-
-fn is_part_of_time(word: &str) -> bool {
-    let word = word.to_ascii_lowercase();
-    let part = word.strip_suffix('s').unwrap_or(&word);
-    ["year", "month", "week", "day", "hour", "minute", "second"].contains(&part)
 }
 
 fn unnested(mut expr: &Expr) -> &Expr {
