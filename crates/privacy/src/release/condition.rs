@@ -10,6 +10,7 @@ use datafusion::logical_expr::{
 };
 
 use super::expression::uncast;
+use super::public::beside_persons;
 use super::record::{is_record, names_a_record};
 use super::refused::refuse;
 use super::shape::{Kind, Outer, Rows, Shaper};
@@ -103,7 +104,7 @@ impl Shaper<'_> {
         }
         let first = plan.schema().iter().next().map(Column::from);
         let plan = match (kind, first) {
-            (Kind::Public, _) if !by_person => plan,
+            (Kind::Public, _) if !by_person => beside_persons(plan)?,
             // One person whom an outer join did not find would make NOT IN unknown for everybody.
             (Kind::Rows(of), Some(first)) if by_person && of.persons.contains(&first) => {
                 let first = Expr::Column(first);

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Filter, Join, LogicalPlan, Oper
 use super::condition::{looking_out, looks_out};
 use super::expression::{Scope, uncast};
 use super::measure::{Measure, is_measured};
+use super::public::beside_persons;
 use super::refused::refuse;
 use super::shape::{Kind, Outer, Rows, Shaper, plain};
 use super::sources::TableRole;
@@ -45,6 +46,11 @@ impl Shaper<'_> {
         if lateral && (of_persons(&left_kind) || of_persons(&right_kind)) {
             return looking_out();
         }
+        let (left, right) = match (&left_kind, &right_kind) {
+            (Kind::Public, other) if of_persons(other) => (beside_persons(left)?, right),
+            (other, Kind::Public) if of_persons(other) => (left, beside_persons(right)?),
+            _ => (left, right),
+        };
         let kind = match (left_kind, right_kind) {
             (Kind::Public | Kind::Released, Kind::Public | Kind::Released) => {
                 let filter = join
@@ -484,19 +490,41 @@ fn equal_text(condition: &Expr) -> Option<(&Column, String)> {
     }
 }
 
-/// Conditions that say of which table a column holds keys, in the joins that ask for it: WHERE is as good as ON in inner joins.
+/// What columns of two tables are equal, and conditions that say of which table a column holds keys, in the joins that ask for it:
+/// WHERE is as good as ON in inner joins.
 pub(super) fn within_joins(filter: Filter) -> Result<Filter> {
     let says = |condition: &Expr| {
         equal_text(condition).is_some_and(|(column, _)| column.name == COST_DOMAIN)
     };
-    let conditions = split_conjunction_owned(filter.predicate.clone());
+    let compares = |condition: &Expr| {
+        let Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Eq,
+            right,
+        }) = condition
+        else {
+            return false;
+        };
+        let columns = (left.as_ref(), right.as_ref());
+        matches!(columns, (Expr::Column(_), Expr::Column(_)))
+    };
+    let mut stay = Vec::new();
     let mut input = Arc::clone(&filter.input);
-    for condition in conditions.iter().filter(|condition| says(condition)) {
-        if let Some(joined) = with_condition(&input, condition)? {
+    for condition in split_conjunction_owned(filter.predicate.clone()) {
+        let joined = match says(&condition) || compares(&condition) {
+            true => with_condition(&input, &condition)?,
+            false => None,
+        };
+        let moved = joined.is_some() && compares(&condition);
+        if let Some(joined) = joined {
             input = Arc::new(joined);
         }
+        if !moved {
+            stay.push(condition);
+        }
     }
-    Filter::try_new(filter.predicate, input)
+    let predicate = datafusion::logical_expr::utils::conjunction(stay);
+    Filter::try_new(predicate.unwrap_or_else(super::expression::always), input)
 }
 
 /// A tree of inner joins with a condition in the lowest one that has its columns; none where that is no join.

@@ -25,6 +25,7 @@ mod noise;
 mod numbers;
 mod principal;
 mod private;
+mod public;
 mod question;
 mod recomputed;
 mod record;

@@ -451,7 +451,7 @@ async fn arithmetic_is_no_condition_on_a_single_person() {
 #[tokio::test]
 async fn rows_repeated_by_the_query_weigh_nothing() {
     let desk = Desk::new("cms");
-    let many = "(SELECT unnest(range(1, 60)) AS v)";
+    let many = "(SELECT unnest([1, 2, 3]) AS v)";
     for sql in [
         format!("SELECT avg(cost) FROM emr LEFT JOIN {many} g ON name = 'name 7'"),
         format!("SELECT sum(cost) FROM emr LEFT JOIN {many} g ON name = 'name 7'"),
