@@ -12,9 +12,9 @@ pub(super) struct Everybody {
 }
 
 impl Everybody {
-    pub(super) fn of(footprints: &[&RoaringTreemap]) -> Self {
+    pub(super) fn of<'a>(footprints: impl Iterator<Item = &'a RoaringTreemap>) -> Self {
         let mut all = RoaringBitmap::new();
-        for (_, persons) in footprints.iter().flat_map(|print| print.bitmaps()) {
+        for (_, persons) in footprints.flat_map(|print| print.bitmaps()) {
             all |= persons;
         }
         let last = all.max().map_or(0, |last| last as usize + 1);

@@ -132,6 +132,11 @@ impl Known {
         self.sets.push(set);
     }
 
+    /// The sets that were added first.
+    pub(super) fn first(&self, so_many: usize) -> &[KnownSet] {
+        &self.sets[..so_many]
+    }
+
     /// The set of fewest other persons than these, whatever rows they have, of which a number of persons is known.
     pub(super) fn near_people(&self, people: &RoaringBitmap) -> Option<(i64, u64)> {
         let between = |set: &KnownSet| {

@@ -39,9 +39,29 @@ pub(super) struct Shown {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Source {
     Own,
-    /// It follows from others, each with its factor: from earlier ones, or groups of this result, which are negative.
-    From(Vec<(i64, f64)>),
+    From(Vec<Part>),
     Withheld,
+}
+
+/// A number that another one follows from: of an earlier set, or of a group of this result, whose place is negative; what it counts;
+/// and how many times it is taken.
+pub(super) type Part = (i64, Unit, f64);
+
+impl Source {
+    /// So many times that number.
+    fn times(&self, times: f64) -> Self {
+        match self {
+            Self::From(parts) => {
+                let parts = parts.iter();
+                Self::From(
+                    parts
+                        .map(|(id, unit, factor)| (*id, *unit, factor * times))
+                        .collect(),
+                )
+            }
+            other => other.clone(),
+        }
+    }
 }
 
 impl Shown {
@@ -53,8 +73,13 @@ impl Shown {
     /// What follows from others.
     fn from(others: &[(i64, f64)]) -> Self {
         Self {
-            persons: Source::From(others.to_vec()),
-            rows: Source::From(others.to_vec()),
+            persons: Source::Withheld,
+            rows: Source::From(
+                others
+                    .iter()
+                    .map(|(id, factor)| (*id, Unit::Rows, *factor))
+                    .collect(),
+            ),
         }
     }
 
@@ -91,15 +116,16 @@ enum Free {
 struct Numbers {
     span: Span,
     unit: Unit,
-    /// What each of them is called in the record, and the words of its rows.
-    sets: Vec<(i64, String)>,
+    /// What each of them is in the record, and the words of its rows.
+    sets: Vec<(Part, String)>,
 }
 
 impl Numbers {
-    fn named(&self, from: Vec<(usize, f64)>) -> Vec<(i64, f64)> {
-        let named = from
-            .into_iter()
-            .map(|(at, factor)| (self.sets[at].0, factor));
+    fn named(&self, from: &[(usize, f64)]) -> Vec<Part> {
+        let named = from.iter().map(|(at, factor)| {
+            let (id, unit, times) = self.sets[*at].0;
+            (id, unit, times * factor)
+        });
         named.collect()
     }
 
@@ -114,7 +140,11 @@ impl Numbers {
         };
         let mut words = from.iter().map(|(at, _)| &self.sets[*at].1);
         let by_words = !set.words.is_empty() && words.all(|words| words == set.words);
-        let from = self.named(from);
+        let from: Vec<(i64, f64)> = self
+            .named(&from)
+            .into_iter()
+            .map(|(id, _, factor)| (id, factor))
+            .collect();
         if known.is_other_than(set, &from, k + left) {
             Free::News
         } else if by_words {
@@ -123,6 +153,45 @@ impl Numbers {
             Free::No
         }
     }
+}
+
+/// A set of persons of which there are numbers.
+struct Number<'a> {
+    print: &'a RoaringTreemap,
+    id: i64,
+    words: &'a str,
+    /// Its persons, and not its rows alone.
+    counted: bool,
+    /// It was shown before.
+    taken: bool,
+}
+
+impl Number<'_> {
+    /// What is counted of it: persons, and rows where not each person has as many. With how many of what is shown it is, and whether it
+    /// was shown.
+    fn counts(&self, k: u64) -> impl Iterator<Item = (&Self, Unit, f64, bool)> {
+        let even = even(self.print, k);
+        let persons = match (self.counted, even) {
+            (true, _) => Some(1.0),
+            (false, Some(times)) => Some(1.0 / times),
+            (false, None) => None,
+        };
+        let persons = persons.map(|times| (self, Unit::Person, times, self.taken));
+        let rows = even
+            .is_none()
+            .then_some((self, Unit::Rows, 1.0, self.taken));
+        persons.into_iter().chain(rows)
+    }
+}
+
+/// How many rows are counted of each of the persons, where that is as many of all.
+fn even(print: &RoaringTreemap, k: u64) -> Option<f64> {
+    let marks = print.bitmaps();
+    let (rows, most) = marks
+        .map(|(rows, persons)| (rows, persons.len()))
+        .max_by_key(|(_, persons)| *persons)?;
+    // As `spread` counts them.
+    (print.len() - most < k.min(most)).then(|| f64::from(rows))
 }
 
 /// Whether a measure may be shown beside others. Every unit is asked, so that each knows what was admitted. What persons are counted
@@ -159,6 +228,7 @@ pub(super) fn of_this_result(at: usize) -> i64 {
 impl Work<'_> {
     /// Holds each group's persons against earlier ones, and against the groups before it.
     pub(super) fn matches(&self, table: &mut Table) -> Result<Vec<Match>, Error> {
+        let table_is_mean = table.is_mean();
         let sizes: Vec<usize> = table
             .cells
             .iter_mut()
@@ -168,13 +238,16 @@ impl Work<'_> {
             .cells
             .iter_mut()
             .map(|cell| cell.safe.then(|| footprint(cell.persons.contributions())))
+            .map(|print| print.map(|print| self.as_compared(table_is_mean, print)))
             .collect();
         let earlier = self.earlier_sets(table)?;
         let order = self.order(table, &sizes);
-        let mut spans = self.spans(&earlier, &prints, table);
+        // Made when something is asked of them: what was shown before is shown again without.
+        let mut spans: Option<Vec<Numbers>> = None;
         let measured = self.measured(table)?;
         let mut sums = Sums::of(table, &prints, &measured, self.profile.k);
         let mut known = Known::new(u64::from(self.profile.k));
+        let so_many = earlier.len();
         for set in earlier {
             known.add(set);
         }
@@ -193,13 +266,17 @@ impl Work<'_> {
                 place: &place,
             };
             let mut found = self.nearest(table, set, sizes[at], &known);
+            if let Match::New(..) | Match::TooNear = &found {
+                spans.get_or_insert_with(|| self.spans(known.first(so_many), &prints, table));
+            }
+            let spans = spans.as_deref_mut().unwrap_or_default();
             if table.measure.is_empty() {
                 let within_noise = self.within_noise(table, sizes[at]);
-                found = self.counts(found, (at, within_noise), print, &known, &mut spans);
+                found = self.counts(found, (at, within_noise), print, &known, spans);
             } else if let Match::New(..) | Match::TooNear = &found {
                 let new = matches!(found, Match::New(..));
                 let k = u64::from(self.profile.k);
-                let free = free_beside(&mut spans, (at, new), set, &known, k);
+                let free = free_beside(spans, (at, new), set, &known, k);
                 let numbers = match &free {
                     Free::Follows(from) => known.parts(from),
                     Free::News | Free::No => None,
@@ -248,6 +325,15 @@ impl Work<'_> {
         Ok(matches)
     }
 
+    /// A group's persons as they are held against others: to a mean, whoever has as many rows as all others contributes as if it had
+    /// one.
+    fn as_compared(&self, of_mean: bool, print: RoaringTreemap) -> RoaringTreemap {
+        match of_mean && even(&print, u64::from(self.profile.k)).is_some() {
+            true => RoaringTreemap::from_bitmaps([(1, people(&print))]),
+            false => print,
+        }
+    }
+
     /// In which order a table's groups are looked at, the same each time, in whichever they came: coarse levels first, and there
     /// large groups first, as what an analyst needs most is shown as it is. Margins that are sums of what is shown, and means that
     /// follow from those of their groups, come last: they say nothing that their cells would have to give way to. Of measures there
@@ -294,39 +380,48 @@ impl Work<'_> {
             Match::TooNear => false,
             other => return other,
         };
-        let source = |from: Vec<(i64, f64)>, left: u64| match left <= within_noise {
+        let source = |from: Vec<Part>, left: u64| match left <= within_noise {
             true => Source::From(from),
             false => Source::Withheld,
         };
         let near = known.near_people(&people(print));
-        let near = near.map(|(id, between)| source(vec![(id, 1.0)], between));
+        let near = near.map(|(id, between)| source(vec![(id, Unit::Person, 1.0)], between));
+        let own = if news { Source::Own } else { Source::Withheld };
         let mut shown = Shown {
-            persons: near.unwrap_or(if news { Source::Own } else { Source::Withheld }),
-            rows: if news { Source::Own } else { Source::Withheld },
+            persons: near.unwrap_or(own.clone()),
+            rows: own,
         };
-        let several = spans.len() > 1;
-        for span in spans {
-            let of = match span.unit {
-                Unit::Person => &mut shown.persons,
-                Unit::Rows => &mut shown.rows,
+        // What is shown of others says nothing of its own. The group's persons are before its rows in the span.
+        let numbers = spans.first_mut();
+        let own = numbers.as_ref().map_or_else(Vec::new, |numbers| {
+            let sets = numbers.sets.iter().enumerate();
+            let own = sets.filter(|(_, ((id, ..), _))| *id == of_this_result(at));
+            own.map(|(vector, _)| vector).collect()
+        });
+        let mut own = own.into_iter();
+        let mut numbers = numbers;
+        let mut admitted = |of: &Source| -> Source {
+            let vector = own.next();
+            let (Source::Own, Some(vector), Some(numbers)) = (of, vector, numbers.as_mut()) else {
+                return of.clone();
             };
-            // What is shown of others says nothing of its own.
-            if *of == Source::Own {
-                // A rounded number says nothing beside others like it.
-                let admitted = match self.profile.is_exact() {
-                    true => span.span.admit(at),
-                    false => span.span.asked(at),
-                };
-                *of = match admitted {
-                    Admitted::New => Source::Own,
-                    Admitted::Follows { left, from } => source(span.named(from), left),
-                    Admitted::Few => Source::Withheld,
-                };
+            // A rounded number says nothing beside others like it.
+            let admitted = match self.profile.is_exact() {
+                true => numbers.span.admit(vector),
+                false => numbers.span.asked(vector),
+            };
+            match admitted {
+                Admitted::New => Source::Own,
+                Admitted::Follows { left, from } => source(numbers.named(&from), left),
+                Admitted::Few => Source::Withheld,
             }
-            if !several && shown.rows == Source::Own {
-                shown.rows = shown.persons.clone();
-            }
-        }
+        };
+        shown.persons = admitted(&shown.persons);
+        shown.rows = match (even(print, u64::from(self.profile.k)), &shown.rows) {
+            // Where each person has as many rows, these say what the persons do.
+            (Some(times), Source::Own) => shown.persons.times(times),
+            (_, rows) => admitted(rows),
+        };
         // Rows are audited with their margins, and persons with them.
         if shown.persons == Source::Own && shown.rows != Source::Own {
             shown.persons = Source::Withheld;
@@ -404,32 +499,71 @@ impl Work<'_> {
             return Vec::new();
         }
         let none = RoaringTreemap::new();
-        let all: Vec<&RoaringTreemap> = prints
-            .iter()
-            .map(|print| print.as_ref().unwrap_or(&none))
-            .chain(earlier.iter().map(|set| &set.print))
-            .collect();
+        let own = prints.iter().map(|print| print.as_ref().unwrap_or(&none));
+        let own = own.enumerate().map(|(at, print)| Number {
+            print,
+            id: of_this_result(at),
+            words: &table.words,
+            counted: true,
+            taken: false,
+        });
+        let earlier = earlier.iter().filter(|set| known(set)).map(|set| Number {
+            print: &set.print,
+            id: set.id,
+            words: &set.words,
+            counted: set.counted,
+            taken: true,
+        });
+        let all: Vec<Number<'_>> = own.chain(earlier).collect();
+        if table.measure.is_empty() {
+            let k = u64::from(self.profile.k);
+            // Persons and rows say something together.
+            return vec![self.together(all.iter().flat_map(|number| number.counts(k)))];
+        }
         let several = all
             .iter()
-            .any(|print| print.max().is_some_and(|last| last >> 32 > 1));
+            .any(|number| number.print.max().is_some_and(|last| last >> 32 > 1));
         let units = [Some(Unit::Person), several.then_some(Unit::Rows)];
+        let of_model = table.measure.starts_with(super::MODEL_OF);
         let spans = units.into_iter().flatten().map(|unit| {
-            let mut span = Span::new(&all, unit, self.profile.k);
-            for (set, at) in earlier.iter().zip(prints.len()..) {
-                let rows = unit == Unit::Rows && !table.measure.starts_with(super::MODEL_OF);
-                if (set.counted || rows) && known(set) {
-                    span.take(at);
-                }
-            }
-            let own = (0..prints.len()).map(|at| (of_this_result(at), table.words.clone()));
-            let earlier = earlier.iter().map(|set| (set.id, set.words.clone()));
-            Numbers {
-                span,
-                unit,
-                sets: own.chain(earlier).collect(),
-            }
+            let rows = unit == Unit::Rows && !of_model;
+            self.together(all.iter().map(|number| {
+                let taken = number.taken && (number.counted || rows);
+                (number, unit, 1.0, taken)
+            }))
         });
         spans.collect()
+    }
+
+    /// Numbers in one span, those that were shown taken in.
+    fn together<'a>(
+        &self,
+        all: impl Iterator<Item = (&'a Number<'a>, Unit, f64, bool)>,
+    ) -> Numbers {
+        let all: Vec<_> = all.collect();
+        let prints: Vec<(&RoaringTreemap, Unit)> = all
+            .iter()
+            .map(|(number, unit, ..)| (number.print, *unit))
+            .collect();
+        let mut span = Span::new(&prints, self.profile.k);
+        for (at, (.., taken)) in all.iter().enumerate() {
+            if *taken {
+                span.take(at);
+            }
+        }
+        let unit = all.first().map_or(Unit::Person, |(_, unit, ..)| *unit);
+        let sets = all.iter().map(|(number, unit, times, _)| {
+            let shown = match (unit, number.counted) {
+                (Unit::Person, false) => Unit::Rows,
+                (unit, _) => *unit,
+            };
+            ((number.id, shown, *times), number.words.to_owned())
+        });
+        Numbers {
+            span,
+            unit,
+            sets: sets.collect(),
+        }
     }
 
     /// So many persons are no difference that shows.

@@ -212,6 +212,12 @@ pub(crate) struct Words<'a> {
 }
 
 impl Table {
+    /// Means and deviations, which are the same of rows that each of the persons has as often.
+    pub(super) fn is_mean(&self) -> bool {
+        let of = |other: &str| self.measure.starts_with(other);
+        !(self.measure.is_empty() || of(super::CURVE_OF) || of(super::MODEL_OF) || self.is_part())
+    }
+
     /// What is said of some of a model's persons.
     pub(super) fn is_part(&self) -> bool {
         self.cells.iter().any(|cell| cell.dims.contains_key(PART))

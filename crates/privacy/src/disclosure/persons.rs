@@ -337,9 +337,10 @@ pub fn footprint(contributions: &[Contribution]) -> RoaringTreemap {
     // Persons come in order, so that those of one mark do too: nothing is sorted where numbers are small.
     let mut marks: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for entry in contributions {
+        // Below the prime that `span` computes with, for which so many rows would be none.
         let rows = u32::try_from(entry.rows)
             .unwrap_or(u32::MAX)
-            .min((1 << 31) - 1);
+            .min((1 << 31) - 2);
         marks.entry(rows).or_default().push(folded(entry.person));
     }
     let bitmaps = marks.into_iter().map(|(rows, mut persons)| {

@@ -27,11 +27,12 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::Error;
 use super::cube::Dims;
 use super::margins::add_up;
-use super::matching::{Match, Shown, Source, of_this_result};
+use super::matching::{Match, Part, Shown, Source, of_this_result};
 use super::persons::{Persons, people};
 use super::profile::Profile;
 use super::rest::Common;
 use super::sketch::Sketch;
+use super::span::Unit;
 use super::{IN_SHARE, PERSONS, ROWS};
 
 /// To whom, and of which bytes.
@@ -363,9 +364,8 @@ impl Work<'_> {
             };
             if !table.measure.is_empty() {
                 // What follows from means is there already, where these are shown.
-                let hidden = |(id, _): &(i64, f64)| {
-                    usize::try_from(-1 - id).is_ok_and(|other| !shown[other])
-                };
+                let hidden =
+                    |(id, ..): &Part| usize::try_from(-1 - id).is_ok_and(|other| !shown[other]);
                 if matches!(rows, Source::From(from) if from.iter().any(hidden)) {
                     let values = table.cells[at].values.values_mut();
                     values.for_each(|value| *value = None);
@@ -374,6 +374,9 @@ impl Work<'_> {
             }
             let names = table.cells[at].values.keys().cloned();
             for name in names.collect::<Vec<_>>() {
+                if name == IN_SHARE {
+                    continue;
+                }
                 let source = if name == PERSONS { persons } else { rows };
                 let from = match source {
                     Source::Own => continue,
@@ -381,20 +384,35 @@ impl Work<'_> {
                     Source::From(from) => from.as_slice(),
                 };
                 let mut sum = (!from.is_empty()).then_some(0.0);
-                for (id, factor) in from {
+                for (id, unit, factor) in from {
+                    let name = match unit {
+                        Unit::Person => PERSONS,
+                        Unit::Rows => ROWS,
+                    };
                     let number = match usize::try_from(-1 - id) {
-                        Ok(other) if shown[other] => table.cells[other].values.get(&name).copied(),
+                        Ok(other) if shown[other] => table.cells[other].values.get(name).copied(),
                         Ok(_) => None,
                         Err(_) => {
                             let cell = &table.cells[at];
                             let earlier = self.shown_as(*id, false, &table.treated, cell)?;
-                            earlier.get(&name).copied()
+                            earlier.get(name).copied()
                         }
                     };
                     let number = number.flatten().map(|number| number * factor);
                     sum = sum.zip(number).map(|(sum, number)| sum + number);
                 }
                 table.cells[at].values.insert(name, sum.map(f64::round));
+            }
+            // Of rows as they are shown.
+            let values = &mut table.cells[at].values;
+            if let (Some(rows), true) = (values.get(ROWS).copied(), values.contains_key(IN_SHARE)) {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a number of rows, which is shown"
+                )]
+                let in_share = |rows: f64| self.profile.in_share(rows as u64) as f64;
+                values.insert(IN_SHARE.to_owned(), rows.map(in_share));
             }
         }
         Ok(())

@@ -129,8 +129,8 @@ impl<'a> Sums<'a> {
         let cells = || prints.iter().map(|print| print.as_ref().unwrap_or(&none));
         let span = |sets: &[usize], asked: &[usize]| {
             let earlier = sets.iter().chain(asked).map(|at| &measured[*at].print);
-            let prints: Vec<&RoaringTreemap> = cells().chain(earlier).collect();
-            let mut span = Span::new(&prints, Unit::Person, k);
+            let all = cells().chain(earlier).map(|print| (print, Unit::Person));
+            let mut span = Span::new(&all.collect::<Vec<_>>(), k);
             (cells().count()..)
                 .take(sets.len())
                 .for_each(|at| span.take(at));

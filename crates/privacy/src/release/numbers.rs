@@ -1,11 +1,13 @@
 //! From the persons behind each group to the numbers that are shown.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::{SortColumn, lexsort_to_indices, take};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::take;
 use arrow::datatypes::{DataType, SchemaRef};
+use arrow::row::{RowConverter, SortField};
 use datafusion::common::{Result, ScalarValue};
 
 use super::aggregate::Controlled;
@@ -14,7 +16,7 @@ use super::value::{Desk, hidden, value};
 use super::words::{hashed, written};
 use crate::compact::compact;
 use crate::disclosure::cube::Dims;
-use crate::disclosure::persons::Persons;
+use crate::disclosure::persons::{Contribution, Persons};
 use crate::disclosure::releases::{Cell, Outcome, Table};
 use crate::disclosure::rest::Common;
 use crate::disclosure::sketch::Sketch;
@@ -116,20 +118,17 @@ pub struct Withheld {
 
 /// In the order of the groups: that of the computation would tell of their sizes.
 pub(super) fn sorted(batch: &RecordBatch, keys: usize) -> Result<RecordBatch> {
-    let columns: Vec<SortColumn> = batch
-        .columns()
-        .iter()
-        .take(keys)
-        .filter(|column| !column.data_type().is_nested())
-        .map(|column| SortColumn {
-            values: Arc::clone(column),
-            options: None,
-        })
-        .collect();
-    if columns.is_empty() {
+    if keys == 0 {
         return Ok(batch.clone());
     }
-    let order = lexsort_to_indices(&columns, None)?;
+    let keys = &batch.columns()[..keys];
+    let fields = keys
+        .iter()
+        .map(|key| SortField::new(key.data_type().clone()));
+    let groups = RowConverter::new(fields.collect())?.convert_columns(keys)?;
+    let mut order: Vec<(usize, u32)> = (0..batch.num_rows()).zip(0..).collect();
+    order.sort_by(|(a, _), (b, _)| groups.row(*a).cmp(&groups.row(*b)));
+    let order: UInt32Array = order.into_iter().map(|(_, row)| row).collect();
     let columns = batch
         .columns()
         .iter()
@@ -217,12 +216,14 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
     let mut safe = enough;
     let (mut sketch, mut held, mut common) = (None, None, None);
     if let Some((of, _)) = &basis.measure {
-        sketch = enough.then(|| Sketch::with_squares(contributions, of.shifted()));
+        let each = one_row_each(contributions, &by_rows);
+        sketch = enough.then(|| Sketch::with_squares(&each, of.shifted()));
         let fenced = within_fences(&by_rows, profile);
         let numbers = enough.then(|| shown(&by_rows, &fenced, profile)).flatten();
         safe = numbers.is_some();
         if let Some((mean, deviation)) = numbers {
-            common = Common::of(contributions, u64::from(profile.k));
+            common = Common::of(&each, u64::from(profile.k));
+            let fenced = one_row_each(&fenced, &fenced);
             held = Some(Sketch::with_squares(&fenced, of.shifted()));
             values.insert(keyed(MEAN, basis), Some(mean));
             values.insert(keyed(DEVIATION, basis), deviation);
@@ -247,6 +248,21 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
         safe,
         values,
     }
+}
+
+/// What persons contribute to a mean, where of each as many rows are counted: with one row each it is the same.
+fn one_row_each<'a>(own: &'a [Contribution], counted: &[Contribution]) -> Cow<'a, [Contribution]> {
+    let rows = counted.first().map_or(1, |entry| entry.rows);
+    if rows <= 1 || counted.iter().any(|entry| entry.rows != rows) {
+        return Cow::Borrowed(own);
+    }
+    let each = counted.iter().map(|entry| Contribution {
+        rows: 1,
+        sum: entry.sum / rows as f64,
+        squares: entry.squares / rows as f64,
+        ..*entry
+    });
+    Cow::Owned(each.collect())
 }
 
 /// The name of a measure's number in the record.

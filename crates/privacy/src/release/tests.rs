@@ -18,5 +18,6 @@ mod oracles;
 mod second_round;
 mod seventh_round;
 mod sixth_round;
+mod tenth_round;
 mod third_round;
 mod unlisted;
