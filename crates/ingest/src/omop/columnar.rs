@@ -7,7 +7,7 @@ use arrow::array::{
     TimestampMicrosecondArray, new_null_array, timezone::Tz,
 };
 use arrow::compute::{CastOptions, cast_with_options, filter};
-use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::temporal_conversions::as_datetime_with_timezone;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -63,7 +63,7 @@ impl Columnar {
                     .filter(|row| converted.is_null(*row) && given.is_null(*row));
                 faults.extend(missing.map(|row| (row, at, Fault::MissingKey)));
             }
-            columns.push(converted);
+            columns.push(one_zero(converted));
         }
         if faults.is_empty() {
             return Ok(ColumnarRows {
@@ -107,6 +107,21 @@ pub(super) fn kept_type(data_type: &DataType) -> DataType {
         DataType::Timestamp(..) => DataType::Timestamp(TimeUnit::Microsecond, None),
         _ if data_type.is_integer() => DataType::Int64,
         _ => DataType::Utf8,
+    }
+}
+
+/// Numbers without `-0.0`, as those of text have none.
+fn one_zero(column: ArrayRef) -> ArrayRef {
+    match column.as_primitive_opt::<Float64Type>() {
+        Some(numbers)
+            if numbers
+                .values()
+                .iter()
+                .any(|number| *number == 0.0 && number.is_sign_negative()) =>
+        {
+            Arc::new(numbers.unary::<_, Float64Type>(|number| number + 0.0))
+        }
+        _ => column,
     }
 }
 
