@@ -63,12 +63,12 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         return Transformed::yes(moved);
     }
     let (date, days) = match op {
-        Operator::Plus => match (days(left), days(right)) {
+        Operator::Plus => match (days(left, schema), days(right, schema)) {
             (Some(days), None) => (right, days),
             (None, Some(days)) => (left, days),
             _ => return Transformed::no(expr),
         },
-        Operator::Minus => match days(right) {
+        Operator::Minus => match days(right, schema) {
             Some(days) => (left, days),
             None => return Transformed::no(expr),
         },
@@ -89,6 +89,20 @@ fn moved(left: &Expr, op: Operator, right: &Expr, schema: &DFSchema) -> Option<E
         Expr::Literal(ScalarValue::IntervalMonthDayNano(by), _) => *by,
         _ => None,
     };
+    // The engine does not know the range of such a sum, and then not its own order by it.
+    let of_rows = |expr: &Expr| match expr.get_type(schema) {
+        Ok(DataType::Interval(IntervalUnit::MonthDayNano)) => expr.any_column_refs(),
+        _ => false,
+    };
+    let is_time = |expr: &Expr| {
+        let time = expr.get_type(schema);
+        matches!(time, Ok(DataType::Date32 | DataType::Timestamp(_, None)))
+    };
+    if op == Operator::Plus && of_rows(right) && is_time(left) {
+        let is_date = left.get_type(schema).ok()? == DataType::Date32;
+        let in_days = is_date && days(right, schema).is_some();
+        return (!in_days).then(|| scalar::moved_by(left.clone(), right.clone()));
+    }
     let (time, by) = match op {
         Operator::Plus => match interval(right) {
             Some(by) => (left, by),
@@ -165,7 +179,22 @@ fn dates(difference: &Expr, schema: &DFSchema) -> Option<(Expr, Expr)> {
 }
 
 /// The number of days in an interval of whole days: a literal, or what the engine makes of a number.
-fn days(interval: &Expr) -> Option<Expr> {
+fn days(interval: &Expr, schema: &DFSchema) -> Option<Expr> {
+    if let Expr::ScalarFunction(call) = interval
+        && let ("interval_times", [number, each]) = (call.func.name(), call.args.as_slice())
+        && let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(each)), _) = each
+    {
+        let whole = each.months == 0 && each.nanoseconds == 0;
+        let counts = number.get_type(schema).ok()?.is_integer();
+        let number = cast(number.clone(), DataType::Int64);
+        return (whole && counts).then(|| match each.days {
+            1 => cast(number, DataType::Int32),
+            days => cast(
+                binary_expr(number, Operator::Multiply, lit(i64::from(days))),
+                DataType::Int32,
+            ),
+        });
+    }
     if let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) = interval {
         let whole = interval.months == 0 && interval.nanoseconds % NANOSECONDS_PER_DAY == 0;
         let days = i64::from(interval.days) + interval.nanoseconds / NANOSECONDS_PER_DAY;

@@ -11,9 +11,8 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Ident, Join, JoinConstraint, JoinOperator, OrderBy, OrderByKind, Query,
     Select, SetExpr, TableAlias, TableFactor, Value, VisitorMut, visit_expressions,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 
+use crate::dialect::query;
 use crate::joins::{name, of, same};
 use crate::selects::each_select;
 
@@ -88,9 +87,7 @@ fn nearest(join: &mut Join, first: Option<&Ident>) -> Result<()> {
     };
     let order = if ascending { "ASC" } else { "DESC" };
     let sql = format!("SELECT * {columns} FROM t WHERE x ORDER BY x {order} LIMIT 1");
-    let mut subquery = Parser::new(&GenericDialect {})
-        .try_with_sql(&sql)?
-        .parse_query()?;
+    let mut subquery = Box::new(query(&sql)?);
     let alias = TableAlias {
         explicit: true,
         name: table,

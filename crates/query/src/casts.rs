@@ -9,11 +9,11 @@ use std::ops::ControlFlow;
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
-    OrderByKind, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut, visit_expressions_mut,
+    BinaryOperator, Expr, GroupByExpr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr,
+    VisitMut, VisitorMut, visit_expressions_mut,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+
+use crate::dialect::filled;
 
 /// Puts into names what they would be the same without.
 #[derive(Debug)]
@@ -77,21 +77,22 @@ fn tell_apart(select: &mut Select, order: &mut [&mut Expr]) {
     // The visitor never breaks off.
     let _ = select.projection.visit(&mut calls);
     let _ = select.having.visit(&mut calls);
+    let _ = select.qualify.visit(&mut calls);
     for key in order.iter_mut() {
         let _ = key.visit(&mut calls);
     }
     let mut marks: HashMap<String, usize> = HashMap::new();
     for (name, mut texts) in texts {
-        // What has nothing of it stays as it is. The same order for calls and for what is in them.
+        // What has nothing of it stays as it is, and what is in it. The same order for calls and for what is in them.
         texts.sort_by_cached_key(|text| (text.to_lowercase() != name, text.clone()));
-        marks.extend(texts.into_iter().zip(0..).skip(1));
+        marks.extend(texts.into_iter().zip(0..));
     }
-    if marks.is_empty() {
+    if marks.values().all(|marks| *marks == 0) {
         return;
     }
     for item in &mut select.projection {
         if let SelectItem::UnnamedExpr(expr) = item
-            && let Some(marks) = marks.get(&expr.to_string())
+            && let Some(marks) = marks.get(&expr.to_string()).filter(|marks| **marks > 0)
             && !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
         {
             let alias = Ident::with_quote('"', expr.to_string());
@@ -110,6 +111,7 @@ fn tell_apart(select: &mut Select, order: &mut [&mut Expr]) {
     let _ = select.projection.visit(&mut marked);
     let _ = select.group_by.visit(&mut marked);
     let _ = select.having.visit(&mut marked);
+    let _ = select.qualify.visit(&mut marked);
     for key in order {
         let _ = key.visit(&mut marked);
     }
@@ -191,24 +193,11 @@ fn mark(expr: &mut Expr, marks: usize) {
             || matches!(expr, Expr::BinaryOp { op, .. } if whole(op))
         {
             for _ in 0..marks {
-                *expr = coalesced(expr);
+                if let Ok(same) = filled("coalesce($1)", std::slice::from_ref(expr)) {
+                    *expr = same;
+                }
             }
         }
         ControlFlow::<()>::Continue(())
     });
-}
-
-fn coalesced(value: &Expr) -> Expr {
-    let parsed = Parser::new(&GenericDialect {}).try_with_sql("coalesce(NULL)");
-    let mut call = match parsed.and_then(|mut parser| parser.parse_expr()) {
-        Ok(call) => call,
-        Err(_) => return value.clone(),
-    };
-    if let Expr::Function(function) = &mut call
-        && let FunctionArguments::List(list) = &mut function.args
-    {
-        let value = FunctionArgExpr::Expr(value.clone());
-        list.args = vec![FunctionArg::Unnamed(value)];
-    }
-    call
 }

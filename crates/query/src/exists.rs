@@ -121,9 +121,15 @@ fn condition(filter: Filter, config: &dyn OptimizerConfig) -> Result<Transformed
     let schema = Arc::clone(filter.input.schema());
     let part = |expr: &Expr| {
         let whole = match expr {
-            Expr::Not(inner) => is_test(inner),
             // The engine knows NOT IN by one pair of columns only.
-            Expr::InSubquery(test) => !test.negated || test.subquery.outer_ref_columns.is_empty(),
+            Expr::Not(inner) => match inner.as_ref() {
+                Expr::InSubquery(test) => has_column(test),
+                inner => is_test(inner),
+            },
+            Expr::InSubquery(test) => {
+                let by_columns = test.subquery.outer_ref_columns.is_empty() && has_column(test);
+                !test.negated || by_columns
+            }
             expr => is_test(expr),
         };
         Ok::<_, datafusion::common::DataFusionError>(
@@ -161,6 +167,10 @@ fn condition(filter: Filter, config: &dyn OptimizerConfig) -> Result<Transformed
     let marked = Filter::try_new(predicate, Arc::new(marks.input))?;
     let projection = Projection::try_new(columns, Arc::new(LogicalPlan::Filter(marked)))?;
     Ok(Transformed::yes(LogicalPlan::Projection(projection)))
+}
+
+fn has_column(test: &InSubquery) -> bool {
+    !test.expr.column_refs().is_empty()
 }
 
 fn is_test(expr: &Expr) -> bool {

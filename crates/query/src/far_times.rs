@@ -3,7 +3,7 @@
 //! The engine (DataFusion 55) reads moments in nanoseconds, and compares days and texts with moments in nanoseconds, which do not
 //! reach so far; stored ones are in microseconds. "Still open" is often a day in 9999.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
@@ -38,8 +38,22 @@ impl FunctionRewrite for FarTimes {
             Expr::InList(InList { expr, list, .. }) => {
                 [expr.as_mut()].into_iter().chain(list).collect()
             }
+            Expr::ScalarFunction(call) if ONE_OF.contains(&call.name()) => {
+                call.args.iter_mut().collect()
+            }
+            Expr::Case(case) => {
+                let then = case
+                    .when_then_expr
+                    .iter_mut()
+                    .map(|(_, then)| then.as_mut());
+                then.chain(case.else_expr.as_deref_mut()).collect()
+            }
+            Expr::ScalarFunction(call) if call.name() == "date_trunc" => {
+                return truncated(expr, schema);
+            }
             _ => return Ok(Transformed::no(expr)),
         };
+        let far = parts.iter().any(|part| is_text(part, is_far));
         let mut moment = None;
         let mut others = Vec::new();
         for part in parts {
@@ -50,7 +64,8 @@ impl FunctionRewrite for FarTimes {
                     moment = Some(kind);
                 }
                 DataType::Date32 => others.push(part),
-                _ if is_far_text(part) => others.push(part),
+                DataType::Null => {}
+                _ if far && is_text(part, |_| true) => others.push(part),
                 _ => return Ok(Transformed::no(expr)),
             }
         }
@@ -65,9 +80,25 @@ impl FunctionRewrite for FarTimes {
     }
 }
 
-fn is_far_text(expr: &Expr) -> bool {
+/// Functions that are one of their arguments.
+const ONE_OF: [&str; 5] = ["coalesce", "greatest", "least", "nullif", "nvl"];
+
+/// A date's first day of something, in microseconds.
+fn truncated(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    if let Expr::ScalarFunction(call) = &mut expr
+        && let [_, time] = call.args.as_mut_slice()
+        && time.get_type(schema)? == DataType::Date32
+    {
+        let day = std::mem::replace(time, Expr::Literal(ScalarValue::Null, None));
+        *time = cast(day, DataType::Timestamp(TimeUnit::Microsecond, None));
+        return Ok(Transformed::yes(expr));
+    }
+    Ok(Transformed::no(expr))
+}
+
+fn is_text(expr: &Expr, is: impl Fn(&str) -> bool) -> bool {
     match expr {
-        Expr::Literal(value, _) => value.try_as_str().flatten().is_some_and(is_far),
+        Expr::Literal(value, _) => value.try_as_str().flatten().is_some_and(is),
         _ => false,
     }
 }

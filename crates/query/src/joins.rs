@@ -9,14 +9,14 @@ use std::ops::ControlFlow;
 use datafusion::common::{Result, plan_datafusion_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, ExceptSelectItem, Expr, Function, FunctionArg, FunctionArgExpr,
+    BinaryOperator, DataType, ExceptSelectItem, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, JoinConstraint, JoinOperator, ObjectName,
     OrderBy, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    TableAlias, TableAliasColumnDef, TableFactor, TableFunctionArgs, TableWithJoins, VisitMut,
-    VisitorMut, WildcardAdditionalOptions, visit_expressions,
+    TableAlias, TableAliasColumnDef, TableFactor, TableFunctionArgs, TableWithJoins, TypedString,
+    VisitMut, VisitorMut, WildcardAdditionalOptions, visit_expressions,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+
+use crate::dialect::query;
 
 /// Functions that make a list in an expression, and a table in FROM.
 const SERIES: [&str; 2] = ["generate_series", "range"];
@@ -76,6 +76,12 @@ fn of_rows(table: &TableFactor) -> Result<Option<TableFactor>> {
     let lists = SERIES.contains(&name.as_str());
     let looks_out = visit_expressions(args, |expr| match expr {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        // Of moments the engine takes those in nanoseconds.
+        Expr::TypedString(TypedString { data_type, .. }) | Expr::Cast { data_type, .. }
+            if matches!(data_type, DataType::Timestamp(..)) =>
+        {
+            ControlFlow::Break(())
+        }
         _ => ControlFlow::Continue(()),
     });
     if !(lists && looks_out.is_break() || name == "unnest") {
@@ -87,9 +93,7 @@ fn of_rows(table: &TableFactor) -> Result<Option<TableFactor>> {
         false => arguments.join(", "),
     };
     let sql = format!("SELECT unnest({list}) AS \"{name}\"");
-    let subquery = Parser::new(&GenericDialect {})
-        .try_with_sql(&sql)?
-        .parse_query()?;
+    let subquery = Box::new(query(&sql)?);
     let alias = alias.clone().unwrap_or_else(|| called(&name));
     Ok(Some(TableFactor::Derived {
         lateral: true,

@@ -9,10 +9,8 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     Expr, Query, SelectItem, SetExpr, TableFactor, Values, VisitorMut, visit_expressions,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 
-use crate::dialect::filled;
+use crate::dialect::{filled, query};
 
 /// Writes such VALUES as a SELECT of lists.
 #[derive(Debug)]
@@ -77,9 +75,7 @@ fn unnested(values: &Values) -> Result<SetExpr> {
         })
     });
     let columns = columns.collect::<Result<_>>()?;
-    let mut nothing = Parser::new(&GenericDialect {})
-        .try_with_sql("SELECT 1")?
-        .parse_query()?;
+    let mut nothing = query("SELECT 1")?;
     if let SetExpr::Select(select) = nothing.body.as_mut() {
         select.projection = columns;
     }

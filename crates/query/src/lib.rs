@@ -1,5 +1,6 @@
 //! The session factory, the SQL functions and the catalogue over a snapshot.
 
+mod above_totals;
 mod add_days;
 mod aggregates_of_all;
 mod asof;
@@ -11,6 +12,7 @@ mod cox_together;
 mod csv_nulls;
 mod day_frames;
 mod dialect;
+mod disjoint_lists;
 mod error;
 mod exists;
 mod far_times;
@@ -36,6 +38,7 @@ mod owned;
 mod partitions;
 pub mod passes;
 mod percentiles;
+mod pivot;
 mod plan;
 mod quotients;
 pub mod script;

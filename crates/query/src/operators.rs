@@ -9,8 +9,9 @@ use std::ops::ControlFlow;
 use datafusion::common::{Result, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, OrderByExpr,
-    OrderByKind, Query, UnaryOperator, Value, ValueWithSpan, VisitorMut, WindowType,
+    BinaryOperator, Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    GroupByExpr, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, UnaryOperator, Value,
+    ValueWithSpan, VisitorMut, WindowType,
 };
 
 use crate::dialect::filled;
@@ -23,10 +24,22 @@ impl VisitorMut for Operators {
     type Break = DataFusionError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
+        // Of different rows, and of groups, the keys are what is shown or grouped by.
+        let rows = match query.body.as_ref() {
+            SetExpr::Select(select) => {
+                let groups = &select.group_by;
+                let none = matches!(groups, GroupByExpr::Expressions(by, _) if by.is_empty());
+                none && select.distinct.is_none()
+            }
+            _ => true,
+        };
         if let Some(order) = &mut query.order_by
             && let OrderByKind::Expressions(keys) = &mut order.kind
         {
-            keys.iter_mut().for_each(turned_round);
+            match rows {
+                true => keys.iter_mut().for_each(turned_round),
+                false => by_places(&query.body, keys),
+            }
         }
         ControlFlow::Continue(())
     }
@@ -84,6 +97,35 @@ fn pass_nulls(function: &mut Function) {
         && function.null_treatment.is_none()
     {
         function.null_treatment = inner.null_treatment.take();
+    }
+}
+
+/// Expressions that a SELECT DISTINCT shows as their places in it: the engine looks for columns only.
+fn by_places(body: &SetExpr, keys: &mut [OrderByExpr]) {
+    let SetExpr::Select(select) = body else {
+        return;
+    };
+    if !matches!(select.distinct, Some(Distinct::Distinct)) {
+        return;
+    }
+    let mut shown = Vec::new();
+    for item in &select.projection {
+        match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                shown.push(expr.to_string());
+            }
+            // Of so many columns as nobody knows here.
+            _ => break,
+        }
+    }
+    for key in keys {
+        let place = shown
+            .iter()
+            .position(|shown| *shown == key.expr.to_string());
+        if let (Some(place), false) = (place, matches!(key.expr, Expr::Value(_))) {
+            let place = Value::Number((place + 1).to_string(), false);
+            key.expr = Expr::value(place);
+        }
     }
 }
 

@@ -5,13 +5,13 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::common::{Column, Result, SchemaError};
+use datafusion::common::{Column, Result, SchemaError, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, Select, SelectItem, VisitMut, VisitorMut,
+    Expr, Ident, Query, Select, SelectItem, VisitMut, VisitorMut, visit_expressions,
 };
 
 use crate::joins::OutsideSubqueries;
@@ -33,8 +33,15 @@ pub(crate) async fn planned(state: &SessionState, mut statement: Statement) -> R
                 name: missed.0.name.clone(),
                 before,
                 done: false,
+                of_windows: false,
             };
             let _ = selects_of(&mut filled, &mut fill);
+            if fill.of_windows {
+                return plan_err!(
+                    "`{}` is of a window, which comes after WHERE: write the condition after QUALIFY",
+                    missed.0.name
+                );
+            }
             if !fill.done {
                 return Err(error);
             }
@@ -89,6 +96,8 @@ struct Fill {
     /// How many of these SELECTs come before the one.
     before: usize,
     done: bool,
+    /// It is a window's, and used where there is none yet.
+    of_windows: bool,
 }
 
 impl VisitorMut for Fill {
@@ -142,7 +151,9 @@ impl Fill {
                 };
             }
         }
+        let condition = filled.selection.to_owned();
         let _ = filled.selection.visit(&mut uses);
+        let early = filled.selection != condition;
         let _ = filled.group_by.visit(&mut uses);
         let _ = filled.having.visit(&mut uses);
         let _ = filled.qualify.visit(&mut uses);
@@ -153,6 +164,11 @@ impl Fill {
             self.before -= 1;
             return;
         }
+        let window = |expr: &Expr| match expr {
+            Expr::Function(call) if call.over.is_some() => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        };
+        self.of_windows = early && visit_expressions(&value, window).is_break();
         *select = filled;
         self.done = true;
     }

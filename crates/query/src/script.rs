@@ -18,9 +18,9 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
     self, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
-    FunctionArguments, Ident, JoinOperator, LimitClause, Query, SetExpr, SetOperator,
-    SetQuantifier, TableFactor, TypedString, UnaryOperator, Value, Visit, VisitMut, Visitor,
-    visit_expressions_mut,
+    FunctionArguments, Ident, JoinConstraint, JoinOperator, LimitClause, Query, SetExpr,
+    SetOperator, SetQuantifier, TableFactor, TypedString, UnaryOperator, Value, Visit, VisitMut,
+    Visitor, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
@@ -34,6 +34,7 @@ use crate::lateral_values::LateralValues;
 use crate::named_windows::NamedWindows;
 use crate::operators::Operators;
 use crate::own_aliases;
+use crate::pivot::Pivots;
 use crate::selects::{NamesApart, Selects};
 use crate::subquery_names::SubqueryNames;
 use crate::unread;
@@ -311,12 +312,6 @@ impl Visitor for Wrong {
             } => ControlFlow::Break(
                 "TABLESAMPLE is not supported; sample whole persons by a condition on their number, where the role sees it, such as `WHERE person_id % 10 = 0`",
             ),
-            TableFactor::Pivot { .. } => ControlFlow::Break(
-                "PIVOT is not supported; write a column for each value, such as `count(*) FILTER (WHERE year = 2020) AS y2020`, and GROUP BY the others",
-            ),
-            TableFactor::Unpivot { .. } => ControlFlow::Break(
-                "UNPIVOT is not supported; write a SELECT for each column, and put UNION ALL between them",
-            ),
             _ => ControlFlow::Continue(()),
         }
     }
@@ -337,13 +332,24 @@ fn set_operation(body: &SetExpr) -> ControlFlow<&'static str> {
             set_operation(right)
         }
         SetExpr::Select(select) => {
-            let mut joins = select.from.iter().flat_map(|tables| &tables.joins);
-            match joins.any(|join| matches!(join.join_operator, JoinOperator::AsOf { .. })) {
-                true => ControlFlow::Break(
-                    "MATCH_CONDITION is not supported; write `a ASOF JOIN b ON a.id = b.id AND a.day >= b.day`",
-                ),
-                false => ControlFlow::Continue(()),
+            for join in select.from.iter().flat_map(|tables| &tables.joins) {
+                match join.join_operator {
+                    JoinOperator::AsOf { .. } => {
+                        return ControlFlow::Break(
+                            "MATCH_CONDITION is not supported; write `a ASOF JOIN b ON a.id = b.id AND a.day >= b.day`",
+                        );
+                    }
+                    // The engine joins each row with each.
+                    JoinOperator::Join(JoinConstraint::None)
+                    | JoinOperator::Inner(JoinConstraint::None) => {
+                        return ControlFlow::Break(
+                            "JOIN needs a condition: write `ON a.id = b.id` after it, or CROSS JOIN for each row with each",
+                        );
+                    }
+                    _ => {}
+                }
             }
+            ControlFlow::Continue(())
         }
         _ => ControlFlow::Continue(()),
     }
@@ -401,6 +407,7 @@ fn named<T: VisitMut>(
     of: &mut T,
     prepare: impl FnMut(&mut Expr) -> ControlFlow<DataFusionError>,
 ) -> ControlFlow<DataFusionError> {
+    of.visit(&mut Pivots)?;
     of.visit(&mut AsOf)?;
     of.visit(&mut NamedWindows)?;
     of.visit(&mut Casts)?;

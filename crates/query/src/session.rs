@@ -103,10 +103,11 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &vocabulary);
-    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 9] = [
+    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 10] = [
         Arc::new(scalar::FieldsOfStructs),
         Arc::new(scalar::LengthOfLists),
         Arc::new(crate::day_frames::DayFrames),
+        Arc::new(crate::disjoint_lists::DisjointLists),
         Arc::new(crate::short_times::ShortTimes),
         Arc::new(crate::far_times::FarTimes),
         Arc::new(scalar::ComparedIntervals),

@@ -22,6 +22,7 @@ use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::sql::sqlparser::ast::{Ident, TableAlias, TableFactor};
 
+use crate::above_totals::AboveTotals;
 use crate::add_days::AddDays;
 use crate::by_copies::ByCopies;
 use crate::correlated::{AskedOfEach, ConditionsFirst, Correlated};
@@ -53,18 +54,20 @@ const USERS: [&str; 4] = [
     "eliminate_join",
 ];
 
-type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+pub(crate) type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
 /// The engine's own rules, some of which are told less, and Columna's.
 pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
-    let told_less = |rule: Rule| -> Rule {
-        if USERS.contains(&rule.name()) {
-            Arc::new(ToldLess { rule })
-        } else {
-            rule
-        }
-    };
-    let mut rules: Vec<Rule> = Optimizer::new().rules.into_iter().map(told_less).collect();
+    let engine = Optimizer::new().rules.into_iter();
+    let mut rules: Vec<Rule> = engine
+        .map(|rule| -> Rule {
+            match rule.name() {
+                "push_down_filter" => Arc::new(AboveTotals { rule }),
+                name if USERS.contains(&name) => Arc::new(ToldLess { rule }),
+                _ => rule,
+            }
+        })
+        .collect();
     rules.insert(0, Arc::new(MissingRows));
     rules.insert(0, Arc::new(Laterals));
     rules.insert(0, Arc::new(LeastAndGreatest));
@@ -142,23 +145,21 @@ impl OptimizerRule for ToldLess {
         } else {
             plan
         };
-        self.apply(plan, config)
+        applied(&self.rule, plan, config)
     }
 }
 
-impl ToldLess {
-    /// What the optimizer itself does with a rule.
-    fn apply(
-        &self,
-        plan: LogicalPlan,
-        config: &dyn OptimizerConfig,
-    ) -> Result<Transformed<LogicalPlan>> {
-        let rewrite = |node| self.rule.rewrite(node, config);
-        match self.rule.apply_order() {
-            None => self.rule.rewrite(plan, config),
-            Some(ApplyOrder::TopDown) => plan.transform_down_with_subqueries(rewrite),
-            Some(ApplyOrder::BottomUp) => plan.transform_up_with_subqueries(rewrite),
-        }
+/// What the optimizer itself does with a rule.
+pub(crate) fn applied(
+    rule: &Rule,
+    plan: LogicalPlan,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<LogicalPlan>> {
+    let rewrite = |node| rule.rewrite(node, config);
+    match rule.apply_order() {
+        None => rule.rewrite(plan, config),
+        Some(ApplyOrder::TopDown) => plan.transform_down_with_subqueries(rewrite),
+        Some(ApplyOrder::BottomUp) => plan.transform_up_with_subqueries(rewrite),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What other engines write and the parser (sqlparser 0.62) does not read: put right before it sees the text.
 //!
-//! `ASOF JOIN b ON …`, `WITH a AS MATERIALIZED (…)`, `count(*) FILTER (x > 5)`, and `top` as a name.
+//! `ASOF JOIN b ON …`, `WITH a AS MATERIALIZED (…)`, `count(*) FILTER (x > 5)`, `ROLLUP ((a + 1) * 2)`, and `top` as a name.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,16 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 /// When `GLOBAL` stands before a join already: another engine's word, which means something else.
 pub(crate) fn readable(sql: &str) -> Result<Cow<'_, str>> {
     let lower = sql.to_ascii_lowercase();
-    let mut words = ["asof", "global", "materialized", "filter", "top"].into_iter();
+    let mut words = [
+        "asof",
+        "global",
+        "materialized",
+        "filter",
+        "top",
+        "rollup",
+        "cube",
+    ]
+    .into_iter();
     if !words.any(|word| lower.contains(word)) || lower.contains("match_condition") {
         return Ok(Cow::Borrowed(sql));
     }
@@ -77,6 +86,9 @@ pub(crate) fn readable(sql: &str) -> Result<Cow<'_, str>> {
             {
                 tokens[words[at + 1]] = Token::make_word("(WHERE ", None);
             }
+            Some(Keyword::ROLLUP | Keyword::CUBE) if opens(1) => {
+                keys_in_parentheses(&mut tokens, &words[at + 2..]);
+            }
             _ => continue,
         }
         changed = true;
@@ -85,6 +97,37 @@ pub(crate) fn readable(sql: &str) -> Result<Cow<'_, str>> {
         return Ok(Cow::Borrowed(sql));
     }
     Ok(Cow::Owned(tokens.iter().map(ToString::to_string).collect()))
+}
+
+/// Puts keys that only begin with a parenthesis into parentheses: the parser takes these for those of several keys.
+fn keys_in_parentheses(tokens: &mut [Token], words: &[usize]) {
+    let mut depth = 0_usize;
+    // Where a key begins, and where its first parenthesis is closed.
+    let (mut first, mut closed) = (0, None);
+    for (at, word) in words.iter().enumerate() {
+        match (&tokens[*word], depth) {
+            (Token::LParen, _) => depth += 1,
+            (Token::Comma | Token::RParen, 0) => {
+                let ends = tokens[*word] == Token::RParen;
+                if closed.is_some_and(|closed| closed + 1 < at) {
+                    let last = words[at - 1];
+                    tokens[words[first]] = Token::make_word("((", None);
+                    tokens[last] = Token::make_word(&format!("{})", tokens[last]), None);
+                }
+                if ends {
+                    return;
+                }
+                (first, closed) = (at + 1, None);
+            }
+            (Token::RParen, _) => {
+                depth -= 1;
+                if depth == 0 && closed.is_none() && tokens[words[first]] == Token::LParen {
+                    closed = Some(at);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The text of a statement that was made readable, with the words that it was written in.

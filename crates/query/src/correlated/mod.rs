@@ -40,6 +40,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 pub(crate) use asked::AskedOfEach;
 pub(crate) use names::NamesOfTheirOwn;
 use outer::{Outer, Values};
+pub(crate) use plain::by_equal_columns;
 use plain::is_plain;
 
 /// Joins correlated subqueries, as the engine does or in its place.

@@ -44,7 +44,7 @@ fn has_condition(plan: &LogicalPlan) -> Result<bool> {
 }
 
 /// Whether all conditions on outer columns say that they are equal to columns of the subquery, which can be keys of a group.
-fn by_equal_columns(plan: &LogicalPlan) -> Result<bool> {
+pub(crate) fn by_equal_columns(plan: &LogicalPlan) -> Result<bool> {
     if !is_plain(plan)? {
         return Ok(false);
     }

@@ -34,6 +34,17 @@ pub(super) const FORMS: [(&str, usize, &str); 66] = [
     ("if", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("iff", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("len", 1, "length($1)"),
+    // Whether one of the values is unknown says nothing of those that are there.
+    (
+        "list_contains",
+        2,
+        "CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN coalesce(array_has($1, $2), FALSE) END",
+    ),
+    (
+        "array_contains",
+        2,
+        "CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN coalesce(array_has($1, $2), FALSE) END",
+    ),
     ("list_distinct", 1, "array_except($1, make_array(NULL))"),
     ("list_max", 1, "array_max($1)"),
     ("list_min", 1, "array_min($1)"),
@@ -64,7 +75,7 @@ pub(super) const FORMS: [(&str, usize, &str); 66] = [
     (
         "epoch_ms",
         1,
-        "CAST(floor(date_part('epoch', $1) * 1000) AS BIGINT)",
+        "CAST(round(date_part('epoch', $1) * 1000) AS BIGINT)",
     ),
     ("decade", 1, "date_part('year', $1) // 10"),
     ("century", 1, "(date_part('year', $1) + 99) // 100"),
@@ -125,21 +136,6 @@ pub(super) const FORMS: [(&str, usize, &str); 66] = [
     ),
     ("geomean", 1, "exp(avg(ln($1)))"),
     ("geometric_mean", 1, "exp(avg(ln($1)))"),
-    (
-        "skewness",
-        1,
-        "CASE WHEN count($1) > 2 AND var_pop($1) > 0 THEN sqrt(count($1) * (count($1) - 1.0)) / (count($1) - 2.0) \
-         * (avg(CAST($1 AS DOUBLE) * $1 * $1) - 3 * avg($1) * avg(CAST($1 AS DOUBLE) * $1) + 2 * power(avg($1), 3)) \
-         / power(var_pop($1), 1.5) END",
-    ),
-    (
-        "kurtosis",
-        1,
-        "CASE WHEN count($1) > 3 AND var_pop($1) > 0 THEN (count($1) - 1.0) / ((count($1) - 2.0) * (count($1) - 3.0)) \
-         * ((count($1) + 1.0) * (avg(CAST($1 AS DOUBLE) * $1 * $1 * $1) - 4 * avg($1) * avg(CAST($1 AS DOUBLE) * $1 * $1) \
-         + 6 * power(avg($1), 2) * avg(CAST($1 AS DOUBLE) * $1) - 3 * power(avg($1), 4)) / power(var_pop($1), 2) \
-         - 3 * (count($1) - 1.0)) END",
-    ),
     ("approx_quantile", 2, "quantile_disc($1, $2)"),
     ("fsum", 1, "sum(CAST($1 AS DOUBLE))"),
     ("kahan_sum", 1, "sum(CAST($1 AS DOUBLE))"),
@@ -150,7 +146,7 @@ pub(super) const FORMS: [(&str, usize, &str); 66] = [
 ];
 
 /// Forms that ask several aggregates of the rows, each of which a FILTER is of.
-pub(super) const OF_ROWS: [&str; 4] = ["geomean", "geometric_mean", "kurtosis", "skewness"];
+pub(super) const OF_ROWS: [&str; 2] = ["geomean", "geometric_mean"];
 
 /// `date_diff(part, from, to)`: how many boundaries of the part lie between.
 pub(super) const DIFFERENCES: [(&str, &str); 8] = [
@@ -175,13 +171,14 @@ pub(super) const DIFFERENCES: [(&str, &str); 8] = [
     ),
     (
         "hour",
-        "CAST(floor(date_part('epoch', CAST($2 AS TIMESTAMP(6))) / 3600) \
-         - floor(date_part('epoch', CAST($1 AS TIMESTAMP(6))) / 3600) AS BIGINT)",
+        "days_between(CAST($1 AS DATE), CAST($2 AS DATE)) * 24 \
+         + date_part('hour', CAST($2 AS TIMESTAMP(6))) - date_part('hour', CAST($1 AS TIMESTAMP(6)))",
     ),
     (
         "minute",
-        "CAST(floor(date_part('epoch', CAST($2 AS TIMESTAMP(6))) / 60) \
-         - floor(date_part('epoch', CAST($1 AS TIMESTAMP(6))) / 60) AS BIGINT)",
+        "(days_between(CAST($1 AS DATE), CAST($2 AS DATE)) * 24 \
+         + date_part('hour', CAST($2 AS TIMESTAMP(6))) - date_part('hour', CAST($1 AS TIMESTAMP(6)))) * 60 \
+         + date_part('minute', CAST($2 AS TIMESTAMP(6))) - date_part('minute', CAST($1 AS TIMESTAMP(6)))",
     ),
     (
         "second",

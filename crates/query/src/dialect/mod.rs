@@ -13,9 +13,9 @@ use datafusion::common::{Result, plan_err};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, Ident, Interval, ObjectName, Query, SetExpr,
-    Subscript, TableFactor, TableWithJoins, TimezoneInfo, TypedString, UnaryOperator, Value,
-    visit_expressions_mut,
+    FunctionArgumentClause, FunctionArguments, Ident, Interval, ObjectName, Query, SelectItem,
+    SetExpr, Subscript, TableFactor, TableWithJoins, TimezoneInfo, TypedString, UnaryOperator,
+    Value, visit_expressions, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -76,6 +76,7 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
             subquery,
             negated,
         } if is_one_value(subquery) => *expr = compared(value, subquery, *negated),
+        Expr::InSubquery { subquery, .. } => name_apart(subquery),
         Expr::Exists { subquery, negated } => {
             if let Some(holds) = having_of_all(subquery) {
                 let holds = Expr::Subquery(Box::new(holds));
@@ -341,12 +342,29 @@ fn is_in(left: &Expr, subquery: &Query, negated: bool) -> Expr {
     }
 }
 
+/// Names the column of a subquery that has a condition on it, too. The engine (DataFusion 55) shows what is compared with the query
+/// around it beside the column, and that must not have the same name.
+fn name_apart(subquery: &mut Query) {
+    if let SetExpr::Select(select) = subquery.body.as_mut()
+        && let [
+            SelectItem::UnnamedExpr(column @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_))),
+        ] = select.projection.as_slice()
+        && visit_expressions(&select.selection, |expr| match expr == column {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
+        .is_break()
+    {
+        let alias = Ident::new("columna_compared");
+        let expr = column.clone();
+        select.projection = vec![SelectItem::ExprWithAlias { expr, alias }];
+    }
+}
+
 /// Gives the rows of a subquery and their column names of their own. The engine (DataFusion 55) looks up what stands before
 /// `>= ALL (…)` within the subquery first: about the same table it would compare each row there with itself.
 fn rename(subquery: &mut Query) -> Result<()> {
-    let mut parser = Parser::new(&GenericDialect {})
-        .try_with_sql("SELECT * FROM (SELECT 1) AS quantified(columna_quantified)")?;
-    let mut named = *parser.parse_query()?;
+    let mut named = query("SELECT * FROM (SELECT 1) AS quantified(columna_quantified)")?;
     if let SetExpr::Select(select) = named.body.as_mut()
         && let [
             TableWithJoins {
@@ -603,6 +621,15 @@ fn arguments(function: &Function) -> Option<Vec<Expr>> {
         _ => None,
     });
     plain.collect()
+}
+
+/// A query by its text.
+///
+/// # Errors
+/// When the text is none.
+pub(crate) fn query(sql: &str) -> Result<Query> {
+    let mut parser = Parser::new(&GenericDialect {}).try_with_sql(sql)?;
+    Ok(*parser.parse_query()?)
 }
 
 /// A form with the arguments in place of `$1`, `$2`.

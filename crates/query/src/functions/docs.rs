@@ -206,7 +206,7 @@ pub fn reference() -> String {
          \n\
          Computed lengths of time are `INTERVAL (days_supply) DAY` or `to_days(days_supply)`, also of other units; a field of a result is\n\
          `logrank_test(…)['chisq']` or `(logrank_test(…)).chisq`, and `SELECT unnest(r)` has all of a struct `r`. Lists are unnested beside\n\
-         their rows, and columns made rows, `FROM t, unnest(t.list) AS u(x)`, `FROM t, (VALUES ('a', t.a), ('b', t.b)) AS u(what, x)` or `CROSS JOIN LATERAL (SELECT unnest(range(t.a, t.b)) AS x) u`.\n\
+         their rows, values made columns, `(SELECT person_id, code, value FROM labs) PIVOT (avg(value) FOR code IN ('a', 'b'))`, and columns made rows, `labs UNPIVOT (value FOR name IN (a, b))`, `FROM t, unnest(t.list) AS u(x)`, `FROM t, (VALUES ('a', t.a), ('b', t.b)) AS u(what, x)` or `CROSS JOIN LATERAL (SELECT unnest(range(t.a, t.b)) AS x) u`.\n\
          \n\
          `visits AS v ASOF JOIN labs AS l ON v.person_id = l.person_id AND v.day >= l.day` has of the labs that match the nearest one,\n\
          and `ASOF LEFT JOIN` also visits without; of several on one day any. Names that a SELECT gives may be used further on in it\n\
@@ -219,7 +219,7 @@ pub fn reference() -> String {
          leave rows at the ends of months out; over days it is DuckDB's. `\\w` in a regular expression is any letter, and not ASCII's alone.
 `round`, `ceil` and `trunc` give 0 for -0.0, and 0.0 / 0.0 comes before all numbers, where `'nan'::DOUBLE` comes after them.\n\
          \n\
-         What is not there, and what to write: `PIVOT` (`count(*) FILTER (WHERE …)` by value), `UNPIVOT` (VALUES beside the table, or `UNION ALL`), `EXCEPT ALL` and `INTERSECT ALL` (number equal rows on both sides), `(a, b) NOT IN (SELECT …)`\n\
+         What is not there, and what to write: `PIVOT` without a list of values, `EXCEPT ALL` and `INTERSECT ALL` (number equal rows on both sides), `(a, b) NOT IN (SELECT …)`\n\
          (`NOT EXISTS`), samples (a condition on `person_id`), `ORDER BY ALL` beside `*`, `typeof` (`arrow_typeof`),\n\
          `arg_max(…) OVER` (`last_value` with an order), subqueries that look out by two\n\
          levels for what the one between is not equal to, and in the condition of an outer join (join them), `sum` of a column of booleans (`count_if`), `SUMMARIZE`, lambdas, and numbers such as `1_000`.\n",

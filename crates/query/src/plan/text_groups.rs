@@ -437,7 +437,6 @@ impl Key {
         for (row, number) in self.numbers.iter().enumerate() {
             if *number == self.texts.len() {
                 self.finished = None;
-                // One of no text comes to lie beside the rows without a number, which the last stage puts together.
                 let text = texts.is_valid(row).then(|| texts.value(row));
                 self.texts.append_option(text);
             }
@@ -445,7 +444,11 @@ impl Key {
         let numbers = self.numbers.iter().map(|number| u32::try_from(*number));
         let numbers = numbers.collect::<Result<Vec<_>, _>>();
         let numbers = numbers.map_err(|error| exec_datafusion_err!("{error}"))?;
-        Ok(Arc::new(UInt32Array::from(numbers)))
+        // No text has no number, as where rows are numbered by their different texts: it is one group.
+        Ok(Arc::new(UInt32Array::new(
+            numbers.into(),
+            texts.nulls().cloned(),
+        )))
     }
 }
 

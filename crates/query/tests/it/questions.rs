@@ -1,7 +1,7 @@
 //! Questions about persons' rows, referred to by their places: new ones come last.
 
 /// Questions whose answers are whole numbers, or floating point numbers that are whole.
-pub(crate) const QUESTIONS: [&str; 169] = [
+pub(crate) const QUESTIONS: [&str; 171] = [
     "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w FROM a WINDOW w AS (PARTITION BY person_id ORDER BY day)
      ORDER BY id, 2",
     "SELECT id, lag(value) OVER w, lead(day) OVER w, lag(kind, 2, -1) OVER w, lead(value, 3, 0.0) OVER w FROM a
@@ -300,6 +300,8 @@ pub(crate) const QUESTIONS: [&str; 169] = [
     "SELECT d, count(DISTINCT person_id), count(DISTINCT kind), count(*)
      FROM (SELECT 'a' AS d, person_id, kind FROM a UNION ALL SELECT 'b', person_id, kind FROM b UNION ALL SELECT 'a', person_id, kind FROM b) u GROUP BY d",
     "SELECT id FROM a WHERE value <= ANY (SELECT value FROM b WHERE kind = 1)",
+    "SELECT id FROM a WHERE value >= ALL (SELECT value FROM b WHERE b.person_id = a.person_id AND b.kind = a.kind)",
+    "SELECT d, count(DISTINCT person_id) FROM (SELECT person_id, 'v' AS d FROM a UNION ALL SELECT person_id, NULL FROM b) u GROUP BY d",
 ];
 
 /// By a number that each belongs to one person, and does not say whose.

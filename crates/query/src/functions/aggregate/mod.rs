@@ -1,6 +1,7 @@
 //! Aggregates: the statistics of `columna-stats`, each the mapping of its summary to a result.
 
 mod adapter;
+mod asymmetry;
 mod comorbidity;
 mod counts;
 mod cumulative_incidence;
@@ -165,6 +166,7 @@ pub(crate) fn replaced() -> impl Iterator<Item = AggregateUDF> {
     let spreads = spread::functions().into_iter();
     let replaced = percentile::functions().into_iter().chain(spreads);
     let replaced = replaced.chain(pairs::functions());
+    let replaced = replaced.chain(asymmetry::functions());
     replaced
         .chain(in_order::functions())
         .chain([mode::function()])

@@ -304,7 +304,12 @@ fn truncated(call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
     };
     let of = |expr: &Expr| expr.get_type(schema).ok();
     let time = match time {
-        Expr::Cast(cast) if of(&cast.expr) == Some(DataType::Date32) => cast.expr.as_ref(),
+        Expr::Cast(cast)
+            if of(&cast.expr) == Some(DataType::Date32)
+                && *cast.field.data_type() == DataType::Timestamp(TimeUnit::Microsecond, None) =>
+        {
+            cast.expr.as_ref()
+        }
         time => time,
     };
     let quick = date_trunc::known(to)

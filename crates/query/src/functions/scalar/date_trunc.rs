@@ -1,10 +1,11 @@
-//! `date_trunc` of dates and times to years, quarters and months by a table of days.
+//! `date_trunc` of dates and times, to years, quarters and months by a table of days.
 //!
-//! As with parts of dates, the engine's own goes through the calendar for each of them; a date becomes nanoseconds first.
+//! As with parts of dates, the engine's own goes through the calendar for each of them, and through nanoseconds, which do not
+//! reach a day in 9999.
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, TimestampNanosecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, TimestampMicrosecondArray};
 use arrow::datatypes::{
     ArrowTimestampType, DataType, Date32Type, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
@@ -21,18 +22,21 @@ use datafusion::logical_expr::{
 use super::date_part::{CALENDAR, FIRST};
 
 /// What is truncated to, with the first day of it for each day of the calendar.
-static FIRST_DAYS: LazyLock<[(&str, Vec<i32>); 3]> = LazyLock::new(|| {
-    let first = |month: fn(&Civil) -> u8| -> Vec<i32> {
+static FIRST_DAYS: LazyLock<[(&str, FirstMonth, Vec<i32>); 3]> = LazyLock::new(|| {
+    let known: [(&str, FirstMonth); 3] = [
+        ("year", |_| 1),
+        ("quarter", |civil| (civil.month - 1) / 3 * 3 + 1),
+        ("month", |civil| civil.month),
+    ];
+    known.map(|(name, month)| {
         let days = CALENDAR.iter();
         let first = days.filter_map(|civil| Day::from_civil(civil.year, month(civil), 1));
-        first.map(|day| day.0).collect()
-    };
-    [
-        ("year", first(|_| 1)),
-        ("quarter", first(|civil| (civil.month - 1) / 3 * 3 + 1)),
-        ("month", first(|civil| civil.month)),
-    ]
+        (name, month, first.map(|day| day.0).collect())
+    })
 });
+
+/// The month that a date's year, quarter or month begins with.
+type FirstMonth = fn(&Civil) -> u8;
 
 static QUICK: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
     Arc::new(ScalarUDF::new_from_impl(DateTrunc {
@@ -53,15 +57,13 @@ pub(crate) fn date_trunc() -> Arc<ScalarUDF> {
     Arc::clone(&QUICK)
 }
 
-/// Whether there is a table for what is truncated to.
+/// Whether it is known here how to truncate to this.
 pub(super) fn known(to: &ScalarValue) -> bool {
-    first_days(to).is_some()
-}
-
-fn first_days(to: &ScalarValue) -> Option<&'static [i32]> {
-    let to = to.try_as_str()??.to_ascii_lowercase();
-    let known = FIRST_DAYS.iter().find(|(name, _)| *name == to);
-    known.map(|(_, days)| days.as_slice())
+    let words = [
+        "year", "quarter", "month", "week", "day", "hour", "minute", "second",
+    ];
+    let to = to.try_as_str().flatten().map(str::to_ascii_lowercase);
+    to.is_some_and(|to| words.contains(&to.as_str()))
 }
 
 impl ScalarUDFImpl for DateTrunc {
@@ -75,7 +77,7 @@ impl ScalarUDFImpl for DateTrunc {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         match arguments {
-            [_, DataType::Date32] => Ok(DataType::Timestamp(TimeUnit::Nanosecond, None)),
+            [_, DataType::Date32] => Ok(DataType::Timestamp(TimeUnit::Microsecond, None)),
             [_, time] => Ok(time.clone()),
             _ => internal_err!("a time is truncated to something"),
         }
@@ -85,13 +87,13 @@ impl ScalarUDFImpl for DateTrunc {
         let [ColumnarValue::Scalar(to), time] = args.args.as_slice() else {
             return internal_err!("a time is truncated to something");
         };
-        if let (Some(first), ColumnarValue::Array(times)) = (first_days(to), time)
-            && let Some(truncated) = quick(first, times)
+        if let ColumnarValue::Array(times) = time
+            && let Some(truncated) = quick(to, times)
         {
             return Ok(ColumnarValue::Array(truncated));
         }
         if time.data_type() == DataType::Date32 {
-            let to = DataType::Timestamp(TimeUnit::Nanosecond, None);
+            let to = DataType::Timestamp(TimeUnit::Microsecond, None);
             args.args[1] = time.cast_to(&to, None)?;
         }
         self.stock.invoke_with_args(args)
@@ -103,32 +105,60 @@ impl ScalarUDFImpl for DateTrunc {
     }
 }
 
-/// The first days, where all days are in the calendar.
-fn quick(first: &[i32], times: &ArrayRef) -> Option<ArrayRef> {
-    const NANOSECONDS: i64 = 86_400_000_000_000;
-    let start = |day: i64| {
-        let at = usize::try_from(day - i64::from(FIRST)).ok()?;
-        first.get(at).copied().map(i64::from)
+/// What is truncated, as far as it is known how.
+fn quick(to: &ScalarValue, times: &ArrayRef) -> Option<ArrayRef> {
+    const DAY: i64 = 86_400;
+    let to = to.try_as_str()??.to_ascii_lowercase();
+    let first = FIRST_DAYS.iter().find(|(name, ..)| *name == to);
+    // Of days since 1970, which was a Thursday.
+    let day = |day: i64| -> Option<i64> {
+        match (first, to.as_str()) {
+            (Some((_, month, first)), _) => {
+                let day = i32::try_from(day).ok()?;
+                let place = usize::try_from(i64::from(day) - i64::from(FIRST)).ok();
+                match place.and_then(|at| first.get(at)) {
+                    Some(first) => Some(i64::from(*first)),
+                    None => {
+                        let civil = Day(day).civil();
+                        let first = Day::from_civil(civil.year, month(&civil), 1)?;
+                        Some(i64::from(first.0))
+                    }
+                }
+            }
+            (None, "week") => Some(day - (day + 3).rem_euclid(7)),
+            (None, "day") => Some(day),
+            _ => None,
+        }
+    };
+    let seconds = match to.as_str() {
+        "hour" => Some(3_600),
+        "minute" => Some(60),
+        "second" => Some(1),
+        _ => None,
     };
     if let Some(dates) = times.as_primitive_opt::<Date32Type>() {
         let days = dates.values().iter();
-        let starts = days.map(|&day| Some(start(day.into())? * NANOSECONDS));
+        let starts = days.map(|&of| day(of.into())?.checked_mul(DAY * 1_000_000));
         let starts: Option<Vec<i64>> = starts.collect();
-        let starts = TimestampNanosecondArray::new(starts?.into(), dates.nulls().cloned());
+        let starts = TimestampMicrosecondArray::new(starts?.into(), dates.nulls().cloned());
         return Some(Arc::new(starts));
     }
+    let start = |time: i64, per_second: i64| match seconds {
+        Some(seconds) => Some(time - time.rem_euclid(seconds * per_second)),
+        None => day(time.div_euclid(DAY * per_second))?.checked_mul(DAY * per_second),
+    };
     match times.data_type() {
         DataType::Timestamp(TimeUnit::Second, None) => {
-            of_times::<TimestampSecondType>(times, NANOSECONDS / 1_000_000_000, start)
+            of_times::<TimestampSecondType>(times, |time| start(time, 1))
         }
         DataType::Timestamp(TimeUnit::Millisecond, None) => {
-            of_times::<TimestampMillisecondType>(times, NANOSECONDS / 1_000_000, start)
+            of_times::<TimestampMillisecondType>(times, |time| start(time, 1_000))
         }
         DataType::Timestamp(TimeUnit::Microsecond, None) => {
-            of_times::<TimestampMicrosecondType>(times, NANOSECONDS / 1_000, start)
+            of_times::<TimestampMicrosecondType>(times, |time| start(time, 1_000_000))
         }
         DataType::Timestamp(TimeUnit::Nanosecond, None) => {
-            of_times::<TimestampNanosecondType>(times, NANOSECONDS, start)
+            of_times::<TimestampNanosecondType>(times, |time| start(time, 1_000_000_000))
         }
         _ => None,
     }
@@ -136,13 +166,10 @@ fn quick(first: &[i32], times: &ArrayRef) -> Option<ArrayRef> {
 
 fn of_times<T: ArrowTimestampType>(
     times: &ArrayRef,
-    per_day: i64,
     start: impl Fn(i64) -> Option<i64>,
 ) -> Option<ArrayRef> {
     let times = times.as_primitive_opt::<T>()?;
-    let values = times.values().iter();
-    let starts = values.map(|&time| Some(start(time.div_euclid(per_day))? * per_day));
-    let starts: Option<Vec<i64>> = starts.collect();
+    let starts: Option<Vec<i64>> = times.values().iter().map(|time| start(*time)).collect();
     let starts = PrimitiveArray::<T>::new(starts?.into(), times.nulls().cloned());
     Some(Arc::new(starts))
 }
@@ -162,7 +189,7 @@ mod tests {
             Arc::new(arrow::datatypes::Field::new(name, of.clone(), true))
         };
         let returns = match times.data_type() {
-            DataType::Date32 => DataType::Timestamp(TimeUnit::Nanosecond, None),
+            DataType::Date32 => DataType::Timestamp(TimeUnit::Microsecond, None),
             time => time.clone(),
         };
         let args = ScalarFunctionArgs {
@@ -195,8 +222,8 @@ mod tests {
             let dates: ArrayRef = Arc::new(Date32Array::from_iter(
                 days.iter().copied().map(Some).chain([None]),
             ));
-            let nanoseconds = DataType::Timestamp(TimeUnit::Nanosecond, None);
-            let as_times = cast(&dates, &nanoseconds).unwrap();
+            let microseconds = DataType::Timestamp(TimeUnit::Microsecond, None);
+            let as_times = cast(&dates, &microseconds).unwrap();
             let moments = days.iter().map(|day| i64::from(*day) * 86_400_000_000 - 1);
             let moments: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(moments));
             for to in ["year", "QUARTER", "month", "week", "day", "hour"] {

@@ -38,7 +38,7 @@ pub(crate) use intervals::{
 };
 pub(crate) use joined::BoundedJoins;
 pub(crate) use length::LengthOfLists;
-pub(crate) use moved_time::{moved, moved_time};
+pub(crate) use moved_time::{moved, moved_by, moved_time};
 pub(crate) use of_any_range::of_any_range;
 pub(crate) use out_of_order::{CastsOutOfOrder, out_of_order};
 pub(crate) use regexp_extract::regexp_extract;

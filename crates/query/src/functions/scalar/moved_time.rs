@@ -1,4 +1,4 @@
-//! A date or a time moved by an interval that is the same for all rows: `visit_start_date + INTERVAL '6 months'`.
+//! A date or a time moved by an interval, mostly one that is the same for all rows: `visit_start_date + INTERVAL '6 months'`.
 //!
 //! The engine's own goes through the calendar for each of them, with a date, a time and a zone. Here months are looked up in a table
 //! of days, and days and parts of them are numbers.
@@ -43,7 +43,11 @@ pub(crate) fn moved_time() -> ScalarUDF {
 
 /// A date or a time without a zone, moved.
 pub(crate) fn moved(time: Expr, by: IntervalMonthDayNano) -> Expr {
-    let by = lit(ScalarValue::IntervalMonthDayNano(Some(by)));
+    moved_by(time, lit(ScalarValue::IntervalMonthDayNano(Some(by))))
+}
+
+/// Moved by an interval of each row.
+pub(crate) fn moved_by(time: Expr, by: Expr) -> Expr {
     MOVED.call(vec![time, by])
 }
 
@@ -73,10 +77,14 @@ impl ScalarUDFImpl for MovedTime {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [time, ColumnarValue::Scalar(by)] = args.args.as_slice() else {
+        let [time, by] = args.args.as_slice() else {
             return internal_err!("a time is moved by one interval");
         };
         let times = time.to_array(args.number_rows)?;
+        let by = match by {
+            ColumnarValue::Scalar(by) => by,
+            ColumnarValue::Array(by) => return Ok(ColumnarValue::Array(add(&times, by)?)),
+        };
         let quick = match by {
             ScalarValue::IntervalMonthDayNano(Some(by)) => quick(&times, *by),
             _ => None,
@@ -93,9 +101,12 @@ impl ScalarUDFImpl for MovedTime {
 
     /// A later day is moved to no earlier one. Of times, 23:00 on the 30th of January comes after 1:00 on the 31st, a month on.
     fn output_ordering(&self, input: &[ExprProperties]) -> Result<SortProperties> {
+        let one = input
+            .get(1)
+            .is_some_and(|by| by.sort_properties == SortProperties::Singleton);
         let days = input
             .first()
-            .filter(|time| time.range.data_type() == DataType::Date32);
+            .filter(|time| one && time.range.data_type() == DataType::Date32);
         Ok(days.map_or(SortProperties::Unordered, |days| days.sort_properties))
     }
 }

@@ -10,7 +10,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, exec_err};
+use datafusion::common::{DFSchema, Result, exec_err, plan_err};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
     Cast, ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
@@ -37,6 +37,12 @@ impl FunctionRewrite for RoundedCasts {
         else {
             return Ok(Transformed::no(expr));
         };
+        if matches!(field.data_type(), DataType::Timestamp(..)) && of.get_type(schema)?.is_integer()
+        {
+            return plan_err!(
+                "a whole number is no moment: write to_timestamp(x) of seconds, to_timestamp_millis(x) or to_timestamp_micros(x)"
+            );
+        }
         let rounded = matches!(of.as_ref(), Expr::ScalarFunction(call) if call.name() == NAME);
         if rounded || !field.data_type().is_integer() {
             return Ok(Transformed::no(expr));

@@ -1,0 +1,240 @@
+//! `labs PIVOT (avg(value) FOR code IN ('a', 'b'))` and `labs UNPIVOT (value FOR name IN (a, b))`.
+//!
+//! The engine (DataFusion 55) plans neither. What they stand for is written in their place, with the names that DuckDB gives:
+//!
+//! ```sql
+//! SELECT * EXCEPT (value, code), avg(value) FILTER (WHERE code = 'a') AS a, … FROM labs GROUP BY ALL
+//!
+//! SELECT * EXCEPT (a, b), unnest(['a', 'b']) AS name, unnest([a, b]) AS value FROM labs
+//! ```
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::common::{Result, plan_err};
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::ast::{
+    Expr, ExprWithAlias, Ident, NullInclusion, PivotValueSource, Query, SelectItem, SetExpr,
+    TableAlias, TableFactor, TypedString, Value, VisitorMut, visit_expressions,
+};
+
+use crate::dialect::{filled, query};
+
+/// Writes pivoted tables as subqueries.
+#[derive(Debug)]
+pub(crate) struct Pivots;
+
+impl VisitorMut for Pivots {
+    type Break = DataFusionError;
+
+    fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<DataFusionError> {
+        let written = match table {
+            TableFactor::Pivot { .. } => pivoted(table),
+            TableFactor::Unpivot { .. } => unpivoted(table),
+            _ => return ControlFlow::Continue(()),
+        };
+        match written {
+            Ok(written) => {
+                *table = written;
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+/// Groups by the columns that are not named, with the values of each group side by side.
+fn pivoted(pivot: &TableFactor) -> Result<TableFactor> {
+    let TableFactor::Pivot {
+        table,
+        aggregate_functions,
+        value_column: keys,
+        value_source,
+        default_on_null,
+        alias,
+    } = pivot
+    else {
+        return plan_err!("not a PIVOT");
+    };
+    let PivotValueSource::List(values) = value_source else {
+        return plan_err!("PIVOT needs its values one by one: write `FOR code IN ('a', 'b')`");
+    };
+    let called = aggregate_functions.iter().map(|call| &call.expr);
+    let named: Vec<String> = called.chain(keys).flat_map(columns).collect();
+    let apart = aggregate_functions.len() > 1;
+    let mut shown = Vec::new();
+    for value in values {
+        let parts = match &value.expr {
+            Expr::Tuple(parts) => parts.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        if parts.len() != keys.len() {
+            return plan_err!("PIVOT compares {} columns with {}", keys.len(), value.expr);
+        }
+        let mut holds = Vec::new();
+        for (key, part) in keys.iter().zip(parts) {
+            holds.push(match part {
+                Expr::Value(null) if null.value == Value::Null => {
+                    filled("$1 IS NULL", std::slice::from_ref(key))?
+                }
+                _ => filled("$1 = $2", &[key.clone(), part.clone()])?,
+            });
+        }
+        for call in aggregate_functions {
+            let Expr::Function(function) = &call.expr else {
+                return plan_err!("PIVOT needs an aggregate before FOR and not {}", call.expr);
+            };
+            let mut function = function.clone();
+            let conditions: Vec<Expr> = function
+                .filter
+                .take()
+                .map(|filter| *filter)
+                .into_iter()
+                .chain(holds.iter().cloned())
+                .collect();
+            let all: Vec<String> = (1..=conditions.len()).map(|at| format!("${at}")).collect();
+            function.filter = Some(Box::new(filled(&all.join(" AND "), &conditions)?));
+            let expr = match default_on_null {
+                Some(other) => filled(
+                    "coalesce($1, $2)",
+                    &[Expr::Function(function), other.clone()],
+                )?,
+                None => Expr::Function(function),
+            };
+            let words: Vec<String> = parts.iter().map(text).collect();
+            let mut name = match &value.alias {
+                Some(alias) => alias.value.clone(),
+                None => words.join("_"),
+            };
+            if let Some(alias) = &call.alias {
+                name = format!("{name}_{}", alias.value);
+            } else if apart {
+                name = format!("{name}_{}", call.expr.to_string().to_lowercase());
+            }
+            shown.push((expr, name));
+        }
+    }
+    derived("GROUP BY ALL", table, &named, shown, alias.clone())
+}
+
+/// One row for each of the columns.
+fn unpivoted(unpivot: &TableFactor) -> Result<TableFactor> {
+    let TableFactor::Unpivot {
+        table,
+        value,
+        name,
+        columns: given,
+        null_inclusion,
+        alias,
+    } = unpivot
+    else {
+        return plan_err!("not an UNPIVOT");
+    };
+    let Expr::Identifier(value) = value else {
+        return plan_err!(
+            "UNPIVOT into several columns is not supported: join those of one column each"
+        );
+    };
+    let words = given.iter().map(|ExprWithAlias { expr, alias }| {
+        let word = match (alias, expr) {
+            (Some(alias), _) => alias.value.clone(),
+            (None, Expr::Identifier(column)) => column.value.clone(),
+            (None, expr) => expr.to_string(),
+        };
+        Expr::value(Value::SingleQuotedString(word))
+    });
+    let exprs: Vec<Expr> = given.iter().map(|given| given.expr.clone()).collect();
+    let words: Vec<Expr> = words.collect();
+    let places: Vec<String> = (1..=given.len()).map(|at| format!("${at}")).collect();
+    let list = format!("unnest(make_array({}))", places.join(", "));
+    let shown = vec![
+        (filled(&list, &words)?, name.value.clone()),
+        (filled(&list, &exprs)?, value.value.clone()),
+    ];
+    let named: Vec<String> = exprs.iter().flat_map(columns).collect();
+    let mut all = derived("", table, &named, shown, alias.clone())?;
+    if let (TableFactor::Derived { subquery, .. }, None | Some(NullInclusion::ExcludeNulls)) =
+        (&mut all, null_inclusion)
+    {
+        let mut known = query(&format!(
+            "SELECT * FROM (SELECT 1) WHERE {value} IS NOT NULL"
+        ))?;
+        if let Some(within) = first_table(&mut known) {
+            std::mem::swap(within, subquery);
+            *subquery = Box::new(known);
+        }
+    }
+    Ok(all)
+}
+
+/// A query of a table's other columns and of these.
+fn derived(
+    ending: &str,
+    table: &TableFactor,
+    named: &[String],
+    shown: Vec<(Expr, String)>,
+    alias: Option<TableAlias>,
+) -> Result<TableFactor> {
+    let named: BTreeSet<&String> = named.iter().collect();
+    let named: Vec<&str> = named.into_iter().map(String::as_str).collect();
+    let sql = format!(
+        "SELECT * EXCEPT ({}) FROM (SELECT 1) {ending}",
+        named.join(", ")
+    );
+    let mut subquery = query(&sql)?;
+    if let SetExpr::Select(select) = subquery.body.as_mut() {
+        let shown = shown.into_iter().map(|(expr, name)| {
+            let alias = Ident::with_quote('"', name);
+            SelectItem::ExprWithAlias { expr, alias }
+        });
+        select.projection.extend(shown);
+        if let [from] = select.from.as_mut_slice() {
+            from.relation = table.clone();
+        }
+    }
+    Ok(TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(subquery),
+        alias,
+        sample: None,
+    })
+}
+
+fn first_table(query: &mut Query) -> Option<&mut Box<Query>> {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return None;
+    };
+    match &mut select.from.first_mut()?.relation {
+        TableFactor::Derived { subquery, .. } => Some(subquery),
+        _ => None,
+    }
+}
+
+/// The columns that an expression names.
+fn columns(expr: &Expr) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    // The visitor never breaks off.
+    let _ = visit_expressions(expr, |expr| {
+        let column = match expr {
+            Expr::Identifier(column) => Some(column),
+            Expr::CompoundIdentifier(parts) => parts.last(),
+            _ => None,
+        };
+        found.extend(column.map(ToString::to_string));
+        ControlFlow::<()>::Continue(())
+    });
+    found
+}
+
+/// A value as it is a column's name.
+fn text(value: &Expr) -> String {
+    let literal = match value {
+        Expr::Value(value) | Expr::TypedString(TypedString { value, .. }) => &value.value,
+        other => return other.to_string(),
+    };
+    match literal {
+        Value::SingleQuotedString(text) | Value::Number(text, _) => text.clone(),
+        Value::Boolean(truth) => truth.to_string(),
+        other => other.to_string(),
+    }
+}
