@@ -161,7 +161,7 @@ fn unpivoted(unpivot: &TableFactor) -> Result<TableFactor> {
         ))?;
         if let Some(within) = first_table(&mut known) {
             std::mem::swap(within, subquery);
-            *subquery = Box::new(known);
+            **subquery = known;
         }
     }
     Ok(all)

@@ -27,7 +27,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::Error;
 use super::cube::Dims;
 use super::margins::add_up;
-use super::matching::{Match, Part, Shown, Source, of_this_result};
+use super::matching::{Match, PERSONS_OWN, Part, ROWS_OTHERS, Shown, Source, of_this_result};
 use super::persons::{Persons, people};
 use super::profile::Profile;
 use super::rest::Common;
@@ -433,6 +433,13 @@ impl Work<'_> {
             .serialize_into(&mut bytes)
             .map_err(|_| Error::Damaged)?;
         let size = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let persons = if shown.persons == Source::Own {
+            PERSONS_OWN
+        } else {
+            0
+        };
+        let rows = if shown.is_news() { 0 } else { ROWS_OTHERS };
+        let counted = persons | rows;
         self.transaction.execute(
             "INSERT INTO number_set (snapshot, principal, measure, elements, persons, footprint, shown, rules, treated, atom, sketch, rest,
                words, place, counted, held)
@@ -452,7 +459,7 @@ impl Work<'_> {
                 cell.common.as_ref().map(Common::bytes).transpose()?.unwrap_or_default(),
                 table.words,
                 place,
-                shown.persons == Source::Own,
+                counted,
                 cell.held
                     .as_ref()
                     .filter(|held| cell.sketch.as_ref() != Some(held))

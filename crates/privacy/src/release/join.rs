@@ -509,8 +509,8 @@ pub(super) fn within_joins(filter: Filter) -> Result<Filter> {
         matches!(columns, (Expr::Column(_), Expr::Column(_)))
     };
     let mut stay = Vec::new();
-    let mut input = Arc::clone(&filter.input);
-    for condition in split_conjunction_owned(filter.predicate.clone()) {
+    let mut input = filter.input;
+    for condition in split_conjunction_owned(filter.predicate) {
         let joined = match says(&condition) || compares(&condition) {
             true => with_condition(&input, &condition)?,
             false => None,

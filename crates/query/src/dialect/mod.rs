@@ -425,9 +425,14 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
             let known = DIFFERENCES
                 .iter()
                 .find(|(known, _)| part.as_deref() == Some(known));
-            return known
-                .map(|(_, form)| filled(form, &arguments[1..]))
-                .transpose();
+            return match (known, part) {
+                (Some((_, form)), _) => filled(form, &arguments[1..]).map(Some),
+                (None, Some(part)) if name == "date_diff" => plan_err!(
+                    "`date_diff` does not know '{part}': it counts {}",
+                    DIFFERENCES.map(|(known, _)| known).join(", ")
+                ),
+                _ => Ok(None),
+            };
         }
         ("date_part" | "datepart", [part, time])
             if let Some(form) = unit(part).as_deref().and_then(long_part) =>
