@@ -125,6 +125,13 @@ struct Numbers {
 }
 
 impl Numbers {
+    /// Where the numbers of a set are: of its persons, and then of its rows.
+    fn of(&self, set: i64) -> impl Iterator<Item = usize> {
+        let sets = self.sets.iter().zip(0..);
+        sets.filter(move |(((id, ..), _), _)| *id == set)
+            .map(|(_, vector)| vector)
+    }
+
     fn named(&self, from: &[(usize, f64)]) -> Vec<Part> {
         let named = from.iter().map(|(at, factor)| {
             let (id, unit, times) = self.sets[*at].0;
@@ -210,9 +217,12 @@ fn free_beside(
     let several = spans.len() > 1;
     let mut all = Free::News;
     for numbers in spans {
+        let Some(vector) = numbers.of(of_this_result(at)).next() else {
+            continue;
+        };
         let admitted = match take {
-            true => numbers.span.admit(at),
-            false => numbers.span.asked(at),
+            true => numbers.span.admit(vector),
+            false => numbers.span.asked(vector),
         };
         let of_rows = !several || numbers.unit == Unit::Rows;
         match (numbers.is_free(admitted, set, known, k), &all) {
@@ -397,14 +407,12 @@ impl Work<'_> {
             rows: own,
         };
         // What is shown of others says nothing of its own. The group's persons are before its rows in the span.
-        let numbers = spans.first_mut();
-        let own = numbers.as_ref().map_or_else(Vec::new, |numbers| {
-            let sets = numbers.sets.iter().enumerate();
-            let own = sets.filter(|(_, ((id, ..), _))| *id == of_this_result(at));
-            own.map(|(vector, _)| vector).collect()
-        });
+        let mut numbers = spans.first_mut();
+        let own: Vec<usize> = match &numbers {
+            Some(numbers) => numbers.of(of_this_result(at)).collect(),
+            None => Vec::new(),
+        };
         let mut own = own.into_iter();
-        let mut numbers = numbers;
         let mut admitted = |of: &Source| -> Source {
             let vector = own.next();
             let (Source::Own, Some(vector), Some(numbers)) = (of, vector, numbers.as_mut()) else {
@@ -506,9 +514,11 @@ impl Work<'_> {
             return Vec::new();
         }
         let none = RoaringTreemap::new();
-        let own = prints.iter().map(|print| print.as_ref().unwrap_or(&none));
-        let own = own.enumerate().map(|(at, print)| Number {
-            print,
+        // In the same order each time: which combinations are found depends on it.
+        let mut own: Vec<usize> = (0..prints.len()).collect();
+        own.sort_by_cached_key(|at| table.place(*at));
+        let own = own.into_iter().map(|at| Number {
+            print: prints[at].as_ref().unwrap_or(&none),
             id: of_this_result(at),
             words: &table.words,
             counted: true,

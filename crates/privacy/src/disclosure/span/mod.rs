@@ -98,7 +98,7 @@ impl Span {
             return self.follows(at, &rest);
         };
         let added = self.add(pivot, rest);
-        let told = self.tells_of_few(&added);
+        let told = self.tells_of_few(&added, at);
         if take && matches!(told, Told::Nothing) {
             return Admitted::New;
         }
@@ -177,10 +177,11 @@ impl Span {
         }
     }
 
-    /// Whether one of the rows that have changed, or two rows of which it is one, leave fewer than k persons. Every combination of
-    /// rows has all their pivots in it, so that small pivots alone matter.
-    fn tells_of_few(&mut self, added: &Added) -> Told {
+    /// Whether one of the rows that have changed, or two rows of which it is one, leave fewer than k persons by this number. Every
+    /// combination of rows has all their pivots in it, so that small pivots alone matter.
+    fn tells_of_few(&mut self, added: &Added, at: usize) -> Told {
         let (columns, k) = (&self.columns, self.k);
+        let own_factor = columns.people + at;
         let is_small = |pivot: &usize| columns.sizes[*pivot] < k;
         // In the order in which they are looked at.
         let others = added.taken_out.iter().map(|(pivot, _)| *pivot);
@@ -226,7 +227,8 @@ impl Span {
                 for ratio in alike.ratios(at, other, &columns.sizes) {
                     let mut both = self.basis[&own].clone();
                     subtract(&mut both, small(ratio), &self.basis[&pivot]);
-                    if columns.left(&both) < k {
+                    // Without it they said so before.
+                    if both[own_factor] != 0 && columns.left(&both) < k {
                         return Told::By(both);
                     }
                 }
