@@ -29,9 +29,8 @@ pub(super) struct KnownSet {
     pub(super) place: String,
     /// Its persons alone, where they are counted.
     pub(super) people: RoaringBitmap,
-    /// Its own number of persons was shown, and its own number of rows.
+    /// Its own number of persons was shown, and not only one of rows.
     pub(super) counted: bool,
-    pub(super) rows: bool,
     /// By rules that do not round.
     pub(super) exact: bool,
 }
@@ -267,7 +266,6 @@ mod tests {
             place: String::new(),
             people,
             counted,
-            rows: true,
             exact: true,
         }
     }

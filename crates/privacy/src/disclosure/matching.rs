@@ -13,10 +13,6 @@ use super::several::Sums;
 use super::sketch::Sketch;
 use super::span::{Admitted, Span, Unit};
 
-/// In the record: a set's own number of persons was shown, and its rows were others' or withheld.
-pub(super) const PERSONS_OWN: i64 = 1;
-pub(super) const ROWS_OTHERS: i64 = 2;
-
 /// What was found of a group's persons.
 #[derive(Debug)]
 pub(super) enum Match {
@@ -171,9 +167,8 @@ struct Number<'a> {
     print: &'a RoaringTreemap,
     id: i64,
     words: &'a str,
-    /// Its own number of persons was shown, or is asked for, and that of its rows.
+    /// Its own number of persons was shown, or is asked for, and not that of its rows alone.
     counted: bool,
-    rows: bool,
     /// It was shown before.
     taken: bool,
 }
@@ -183,14 +178,15 @@ impl Number<'_> {
     /// was shown.
     fn counts(&self, k: u64) -> impl Iterator<Item = (&Self, Unit, f64, bool)> {
         let even = even(self.print, k);
-        let persons = match (self.counted, even.filter(|_| self.rows)) {
+        let persons = match (self.counted, even) {
             (true, _) => Some(1.0),
             (false, Some(times)) => Some(1.0 / times),
             (false, None) => None,
         };
         let persons = persons.map(|times| (self, Unit::Person, times, self.taken));
-        let rows = self.rows && even.is_none();
-        let rows = rows.then_some((self, Unit::Rows, 1.0, self.taken));
+        let rows = even
+            .is_none()
+            .then_some((self, Unit::Rows, 1.0, self.taken));
         persons.into_iter().chain(rows)
     }
 }
@@ -331,7 +327,6 @@ impl Work<'_> {
                     place,
                     people: table.people_of(print),
                     counted: shown.persons == Source::Own,
-                    rows: true,
                     exact: self.profile.is_exact(),
                 });
             }
@@ -469,13 +464,11 @@ impl Work<'_> {
                 false => Ok(None),
             };
             let sketch = of(3)?;
-            let counted: i64 = row.get(9)?;
             sets.push(KnownSet {
                 id: row.get(0)?,
                 people: table.people_of(&print),
                 print,
-                counted: counted & PERSONS_OWN != 0,
-                rows: counted & ROWS_OTHERS == 0,
+                counted: row.get(9)?,
                 exact: !is_rounded(&row.get::<_, String>(11)?),
                 // Kept where it is not what they contribute. Of what a model says nothing follows.
                 held: match table.measure.starts_with(super::MODEL_OF) {
@@ -522,7 +515,6 @@ impl Work<'_> {
             id: of_this_result(at),
             words: &table.words,
             counted: true,
-            rows: true,
             taken: false,
         });
         let earlier = earlier.iter().filter(|set| known(set)).map(|set| Number {
@@ -530,7 +522,6 @@ impl Work<'_> {
             id: set.id,
             words: &set.words,
             counted: set.counted,
-            rows: set.rows,
             taken: true,
         });
         let all: Vec<Number<'_>> = own.chain(earlier).collect();

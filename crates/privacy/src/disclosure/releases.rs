@@ -27,7 +27,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::Error;
 use super::cube::Dims;
 use super::margins::add_up;
-use super::matching::{Match, PERSONS_OWN, Part, ROWS_OTHERS, Shown, Source, of_this_result};
+use super::matching::{Match, Part, Shown, Source, of_this_result};
 use super::persons::{Persons, people};
 use super::profile::Profile;
 use super::rest::Common;
@@ -323,9 +323,12 @@ impl Work<'_> {
         // New numbers first: others of this result may be shown as theirs.
         let mut later = Vec::new();
         let mut placed: BTreeMap<i64, i64> = BTreeMap::new();
-        for (at, (found, shown)) in matches.into_iter().zip(shown).enumerate() {
+        // In the same order each time, as what is found beside them later depends on it.
+        let found = matches.into_iter().enumerate().filter(|(at, _)| shown[*at]);
+        let mut found: Vec<(usize, Match)> = found.collect();
+        found.sort_by_cached_key(|(at, _)| table.place(*at));
+        for (at, found) in found {
             match found {
-                _ if !shown => {}
                 Match::New(print, sources) => {
                     if sources.is_news() {
                         let id = self.keep(table, at, &print, &sources)?;
@@ -433,13 +436,6 @@ impl Work<'_> {
             .serialize_into(&mut bytes)
             .map_err(|_| Error::Damaged)?;
         let size = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let persons = if shown.persons == Source::Own {
-            PERSONS_OWN
-        } else {
-            0
-        };
-        let rows = if shown.is_news() { 0 } else { ROWS_OTHERS };
-        let counted = persons | rows;
         self.transaction.execute(
             "INSERT INTO number_set (snapshot, principal, measure, elements, persons, footprint, shown, rules, treated, atom, sketch, rest,
                words, place, counted, held)
@@ -459,7 +455,7 @@ impl Work<'_> {
                 cell.common.as_ref().map(Common::bytes).transpose()?.unwrap_or_default(),
                 table.words,
                 place,
-                counted,
+                shown.persons == Source::Own,
                 cell.held
                     .as_ref()
                     .filter(|held| cell.sketch.as_ref() != Some(held))
