@@ -165,3 +165,57 @@ fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> V
     });
     ratios
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of any width, some of them a multiple of another but for a few columns: no two that leave few are missed.
+    #[test]
+    fn rows_that_leave_few_are_looked_at() {
+        const COLUMNS: usize = 120;
+        const K: u64 = 5;
+        let sizes = vec![1; COLUMNS];
+        let mut state = 3_u64;
+        let mut next = move |below: u64| {
+            state = mixed(state);
+            state % below
+        };
+        let mut found = 0;
+        for _ in 0..20 {
+            let mut rows: Vec<Vec<u64>> = Vec::new();
+            for at in 0..30 {
+                let width = [3, 10, 40, 120][at % 4];
+                let mut row = match rows.last().filter(|_| at % 3 == 0) {
+                    Some(last) => last
+                        .iter()
+                        .map(|value| times(*value, 1 + at as u64))
+                        .collect(),
+                    None => (0..COLUMNS as u64)
+                        .map(|_| if next(120) < width { 1 + next(9) } else { 0 })
+                        .collect::<Vec<u64>>(),
+                };
+                for _ in 0..next(4) {
+                    let column = usize::try_from(next(COLUMNS as u64)).unwrap_or(0);
+                    row[column] = next(P);
+                }
+                rows.push(row);
+            }
+            let sparse = rows.iter().map(|row| {
+                let columns = row.iter().copied().enumerate();
+                columns.filter(|(_, value)| *value != 0).collect::<Sparse>()
+            });
+            let alike = Alike::of(sparse.collect(), COLUMNS, K);
+            for a in 0..rows.len() {
+                let with = alike.with(a);
+                for b in (0..rows.len()).filter(|b| *b != a) {
+                    if !alike.ratios(a, b, &sizes).is_empty() {
+                        assert!(with.contains(&b));
+                        found += usize::from(alike.directions[a].len() >= 5);
+                    }
+                }
+            }
+        }
+        assert!(found > 100, "{found}");
+    }
+}
