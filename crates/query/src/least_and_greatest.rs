@@ -42,21 +42,28 @@ impl OptimizerRule for LeastAndGreatest {
         plan: LogicalPlan,
         config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        plan.transform_up_with_subqueries(|node| {
-            let of_groups = beside(&node, config)?;
-            let grouped = of_groups.is_some();
-            let changed = kept_names::changed(of_groups.unwrap_or(node), |expr| {
+        let alone = plan.transform_up_with_subqueries(|node| {
+            kept_names::changed(node, |expr| {
                 replaced(expr, |comparison| match Decides::of(comparison) {
                     Some(decides) if comparison.subquery.outer_ref_columns.is_empty() => {
                         decides.alone().map(Some)
                     }
                     _ => Ok(None),
                 })
-            })?;
-            Ok(Transformed::new_transformed(
-                changed.data,
-                changed.transformed || grouped,
-            ))
+            })
+        })?;
+        // What looks out of a subquery itself is left to the engine.
+        let lateral = |node: &LogicalPlan| Ok(matches!(node, LogicalPlan::Subquery(_)));
+        if alone.data.exists(lateral)? {
+            return Ok(alone);
+        }
+        alone.transform_data(|plan| {
+            plan.transform_up(|node| {
+                Ok(match beside(&node, config)? {
+                    Some(joined) => Transformed::yes(joined),
+                    None => Transformed::no(node),
+                })
+            })
         })
     }
 }
@@ -88,7 +95,9 @@ fn beside(node: &LogicalPlan, config: &dyn OptimizerConfig) -> Result<Option<Log
     let exprs = node.expressions().into_iter().map(|expr| {
         let name = names.save(&expr);
         let done = replaced(expr, |comparison| {
-            let Some(decides) = Decides::of(comparison) else {
+            let mut comparison = comparison.clone();
+            comparison.subquery.subquery = bare(comparison.subquery.subquery);
+            let Some(decides) = Decides::of(&comparison) else {
                 return Ok(None);
             };
             if !is_of_groups(&comparison.subquery, rows)? {
@@ -119,6 +128,22 @@ fn beside(node: &LogicalPlan, config: &dyn OptimizerConfig) -> Result<Option<Log
         LogicalPlan::Filter(_) => LogicalPlanBuilder::from(changed).project(shown)?.build()?,
         _ => changed,
     }))
+}
+
+/// A subquery's rows without the names that are given to its one column, which would hide its conditions.
+fn bare(mut rows: Arc<LogicalPlan>) -> Arc<LogicalPlan> {
+    loop {
+        rows = match rows.as_ref() {
+            LogicalPlan::SubqueryAlias(alias) => Arc::clone(&alias.input),
+            LogicalPlan::Projection(projection)
+                if projection.input.schema().fields().len() == 1
+                    && matches!(projection.expr.as_slice(), [expr] if matches!(expr.clone().unalias(), Expr::Column(_))) =>
+            {
+                Arc::clone(&projection.input)
+            }
+            _ => return rows,
+        };
+    }
 }
 
 /// Whether the outer columns of a subquery are those of these rows, and are equal to columns of its own.
