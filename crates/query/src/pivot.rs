@@ -29,8 +29,42 @@ impl VisitorMut for Pivots {
 
     fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<DataFusionError> {
         let written = match table {
-            TableFactor::Pivot { .. } => pivoted(table),
-            TableFactor::Unpivot { .. } => unpivoted(table),
+            TableFactor::Pivot {
+                table,
+                aggregate_functions,
+                value_column,
+                value_source: PivotValueSource::List(values),
+                default_on_null,
+                alias,
+            } => shown_by_value(
+                aggregate_functions,
+                value_column,
+                values,
+                default_on_null.as_ref(),
+            )
+            .and_then(|(named, shown)| {
+                derived("GROUP BY ALL", table, &named, shown, alias.clone())
+            }),
+            TableFactor::Pivot { .. } => {
+                plan_err!("PIVOT needs its values one by one: write `FOR code IN ('a', 'b')`")
+            }
+            TableFactor::Unpivot {
+                table,
+                value: Expr::Identifier(value),
+                name,
+                columns,
+                null_inclusion,
+                alias,
+            } => unpivoted(
+                table,
+                [name, value],
+                columns,
+                null_inclusion.as_ref(),
+                alias.clone(),
+            ),
+            TableFactor::Unpivot { .. } => plan_err!(
+                "UNPIVOT into several columns is not supported: join those of one column each"
+            ),
             _ => return ControlFlow::Continue(()),
         };
         match written {
@@ -43,25 +77,19 @@ impl VisitorMut for Pivots {
     }
 }
 
-/// Groups by the columns that are not named, with the values of each group side by side.
-fn pivoted(pivot: &TableFactor) -> Result<TableFactor> {
-    let TableFactor::Pivot {
-        table,
-        aggregate_functions,
-        value_column: keys,
-        value_source,
-        default_on_null,
-        alias,
-    } = pivot
-    else {
-        return plan_err!("not a PIVOT");
-    };
-    let PivotValueSource::List(values) = value_source else {
-        return plan_err!("PIVOT needs its values one by one: write `FOR code IN ('a', 'b')`");
-    };
-    let called = aggregate_functions.iter().map(|call| &call.expr);
+/// An expression, and what it is called.
+type Called = (Expr, String);
+
+/// The columns that a PIVOT names, which its groups are not by, and what it shows of each group: the calls by value, with their names.
+fn shown_by_value(
+    calls: &[ExprWithAlias],
+    keys: &[Expr],
+    values: &[ExprWithAlias],
+    default_on_null: Option<&Expr>,
+) -> Result<(Vec<String>, Vec<Called>)> {
+    let called = calls.iter().map(|call| &call.expr);
     let named: Vec<String> = called.chain(keys).flat_map(columns).collect();
-    let apart = aggregate_functions.len() > 1;
+    let apart = calls.len() > 1;
     let mut shown = Vec::new();
     for value in values {
         let parts = match &value.expr {
@@ -69,7 +97,11 @@ fn pivoted(pivot: &TableFactor) -> Result<TableFactor> {
             one => std::slice::from_ref(one),
         };
         if parts.len() != keys.len() {
-            return plan_err!("PIVOT compares {} columns with {}", keys.len(), value.expr);
+            return plan_err!(
+                "PIVOT compares {} columns with {} values",
+                keys.len(),
+                parts.len()
+            );
         }
         let mut holds = Vec::new();
         for (key, part) in keys.iter().zip(parts) {
@@ -80,9 +112,11 @@ fn pivoted(pivot: &TableFactor) -> Result<TableFactor> {
                 _ => filled("$1 = $2", &[key.clone(), part.clone()])?,
             });
         }
-        for call in aggregate_functions {
+        for call in calls {
             let Expr::Function(function) = &call.expr else {
-                return plan_err!("PIVOT needs an aggregate before FOR and not {}", call.expr);
+                return plan_err!(
+                    "PIVOT needs aggregates before FOR: write `PIVOT (avg(value) FOR …)`"
+                );
             };
             let mut function = function.clone();
             let conditions: Vec<Expr> = function
@@ -114,27 +148,17 @@ fn pivoted(pivot: &TableFactor) -> Result<TableFactor> {
             shown.push((expr, name));
         }
     }
-    derived("GROUP BY ALL", table, &named, shown, alias.clone())
+    Ok((named, shown))
 }
 
 /// One row for each of the columns.
-fn unpivoted(unpivot: &TableFactor) -> Result<TableFactor> {
-    let TableFactor::Unpivot {
-        table,
-        value,
-        name,
-        columns: given,
-        null_inclusion,
-        alias,
-    } = unpivot
-    else {
-        return plan_err!("not an UNPIVOT");
-    };
-    let Expr::Identifier(value) = value else {
-        return plan_err!(
-            "UNPIVOT into several columns is not supported: join those of one column each"
-        );
-    };
+fn unpivoted(
+    table: &TableFactor,
+    [name, value]: [&Ident; 2],
+    given: &[ExprWithAlias],
+    null_inclusion: Option<&NullInclusion>,
+    alias: Option<TableAlias>,
+) -> Result<TableFactor> {
     let words = given.iter().map(|ExprWithAlias { expr, alias }| {
         let word = match (alias, expr) {
             (Some(alias), _) => alias.value.clone(),
@@ -152,7 +176,7 @@ fn unpivoted(unpivot: &TableFactor) -> Result<TableFactor> {
         (filled(&list, &exprs)?, value.value.clone()),
     ];
     let named: Vec<String> = exprs.iter().flat_map(columns).collect();
-    let mut all = derived("", table, &named, shown, alias.clone())?;
+    let mut all = derived("", table, &named, shown, alias)?;
     if let (TableFactor::Derived { subquery, .. }, None | Some(NullInclusion::ExcludeNulls)) =
         (&mut all, null_inclusion)
     {
@@ -172,7 +196,7 @@ fn derived(
     ending: &str,
     table: &TableFactor,
     named: &[String],
-    shown: Vec<(Expr, String)>,
+    shown: Vec<Called>,
     alias: Option<TableAlias>,
 ) -> Result<TableFactor> {
     let named: BTreeSet<&String> = named.iter().collect();

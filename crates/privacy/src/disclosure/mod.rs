@@ -27,6 +27,7 @@ pub mod span;
 pub(crate) mod spread;
 #[cfg(test)]
 mod tests;
+mod together;
 pub(crate) mod unsaid;
 
 pub use error::Error;

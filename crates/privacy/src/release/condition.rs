@@ -9,7 +9,7 @@ use datafusion::logical_expr::{
     Between, BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
 };
 
-use super::expression::uncast;
+use super::expression::{equal_sides, uncast};
 use super::public::beside_persons;
 use super::record::{is_record, names_a_record};
 use super::refused::refuse;
@@ -212,12 +212,7 @@ fn is_comparison(op: Operator) -> bool {
 
 /// Whether a condition says that a row is of the person of the row around it.
 pub(super) fn is_link(condition: &Expr, rows: &Rows, outer: &Rows) -> bool {
-    let Expr::BinaryExpr(BinaryExpr {
-        left,
-        op: Operator::Eq,
-        right,
-    }) = condition
-    else {
+    let Some((left, right)) = equal_sides(condition) else {
         return false;
     };
     let outside = |expr: &Expr| matches!(expr, Expr::OuterReferenceColumn(_, column) if *column == outer.person);

@@ -370,6 +370,18 @@ pub(super) fn is_literal(expr: &Expr) -> bool {
     }
 }
 
+/// The two sides of an equality.
+pub(super) fn equal_sides(condition: &Expr) -> Option<(&Expr, &Expr)> {
+    match condition {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Eq,
+            right,
+        }) => Some((left, right)),
+        _ => None,
+    }
+}
+
 fn is_interval(kind: &DataType) -> bool {
     matches!(kind, DataType::Interval(_) | DataType::Duration(_))
 }

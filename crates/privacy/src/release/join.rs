@@ -9,7 +9,7 @@ use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{BinaryExpr, Expr, Filter, Join, LogicalPlan, Operator};
 
 use super::condition::{looking_out, looks_out};
-use super::expression::{Scope, uncast};
+use super::expression::{Scope, equal_sides, uncast};
 use super::measure::{Measure, is_measured};
 use super::public::beside_persons;
 use super::refused::refuse;
@@ -147,12 +147,8 @@ impl Shaper<'_> {
             .map(|filter| {
                 let parts = split_conjunction_owned(filter)
                     .into_iter()
-                    .map(|part| match &part {
-                        Expr::BinaryExpr(BinaryExpr {
-                            left,
-                            op: Operator::Eq,
-                            right,
-                        }) if kind_of_pair(&kind, left, right) => Ok(part),
+                    .map(|part| match equal_sides(&part) {
+                        Some((left, right)) if kind_of_pair(&kind, left, right) => Ok(part),
                         _ => scope.total(part),
                     })
                     .collect::<Result<Vec<_>>>()?;
@@ -429,13 +425,9 @@ fn persons_joined(join: &Join, a: Rows, b: Rows) -> Result<Rows> {
 /// What a join compares by equality.
 fn equalities(join: &Join) -> Vec<(Expr, Expr)> {
     let filter = join.filter.clone().map(split_conjunction_owned);
-    let in_filter = filter.into_iter().flatten().filter_map(|part| match part {
-        Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: Operator::Eq,
-            right,
-        }) => Some((*left, *right)),
-        _ => None,
+    let in_filter = filter.into_iter().flatten().filter_map(|part| {
+        let (left, right) = equal_sides(&part)?;
+        Some((left.clone(), right.clone()))
     });
     join.on.iter().cloned().chain(in_filter).collect()
 }
@@ -470,14 +462,7 @@ fn rejoined(
 
 /// A column and the text that a condition compares it with.
 fn equal_text(condition: &Expr) -> Option<(&Column, String)> {
-    let Expr::BinaryExpr(BinaryExpr {
-        left,
-        op: Operator::Eq,
-        right,
-    }) = uncast(condition)
-    else {
-        return None;
-    };
+    let (left, right) = equal_sides(uncast(condition))?;
     let text = |expr: &Expr| match uncast(expr) {
         Expr::Literal(value, _) => value.try_as_str().flatten().map(ToOwned::to_owned),
         _ => None,
@@ -497,16 +482,8 @@ pub(super) fn within_joins(filter: Filter) -> Result<Filter> {
         equal_text(condition).is_some_and(|(column, _)| column.name == COST_DOMAIN)
     };
     let compares = |condition: &Expr| {
-        let Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: Operator::Eq,
-            right,
-        }) = condition
-        else {
-            return false;
-        };
-        let columns = (left.as_ref(), right.as_ref());
-        matches!(columns, (Expr::Column(_), Expr::Column(_)))
+        let sides = equal_sides(condition);
+        matches!(sides, Some((Expr::Column(_), Expr::Column(_))))
     };
     let mut stay = Vec::new();
     let mut input = filter.input;

@@ -15,6 +15,8 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
 };
 
+use super::spread::{Frame, OfFrame};
+
 /// The functions.
 pub(crate) fn functions() -> [AggregateUDF; 2] {
     [Measure::Skewness, Measure::Kurtosis].map(|measure| {
@@ -76,10 +78,7 @@ impl AggregateUDFImpl for Asymmetry {
         if args.is_distinct {
             return not_impl_err!("{}(DISTINCT …)", self.name());
         }
-        Ok(Box::new(Frame {
-            measure: self.measure,
-            values: VecDeque::new(),
-        }))
+        Ok(Box::new(Frame::of(self.measure)))
     }
 }
 
@@ -144,6 +143,16 @@ impl Moments {
     }
 }
 
+impl OfFrame for Measure {
+    fn answer(&self, values: &VecDeque<f64>) -> Option<f64> {
+        let mut moments = Moments::default();
+        for value in values {
+            moments.merge(&Moments::of(*value));
+        }
+        moments.measure(*self)
+    }
+}
+
 fn numbers(values: &[ArrayRef]) -> impl Iterator<Item = f64> {
     values[0].as_primitive::<Float64Type>().iter().flatten()
 }
@@ -198,49 +207,5 @@ impl Accumulator for Of {
 
     fn size(&self) -> usize {
         size_of::<Self>()
-    }
-}
-
-/// The values of a frame that moves.
-#[derive(Debug)]
-struct Frame {
-    measure: Measure,
-    values: VecDeque<f64>,
-}
-
-impl Accumulator for Frame {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.values.extend(numbers(values));
-        Ok(())
-    }
-
-    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let gone = numbers(values).count();
-        self.values.drain(..gone.min(self.values.len()));
-        Ok(())
-    }
-
-    fn supports_retract_batch(&self) -> bool {
-        true
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        let mut moments = Moments::default();
-        for value in &self.values {
-            moments.merge(&Moments::of(*value));
-        }
-        Ok(ScalarValue::Float64(moments.measure(self.measure)))
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        internal_err!("a frame has no partial state")
-    }
-
-    fn merge_batch(&mut self, _: &[ArrayRef]) -> Result<()> {
-        internal_err!("a frame has no partial state")
-    }
-
-    fn size(&self) -> usize {
-        size_of::<Self>() + self.values.capacity() * size_of::<f64>()
     }
 }

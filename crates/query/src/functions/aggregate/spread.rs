@@ -82,11 +82,10 @@ impl AggregateUDFImpl for Spread {
         if args.is_distinct {
             return self.stock.create_sliding_accumulator(args);
         }
-        Ok(Box::new(Frame {
-            values: VecDeque::new(),
+        Ok(Box::new(Frame::of(Deviation {
             root: self.root,
             population: self.population,
-        }))
+        })))
     }
 
     fn documentation(&self) -> Option<&Documentation> {
@@ -94,33 +93,52 @@ impl AggregateUDFImpl for Spread {
     }
 }
 
-/// The values of a frame.
+/// What the values of a frame answer.
+pub(super) trait OfFrame: std::fmt::Debug + Send + Sync + 'static {
+    fn answer(&self, values: &VecDeque<f64>) -> Option<f64>;
+}
+
+/// The values of a frame, of which each row asks anew.
 #[derive(Debug)]
-struct Frame {
+pub(super) struct Frame<M> {
     values: VecDeque<f64>,
+    of: M,
+}
+
+impl<M> Frame<M> {
+    pub(super) fn of(of: M) -> Self {
+        Self {
+            values: VecDeque::new(),
+            of,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Deviation {
     root: bool,
     population: bool,
 }
 
-impl Frame {
+impl OfFrame for Deviation {
     #[expect(
         clippy::cast_precision_loss,
         reason = "a frame has far fewer than 2^53 rows"
     )]
-    fn spread(&self) -> Option<f64> {
-        let count = self.values.len() as f64;
+    fn answer(&self, values: &VecDeque<f64>) -> Option<f64> {
+        let count = values.len() as f64;
         let degrees = if self.population { count } else { count - 1.0 };
         if degrees < 1.0 {
             return None;
         }
-        let mean = self.values.iter().sum::<f64>() / count;
-        let squares: f64 = self.values.iter().map(|x| (x - mean) * (x - mean)).sum();
+        let mean = values.iter().sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();
         let variance = squares / degrees;
         Some(if self.root { variance.sqrt() } else { variance })
     }
 }
 
-impl Accumulator for Frame {
+impl<M: OfFrame> Accumulator for Frame<M> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let values = arrow::compute::cast(&values[0], &DataType::Float64)?;
         let values = values.as_primitive::<Float64Type>();
@@ -139,7 +157,7 @@ impl Accumulator for Frame {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Float64(self.spread()))
+        Ok(ScalarValue::Float64(self.of.answer(&self.values)))
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
