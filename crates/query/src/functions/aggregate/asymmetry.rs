@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
 };
 
-use super::spread::{Frame, OfFrame};
+use super::frame::{Frame, OfFrame};
 
 /// The functions.
 pub(crate) fn functions() -> [AggregateUDF; 2] {
@@ -107,6 +107,11 @@ impl Moments {
         if b == 0.0 {
             return;
         }
+        // As it is, and not by a quotient of products: equal values have no spread.
+        if a == 0.0 {
+            *self = *other;
+            return;
+        }
         let delta = other.mean - self.mean;
         let step = delta / count;
         let (second, third) = (self.second, self.third);
@@ -144,12 +149,18 @@ impl Moments {
 }
 
 impl OfFrame for Measure {
-    fn answer(&self, values: &VecDeque<f64>) -> Option<f64> {
+    type Value = f64;
+
+    fn values(&self, columns: &[ArrayRef]) -> Result<Vec<Option<f64>>> {
+        Ok(columns[0].as_primitive::<Float64Type>().iter().collect())
+    }
+
+    fn answer(&self, values: &VecDeque<Option<f64>>) -> ScalarValue {
         let mut moments = Moments::default();
-        for value in values {
+        for value in values.iter().flatten() {
             moments.merge(&Moments::of(*value));
         }
-        moments.measure(*self)
+        ScalarValue::Float64(moments.measure(*self))
     }
 }
 

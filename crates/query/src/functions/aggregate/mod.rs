@@ -9,6 +9,7 @@ mod different_values;
 mod effective_sample_size;
 mod empirical_calibration;
 mod eras;
+mod frame;
 mod gray_test;
 mod in_order;
 mod kaplan_meier;
@@ -18,6 +19,7 @@ mod match_nearest;
 mod median_survival;
 mod mode;
 pub(crate) mod models;
+mod moving;
 mod nelson_aalen;
 mod pairs;
 pub(crate) mod percentile;
@@ -25,7 +27,6 @@ mod readmission;
 mod rmst;
 mod rmst_difference;
 mod smd;
-mod spread;
 mod survival_quantile;
 mod table_one;
 mod values_of_groups;
@@ -163,10 +164,10 @@ pub(crate) fn cox_together() -> Arc<AggregateUDF> {
 
 /// The engine's aggregates that ours stand in the place of, under their names.
 pub(crate) fn replaced() -> impl Iterator<Item = AggregateUDF> {
-    let spreads = spread::functions().into_iter();
-    let replaced = percentile::functions().into_iter().chain(spreads);
+    let replaced = percentile::functions().into_iter();
     let replaced = replaced.chain(pairs::functions());
     let replaced = replaced.chain(asymmetry::functions());
+    let replaced = replaced.chain(moving::functions());
     replaced
         .chain(in_order::functions())
         .chain([mode::function()])

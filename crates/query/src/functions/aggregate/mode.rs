@@ -11,6 +11,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
+use super::moving::anew;
 use super::values_of_groups::{Asked, Groups, OneGroup};
 use crate::functions::docs::DESCRIPTION;
 
@@ -73,6 +74,10 @@ impl AggregateUDFImpl for Mode {
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         Ok(Box::new(OneGroup::new(groups(&args)?)))
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        anew(args, Arc::new(function()))
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {

@@ -28,6 +28,7 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Literal;
 
+use super::moving::anew;
 use collect::Collect;
 use one::One;
 use pick::Pick;
@@ -281,6 +282,10 @@ impl AggregateUDFImpl for AnyValue {
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         self.stock.accumulator(args)
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        anew(args, any_value_udaf())
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
