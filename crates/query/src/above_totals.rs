@@ -60,7 +60,7 @@ impl OptimizerRule for AboveTotals {
 }
 
 /// Whether a node has a row where there is nothing to aggregate.
-fn is_total(node: &LogicalPlan) -> bool {
+pub(crate) fn is_total(node: &LogicalPlan) -> bool {
     let LogicalPlan::Aggregate(aggregate) = node else {
         return false;
     };

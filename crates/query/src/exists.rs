@@ -121,23 +121,20 @@ fn condition(filter: Filter, config: &dyn OptimizerConfig) -> Result<Transformed
     let schema = Arc::clone(filter.input.schema());
     let part = |expr: &Expr| {
         let whole = match expr {
-            // The engine knows NOT IN by one pair of columns only.
             Expr::Not(inner) => match inner.as_ref() {
-                Expr::InSubquery(test) => has_column(test),
+                Expr::InSubquery(test) => test.negated || is_by_columns(test),
                 inner => is_test(inner),
             },
-            Expr::InSubquery(test) => {
-                let by_columns = test.subquery.outer_ref_columns.is_empty() && has_column(test);
-                !test.negated || by_columns
-            }
+            Expr::InSubquery(test) => !test.negated || is_by_columns(test),
             expr => is_test(expr),
         };
         Ok::<_, datafusion::common::DataFusionError>(
             !whole
-                && expr.exists(|expr| match expr {
+                && expr.exists(|part| match part {
                     Expr::InSubquery(test) => {
                         let correlated = !test.subquery.outer_ref_columns.is_empty();
-                        Ok(may_be_null(test, &schema)?.any() || (test.negated && correlated))
+                        let negated = test.negated || matches!(expr, Expr::Not(_));
+                        Ok(may_be_null(test, &schema)?.any() || (negated && correlated))
                     }
                     _ => Ok(false),
                 })?,
@@ -169,8 +166,9 @@ fn condition(filter: Filter, config: &dyn OptimizerConfig) -> Result<Transformed
     Ok(Transformed::yes(LogicalPlan::Projection(projection)))
 }
 
-fn has_column(test: &InSubquery) -> bool {
-    !test.expr.column_refs().is_empty()
+/// The engine knows NOT IN by one pair of columns only.
+fn is_by_columns(test: &InSubquery) -> bool {
+    test.subquery.outer_ref_columns.is_empty() && !test.expr.column_refs().is_empty()
 }
 
 fn is_test(expr: &Expr) -> bool {

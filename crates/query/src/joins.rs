@@ -76,7 +76,10 @@ fn of_rows(table: &TableFactor) -> Result<Option<TableFactor>> {
     let lists = SERIES.contains(&name.as_str());
     let looks_out = visit_expressions(args, |expr| match expr {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
-        // Of moments the engine takes those in nanoseconds.
+        _ => ControlFlow::Continue(()),
+    });
+    // Of moments the engine takes those in nanoseconds.
+    let of_moments = visit_expressions(args, |expr| match expr {
         Expr::TypedString(TypedString { data_type, .. }) | Expr::Cast { data_type, .. }
             if matches!(data_type, DataType::Timestamp(..)) =>
         {
@@ -84,7 +87,8 @@ fn of_rows(table: &TableFactor) -> Result<Option<TableFactor>> {
         }
         _ => ControlFlow::Continue(()),
     });
-    if !(lists && looks_out.is_break() || name == "unnest") {
+    let lateral = looks_out.is_break();
+    if !(lists && (lateral || of_moments.is_break()) || name == "unnest") {
         return Ok(None);
     }
     let arguments: Vec<String> = args.iter().map(ToString::to_string).collect();
@@ -96,7 +100,7 @@ fn of_rows(table: &TableFactor) -> Result<Option<TableFactor>> {
     let subquery = Box::new(query(&sql)?);
     let alias = alias.clone().unwrap_or_else(|| called(&name));
     Ok(Some(TableFactor::Derived {
-        lateral: true,
+        lateral,
         subquery,
         alias: Some(alias),
         sample: None,

@@ -25,6 +25,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
+use crate::above_totals::is_total;
 use crate::correlated::by_equal_columns;
 use crate::kept_names;
 
@@ -154,11 +155,11 @@ fn is_of_groups(subquery: &Subquery, rows: &LogicalPlan) -> Result<bool> {
     });
     // One row of nothing, or rows whose number or place counts.
     let parts = |node: &LogicalPlan| {
-        Ok(match node {
-            LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
-            LogicalPlan::Limit(_) | LogicalPlan::Window(_) | LogicalPlan::Unnest(_) => true,
-            _ => false,
-        })
+        let counts = matches!(
+            node,
+            LogicalPlan::Limit(_) | LogicalPlan::Window(_) | LogicalPlan::Unnest(_)
+        );
+        Ok(counts || is_total(node))
     };
     Ok(!outer.is_empty()
         && of_rows
@@ -167,7 +168,7 @@ fn is_of_groups(subquery: &Subquery, rows: &LogicalPlan) -> Result<bool> {
 }
 
 /// What the values are called that decide a comparison.
-const VALUES: [&str; 3] = ["value", "known", "found"];
+const VALUES: [&str; 3] = ["__value", "__known", "__found"];
 
 /// A comparison that one value decides.
 struct Decides<'a> {

@@ -13,7 +13,7 @@ use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 /// The column that tables are divided by.
-const PERSON: &str = "person_id";
+pub(crate) const PERSON: &str = "person_id";
 
 /// Leaves out what a semi join would find again.
 #[derive(Debug)]

@@ -119,10 +119,12 @@ fn by_places(body: &SetExpr, keys: &mut [OrderByExpr]) {
         }
     }
     for key in keys {
-        let place = shown
-            .iter()
-            .position(|shown| *shown == key.expr.to_string());
-        if let (Some(place), false) = (place, matches!(key.expr, Expr::Value(_))) {
+        // A name is a column's first.
+        if matches!(key.expr, Expr::Value(_) | Expr::Identifier(_)) {
+            continue;
+        }
+        let asked = key.expr.to_string();
+        if let Some(place) = shown.iter().position(|shown| *shown == asked) {
             let place = Value::Number((place + 1).to_string(), false);
             key.expr = Expr::value(place);
         }

@@ -137,11 +137,11 @@ fn shown_by_value(
             };
             let words: Vec<String> = parts.iter().map(text).collect();
             let mut name = match &value.alias {
-                Some(alias) => alias.value.clone(),
+                Some(alias) => folded(alias),
                 None => words.join("_"),
             };
             if let Some(alias) = &call.alias {
-                name = format!("{name}_{}", alias.value);
+                name = format!("{name}_{}", folded(alias));
             } else if apart {
                 name = format!("{name}_{}", call.expr.to_string().to_lowercase());
             }
@@ -161,8 +161,8 @@ fn unpivoted(
 ) -> Result<TableFactor> {
     let words = given.iter().map(|ExprWithAlias { expr, alias }| {
         let word = match (alias, expr) {
-            (Some(alias), _) => alias.value.clone(),
-            (None, Expr::Identifier(column)) => column.value.clone(),
+            (Some(alias), _) => folded(alias),
+            (None, Expr::Identifier(column)) => folded(column),
             (None, expr) => expr.to_string(),
         };
         Expr::value(Value::SingleQuotedString(word))
@@ -172,8 +172,8 @@ fn unpivoted(
     let places: Vec<String> = (1..=given.len()).map(|at| format!("${at}")).collect();
     let list = format!("unnest(make_array({}))", places.join(", "));
     let shown = vec![
-        (filled(&list, &words)?, name.value.clone()),
-        (filled(&list, &exprs)?, value.value.clone()),
+        (filled(&list, &words)?, folded(name)),
+        (filled(&list, &exprs)?, folded(value)),
     ];
     let named: Vec<String> = exprs.iter().flat_map(columns).collect();
     let mut all = derived("", table, &named, shown, alias)?;
@@ -234,6 +234,14 @@ fn first_table(query: &mut Query) -> Option<&mut Box<Query>> {
     }
 }
 
+/// A name as the engine looks it up.
+fn folded(name: &Ident) -> String {
+    match name.quote_style {
+        Some(_) => name.value.clone(),
+        None => name.value.to_ascii_lowercase(),
+    }
+}
+
 /// The columns that an expression names.
 fn columns(expr: &Expr) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
@@ -244,7 +252,7 @@ fn columns(expr: &Expr) -> Vec<String> {
             Expr::CompoundIdentifier(parts) => parts.last(),
             _ => None,
         };
-        found.extend(column.map(ToString::to_string));
+        found.extend(column.map(|column| Ident::with_quote('"', folded(column)).to_string()));
         ControlFlow::<()>::Continue(())
     });
     found

@@ -19,8 +19,8 @@ use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
     self, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
     FunctionArguments, Ident, JoinConstraint, JoinOperator, LimitClause, Query, SetExpr,
-    SetOperator, SetQuantifier, TableFactor, TypedString, UnaryOperator, Value, Visit, VisitMut,
-    Visitor, visit_expressions_mut,
+    SetOperator, SetQuantifier, TableFactor, TableWithJoins, TypedString, UnaryOperator, Value,
+    Visit, VisitMut, Visitor, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
@@ -331,28 +331,40 @@ fn set_operation(body: &SetExpr) -> ControlFlow<&'static str> {
             set_operation(left)?;
             set_operation(right)
         }
-        SetExpr::Select(select) => {
-            for join in select.from.iter().flat_map(|tables| &tables.joins) {
-                match join.join_operator {
-                    JoinOperator::AsOf { .. } => {
-                        return ControlFlow::Break(
-                            "MATCH_CONDITION is not supported; write `a ASOF JOIN b ON a.id = b.id AND a.day >= b.day`",
-                        );
-                    }
-                    // The engine joins each row with each.
-                    JoinOperator::Join(JoinConstraint::None)
-                    | JoinOperator::Inner(JoinConstraint::None) => {
-                        return ControlFlow::Break(
-                            "JOIN needs a condition: write `ON a.id = b.id` after it, or CROSS JOIN for each row with each",
-                        );
-                    }
-                    _ => {}
-                }
-            }
-            ControlFlow::Continue(())
-        }
+        SetExpr::Select(select) => select.from.iter().try_for_each(joins),
         _ => ControlFlow::Continue(()),
     }
+}
+
+/// What joins say that the engine reads otherwise.
+fn joins(tables: &TableWithJoins) -> ControlFlow<&'static str> {
+    for join in &tables.joins {
+        match join.join_operator {
+            JoinOperator::AsOf { .. } => {
+                return ControlFlow::Break(
+                    "MATCH_CONDITION is not supported; write `a ASOF JOIN b ON a.id = b.id AND a.day >= b.day`",
+                );
+            }
+            // The engine joins each row with each.
+            JoinOperator::Join(JoinConstraint::None)
+            | JoinOperator::Inner(JoinConstraint::None) => {
+                return ControlFlow::Break(
+                    "JOIN needs a condition: write `ON a.id = b.id` after it, or CROSS JOIN for each row with each",
+                );
+            }
+            _ => {}
+        }
+    }
+    let within = tables.joins.iter().map(|join| &join.relation);
+    for table in within.chain([&tables.relation]) {
+        if let TableFactor::NestedJoin {
+            table_with_joins, ..
+        } = table
+        {
+            joins(table_with_joins)?;
+        }
+    }
+    ControlFlow::Continue(())
 }
 
 /// Fills in parameters and the gaps between optional arguments.
@@ -383,7 +395,15 @@ fn prepare(statement: &mut Statement, parameters: &Parameters) -> Result<()> {
         ControlFlow::Continue(())
     };
     let prepared = match statement {
-        Statement::Statement(statement) => named(statement.as_mut(), &mut prepare),
+        Statement::Statement(statement) => {
+            // Whatever a session makes ends with it.
+            match statement.as_mut() {
+                ast::Statement::CreateTable(table) => table.temporary = false,
+                ast::Statement::CreateView(view) => view.temporary = false,
+                _ => {}
+            }
+            named(statement.as_mut(), &mut prepare)
+        }
         Statement::CopyTo(copy) => match &mut copy.source {
             CopyToSource::Query(query) => named(query.as_mut(), &mut prepare),
             CopyToSource::Relation(_) => ControlFlow::Continue(()),

@@ -103,11 +103,10 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &vocabulary);
-    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 10] = [
+    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 9] = [
         Arc::new(scalar::FieldsOfStructs),
         Arc::new(scalar::LengthOfLists),
         Arc::new(crate::day_frames::DayFrames),
-        Arc::new(crate::disjoint_lists::DisjointLists),
         Arc::new(crate::short_times::ShortTimes),
         Arc::new(crate::far_times::FarTimes),
         Arc::new(scalar::ComparedIntervals),
@@ -140,6 +139,7 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
     ctx.register_relation_planner(Arc::new(crate::unnested::UnnestedRelations))?;
     for planner in [
         Arc::new(scalar::MultipliedIntervals) as Arc<dyn ExprPlanner>,
+        Arc::new(scalar::SlicesOfTexts),
         Arc::new(crate::quotients::Quotients),
     ] {
         ctx.state_ref().write().register_expr_planner(planner)?;

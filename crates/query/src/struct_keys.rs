@@ -10,11 +10,11 @@ use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     Aggregate, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Projection, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast, col,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility, col,
 };
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
@@ -111,31 +111,40 @@ fn counted(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
                 [value] if counts => value.clone(),
                 _ => return Ok(Transformed::no(Expr::AggregateFunction(call))),
             };
-            let value = match made_here(&value) {
-                Some(ScalarFunction { func, args }) => {
-                    let step = step(func.name());
-                    BYTES.call(args.into_iter().skip(step - 1).step_by(step).collect())
-                }
-                None => value,
-            };
-            let number = match value.get_type(&rows)? {
-                DataType::Utf8View | DataType::Binary => None,
-                DataType::Date32 => Some(DataType::Int32),
-                DataType::Timestamp(_, _) => Some(DataType::Int64),
+            if let Some(values) = record_values(&value) {
+                counted_record(&mut call, values);
+                return Ok(Transformed::yes(Expr::AggregateFunction(call)));
+            }
+            let (kind, by_values) = match value.get_type(&rows)? {
+                // Those of a literal are `Utf8`.
+                DataType::Utf8 | DataType::Utf8View => (DataType::Utf8View, true),
+                DataType::Date32 => (DataType::Int32, false),
+                DataType::Timestamp(_, _) => (DataType::Int64, false),
                 _ => return Ok(Transformed::no(Expr::AggregateFunction(call))),
             };
-            call.params.args = match number {
-                Some(number) => vec![cast(value, number)],
-                None => {
-                    call.func = count_values();
-                    call.params.distinct = false;
-                    vec![value]
-                }
-            };
+            call.params.args = vec![value.cast_to(&kind, &rows)?];
+            if by_values {
+                call.func = count_values();
+                call.params.distinct = false;
+            }
             Ok(Transformed::yes(Expr::AggregateFunction(call)))
         })?;
         Ok(done.update_data(|expr| name.restore(expr)))
     })
+}
+
+/// The values of the record that an expression makes.
+pub(crate) fn record_values(expr: &Expr) -> Option<Vec<Expr>> {
+    let ScalarFunction { func, args } = made_here(expr)?;
+    let step = step(func.name());
+    Some(args.into_iter().skip(step - 1).step_by(step).collect())
+}
+
+/// Has a function count different records of these values.
+pub(crate) fn counted_record(call: &mut AggregateFunction, values: Vec<Expr>) {
+    call.func = count_values();
+    call.params.distinct = false;
+    call.params.args = vec![BYTES.call(values)];
 }
 
 static BYTES: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {

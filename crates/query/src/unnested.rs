@@ -27,12 +27,14 @@ use crate::add_days::AddDays;
 use crate::by_copies::ByCopies;
 use crate::correlated::{AskedOfEach, ConditionsFirst, Correlated};
 use crate::cox_together::CoxTogether;
+use crate::distinct_by_person::DistinctByPerson;
 use crate::exists::SubqueriesOfColumns;
 use crate::filtered_windows::FilteredWindows;
 use crate::functions::scalar::QuickDateParts;
 use crate::is_true::IsTrue;
 use crate::laterals::Laterals;
 use crate::least_and_greatest::LeastAndGreatest;
+use crate::lists_apart::ListsApart;
 use crate::looked_up::LookedUp;
 use crate::lookups_first::LookupsFirst;
 use crate::missing_rows::MissingRows;
@@ -63,6 +65,7 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
         .map(|rule| -> Rule {
             match rule.name() {
                 "push_down_filter" => Arc::new(AboveTotals { rule }),
+                "simplify_expressions" => Arc::new(ListsApart { rule }),
                 name if USERS.contains(&name) => Arc::new(ToldLess { rule }),
                 _ => rule,
             }
@@ -97,6 +100,11 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
         Arc::new(IsTrue),
     );
     before(&mut rules, "push_down_filter", Arc::new(PresentKeys));
+    before(
+        &mut rules,
+        "optimize_projections",
+        Arc::new(DistinctByPerson),
+    );
     before(&mut rules, "optimize_projections", Arc::new(StructKeys));
     before(&mut rules, "optimize_projections", Arc::new(Percentiles));
     before(&mut rules, "optimize_projections", Arc::new(CoxTogether));

@@ -63,6 +63,12 @@ impl Columnar {
                     .filter(|row| converted.is_null(*row) && given.is_null(*row));
                 faults.extend(missing.map(|row| (row, at, Fault::MissingKey)));
             }
+            if let Some(numbers) = converted.as_primitive_opt::<Float64Type>() {
+                let infinite =
+                    |row: &usize| numbers.is_valid(*row) && !numbers.value(*row).is_finite();
+                let rows = (0..numbers.len()).filter(infinite);
+                faults.extend(rows.map(|row| (row, at, Fault::Float)));
+            }
             columns.push(one_zero(converted));
         }
         if faults.is_empty() {

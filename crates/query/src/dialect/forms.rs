@@ -29,22 +29,19 @@ pub(super) const UNSIGNED: [&str; 9] = [
     "row_number",
 ];
 
+/// Whether one of the values is unknown says nothing of those that are there.
+const HAS: &str =
+    "CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN coalesce(array_has($1, $2), FALSE) END";
+
 /// Functions of so many arguments, and what they stand for.
-pub(super) const FORMS: [(&str, usize, &str); 66] = [
+pub(super) const FORMS: [(&str, usize, &str); 68] = [
     ("if", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("iff", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("len", 1, "length($1)"),
-    // Whether one of the values is unknown says nothing of those that are there.
-    (
-        "list_contains",
-        2,
-        "CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN coalesce(array_has($1, $2), FALSE) END",
-    ),
-    (
-        "array_contains",
-        2,
-        "CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN coalesce(array_has($1, $2), FALSE) END",
-    ),
+    ("list_contains", 2, HAS),
+    ("list_has", 2, HAS),
+    ("array_contains", 2, HAS),
+    ("array_has", 2, HAS),
     ("list_distinct", 1, "array_except($1, make_array(NULL))"),
     ("list_max", 1, "array_max($1)"),
     ("list_min", 1, "array_min($1)"),

@@ -13,9 +13,9 @@ use datafusion::common::{Result, plan_err};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, Ident, Interval, ObjectName, Query, SelectItem,
-    SetExpr, Subscript, TableFactor, TableWithJoins, TimezoneInfo, TypedString, UnaryOperator,
-    Value, visit_expressions, visit_expressions_mut,
+    FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, Interval, ObjectName, Query,
+    SelectItem, SetExpr, Subscript, TableFactor, TableWithJoins, TimezoneInfo, TypedString,
+    UnaryOperator, Value, visit_expressions, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -346,6 +346,8 @@ fn is_in(left: &Expr, subquery: &Query, negated: bool) -> Expr {
 /// around it beside the column, and that must not have the same name.
 fn name_apart(subquery: &mut Query) {
     if let SetExpr::Select(select) = subquery.body.as_mut()
+        && select.distinct.is_none()
+        && matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty())
         && let [
             SelectItem::UnnamedExpr(column @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_))),
         ] = select.projection.as_slice()
@@ -400,6 +402,9 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
     if name == "struct_pack" {
         pack(function);
         return Ok(None);
+    }
+    if let ("array", FunctionArguments::Subquery(rows)) = (name.as_str(), &function.args) {
+        return listed(rows).map(Some);
     }
     let Some(mut arguments) = arguments(function) else {
         return Ok(None);
@@ -561,6 +566,19 @@ fn separate(function: &mut Function) {
         list.args
             .push(FunctionArg::Unnamed(FunctionArgExpr::Expr(comma)));
     }
+}
+
+/// `ARRAY(SELECT x …)`: the list of a subquery's values.
+fn listed(rows: &Query) -> Result<Expr> {
+    let mut list =
+        query("SELECT coalesce(array_agg(value), make_array()) FROM (SELECT 1) AS t(value)")?;
+    if let SetExpr::Select(select) = list.body.as_mut()
+        && let Some(TableFactor::Derived { subquery, .. }) =
+            select.from.first_mut().map(|from| &mut from.relation)
+    {
+        **subquery = rows.clone();
+    }
+    Ok(Expr::Subquery(Box::new(list)))
 }
 
 /// `struct_pack(a := x)` names its fields as `named_struct('a', x)` does.

@@ -20,7 +20,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use crate::partitions::{partition, partitioned};
 use owner::{Owners, Present};
 
-mod owner;
+pub(crate) mod owner;
 mod present;
 
 pub(crate) use present::PresentKeys;

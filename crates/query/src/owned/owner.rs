@@ -15,12 +15,12 @@ use datafusion::logical_expr::{
 };
 
 /// A column of a plan that is a number of one person.
-pub(super) struct Owned {
+pub(crate) struct Owned {
     /// The plan with the person as one more column, where it lacks it.
-    pub(super) plan: Option<Arc<LogicalPlan>>,
+    pub(crate) plan: Option<Arc<LogicalPlan>>,
     /// The person's column.
-    pub(super) person: Column,
-    pub(super) column: Stored,
+    pub(crate) person: Column,
+    pub(crate) column: Stored,
 }
 
 impl Owned {
@@ -54,17 +54,17 @@ fn is_of_few(condition: &Expr, is_key: &impl Fn(&Expr) -> bool) -> bool {
 }
 
 /// The column of a table that the number comes from.
-pub(super) struct Stored {
+pub(crate) struct Stored {
     table: SnapshotTable,
     name: String,
-    pub(super) present: Present,
+    pub(crate) present: Present,
     /// The numbers that are several persons'.
-    pub(super) shared: Vec<i64>,
+    pub(crate) shared: Vec<i64>,
 }
 
 /// Which rows have a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Present {
+pub(crate) enum Present {
     All,
     Some,
     /// None, or one of a few numbers.
@@ -73,30 +73,30 @@ pub(super) enum Present {
 
 impl Stored {
     /// Whether rows that have the same in the column are of one person.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.present == Present::All && self.shared.is_empty()
     }
 
     /// Whether the same number in both means the same person.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
         self.name == other.name && self.table.shares_snapshot(&other.table)
     }
 }
 
 /// Finds whose numbers are.
-pub(super) struct Owners {
+pub(crate) struct Owners {
     names: Arc<AliasGenerator>,
 }
 
 impl Owners {
-    pub(super) fn new(names: &Arc<AliasGenerator>) -> Self {
+    pub(crate) fn new(names: &Arc<AliasGenerator>) -> Self {
         Self {
             names: Arc::clone(names),
         }
     }
 
     /// The same under a name that no other rows have.
-    pub(super) fn renamed(&self, owned: &mut Owned, rows: &Arc<LogicalPlan>) -> Result<()> {
+    pub(crate) fn renamed(&self, owned: &mut Owned, rows: &Arc<LogicalPlan>) -> Result<()> {
         let name = self.names.next("__person");
         let rows = owned.plan.as_ref().unwrap_or(rows);
         let person = Expr::Column(owned.person.clone());
@@ -112,7 +112,7 @@ impl Owners {
     }
 
     /// Whose number a column of a plan is.
-    pub(super) fn of(&self, plan: &LogicalPlan, key: &Column) -> Result<Option<Owned>> {
+    pub(crate) fn of(&self, plan: &LogicalPlan, key: &Column) -> Result<Option<Owned>> {
         let Some(at) = plan.schema().maybe_index_of_column(key) else {
             return Ok(None);
         };

@@ -226,6 +226,7 @@ fn has_hours(expr: &Expr) -> bool {
         Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(span)), _) => {
             i128::from(span.nanoseconds) % NANOSECONDS_PER_DAY != 0
         }
+        Expr::ScalarFunction(call) => call.args.iter().any(has_hours),
         _ => false,
     }
 }

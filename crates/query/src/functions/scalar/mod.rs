@@ -24,6 +24,7 @@ mod regexp_extract;
 mod repeated_values;
 mod round;
 mod rounded;
+mod slices;
 mod time_bucket;
 mod written_days;
 
@@ -45,6 +46,7 @@ pub(crate) use regexp_extract::regexp_extract;
 pub(crate) use repeated_values::{different_texts, of_repeated_values};
 pub(crate) use round::round;
 pub(crate) use rounded::{RoundedCasts, round_to_even};
+pub(crate) use slices::SlicesOfTexts;
 
 use std::sync::Arc;
 
