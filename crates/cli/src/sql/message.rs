@@ -96,11 +96,20 @@ fn words(error: &DataFusionError, sql: &str, tables: &[String]) -> (Report, Opti
         }
         DataFusionError::ArrowError(error, _) => {
             let mut report = Report::new(redact(&error.to_string(), sql));
-            if matches!(error.as_ref(), ArrowError::ParseError(_)) {
-                report = report.hint(
+            if let ArrowError::ParseError(message) = error.as_ref() {
+                let mut written = ['\'', '"'].into_iter().filter_map(|quote| {
+                    let quote = quote.to_string();
+                    between(message, &quote, &quote).map(str::to_owned)
+                });
+                report = report.hint(match written.any(|text| sql.contains(&text)) {
+                    true => {
+                        "write a date as '2024-01-31', a moment as '2024-01-31 08:30:00' and an interval as '3 months'"
+                    }
+                    false => {
                     "a CSV file's word for what is missing is NULL with `OPTIONS ('format.null_regex' '^NA$')`; for a column \
-                     of more than numbers give the columns' types: `CREATE EXTERNAL TABLE t (id BIGINT, dose TEXT) STORED AS …`",
-                );
+                     of more than numbers give the columns' types: `CREATE EXTERNAL TABLE t (id BIGINT, dose TEXT) STORED AS …`"
+                    }
+                });
             }
             (report, None)
         }
@@ -159,6 +168,13 @@ fn no_column(error: &SchemaError, sql: &str) -> (Report, Option<String>) {
                 .map(|field| field.name().to_owned())
                 .filter(|name| !name.is_empty())
                 .collect();
+            let quoted = tokens(sql).into_iter().any(|token| {
+                token.kind == Kind::QuotedName && token.text(sql) == format!("\"{name}\"")
+            });
+            if quoted && closest(&name, &valid).is_none() {
+                let hint = format!("if it is a text, write it in single quotes: `'{name}'`");
+                return (report.hint(hint), Some(name));
+            }
             if is_set_with_equals(sql, &name) {
                 let hint = format!("if it is an option of a function, write `{name} => …`");
                 return (report.hint(hint), Some(name));
@@ -240,6 +256,9 @@ fn plan(message: &str, tables: &[String]) -> (Report, Option<String>) {
             Some(name),
         );
     }
+    if let Some((name, report)) = arguments(&message.0) {
+        return (report, Some(name));
+    }
     // What is wrong with an argument, without the planner's frame around it.
     if let Some(found) = between(
         &message.0,
@@ -276,6 +295,67 @@ fn plan(message: &str, tables: &[String]) -> (Report, Option<String>) {
         },
         name,
     )
+}
+
+/// What a function of the engine's says of arguments of which it has no form.
+fn arguments(message: &str) -> Option<(String, Report)> {
+    let name =
+        between(message, "a call to '", "'").or_else(|| between(message, "Function '", "'"))?;
+    let numbers = message.split(" expects ").skip(1);
+    let numbers: Vec<&str> = numbers
+        .filter_map(|text| text.split(" arguments but received ").next())
+        .filter(|number| number.parse::<u8>().is_ok())
+        .collect();
+    if let (false, Some(given)) = (numbers.is_empty(), message.split(" but received ").nth(1)) {
+        let given: String = given.chars().take_while(char::is_ascii_digit).collect();
+        let plural = if numbers == ["1"] { "" } else { "s" };
+        let numbers = numbers.join(" or ");
+        let words = format!("`{name}` takes {numbers} argument{plural}, not {given}");
+        return Some((name.to_owned(), Report::new(words)));
+    }
+    let of_types = message.contains("failed to match any signature")
+        || message.contains("failed. No function matches")
+        || message.contains(", but received ");
+    let given = between(message, &format!("argument types '{name}("), ")'")
+        .or_else(|| between(message, "(DataType: ", ")"))
+        .filter(|given| of_types && !given.is_empty())?;
+    let mut kinds = Vec::new();
+    let mut depth = 0_i32;
+    for kind in given.split(", ") {
+        let opened = kind.matches('(').count() as i32 - kind.matches(')').count() as i32;
+        if depth == 0 {
+            kinds.push(kind_in_words(kind));
+        }
+        depth += opened;
+    }
+    let report = Report::new(format!("`{name}` does not take {}", kinds.join(" with ")));
+    let hint = match kinds.as_slice() {
+        ["a text"] => "make a number of it: `TRY_CAST(x AS DOUBLE)` is NULL of what is none",
+        ["a date" | "a moment"] => {
+            "take a part of it, `year(x)`, or the days between two: `date_diff('day', a, b)`"
+        }
+        _ => "make it another type first, such as `CAST(x AS DOUBLE)`",
+    };
+    Some((name.to_owned(), report.hint(hint)))
+}
+
+/// A type as people call it.
+fn kind_in_words(kind: &str) -> &'static str {
+    let word: String = kind
+        .chars()
+        .take_while(|c| c.is_ascii_alphabetic())
+        .collect();
+    match word.as_str() {
+        "Utf" | "LargeUtf" => "a text",
+        "Date" => "a date",
+        "Timestamp" => "a moment",
+        "Boolean" => "a truth value",
+        "Interval" | "Duration" => "an interval",
+        "List" | "LargeList" | "FixedSizeList" => "a list",
+        "Struct" => "a record",
+        "Null" => "NULL",
+        _ => "a number",
+    }
 }
 
 /// Whether a name ends as those of files do that can be made tables.
