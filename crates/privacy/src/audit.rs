@@ -302,12 +302,14 @@ impl AuditLog {
             let problem = match serde_json::from_slice::<Entry>(text) {
                 Err(_) => Some("the line cannot be read"),
                 Ok(entry) if entry.number != number => Some("the line has another number"),
-                Ok(entry) if entry.before != found.hash => {
-                    Some("the line does not follow from the one before")
-                }
+                Ok(entry) if entry.before != found.hash => Some(CHANGED),
                 Ok(_) => None,
             };
             if let Some(problem) = problem {
+                // Of the one before it nothing is certain.
+                if problem == CHANGED {
+                    found.entries = found.entries.saturating_sub(1);
+                }
                 found.problem = Some((number, problem.to_owned()));
                 return Ok(found);
             }
@@ -332,6 +334,9 @@ impl AuditLog {
         Ok(found)
     }
 }
+
+/// What is wrong where a line has not the hash of the one before it.
+const CHANGED: &str = "this line or the one before it was changed";
 
 fn private(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();

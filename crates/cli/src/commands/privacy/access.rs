@@ -25,8 +25,19 @@ pub(crate) fn access(args: &AccessArgs, store: Option<&str>) -> Result<Option<Ac
     let Some(role) = &args.role else {
         // The way around a policy must not be to leave the role out.
         let named = state.map(|state| state.policy()).ok();
+        let options = [
+            ("--policy", args.policy.is_some()),
+            ("--purpose", args.purpose.is_some()),
+            ("--project", args.project.is_some()),
+        ];
         return match own.or(named.filter(|policy| policy.is_file())) {
-            None => Ok(None),
+            None => match options.into_iter().find(|(_, given)| *given) {
+                // Whoever names a policy thinks that it holds.
+                Some((option, _)) => Err(CliError::usage(format!(
+                    "`{option}` is for a role of a policy: say which with `--role`, or leave it out to ask as the store's owner"
+                ))),
+                None => Ok(None),
+            },
             Some(policy) => Err(CliError::usage(format!(
                 "this store is under the policy `{}`: say who asks with `--role` and `--purpose`",
                 policy.display()
