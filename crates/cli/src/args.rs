@@ -1,6 +1,6 @@
 //! The command line's arguments, and nothing else.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -261,6 +261,16 @@ pub(crate) enum Format {
 }
 
 impl Format {
+    /// That of a file, by the ending of its name.
+    pub(crate) fn of_file(file: &Path) -> Option<Self> {
+        let ending = file.extension()?.to_str()?.to_ascii_lowercase();
+        match ending.as_str() {
+            "jsonl" => Some(Self::Ndjson),
+            "md" => Some(Self::Markdown),
+            ending => <Self as ValueEnum>::from_str(ending, false).ok(),
+        }
+    }
+
     /// The name as written on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -304,9 +314,9 @@ pub(crate) struct SqlArgs {
     /// Run the statements of this file and end; `-` is standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// How results are printed
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub(crate) format: Format,
+    /// How results are printed: as a table, or as the ending of `--output` says, unless told
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
     /// Write results to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

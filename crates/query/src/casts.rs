@@ -46,10 +46,13 @@ fn selects(body: &mut SetExpr, order: &mut [&mut Expr]) {
 }
 
 fn tell_apart(select: &mut Select, order: &mut [&mut Expr]) {
-    let mut texts: HashMap<String, Vec<String>> = HashMap::new();
+    // Whether each has something of it, and its text.
+    let mut texts: HashMap<String, Vec<(bool, String)>> = HashMap::new();
     let mut note = |expr: &Expr| {
-        let (name, text) = (without_casts(expr), expr.to_string());
-        let texts = texts.entry(name).or_default();
+        let text = expr.to_string();
+        let has = without_casts(expr, true) != text.to_lowercase();
+        let texts = texts.entry(without_casts(expr, false)).or_default();
+        let text = (has, text);
         if !texts.contains(&text) {
             texts.push(text);
         }
@@ -82,10 +85,10 @@ fn tell_apart(select: &mut Select, order: &mut [&mut Expr]) {
         let _ = key.visit(&mut calls);
     }
     let mut marks: HashMap<String, usize> = HashMap::new();
-    for (name, mut texts) in texts {
+    for (_, mut texts) in texts {
         // What has nothing of it stays as it is, and what is in it. The same order for calls and for what is in them.
-        texts.sort_by_cached_key(|text| (text.to_lowercase() != name, text.clone()));
-        marks.extend(texts.into_iter().zip(0..));
+        texts.sort_unstable();
+        marks.extend(texts.into_iter().map(|(_, text)| text).zip(0..));
     }
     if marks.values().all(|marks| *marks == 0) {
         return;
@@ -162,8 +165,8 @@ impl<F: FnMut(&mut Expr) -> bool> VisitorMut for Here<F> {
     }
 }
 
-/// What the engine calls it, as far as it matters here.
-fn without_casts(expr: &Expr) -> String {
+/// What the engine calls it, as far as it matters here, with the tables of columns or without them.
+fn without_casts(expr: &Expr, tables: bool) -> String {
     let mut expr = expr.clone();
     let _ = visit_expressions_mut(&mut expr, |expr| {
         match expr {
@@ -173,7 +176,7 @@ fn without_casts(expr: &Expr) -> String {
             Expr::BinaryOp { op, .. } if *op == BinaryOperator::DuckIntegerDivide => {
                 *op = BinaryOperator::Divide;
             }
-            Expr::CompoundIdentifier(parts) => {
+            Expr::CompoundIdentifier(parts) if !tables => {
                 if let Some(name) = parts.pop() {
                     *expr = Expr::Identifier(name);
                 }

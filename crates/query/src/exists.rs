@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Expr, ExprSchemable, Filter, LogicalPlan, Projection, Subquery, col, lit, not, when,
+    Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Subquery, col, lit,
+    not, when,
 };
 use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion::optimizer::optimizer::ApplyOrder;
@@ -243,19 +245,41 @@ impl<'a> Marks<'a> {
         }))?;
         let mut unknown = lit(false);
         if null.value {
-            let any = self.mark(&exists(&test.subquery, None)?)?;
+            let any = self.any(&test.subquery, None)?;
             unknown = unknown.or(test.expr.as_ref().clone().is_null().and(any));
         }
         if null.among {
             let column = test.subquery.subquery.schema().columns();
             let column = column.into_iter().next().map(Expr::from);
-            let nulls = exists(&test.subquery, column.map(Expr::is_null))?;
-            unknown = unknown.or(self.mark(&nulls)?);
+            let nulls = self.any(&test.subquery, column.map(Expr::is_null))?;
+            unknown = unknown.or(nulls);
         }
         let value = when(found, lit(true))
             .when(unknown, lit(ScalarValue::Boolean(None)))
             .otherwise(lit(false))?;
         Ok(if test.negated { not(value) } else { value })
+    }
+
+    /// Whether a subquery has a row, or one of which something is so: for all rows at once, where it reads nothing of them. A join
+    /// without a condition would go through all of its rows for each.
+    fn any(&mut self, subquery: &Subquery, of: Option<Expr>) -> Result<Expr> {
+        let test = exists(subquery, of)?;
+        let subquery = match test {
+            Expr::Exists(Exists { subquery, .. }) if subquery.outer_ref_columns.is_empty() => {
+                subquery
+            }
+            test => return self.mark(&test),
+        };
+        let none: [Expr; 0] = [];
+        let rows = LogicalPlanBuilder::from(Arc::clone(&subquery.subquery));
+        let rows = rows
+            .limit(0, Some(1))?
+            .aggregate(none, [count(lit(1_i64))])?;
+        let rows = Subquery {
+            subquery: Arc::new(rows.build()?),
+            ..subquery
+        };
+        Ok(Expr::ScalarSubquery(rows).gt(lit(0_i64)))
     }
 
     /// The engine's own mark for a test, which it makes within a condition only.

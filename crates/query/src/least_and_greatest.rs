@@ -45,11 +45,14 @@ impl OptimizerRule for LeastAndGreatest {
     ) -> Result<Transformed<LogicalPlan>> {
         let alone = plan.transform_up_with_subqueries(|node| {
             kept_names::changed(node, |expr| {
-                replaced(expr, |comparison| match Decides::of(comparison) {
-                    Some(decides) if comparison.subquery.outer_ref_columns.is_empty() => {
-                        decides.alone().map(Some)
+                replaced(expr, |comparison| {
+                    if !comparison.subquery.outer_ref_columns.is_empty() {
+                        return Ok(None);
                     }
-                    _ => Ok(None),
+                    by_both_ends(comparison, |comparison| {
+                        let decides = Decides::of(comparison);
+                        decides.map(|decides| decides.alone()).transpose()
+                    })
                 })
             })
         })?;
@@ -67,6 +70,26 @@ impl OptimizerRule for LeastAndGreatest {
             })
         })
     }
+}
+
+/// `x <> ANY (…)` is `x < ANY (…) OR x > ANY (…)`, and `x = ALL (…)` is `x <= ALL (…) AND x >= ALL (…)`.
+fn by_both_ends(
+    comparison: &SetComparison,
+    decided: impl Fn(&SetComparison) -> Result<Option<Expr>>,
+) -> Result<Option<Expr>> {
+    let (below, above, both) = match (comparison.op, &comparison.quantifier) {
+        (Operator::NotEq, SetQuantifier::Any) => (Operator::Lt, Operator::Gt, Operator::Or),
+        (Operator::Eq, SetQuantifier::All) => (Operator::LtEq, Operator::GtEq, Operator::And),
+        _ => return decided(comparison),
+    };
+    let by = |op| {
+        decided(&SetComparison {
+            op,
+            ..comparison.clone()
+        })
+    };
+    let ends = by(below)?.zip(by(above)?);
+    Ok(ends.map(|(below, above)| binary_expr(below, both, above)))
 }
 
 /// An expression with the comparisons that something else was found for.

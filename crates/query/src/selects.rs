@@ -9,10 +9,12 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, GroupByExpr, GroupByWithModifier, Ident, LimitClause, OrderByExpr,
     OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, TableFactor, TableWithJoins,
-    Value, VisitorMut, WildcardAdditionalOptions, visit_expressions_mut,
+    Value, VisitorMut, WildcardAdditionalOptions, visit_expressions, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+
+use crate::dialect::filled;
 
 /// Writes SELECTs so that they can be planned.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ impl VisitorMut for Selects {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
         limit(query);
         order_by_all(query);
+        order_by_windows(query);
         match each_select(&mut query.body, &mut written) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
@@ -57,7 +60,9 @@ fn written(select: &mut Select) -> Result<()> {
         select.projection = vec![SelectItem::Wildcard(all)];
     }
     numbers(select)?;
+    groups_by_number(select);
     grouping_sets(select)?;
+    again_beside_all(select);
     name_apart(select);
     select.selection.as_mut().map_or(Ok(()), condition)
 }
@@ -198,6 +203,105 @@ fn numbers(select: &Select) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// `SELECT 5 AS arm, count(*) FROM person GROUP BY arm`: the engine takes what `arm` stands for to be a column's place.
+fn groups_by_number(select: &mut Select) {
+    let GroupByExpr::Expressions(keys, _) = &select.group_by else {
+        return;
+    };
+    for item in &mut select.projection {
+        if let SelectItem::ExprWithAlias { expr, alias } = item
+            && matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)))
+            && keys
+                .iter()
+                .any(|key| matches!(key, Expr::Identifier(name) if folded(name) == folded(alias)))
+            && let Ok(number) = filled("CAST($1 AS BIGINT)", std::slice::from_ref(expr))
+            && !expr.to_string().contains(['.', 'e', 'E'])
+        {
+            *expr = number;
+        }
+    }
+}
+
+/// Windows of groups that are ordered by, under names: the engine does not find the groups' columns in them by their place.
+fn order_by_windows(query: &mut Query) {
+    let (SetExpr::Select(select), Some(order)) = (query.body.as_mut(), &mut query.order_by) else {
+        return;
+    };
+    let OrderByKind::Expressions(by) = &mut order.kind else {
+        return;
+    };
+    if matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty()) {
+        return;
+    }
+    for by in by {
+        let place = match &by.expr {
+            Expr::Value(value) => value.to_string().parse::<usize>().ok(),
+            _ => None,
+        };
+        let item = place.and_then(|place| select.projection.get_mut(place.checked_sub(1)?));
+        let Some(item) = item else {
+            continue;
+        };
+        if let SelectItem::UnnamedExpr(expr) = item
+            && has_window(expr)
+        {
+            let alias = Ident::with_quote('"', expr.to_string().replace('"', ""));
+            by.expr = Expr::Identifier(alias.clone());
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias,
+            };
+        }
+    }
+}
+
+fn has_window(expr: &Expr) -> bool {
+    visit_expressions(expr, |expr| match expr {
+        Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+/// `SELECT *, person_id FROM death`: a column that is among all of them once more, under another name.
+fn again_beside_all(select: &mut Select) {
+    let one_table = select.from.len() == 1 && select.from.iter().all(|from| from.joins.is_empty());
+    let none = WildcardAdditionalOptions::default();
+    let plain = |options: &WildcardAdditionalOptions| {
+        WildcardAdditionalOptions {
+            wildcard_token: options.wildcard_token.clone(),
+            ..none.clone()
+        } == *options
+    };
+    let (mut all, mut tables) = (false, HashSet::new());
+    for item in &mut select.projection {
+        let (column, table): (&Ident, Option<String>) = match item {
+            SelectItem::Wildcard(options) => {
+                all |= plain(options);
+                continue;
+            }
+            SelectItem::QualifiedWildcard(kind, options) => {
+                all |= one_table && plain(options);
+                tables.extend(plain(options).then(|| kind.to_string().to_lowercase()));
+                continue;
+            }
+            SelectItem::UnnamedExpr(Expr::Identifier(column)) => (&*column, None),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => match parts.as_slice() {
+                [table, column] => (column, Some(format!("{table}.*").to_lowercase())),
+                _ => continue,
+            },
+            _ => continue,
+        };
+        if all || table.is_some_and(|table| tables.contains(&table)) {
+            let alias = Ident::with_quote('"', format!("{}_1", folded(column)));
+            if let SelectItem::UnnamedExpr(expr) = item {
+                let expr = expr.clone();
+                *item = SelectItem::ExprWithAlias { expr, alias };
+            }
+        }
+    }
 }
 
 /// Gives every later column of a name that is taken the name and a number: `count(*)_1`.

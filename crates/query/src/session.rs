@@ -13,12 +13,13 @@ use datafusion::catalog::TableProvider;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
-use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::optimizer::analyzer::Analyzer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::csv_nulls::CsvTables;
+use crate::function_rewrites::{FunctionRewrites, Rewrite};
 use crate::functions::{aggregate, scalar, table};
 use crate::spill::SpillFolder;
 use crate::unnested::optimizer_rules;
@@ -93,17 +94,7 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
         config = access.configure(snapshot, persons_together(config))?;
     }
     let vocabulary = Vocabulary::default();
-    let state = SessionStateBuilder::new()
-        .with_config(config)
-        .with_runtime_env(runtime.build_arc()?)
-        .with_default_features()
-        .with_optimizer_rules(optimizer_rules(&vocabulary))
-        .with_physical_optimizer_rules(crate::plan::rules())
-        .with_table_factory("CSV".to_owned(), Arc::new(CsvTables::default()))
-        .build();
-    let ctx = SessionContext::new_with_state(state);
-    register(&ctx, &vocabulary);
-    let rewrites: [Arc<dyn FunctionRewrite + Send + Sync>; 9] = [
+    let mut rewrites: Vec<Rewrite> = vec![
         Arc::new(scalar::FieldsOfStructs),
         Arc::new(scalar::LengthOfLists),
         Arc::new(crate::day_frames::DayFrames),
@@ -114,36 +105,44 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
         Arc::new(scalar::CastsOutOfOrder),
         Arc::new(scalar::RoundedCasts),
     ];
-    for rewrite in rewrites {
-        ctx.state_ref().write().register_function_rewrite(rewrite)?;
-    }
     // Roles that see groups only have total expressions, whose texts are bounded.
     let sees_rows = |access: &Access| Ok::<_, Error>(access.kind()? == RoleKind::Analyst);
     if options.access.as_ref().map_or(Ok(false), sees_rows)? {
         let joins = scalar::BoundedJoins::of(scalar::bounded(true));
-        let joins = joins.map(|joins| Arc::new(joins) as Arc<dyn FunctionRewrite + Send + Sync>);
-        let bounds = [Arc::new(scalar::BoundedLists::default()) as _];
-        for rewrite in joins.into_iter().chain(bounds) {
-            ctx.state_ref().write().register_function_rewrite(rewrite)?;
-        }
+        rewrites.extend(joins.map(|joins| Arc::new(joins) as Rewrite));
+        rewrites.push(Arc::new(scalar::BoundedLists::default()));
     }
+    let mut analyzer = Analyzer::new().rules;
+    analyzer.insert(0, Arc::new(FunctionRewrites(rewrites)));
+    // Before the engine's, which are asked in their order.
+    let planners: Vec<Arc<dyn ExprPlanner>> = vec![
+        Arc::new(scalar::MultipliedIntervals),
+        Arc::new(scalar::SlicesOfTexts),
+        Arc::new(crate::quotients::Quotients),
+    ];
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_expr_planners(planners)
+        .with_runtime_env(runtime.build_arc()?)
+        .with_default_features()
+        .with_analyzer_rules(analyzer)
+        .with_optimizer_rules(optimizer_rules(&vocabulary))
+        .with_physical_optimizer_rules(crate::plan::rules())
+        .with_table_factory("CSV".to_owned(), Arc::new(CsvTables::default()))
+        .build();
+    let ctx = SessionContext::new_with_state(state);
+    register(&ctx, &vocabulary);
     // Roles that see groups only have no such subqueries, and are told so.
     let of_groups = |access: &Access| {
         let kind = access.kind()?;
         Ok::<_, Error>(matches!(kind, RoleKind::Aggregate | RoleKind::Dp))
     };
     if !options.access.as_ref().map_or(Ok(false), of_groups)? {
+        ctx.add_analyzer_rule(Arc::new(crate::subquery_keys::SubqueryKeys));
         ctx.add_analyzer_rule(Arc::new(crate::single_rows::SingleRows));
     }
     ctx.add_analyzer_rule(Arc::new(crate::correlated::NamesOfTheirOwn));
     ctx.register_relation_planner(Arc::new(crate::unnested::UnnestedRelations))?;
-    for planner in [
-        Arc::new(scalar::MultipliedIntervals) as Arc<dyn ExprPlanner>,
-        Arc::new(scalar::SlicesOfTexts),
-        Arc::new(crate::quotients::Quotients),
-    ] {
-        ctx.state_ref().write().register_expr_planner(planner)?;
-    }
     for function in table::functions(&vocabulary) {
         ctx.register_udtf(function.name, function.function);
     }
@@ -232,6 +231,7 @@ fn register(ctx: &SessionContext, vocabulary: &Vocabulary) {
         scalar::moved_time(),
         scalar::out_of_order(),
         scalar::regexp_extract(),
+        scalar::coalesce(),
         scalar::round(),
         scalar::round_to_even(),
     ] {

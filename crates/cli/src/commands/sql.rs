@@ -6,7 +6,7 @@ use std::io::{Read, stdin};
 use columna_query::SessionOptions;
 use columna_store::Snapshot;
 
-use crate::args::SqlArgs;
+use crate::args::{Format, SqlArgs};
 use crate::commands::privacy::access::{access, is_restricted, may_write, no_session};
 use crate::error::CliError;
 use crate::settings::{Settings, state_folder};
@@ -134,7 +134,10 @@ fn open(args: &SqlArgs, store: Option<&str>, settings: &Settings) -> Result<Sess
         engine,
         settings: settings.clone(),
         snapshot,
-        format: args.format,
+        format: args
+            .format
+            .or_else(|| Format::of_file(args.output.as_deref()?))
+            .unwrap_or(Format::Table),
         target: Target::new(args.output.clone()).whole(whole),
         parameters: args
             .params

@@ -82,6 +82,30 @@ fn parquet_and_arrow_go_to_files_and_come_back() {
 }
 
 #[test]
+fn a_file_is_what_its_name_says() {
+    let folder = folder();
+    for (name, begins) in [
+        ("t.csv", "x\n1\n"),
+        ("t.JSONL", "{\"x\":1}\n"),
+        ("t.parquet", "PAR1"),
+        ("t.txt", " x\n"),
+        ("t", " x\n"),
+    ] {
+        let path = text(&folder.path().join(name));
+        columna(&["sql", "-c", "SELECT 1 AS x", "-o", &path]).ok();
+        let written = std::fs::read(&path).expect("written");
+        assert!(
+            written.starts_with(begins.as_bytes()),
+            "{name}: {written:?}"
+        );
+    }
+    // What is asked for goes before.
+    let path = text(&folder.path().join("other.csv"));
+    columna(&["sql", "-c", "SELECT 1 AS x", "--format", "tsv", "-o", &path]).ok();
+    assert_eq!(std::fs::read(&path).expect("written"), b"x\n1\n");
+}
+
+#[test]
 fn a_failed_query_leaves_no_file_behind() {
     let folder = folder();
     let path = text(&folder.path().join("out.csv"));

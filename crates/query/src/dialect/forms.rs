@@ -1,16 +1,18 @@
 //! What functions and forms of other engines are here.
 
 /// Functions that only have another name here.
-pub(super) const NAMES: [(&str, &str); 12] = [
+pub(super) const NAMES: [(&str, &str); 14] = [
     ("approx_count_distinct", "approx_distinct"),
     ("arbitrary", "first_value"),
     ("first", "first_value"),
     ("group_concat", "string_agg"),
     ("grouping_id", "grouping"),
+    ("ifnull", "coalesce"),
     ("last", "last_value"),
     ("list", "array_agg"),
     ("list_value", "make_array"),
     ("listagg", "string_agg"),
+    ("nvl", "coalesce"),
     ("regexp_matches", "regexp_like"),
     ("strftime", "to_char"),
     ("variance", "var_samp"),

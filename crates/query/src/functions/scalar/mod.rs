@@ -5,6 +5,7 @@ mod age_at;
 mod age_band;
 mod bounded;
 mod bounded_lists;
+mod coalesce;
 mod concept_set;
 mod date_part;
 mod date_trunc;
@@ -30,6 +31,7 @@ mod written_days;
 
 pub(crate) use bounded::bounded;
 pub(crate) use bounded_lists::BoundedLists;
+pub(crate) use coalesce::coalesce;
 pub(crate) use concept_set::look_up as concepts_of;
 pub(crate) use date_part::{QuickDateParts, date_part, day_of_time};
 pub(crate) use date_trunc::date_trunc;
