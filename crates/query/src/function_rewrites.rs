@@ -36,14 +36,7 @@ impl AnalyzerRule for FunctionRewrites {
 
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
         plan.transform_up_with_subqueries(|node| {
-            let mut schema = merge_schema(&node.inputs());
-            if let LogicalPlan::TableScan(scan) = &node {
-                let name = scan.table_name.clone();
-                schema.merge(&DFSchema::try_from_qualified_schema(
-                    name,
-                    &scan.source.schema(),
-                )?);
-            }
+            let schema = columns_of(&node)?;
             kept_names::changed(node, |expr| {
                 expr.transform_up(|expr| {
                     self.0
@@ -56,4 +49,17 @@ impl AnalyzerRule for FunctionRewrites {
         })
         .data()
     }
+}
+
+/// The columns that a node's expressions may name.
+pub(crate) fn columns_of(node: &LogicalPlan) -> Result<DFSchema> {
+    let mut schema = merge_schema(&node.inputs());
+    if let LogicalPlan::TableScan(scan) = node {
+        let source = scan.source.schema();
+        schema.merge(&DFSchema::try_from_qualified_schema(
+            scan.table_name.clone(),
+            &source,
+        )?);
+    }
+    Ok(schema)
 }

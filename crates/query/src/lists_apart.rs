@@ -10,13 +10,13 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, internal_err};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs,
     ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TryCast, Volatility, lit,
 };
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
+use crate::function_rewrites::columns_of;
 use crate::unnested::{Rule, applied};
 
 /// The engine's simplifier, to which each list is of a value of its own.
@@ -36,8 +36,7 @@ impl OptimizerRule for ListsApart {
         config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
         let marked = plan.transform_up_with_subqueries(|node| {
-            let inputs = node.inputs();
-            let schema = merge_schema(&inputs);
+            let schema = columns_of(&node)?;
             let names = NamePreserver::new(&node);
             node.map_expressions(|expr| {
                 let name = names.save(&expr);
