@@ -320,13 +320,13 @@ fn arguments(message: &str) -> Option<(String, Report)> {
         .or_else(|| between(message, "(DataType: ", ")"))
         .filter(|given| of_types && !given.is_empty())?;
     let mut kinds = Vec::new();
-    let mut depth = 0_i32;
+    let mut depth = 0;
     for kind in given.split(", ") {
-        let opened = kind.matches('(').count() as i32 - kind.matches(')').count() as i32;
+        let opened = kind.matches('(').count();
         if depth == 0 {
             kinds.push(kind_in_words(kind));
         }
-        depth += opened;
+        depth = (depth + opened).saturating_sub(kind.matches(')').count());
     }
     let report = Report::new(format!("`{name}` does not take {}", kinds.join(" with ")));
     let hint = match kinds.as_slice() {

@@ -15,7 +15,7 @@ use super::releases::{Cell, Table, Work, decoded};
 use super::rest::{Both, Common};
 use super::several::{pursued, within};
 use super::sketch::{BUCKETS, Sketch, bucket};
-use super::spread::{counted, fences, shown, within_fences};
+use super::spread::{counted, fences, one_row_each, shown, within_fences};
 use super::unsaid::{BEYOND, each, unsaid};
 
 /// So many buckets there are at least for each column that is fitted.
@@ -110,8 +110,11 @@ impl Work<'_> {
         if near.is_empty() && padded.is_empty() && inner.is_empty() {
             return true;
         }
+        // As they are compared.
         let contributions = cell.persons.contributions();
-        let own = counted(contributions, self.profile);
+        let by_rows = counted(contributions, self.profile);
+        let contributions = one_row_each(contributions, &by_rows);
+        let own = one_row_each(&by_rows, &by_rows);
         let mut counted = within_fences(&own, self.profile);
         if !near.is_empty() {
             let new = New {
@@ -242,10 +245,15 @@ pub(super) fn beside_each(
             *left += (each.clamp(low, high) - each) * unit;
         }
     }
+    // What earlier ones say of a bucket that is unlike those they were fitted to may be anything: nobody is moved to where few are.
+    let means = each(&whole, &buckets.rows);
+    let (low, high) = fences(&means, k, 0.0);
     // What is beyond is taken off all rows of a bucket: mostly it is one person.
     let mut moved = vec![0.0; BUCKETS];
     for (at, bucket) in buckets.live.iter().enumerate() {
-        moved[*bucket] = (left[at] - whole[at]) / buckets.rows[at];
+        if left[at] != whole[at] {
+            moved[*bucket] = (left[at] / buckets.rows[at]).clamp(low, high) - means[at];
+        }
     }
     let counted = new.counted.iter().map(|entry| {
         let by = moved[bucket(entry.person)];
@@ -426,6 +434,23 @@ mod tests {
             );
             let same = of(persons, |at| first(at) + if at == 3 { 9.0 } else { 0.0 });
             assert_eq!(said(&same, &[&one], 10), None, "{persons}");
+        }
+    }
+
+    /// A number of few persons, some of whom are far from all others, says nothing of others: nobody is moved far by it.
+    #[test]
+    fn numbers_of_few_move_nobody_far() {
+        for persons in [300, 5_000] {
+            let own = of(persons, other);
+            let mean = own.iter().map(|entry| entry.sum).sum::<f64>() / f64::from(persons);
+            for few in [12, 40, 120] {
+                let skewed = of(few, |at| (f64::from(at) / 4.0).exp());
+                let shown = said(&own, &[&skewed], 10).unwrap();
+                assert!(
+                    (mean - shown).abs() < 2.0,
+                    "{persons}, {few}: {mean} {shown}"
+                );
+            }
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) struct KnownSet {
     pub(super) people: RoaringBitmap,
     /// Its own number of persons was shown, and not only one of rows.
     pub(super) counted: bool,
+    /// Its own number of rows was shown.
+    pub(super) has_rows: bool,
     /// By rules that do not round.
     pub(super) exact: bool,
 }
@@ -266,6 +268,7 @@ mod tests {
             place: String::new(),
             people,
             counted,
+            has_rows: true,
             exact: true,
         }
     }

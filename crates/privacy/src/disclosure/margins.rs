@@ -37,11 +37,13 @@ impl Work<'_> {
             let few = contributions.len() < self.profile.k as usize;
             // What follows from others is the same whoever is in it, or in no group that is listed: it says nothing of these.
             let follows = matches!(found, Match::New(..)) && !is_own(found);
+            // It stays so, be it of exactly these persons or nearly: which of both must not show in what becomes of others.
+            let known = matches!(found, Match::Same(id) | Match::Near(id) if *id >= 0);
             audit.numbers.push(Number {
                 value: rows as f64,
-                shown: is_own(found).then_some(slack),
+                shown: (known || is_own(found)).then_some(slack),
                 sensitive: few && rows > 0,
-                open: true,
+                open: !known,
                 range: match follows {
                     true => (0.0, f64::INFINITY),
                     false => range(!few),
@@ -72,10 +74,12 @@ impl Work<'_> {
         Ok((0..mine)
             .map(|at| match matches[at] {
                 Match::Unsafe | Match::TooNear => false,
-                Match::Near(_) => true,
+                Match::Same(id) if id < 0 && table.gave_up => false,
+                Match::Same(id) if id < 0 => audit.numbers[at].shown.is_some() || margin(at),
+                Match::Same(_) | Match::Near(_) => true,
                 Match::New(..) if !is_own(&matches[at]) => true,
-                _ if table.gave_up => false,
-                Match::New(..) | Match::Same(_) => audit.numbers[at].shown.is_some() || margin(at),
+                Match::New(..) if table.gave_up => false,
+                Match::New(..) => audit.numbers[at].shown.is_some() || margin(at),
             })
             .collect())
     }
@@ -173,11 +177,11 @@ impl Work<'_> {
     }
 }
 
-/// A group's own number of rows is shown, or was before.
+/// A group's own number of rows is shown here for the first time, be it for another group of the same rows.
 fn is_own(found: &Match) -> bool {
     match found {
-        Match::New(_, shown) => shown.is_news(),
-        Match::Same(_) => true,
+        Match::New(_, shown) => shown.has_rows(),
+        Match::Same(id) => *id < 0,
         _ => false,
     }
 }

@@ -7,11 +7,12 @@ use super::Error;
 use super::follows::{follow_with, followed};
 use super::known::{Known, KnownSet, Near, Set};
 use super::persons::{footprint, people};
-use super::releases::{Table, Work, decoded, is_rounded};
+use super::releases::{Cell, PERSONS_ALONE, Table, Work, decoded, is_rounded};
 use super::rest::Common;
 use super::several::Sums;
 use super::sketch::Sketch;
 use super::span::{Admitted, Unit};
+use super::spread::counted;
 use super::together::{Free, Numbers, even, free_beside};
 
 /// What was found of a group's persons.
@@ -86,6 +87,11 @@ impl Shown {
 
     /// It is more than what follows from others.
     pub(super) fn is_news(&self) -> bool {
+        self.has_rows() || self.persons == Source::Own
+    }
+
+    /// Its own number of rows is shown.
+    pub(super) fn has_rows(&self) -> bool {
         self.rows == Source::Own
     }
 }
@@ -122,7 +128,11 @@ impl Work<'_> {
         let prints: Vec<Option<RoaringTreemap>> = table
             .cells
             .iter_mut()
-            .map(|cell| cell.safe.then(|| footprint(cell.persons.contributions())))
+            // Rows as they are counted, which is all that is shown of them.
+            .map(|cell| {
+                let counts = |of: &mut Cell| counted(of.persons.contributions(), self.profile);
+                cell.safe.then(|| footprint(&counts(cell)))
+            })
             .map(|print| print.map(|print| self.as_compared(table_is_mean, print)))
             .collect();
         let earlier = self.earlier_sets(table)?;
@@ -157,7 +167,8 @@ impl Work<'_> {
             let spans = spans.as_deref_mut().unwrap_or_default();
             if table.measure.is_empty() {
                 let within_noise = self.within_noise(table, sizes[at]);
-                found = self.counts(found, (at, within_noise), print, &known, spans);
+                let group = (at, within_noise, table.cells.len() == 1);
+                found = self.counts(found, group, print, &known, spans);
             } else if let Match::New(..) | Match::TooNear = &found {
                 let new = matches!(found, Match::New(..));
                 let k = u64::from(self.profile.k);
@@ -202,6 +213,7 @@ impl Work<'_> {
                     place,
                     people: table.people_of(print),
                     counted: shown.persons == Source::Own,
+                    has_rows: shown.has_rows(),
                     exact: self.profile.is_exact(),
                 });
             }
@@ -255,7 +267,7 @@ impl Work<'_> {
     fn counts(
         &self,
         found: Match,
-        (at, within_noise): (usize, u64),
+        (at, within_noise, alone): (usize, u64, bool),
         print: &RoaringTreemap,
         known: &Known,
         spans: &mut [Numbers],
@@ -305,8 +317,8 @@ impl Work<'_> {
             (Some(times), Source::Own) => shown.persons.times(times),
             (_, rows) => admitted(rows),
         };
-        // Rows are audited with their margins, and persons with them.
-        if shown.persons == Source::Own && shown.rows != Source::Own {
+        // Rows of groups are audited with their margins, and persons with them.
+        if shown.persons == Source::Own && !shown.has_rows() && !alone {
             shown.persons = Source::Withheld;
         }
         if shown.persons == Source::Withheld && shown.rows == Source::Withheld {
@@ -344,6 +356,7 @@ impl Work<'_> {
                 people: table.people_of(&print),
                 print,
                 counted: row.get(9)?,
+                has_rows: row.get::<_, i64>(9)? != PERSONS_ALONE,
                 exact: !is_rounded(&row.get::<_, String>(11)?),
                 // Kept where it is not what they contribute. Of what a model says nothing follows.
                 held: match table.measure.starts_with(super::MODEL_OF) {

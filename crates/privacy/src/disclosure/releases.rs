@@ -298,6 +298,10 @@ pub(super) struct Work<'a> {
     pub(super) treatments: &'a str,
 }
 
+/// What the record has of a group whose own number of persons was shown, and not that of its rows. It has 1 where both were, and 0
+/// where that of its rows alone was.
+pub(super) const PERSONS_ALONE: i64 = 2;
+
 impl Work<'_> {
     fn table(&self, table: &mut Table) -> Result<Vec<Outcome>, Error> {
         if let Some(seen) = table.seen
@@ -336,12 +340,11 @@ impl Work<'_> {
                     }
                     outcomes[at] = Outcome::Shown(table.cells[at].values.clone());
                 }
-                Match::Same(id) => later.push((at, id, true)),
-                Match::Near(id) => later.push((at, id, false)),
+                Match::Same(id) | Match::Near(id) => later.push((at, id)),
                 Match::TooNear | Match::Unsafe => {}
             }
         }
-        for (at, id, same) in later {
+        for (at, id) in later {
             // A group of this very result has its place in the record by now, unless it was withheld: then so is this.
             let id = if id < 0 {
                 placed.get(&id).copied()
@@ -349,7 +352,7 @@ impl Work<'_> {
                 Some(id)
             };
             if let Some(id) = id {
-                let shown = self.shown_as(id, same, &table.treated, &table.cells[at])?;
+                let shown = self.shown_as(id, &table.treated, &table.cells[at])?;
                 outcomes[at] = Outcome::Shown(shown);
             }
         }
@@ -397,7 +400,7 @@ impl Work<'_> {
                         Ok(_) => None,
                         Err(_) => {
                             let cell = &table.cells[at];
-                            let earlier = self.shown_as(*id, false, &table.treated, cell)?;
+                            let earlier = self.shown_as(*id, &table.treated, cell)?;
                             earlier.get(name).copied()
                         }
                     };
@@ -455,7 +458,11 @@ impl Work<'_> {
                 cell.common.as_ref().map(Common::bytes).transpose()?.unwrap_or_default(),
                 table.words,
                 place,
-                shown.persons == Source::Own,
+                match (shown.persons == Source::Own, shown.has_rows()) {
+                    (true, true) => 1,
+                    (true, false) => PERSONS_ALONE,
+                    (false, _) => 0,
+                },
                 cell.held
                     .as_ref()
                     .filter(|held| cell.sketch.as_ref() != Some(held))
@@ -472,19 +479,15 @@ impl Work<'_> {
     fn shown_as(
         &self,
         id: i64,
-        same: bool,
         treated: &str,
         cell: &Cell,
     ) -> Result<BTreeMap<String, Option<f64>>, Error> {
         let known = self.known(id)?;
         let by_other_rules = known.rules != self.rules() || known.treated != treated;
-        let shown = cell.values.iter().map(|(name, own)| {
+        let shown = cell.values.keys().map(|name| {
             let before = known.values.get(name).copied().flatten();
             let again = match before {
-                Some(before) if by_other_rules => {
-                    let own = own.filter(|_| same);
-                    self.again(name, before, own, treated, &known)
-                }
+                Some(before) if by_other_rules => self.again(name, before, treated, &known),
                 before => before,
             };
             (name.clone(), again)
@@ -492,16 +495,9 @@ impl Work<'_> {
         Ok(shown.collect())
     }
 
-    /// A number that other rules showed, as those of today show it; nothing where that cannot be told. `own` is
-    /// what today's rules would show of these very persons.
-    fn again(
-        &self,
-        name: &str,
-        before: f64,
-        own: Option<f64>,
-        treated: &str,
-        known: &Known,
-    ) -> Option<f64> {
+    /// A number that other rules showed, as those of today show it; nothing where that cannot be told. It is known to who asks, be it of
+    /// exactly these persons or of nearly these, which must not show.
+    fn again(&self, name: &str, before: f64, treated: &str, known: &Known) -> Option<f64> {
         let profile = self.profile;
         if known.persons < u64::from(profile.k) {
             return None;
@@ -512,17 +508,12 @@ impl Work<'_> {
             reason = "counts are whole numbers from 0, far below 2^53"
         )]
         let count = before.max(0.0) as u64;
-        // With one row each nobody dominates a count.
-        let alike = known.values.get(PERSONS) == known.values.get(ROWS);
         match name {
             PERSONS => profile.count(count).map(|count| count as f64),
-            ROWS if alike || own.is_some() => {
-                profile.rows(count, known.persons).map(|rows| rows as f64)
-            }
-            IN_SHARE if alike || own.is_some() => Some(profile.in_share(count) as f64),
-            ROWS | IN_SHARE => None,
-            // Of the same persons and the same values, both rules show the mean as exactly as it is known.
-            _ => own.filter(|_| known.treated == treated).and(Some(before)),
+            ROWS => profile.rows(count, known.persons).map(|rows| rows as f64),
+            IN_SHARE => Some(profile.in_share(count) as f64),
+            // Of the same values, both rules show the mean as exactly as it is known.
+            _ => (known.treated == treated).then_some(before),
         }
     }
 

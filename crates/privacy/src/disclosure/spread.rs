@@ -4,6 +4,7 @@
 //! deviation of which one person is most, or one that no others can have. So a value counts as at most a little more than what k
 //! persons reach, and as at least a little less.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Profile;
@@ -179,6 +180,24 @@ pub(crate) fn counted(contributions: &[Contribution], profile: &Profile) -> Vec<
         }
     })
     .collect()
+}
+
+/// What persons contribute to a mean, where of each as many rows are counted: with one row each it is the same.
+pub(crate) fn one_row_each<'a>(
+    own: &'a [Contribution],
+    counted: &[Contribution],
+) -> Cow<'a, [Contribution]> {
+    let rows = counted.first().map_or(1, |entry| entry.rows);
+    if rows <= 1 || counted.iter().any(|entry| entry.rows != rows) {
+        return Cow::Borrowed(own);
+    }
+    let each = counted.iter().map(|entry| Contribution {
+        rows: 1,
+        sum: entry.sum / rows as f64,
+        squares: entry.squares / rows as f64,
+        ..*entry
+    });
+    Cow::Owned(each.collect())
 }
 
 /// The squares of few persons' distances from the middle are most of what a deviation is made of: it would tell how far they are.

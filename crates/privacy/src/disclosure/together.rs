@@ -72,6 +72,8 @@ struct Number<'a> {
     words: &'a str,
     /// Its own number of persons was shown, or is asked for, and not that of its rows alone.
     counted: bool,
+    /// So was that of its rows.
+    has_rows: bool,
     /// It was shown before.
     taken: bool,
 }
@@ -87,9 +89,7 @@ impl Number<'_> {
             (false, None) => None,
         };
         let persons = persons.map(|times| (self, Unit::Person, times, self.taken));
-        let rows = even
-            .is_none()
-            .then_some((self, Unit::Rows, 1.0, self.taken));
+        let rows = (even.is_none() && self.has_rows).then_some((self, Unit::Rows, 1.0, self.taken));
         persons.into_iter().chain(rows)
     }
 }
@@ -160,6 +160,7 @@ impl Work<'_> {
             id: of_this_result(at),
             words: &table.words,
             counted: true,
+            has_rows: true,
             taken: false,
         });
         let earlier = earlier.iter().filter(|set| known(set)).map(|set| Number {
@@ -167,13 +168,15 @@ impl Work<'_> {
             id: set.id,
             words: &set.words,
             counted: set.counted,
+            has_rows: set.has_rows,
             taken: true,
         });
         let all: Vec<Number<'_>> = own.chain(earlier).collect();
         if table.measure.is_empty() {
             let k = u64::from(self.profile.k);
             // Persons and rows say something together.
-            return vec![self.together(all.iter().flat_map(|number| number.counts(k)))];
+            let counts = all.iter().flat_map(|number| number.counts(k));
+            return vec![self.together(counts, !rounded)];
         }
         let several = all
             .iter()
@@ -182,25 +185,30 @@ impl Work<'_> {
         let of_model = table.measure.starts_with(super::MODEL_OF);
         let spans = units.into_iter().flatten().map(|unit| {
             let rows = unit == Unit::Rows && !of_model;
-            self.together(all.iter().map(|number| {
+            let numbers = all.iter().map(|number| {
                 let taken = number.taken && (number.counted || rows);
                 (number, unit, 1.0, taken)
-            }))
+            });
+            self.together(numbers, false)
         });
         spans.collect()
     }
 
-    /// Numbers in one span, those that were shown taken in.
+    /// Numbers in one span, those that were shown taken in; counts that are shown as they are, are whole.
     fn together<'a>(
         &self,
         all: impl Iterator<Item = (&'a Number<'a>, Unit, f64, bool)>,
+        whole: bool,
     ) -> Numbers {
         let all: Vec<_> = all.collect();
         let prints: Vec<(&RoaringTreemap, Unit)> = all
             .iter()
             .map(|(number, unit, ..)| (number.print, *unit))
             .collect();
-        let mut span = Span::new(&prints, self.profile.k);
+        let mut span = match whole {
+            true => Span::of_whole(&prints, self.profile.k),
+            false => Span::new(&prints, self.profile.k),
+        };
         for (at, (.., taken)) in all.iter().enumerate() {
             if *taken {
                 span.take(at);

@@ -5,6 +5,7 @@
 //! without where they count as well. Events per coefficient are as many as the profile says. A coefficient is shown to the first digit of its standard error, and what follows from it follows from what is
 //! shown. Like a mean, a model of the same columns is shown once for nearly the same persons.
 
+use std::f64::consts::SQRT_2;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -15,6 +16,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator, TryCast};
+use statrs::function::erf::erfc;
 
 use super::curve::{decimals, digits, exponent};
 use super::expression::{indicator, is_literal};
@@ -100,7 +102,8 @@ pub(super) fn not_a_covariate<T>(name: &str) -> Result<T> {
         format!(
             "the covariate {name} is not known to be safe: a term could be made for a single person"
         ),
-        "use stored number columns, arithmetic on them, or CASE WHEN column = literal THEN 1 ELSE 0 END for one stored column",
+        "use stored number columns, arithmetic on them, CASE WHEN column = literal THEN 1 ELSE 0 END for one stored column, or \
+         least(coalesce(x.n, 0), 1) for whether a joined count of a person's rows found any",
     )
 }
 
@@ -214,6 +217,7 @@ pub(super) fn shown(value: &ScalarValue) -> Result<Option<ScalarValue>> {
                 "coefficient" => of(&|b, _| b),
                 "std_err" => of(&|_, se| se),
                 "z" => of(&|b, se| digits(b / se, 2)),
+                "p_value" => of(&|b, se| digits(erfc((b / se).abs() / SQRT_2), 2)),
                 "lower" => of(&|b, se| digits(scale(b - Z * se), 3)),
                 "upper" => of(&|b, se| digits(scale(b + Z * se), 3)),
                 name if name.ends_with("_ratio") => of(&|b, _| digits(b.exp(), 3)),
@@ -339,9 +343,8 @@ mod tests {
             .into_iter()
             .map(|n| n.unwrap_or(f64::NAN))
             .collect();
-        // 0.69 and 0.041; exp(0.69) = 1.99, exp(0.69 ∓ 1.96 · 0.041) = 1.84 and 2.16, 0.69 / 0.041 = 17; no p-value.
-        assert_eq!(numbers[..6], [0.69, 1.99, 1.84, 2.16, 0.041, 17.0]);
-        assert!(numbers[6].is_nan());
+        // 0.69 and 0.041; exp(0.69) = 1.99, exp(0.69 ∓ 1.96 · 0.041) = 1.84 and 2.16, 0.69 / 0.041 = 17, and by C's erfc 1.49e-63.
+        assert_eq!(numbers, [0.69, 1.99, 1.84, 2.16, 0.041, 17.0, 1.5e-63]);
         // The record's numbers make the same table.
         let again = with_numbers(&shown, &flat(&shown).unwrap())
             .unwrap()

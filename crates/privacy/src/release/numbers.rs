@@ -1,6 +1,5 @@
 //! From the persons behind each group to the numbers that are shown.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,11 +15,11 @@ use super::value::{Desk, hidden, value};
 use super::words::{hashed, written};
 use crate::compact::compact;
 use crate::disclosure::cube::Dims;
-use crate::disclosure::persons::{Contribution, Persons};
+use crate::disclosure::persons::Persons;
 use crate::disclosure::releases::{Cell, Outcome, Table};
 use crate::disclosure::rest::Common;
 use crate::disclosure::sketch::Sketch;
-use crate::disclosure::spread::{counted, shown, within_fences};
+use crate::disclosure::spread::{counted, one_row_each, shown, within_fences};
 use crate::disclosure::{DEVIATION, IN_SHARE, MEAN, PERSONS, Profile, ROWS};
 
 /// Makes the result of a grouping safe.
@@ -32,6 +31,8 @@ pub(super) fn released(
 ) -> Result<(RecordBatch, Withheld)> {
     let profile = &control.profile;
     let first = spec.keys.len() + usize::from(spec.levels);
+    // What is asked first decides what is shown of what is asked then.
+    let input = &sorted(input, first)?;
     let places = places(input, spec)?;
     let mut tables = Vec::new();
     for (at, basis) in spec.bases.iter().enumerate() {
@@ -97,9 +98,8 @@ pub(super) fn released(
         .map(|(column, field)| Ok(arrow::compute::cast(&column, field.data_type())?))
         .collect::<Result<Vec<_>>>()?;
     let unlisted = places.len() - listed.len();
-    let batch = sorted(&RecordBatch::try_new(Arc::clone(schema), columns)?, first)?;
     Ok((
-        batch,
+        RecordBatch::try_new(Arc::clone(schema), columns)?,
         Withheld {
             groups: unlisted,
             numbers: withheld,
@@ -216,14 +216,14 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
     let mut safe = enough;
     let (mut sketch, mut held, mut common) = (None, None, None);
     if let Some((of, _)) = &basis.measure {
-        let each = one_row_each(contributions, &by_rows);
-        sketch = enough.then(|| Sketch::with_squares(&each, of.shifted()));
-        let fenced = within_fences(&by_rows, profile);
-        let numbers = enough.then(|| shown(&by_rows, &fenced, profile)).flatten();
+        let own = one_row_each(contributions, &by_rows);
+        sketch = enough.then(|| Sketch::with_squares(&own, of.shifted()));
+        let counts = one_row_each(&by_rows, &by_rows);
+        let fenced = within_fences(&counts, profile);
+        let numbers = enough.then(|| shown(&counts, &fenced, profile)).flatten();
         safe = numbers.is_some();
         if let Some((mean, deviation)) = numbers {
-            common = Common::of(&each, u64::from(profile.k));
-            let fenced = one_row_each(&fenced, &fenced);
+            common = Common::of(&own, u64::from(profile.k));
             held = Some(Sketch::with_squares(&fenced, of.shifted()));
             values.insert(keyed(MEAN, basis), Some(mean));
             values.insert(keyed(DEVIATION, basis), deviation);
@@ -248,21 +248,6 @@ fn cell(mut persons: Persons, dims: Dims, basis: &Basis, profile: &Profile) -> C
         safe,
         values,
     }
-}
-
-/// What persons contribute to a mean, where of each as many rows are counted: with one row each it is the same.
-fn one_row_each<'a>(own: &'a [Contribution], counted: &[Contribution]) -> Cow<'a, [Contribution]> {
-    let rows = counted.first().map_or(1, |entry| entry.rows);
-    if rows <= 1 || counted.iter().any(|entry| entry.rows != rows) {
-        return Cow::Borrowed(own);
-    }
-    let each = counted.iter().map(|entry| Contribution {
-        rows: 1,
-        sum: entry.sum / rows as f64,
-        squares: entry.squares / rows as f64,
-        ..*entry
-    });
-    Cow::Owned(each.collect())
 }
 
 /// The name of a measure's number in the record.

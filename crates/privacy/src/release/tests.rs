@@ -11,6 +11,7 @@ mod attacks;
 mod budgets;
 mod desk;
 mod eighth_round;
+mod eleventh_round;
 mod fifth_round;
 mod fourth_round;
 mod ninth_round;

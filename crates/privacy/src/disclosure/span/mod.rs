@@ -11,31 +11,36 @@
 //! After many questions nearly every person is an atom. Atoms of one size, or of k persons and more, share columns where there are
 //! many, each with another factor: the elimination takes as long for a million persons as for some thousand. A combination that
 //! leaves few persons leaves few columns, and one that leaves few columns is looked at person by person.
+//!
+//! Of whole numbers more is known: |A| + |B| − |A xor B| is twice |A and B|, and odd where one more is in one of them. So the same is
+//! asked modulo small primes, and of each row modulo those of its entries. What follows from others modulo one is withheld, whether it
+//! is few persons or nobody that it tells of.
 
 mod columns;
+mod elimination;
 mod pairs;
 mod rows;
-
-use std::collections::{BTreeMap, HashSet};
 
 use roaring::RoaringTreemap;
 
 use columns::Columns;
 pub use columns::Unit;
-use pairs::{Alike, Sparse, sparse};
-use rows::{P, Row, fraction, negative, power, scale, small, subtract, times};
+use elimination::{Added, Elimination, Rest, Told};
+use rows::{Field, Row, fraction};
 
-/// More work than this is not done: the number is withheld.
-const MOST_WORK: usize = 20_000_000_000;
+/// Remainders by these are asked for of several numbers together.
+const PRIMES: [u8; 11] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31];
 
 /// Numbers as vectors over columns, and those that were admitted.
 #[derive(Debug)]
 pub struct Span {
     columns: Columns,
-    /// The admitted ones, reduced, by pivot.
-    basis: BTreeMap<usize, Row>,
+    fractions: Elimination<u32>,
+    /// Of whole numbers: the fractions with other pivots, so that nobody can choose them all.
+    backwards: Option<Elimination<u32>>,
+    /// Of whole numbers, too: remainders, those by two and three with other pivots as well.
+    remainders: Vec<Elimination<u16>>,
     k: u64,
-    work: usize,
 }
 
 /// What became of a number.
@@ -55,28 +60,52 @@ pub enum Admitted {
 }
 
 impl Span {
-    /// All numbers that will be asked about, by their footprints and what they count.
+    /// All numbers that will be asked about, by their footprints and what they count, which is known as exactly as is shown.
     #[must_use]
     pub fn new(numbers: &[(&RoaringTreemap, Unit)], k: u32) -> Self {
         let k = u64::from(k);
-        Self::over(Columns::of(numbers, k), k)
+        Self::over(Columns::of(numbers, k, &[Field::LARGE]), k, &[])
     }
 
-    fn over(columns: Columns, k: u64) -> Self {
+    /// The same of whole numbers.
+    #[must_use]
+    pub fn of_whole(numbers: &[(&RoaringTreemap, Unit)], k: u32) -> Self {
+        let k = u64::from(k);
+        let primes = PRIMES.map(Field::of);
+        let fields: Vec<Field> = [Field::LARGE].into_iter().chain(primes).collect();
+        Self::over(Columns::of(numbers, k, &fields), k, &primes)
+    }
+
+    fn over(columns: Columns, k: u64, primes: &[Field]) -> Self {
+        let fractions = || Elimination::over(Field::LARGE, 0);
+        let each = |primes: &[Field]| -> Vec<Elimination<u16>> {
+            let fields = primes.iter().zip(1..);
+            fields
+                .map(|(prime, at)| Elimination::over(*prime, at))
+                .collect()
+        };
+        let twice = each(&primes[..primes.len().min(2)]).into_iter();
+        let remainders = each(primes).into_iter();
         Self {
             columns,
-            basis: BTreeMap::new(),
+            fractions: fractions(),
+            backwards: (!primes.is_empty()).then(|| fractions().backwards()),
+            remainders: remainders
+                .chain(twice.map(Elimination::backwards))
+                .collect(),
             k,
-            work: 0,
         }
     }
 
     /// Takes a number in without asking: it was released.
     pub fn take(&mut self, at: usize) {
-        if let Some(rest) = self.reduced(at)
-            && let Some(pivot) = self.columns.first(&rest)
-        {
-            self.add(pivot, rest);
+        let (columns, k) = (&self.columns, self.k);
+        self.fractions.take(columns, at, k);
+        if let Some(backwards) = &mut self.backwards {
+            backwards.take(columns, at, k);
+        }
+        for remainders in &mut self.remainders {
+            remainders.take(columns, at, k);
         }
     }
 
@@ -91,171 +120,91 @@ impl Span {
     }
 
     fn tried(&mut self, at: usize, take: bool) -> Admitted {
-        let Some(rest) = self.reduced(at) else {
+        let added = match self.fractions.take(&self.columns, at, self.k) {
+            Rest::Much => return Admitted::Few,
+            Rest::Nobody(row) => return self.follows(at, &row),
+            Rest::News(added) => added,
+        };
+        let told = self
+            .fractions
+            .tells_of_few(&self.columns, &added, at, self.k);
+        let admitted = match told {
+            Told::Nothing => self.further(&added, at, take),
+            Told::By(row) => self.follows(at, &row),
+            Told::Much => Admitted::Few,
+        };
+        if !take || admitted != Admitted::New {
+            self.fractions.undo(&added);
+        }
+        admitted
+    }
+
+    /// What becomes of a number that is news by itself.
+    fn further(&mut self, added: &Added, at: usize, take: bool) -> Admitted {
+        let (columns, k) = (&self.columns, self.k);
+        let Some(backwards) = &mut self.backwards else {
+            return Admitted::New;
+        };
+        if self.fractions.leaves_few_modulo(columns, added, k) {
+            return Admitted::Few;
+        }
+        let Rest::News(other) = backwards.take(columns, at, k) else {
             return Admitted::Few;
         };
-        let Some(pivot) = self.columns.first(&rest) else {
-            return self.follows(at, &rest);
-        };
-        let added = self.add(pivot, rest);
-        let told = self.tells_of_few(&added, at);
-        if take && matches!(told, Told::Nothing) {
-            return Admitted::New;
+        if let Some(row) = backwards.few(columns, &other, k) {
+            let row = row.to_vec();
+            backwards.undo(&other);
+            return self.follows(at, &row);
         }
-        self.undo(&added);
-        match told {
-            Told::By(row) => self.follows(at, &row),
-            Told::Nothing => Admitted::New,
-            Told::Much => Admitted::Few,
+        let mut all: Vec<Added> = Vec::with_capacity(self.remainders.len());
+        let mut free = true;
+        for remainders in &mut self.remainders {
+            let Rest::News(added) = remainders.take(columns, at, k) else {
+                free = false;
+                break;
+            };
+            free = remainders.few(columns, &added, k).is_none();
+            all.push(added);
+            if !free {
+                break;
+            }
+        }
+        if !take || !free {
+            backwards.undo(&other);
+            for (remainders, added) in self.remainders.iter_mut().zip(&all) {
+                remainders.undo(added);
+            }
+        }
+        match free {
+            true => Admitted::New,
+            false => Admitted::Few,
         }
     }
 
     /// What a number follows from, by a row that leaves few persons or nobody.
     fn follows(&self, at: usize, row: &Row) -> Admitted {
+        let field = Field::LARGE;
         let factors = &row[self.columns.people..];
         if factors[at] == 0 {
             return Admitted::Few;
         }
-        let inverse = P - power(u64::from(factors[at]), P - 2);
+        let inverse = field.prime() - field.inverse(u64::from(factors[at]));
         let others = factors.iter().enumerate();
         let others = others.filter(|(other, factor)| **factor != 0 && *other != at);
         let from: Option<Vec<(usize, f64)>> = others
-            .map(|(other, factor)| Some((other, fraction(times(u64::from(*factor), inverse))?)))
+            .map(|(other, factor)| {
+                let factor = field.times(u64::from(*factor), inverse);
+                Some((other, fraction(factor)?))
+            })
             .collect();
         match from {
             Some(from) => Admitted::Follows {
-                left: self.columns.left(row),
+                left: self.columns.left(row, field),
                 from,
             },
             None => Admitted::Few,
         }
     }
-
-    /// What the others leave of a number.
-    fn reduced(&mut self, at: usize) -> Option<Row> {
-        let mut rest = vec![0; self.columns.sizes.len()];
-        for (column, value) in &self.columns.vectors[at] {
-            rest[*column] = *value;
-        }
-        for (pivot, row) in &self.basis {
-            let value = rest[*pivot];
-            if value != 0 {
-                self.work += row.len();
-                subtract(&mut rest, value, row);
-            }
-        }
-        (self.work <= MOST_WORK).then_some(rest)
-    }
-
-    /// Adds what is left of a number, and takes its first column out of the other rows.
-    fn add(&mut self, pivot: usize, mut new: Row) -> Added {
-        let inverse = power(u64::from(new[pivot]), P - 2);
-        scale(&mut new, inverse);
-        let mut taken_out = Vec::new();
-        for (of, row) in &mut self.basis {
-            let value = row[pivot];
-            if value != 0 {
-                self.work += row.len();
-                subtract(row, value, &new);
-                taken_out.push((*of, value));
-            }
-        }
-        self.basis.insert(pivot, new);
-        Added { pivot, taken_out }
-    }
-
-    /// Takes a number out again.
-    fn undo(&mut self, added: &Added) {
-        let Some(new) = self.basis.remove(&added.pivot) else {
-            return;
-        };
-        for (of, value) in &added.taken_out {
-            if let Some(row) = self.basis.get_mut(of) {
-                subtract(row, negative(*value), &new);
-            }
-        }
-    }
-
-    /// Whether one of the rows that have changed, or two rows of which it is one, leave fewer than k persons by this number. Every
-    /// combination of rows has all their pivots in it, so that small pivots alone matter.
-    fn tells_of_few(&mut self, added: &Added, at: usize) -> Told {
-        let (columns, k) = (&self.columns, self.k);
-        let own_factor = columns.people + at;
-        let is_small = |pivot: &usize| columns.sizes[*pivot] < k;
-        // In the order in which they are looked at.
-        let others = added.taken_out.iter().map(|(pivot, _)| *pivot);
-        let changed: Vec<usize> = [added.pivot]
-            .into_iter()
-            .chain(others)
-            .filter(is_small)
-            .collect();
-        let mut few: Vec<(u64, &Row)> = changed
-            .iter()
-            .map(|pivot| &self.basis[pivot])
-            .map(|row| (columns.seem_left(row), row))
-            .filter(|(persons, _)| *persons < k)
-            .collect();
-        few.sort_by_key(|(persons, _)| *persons);
-        if let Some((_, row)) = few.into_iter().find(|(_, row)| columns.left(row) < k) {
-            return Told::By(row.clone());
-        }
-        if changed.is_empty() {
-            return Told::Nothing;
-        }
-        let (pivots, rows): (Vec<usize>, Vec<Sparse>) = self
-            .basis
-            .iter()
-            .filter(|(pivot, _)| is_small(pivot))
-            .map(|(pivot, row)| (*pivot, sparse(&row[..columns.people])))
-            .unzip();
-        let alike = Alike::of(rows, columns.people, k);
-        let new: HashSet<usize> = changed.iter().copied().collect();
-        for own in changed {
-            let Ok(at) = pivots.binary_search(&own) else {
-                continue;
-            };
-            let others = alike.with(at);
-            self.work += others.len();
-            for other in others {
-                let pivot = pivots[other];
-                // Of two that have changed the later one looks at both.
-                let again = pivot > own && new.contains(&pivot);
-                if again || columns.sizes[pivot] + columns.sizes[own] >= k {
-                    continue;
-                }
-                for ratio in alike.ratios(at, other, &columns.sizes) {
-                    let mut both = self.basis[&own].clone();
-                    subtract(&mut both, small(ratio), &self.basis[&pivot]);
-                    // Without it they said so before.
-                    if both[own_factor] != 0 && columns.left(&both) < k {
-                        return Told::By(both);
-                    }
-                }
-            }
-        }
-        // Too much to be sure.
-        if self.work > MOST_WORK {
-            Told::Much
-        } else {
-            Told::Nothing
-        }
-    }
-}
-
-/// A number that was taken in.
-struct Added {
-    pivot: usize,
-    /// The rows that had its first column, and how many times.
-    taken_out: Vec<(usize, u32)>,
-}
-
-/// What rows tell of few persons.
-enum Told {
-    Nothing,
-    /// By this combination.
-    By(Row),
-    /// That was too much to look at.
-    Much,
 }
 
 #[cfg(test)]
@@ -389,9 +338,10 @@ mod tests {
         assert_eq!(of(set((0..100).filter(|person| *person != 7))), follows(1));
         assert_eq!(of(set((0..102).filter(|person| *person != 45))), follows(3));
         assert_eq!(of(set(5..100)), Admitted::New);
-        assert_eq!(fraction(times(3, power(4, P - 2))), Some(0.75));
-        assert_eq!(fraction(P - 2), Some(-2.0));
-        assert_eq!(fraction(power(12_345, P - 2)), None);
+        let (large, inverse) = (Field::LARGE, |number| Field::LARGE.inverse(number));
+        assert_eq!(fraction(large.times(3, inverse(4))), Some(0.75));
+        assert_eq!(fraction(large.prime() - 2), Some(-2.0));
+        assert_eq!(fraction(inverse(12_345)), None);
     }
 
     /// Whether atoms share columns or not, what follows from others, and what leaves few persons, is found.
@@ -430,7 +380,8 @@ mod tests {
                 sets.push(either);
             }
             let sets: Vec<_> = sets.iter().map(|print| (print, Unit::Person)).collect();
-            let within = |most| Span::over(Columns::within(&sets, 6, most), 6);
+            let within =
+                |most| Span::over(Columns::within(&sets, 6, &[Field::LARGE], most), 6, &[]);
             let mut alone = within(usize::MAX);
             let mut shared = within(64);
             assert!(shared.columns.people < alone.columns.people / 2);
@@ -488,5 +439,50 @@ mod tests {
         );
         let admitted: Vec<bool> = (0..3).map(|at| is_free(&span.admit(at))).collect();
         assert_eq!(admitted, [true, true, false]);
+    }
+
+    /// Of whole numbers: so many times a large group and whoever is left, of whom the remainder tells.
+    #[test]
+    fn what_is_left_of_a_multiple_is_found() {
+        let whole = |sets: &[RoaringTreemap], units: &[Unit]| {
+            let numbers: Vec<_> = sets.iter().zip(units.iter().copied()).collect();
+            let mut span = Span::of_whole(&numbers, 11);
+            let all: Vec<bool> = (0..sets.len())
+                .map(|at| span.admit(at) == Admitted::New)
+                .collect();
+            all
+        };
+        // |A| + |B| − |A xor B| is twice |A and B|: whether another one is in the last shows, whether there is one or not.
+        let (a, b) = (set(0..60), set(30..100));
+        let xor = |further: i64| set((0..30).chain(60..100).chain(100..100 + further));
+        for further in [0, 1, 5] {
+            let all = whole(&[a.clone(), b.clone(), xor(further)], &[Unit::Person; 3]);
+            assert_eq!(all, [true, true, false], "{further}");
+        }
+        let all = whole(&[a.clone(), b.clone(), xor(40)], &[Unit::Person; 3]);
+        assert_eq!(all, [true; 3]);
+        // Each of so many groups and a last one, less all of them: so many times the last one, less a few others.
+        for (times, others) in [3_i64, 5, 6, 7, 11, 13, 37]
+            .into_iter()
+            .flat_map(|times| [(times, 0), (times, 4)])
+        {
+            let group = |at: i64| 20 * at..20 * (at + 1);
+            let mut sets: Vec<RoaringTreemap> = (0..times)
+                .map(|at| set(group(at).chain(group(times))))
+                .collect();
+            sets.push(set((0..20 * times).chain(1_000..1_000 + others)));
+            let all = whole(&sets, &vec![Unit::Person; sets.len()]);
+            assert!(!all[all.len() - 1], "{times} {others}");
+            assert!(all[..all.len() - 1].iter().all(|shown| *shown), "{times}");
+        }
+        // Rows less persons are twelve times those who have thirteen, and what one more has.
+        let mut rows = Persons::default();
+        for person in 0..80 {
+            let own = if person < 30 { 13 } else { 1 };
+            (0..own).for_each(|_| rows.push(person, 0.0));
+        }
+        (0..4).for_each(|_| rows.push(80, 0.0));
+        let sets = [set(0..80), footprint(rows.contributions())];
+        assert_eq!(whole(&sets, &[Unit::Person, Unit::Rows]), [true, false]);
     }
 }

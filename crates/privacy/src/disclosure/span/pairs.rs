@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::sketch::mixed;
-use super::rows::{P, power, times};
+use super::rows::Field;
 
 /// The columns of a row that are not zero, in order.
 pub(super) type Sparse = Vec<(usize, u64)>;
@@ -28,11 +28,12 @@ pub(super) struct Alike {
     of: HashMap<(usize, u64), Vec<usize>>,
     narrow: Vec<usize>,
     k: usize,
+    field: Field,
 }
 
 impl Alike {
     /// The rows, of so many columns.
-    pub(super) fn of(rows: Vec<Sparse>, columns: usize, k: u64) -> Self {
+    pub(super) fn of(rows: Vec<Sparse>, columns: usize, k: u64, field: Field) -> Self {
         let k = usize::try_from(k).unwrap_or(usize::MAX);
         let width = (columns / k.saturating_mul(4)).max(1);
         let directions: Vec<Vec<(usize, u64)>> = rows
@@ -40,9 +41,9 @@ impl Alike {
             .map(|row| {
                 let blocks = row.chunk_by(|(one, _), (next, _)| one / width == next / width);
                 let directions = blocks.map(|block| {
-                    let inverse = power(block[0].1, P - 2);
+                    let inverse = field.inverse(block[0].1);
                     let direction = block.iter().fold(0, |hash, (column, value)| {
-                        mixed(hash ^ ((*column as u64) << 32) ^ times(*value, inverse))
+                        mixed(hash ^ ((*column as u64) << 32) ^ field.times(*value, inverse))
                     });
                     (block[0].0 / width, direction)
                 });
@@ -64,6 +65,7 @@ impl Alike {
             of,
             narrow,
             k,
+            field,
         }
     }
 
@@ -85,7 +87,12 @@ impl Alike {
 
     /// How many times the second of two rows leaves fewer than k persons of the first.
     pub(super) fn ratios(&self, a: usize, b: usize, sizes: &[u64]) -> Vec<u64> {
-        leave_few(&self.rows[a], &self.rows[b], sizes, self.k as u64)
+        leave_few(
+            [&self.rows[a], &self.rows[b]],
+            sizes,
+            self.k as u64,
+            self.field,
+        )
     }
 }
 
@@ -112,7 +119,7 @@ fn beside<'a>(
 }
 
 /// How many times the second of two rows leaves fewer than k persons of the first.
-fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> Vec<u64> {
+fn leave_few([a, b]: [&[(usize, u64)]; 2], sizes: &[u64], k: u64, field: Field) -> Vec<u64> {
     // What only one of them has stays, and so does what has another ratio: of any k columns, one has the ratio that leaves few, and
     // of any two times k more than half have it.
     let (mut alone, mut both) = (0, Vec::new());
@@ -130,6 +137,7 @@ fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> V
             return Vec::new();
         }
     }
+    let times = |a, b| field.times(a, b);
     let same = |one: (u64, u64), other: (u64, u64)| times(one.0, other.1) == times(one.1, other.0);
     let candidates: Vec<(u64, u64)> = match both.len() == many {
         true => {
@@ -149,7 +157,7 @@ fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> V
     };
     let mut ratios: Vec<u64> = Vec::new();
     for (x, y) in candidates {
-        let ratio = times(x, power(y, P - 2));
+        let ratio = times(x, field.inverse(y));
         if !ratios.contains(&ratio) {
             ratios.push(ratio);
         }
@@ -168,6 +176,7 @@ fn leave_few(a: &[(usize, u64)], b: &[(usize, u64)], sizes: &[u64], k: u64) -> V
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows::P;
     use super::*;
 
     /// Rows of any width, some of them a multiple of another but for a few columns: no two that leave few are missed.
@@ -189,7 +198,7 @@ mod tests {
                 let mut row = match rows.last().filter(|_| at % 3 == 0) {
                     Some(last) => last
                         .iter()
-                        .map(|value| times(*value, 1 + at as u64))
+                        .map(|value| Field::LARGE.times(*value, 1 + at as u64))
                         .collect(),
                     None => (0..COLUMNS as u64)
                         .map(|_| if next(120) < width { 1 + next(9) } else { 0 })
@@ -205,7 +214,7 @@ mod tests {
                 let columns = row.iter().copied().enumerate();
                 columns.filter(|(_, value)| *value != 0).collect::<Sparse>()
             });
-            let alike = Alike::of(sparse.collect(), COLUMNS, K);
+            let alike = Alike::of(sparse.collect(), COLUMNS, K, Field::LARGE);
             for a in 0..rows.len() {
                 let with = alike.with(a);
                 for b in (0..rows.len()).filter(|b| *b != a) {

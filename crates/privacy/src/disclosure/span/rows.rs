@@ -1,67 +1,191 @@
-//! Rows of the elimination, and the field that they are over.
+//! Rows of the elimination, and the fields that they are over.
 
-/// The field of the elimination: a Mersenne prime, so that no fraction is rounded.
-pub(super) const P: u64 = (1 << 31) - 1;
+/// The prime of the large field: a Mersenne prime, so that no fraction is rounded.
+const LARGE: u32 = (1 << 31) - 1;
+pub(super) const P: u64 = LARGE as u64;
 
 /// A number as what is left of it by column, and of which numbers it is made.
 pub(super) type Row = Vec<u32>;
 
-/// A row less a multiple of another.
-pub(super) fn subtract(row: &mut [u32], factor: u32, other: &[u32]) {
-    let factor = u64::from(negative(factor));
-    for (own, other) in row.iter_mut().zip(other) {
-        *own = small(u64::from(*own) + factor * u64::from(*other));
+/// A field of a prime: the large one, or one below 32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Field(u32);
+
+impl Field {
+    pub(super) const LARGE: Self = Self(LARGE);
+
+    /// Of a prime below 32.
+    pub(super) const fn of(prime: u8) -> Self {
+        Self(prime as u32)
+    }
+
+    pub(super) fn prime(self) -> u64 {
+        self.0.into()
+    }
+
+    /// A multiple of a row.
+    pub(super) fn scale<E: Entry>(self, row: &mut [E], factor: u64) {
+        for own in row {
+            *own = E::of(self.small(u64::from(own.value()) * factor));
+        }
+    }
+
+    pub(super) fn negative(self, number: u32) -> u32 {
+        match number {
+            0 => 0,
+            number => self.0 - number,
+        }
+    }
+
+    pub(super) fn times(self, a: u64, b: u64) -> u64 {
+        u64::from(self.small(a * b))
+    }
+
+    /// A number of at most 62 bits in the field.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "less than a prime of 31 bits"
+    )]
+    pub(super) fn small(self, number: u64) -> u32 {
+        match self == Self::LARGE {
+            true => large(number),
+            false => (number % self.prime()) as u32,
+        }
+    }
+
+    /// What a number times it is one.
+    pub(super) fn inverse(self, number: u64) -> u64 {
+        let (mut base, mut exponent, mut result) = (number, self.prime() - 2, 1);
+        while exponent > 0 {
+            if exponent & 1 == 1 {
+                result = self.times(result, base);
+            }
+            base = self.times(base, base);
+            exponent >>= 1;
+        }
+        result
     }
 }
 
-/// A multiple of a row.
-pub(super) fn scale(row: &mut [u32], factor: u64) {
-    for own in row {
-        *own = small(u64::from(*own) * factor);
+/// A number of a field.
+pub(super) trait Entry: Copy + Default + std::fmt::Debug {
+    fn of(value: u32) -> Self;
+
+    fn value(self) -> u32;
+
+    /// A row less a multiple of another.
+    fn subtract(field: Field, row: &mut [Self], factor: u32, other: &[Self]);
+}
+
+/// Of the large field.
+impl Entry for u32 {
+    fn of(value: u32) -> Self {
+        value
+    }
+
+    fn value(self) -> u32 {
+        self
+    }
+
+    fn subtract(field: Field, row: &mut [Self], factor: u32, other: &[Self]) {
+        let factor = u64::from(field.negative(factor));
+        for (own, other) in row.iter_mut().zip(other) {
+            *own = large(u64::from(*own) + factor * u64::from(*other));
+        }
     }
 }
 
-pub(super) fn negative(number: u32) -> u32 {
-    match number {
-        0 => 0,
-        number => small(P - u64::from(number)),
+/// Of the others.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "numbers of a prime below 32, and sums of one and a product of two"
+)]
+impl Entry for u16 {
+    fn of(value: u32) -> Self {
+        value as Self
+    }
+
+    fn value(self) -> u32 {
+        self.into()
+    }
+
+    fn subtract(field: Field, row: &mut [Self], factor: u32, other: &[Self]) {
+        let (prime, factor) = (field.0 as Self, field.negative(factor) as Self);
+        // The quotient of a number below 2^10 by a multiplication: the inverse is too large by less than 32 / 2^16 of one, and that
+        // times them is less than one part of the prime.
+        let inverse = (1 << 16) / field.0 + 1;
+        for (own, other) in row.iter_mut().zip(other) {
+            let sum = own.wrapping_add(factor.wrapping_mul(*other));
+            let quotient = ((u32::from(sum) * inverse) >> 16) as Self;
+            *own = sum.wrapping_sub(quotient.wrapping_mul(prime));
+        }
     }
 }
 
-/// A small fraction that is this number of the field.
+/// A number of at most 62 bits in the large field.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "less than a prime of 31 bits"
+)]
+fn large(number: u64) -> u32 {
+    // 2^31 is 1 in this field: what is above the lowest 31 bits is added to them.
+    let folded = ((number & P) + (number >> 31)) as u32;
+    // Less than P, that less P is a large number.
+    folded.min(folded.wrapping_sub(LARGE))
+}
+
+/// A small fraction that is this number of the large field.
 pub(super) fn fraction(number: u64) -> Option<f64> {
     const LARGEST: u64 = 1 << 12;
     (1..=12).find_map(|below| {
-        let above = times(number, below);
+        let above = Field::LARGE.times(number, below);
         let whole = |above: u64| (above <= LARGEST).then(|| above as f64 / below as f64);
         whole(above).or_else(|| whole(P - above).map(|number| -number))
     })
 }
 
-pub(super) fn times(a: u64, b: u64) -> u64 {
-    u64::from(small(a * b))
-}
-
-/// A number of at most 62 bits in the field.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "less than a prime of 31 bits"
-)]
-pub(super) fn small(number: u64) -> u32 {
-    // 2^31 is 1 in this field: what is above the lowest 31 bits is added to them.
-    let folded = ((number & P) + (number >> 31)) as u32;
-    // Less than P, that less P is a large number.
-    folded.min(folded.wrapping_sub(P as u32))
-}
-
-pub(super) fn power(mut base: u64, mut exponent: u64) -> u64 {
-    let mut result = 1;
-    while exponent > 0 {
-        if exponent & 1 == 1 {
-            result = times(result, base);
-        }
-        base = times(base, base);
-        exponent >>= 1;
+/// The parts of the fraction that this number of the large field is, both less than 2^15: without its sign.
+pub(super) fn parts(number: u64) -> Option<(u64, u64)> {
+    // As in Euclid's algorithm, each remainder is so many times the number, but for multiples of P.
+    const LARGEST: u64 = 1 << 15;
+    let (mut before, mut rest) = (P, number);
+    let (mut times_before, mut times) = (0_u64, 1_u64);
+    while rest >= LARGEST {
+        let quotient = before / rest;
+        (before, rest) = (rest, before % rest);
+        (times_before, times) = (times, times_before + quotient * times);
     }
-    result
+    (times < LARGEST).then_some((rest, times))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By the remainder of each number that there may be.
+    #[test]
+    fn rows_of_remainders_are_what_division_leaves() {
+        for prime in super::super::PRIMES {
+            let field = Field::of(prime);
+            for factor in 0..u32::from(prime) {
+                for other in 0..u16::from(prime) {
+                    let mut row: Vec<u16> = (0..u16::from(prime)).collect();
+                    let others = vec![other; row.len()];
+                    u16::subtract(field, &mut row, factor, &others);
+                    for (own, left) in (0..i64::from(prime)).zip(row) {
+                        let whole = own - i64::from(factor) * i64::from(other);
+                        assert_eq!(i64::from(left), whole.rem_euclid(prime.into()));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fractions_are_found_again() {
+        for (above, below) in [(1, 1), (3, 4), (7, 11), (1, 29), (1_000, 999)] {
+            let number = Field::LARGE.times(above, Field::LARGE.inverse(below));
+            assert_eq!(parts(number), Some((above, below)));
+        }
+    }
 }
