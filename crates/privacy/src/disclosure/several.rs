@@ -133,7 +133,7 @@ impl<'a> Sums<'a> {
             let mut span = Span::new(&all.collect::<Vec<_>>(), k);
             (cells().count()..)
                 .take(sets.len())
-                .for_each(|at| span.take(at));
+                .for_each(|at| span.take(&[at]));
             span
         };
         let own = computed(&table.measure, &table.atom);
@@ -176,7 +176,7 @@ impl<'a> Sums<'a> {
         let Some((span, sets, rest)) = &mut self.own else {
             return false;
         };
-        span.take(at);
+        span.take(&[at]);
         let first = self.cells + sets.len();
         for (place, other) in (first..).zip(rest.iter()) {
             if self.left == 0 {

@@ -209,11 +209,8 @@ impl Work<'_> {
             true => Span::of_whole(&prints, self.profile.k),
             false => Span::new(&prints, self.profile.k),
         };
-        for (at, (.., taken)) in all.iter().enumerate() {
-            if *taken {
-                span.take(at);
-            }
-        }
+        let taken = all.iter().zip(0..).filter(|((.., taken), _)| *taken);
+        span.take(&taken.map(|(_, at)| at).collect::<Vec<usize>>());
         let unit = all.first().map_or(Unit::Person, |(_, unit, ..)| *unit);
         let sets = all.iter().map(|(number, unit, times, _)| {
             let shown = match (unit, number.counted) {

@@ -69,6 +69,13 @@ impl<E: Entry> Elimination<E> {
         }
     }
 
+    /// Takes in what is left of each.
+    pub(super) fn take_all(&mut self, columns: &Columns, numbers: &[usize], k: u64) {
+        for at in numbers {
+            self.take(columns, *at, k);
+        }
+    }
+
     /// Takes in what the others leave of a number.
     pub(super) fn take(&mut self, columns: &Columns, at: usize, k: u64) -> Rest<E> {
         let Some(rest) = self.reduced(columns, at) else {

@@ -97,16 +97,20 @@ impl Span {
         }
     }
 
-    /// Takes a number in without asking: it was released.
-    pub fn take(&mut self, at: usize) {
+    /// Takes numbers in without asking: they were released. The eliminations know nothing of each other.
+    pub fn take(&mut self, numbers: &[usize]) {
         let (columns, k) = (&self.columns, self.k);
-        self.fractions.take(columns, at, k);
-        if let Some(backwards) = &mut self.backwards {
-            backwards.take(columns, at, k);
+        if self.remainders.is_empty() {
+            return self.fractions.take_all(columns, numbers, k);
         }
-        for remainders in &mut self.remainders {
-            remainders.take(columns, at, k);
-        }
+        std::thread::scope(|scope| {
+            for elimination in std::iter::once(&mut self.fractions).chain(&mut self.backwards) {
+                scope.spawn(|| elimination.take_all(columns, numbers, k));
+            }
+            for elimination in &mut self.remainders {
+                scope.spawn(|| elimination.take_all(columns, numbers, k));
+            }
+        });
     }
 
     /// Takes a number in, unless a combination with the others leaves fewer than k persons, or nobody.
