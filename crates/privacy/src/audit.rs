@@ -384,6 +384,18 @@ mod tests {
         log.verify().unwrap().problem
     }
 
+    /// The hash in the line after it does not fit: either of both may have been changed, and those before are in place.
+    #[test]
+    fn a_changed_line_is_told_from_those_before_it() {
+        let (_folder, log) = log(5);
+        let mut lines = lines(&log);
+        lines[2] = lines[2].replacen("\"number\":3", "\"number\": 3", 1);
+        std::fs::write(&log.path, lines.join("\n") + "\n").unwrap();
+        let found = log.verify().unwrap();
+        assert_eq!(found.problem, Some((4, CHANGED.to_owned())));
+        assert_eq!(found.entries, 2);
+    }
+
     #[test]
     fn a_log_that_nobody_touched_is_whole() {
         let (_folder, log) = log(5);

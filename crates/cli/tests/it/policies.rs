@@ -73,6 +73,28 @@ const ROLE: [&str; 6] = [
     "kim",
 ];
 
+/// Whoever names a policy thinks that it holds, and is not shown everything for leaving the role out.
+#[test]
+fn a_policy_or_purpose_asks_for_a_role() {
+    let (folder, store) = (folder(), text(Path::new(&store())));
+    let policy = text(&folder.path().join("policy.toml"));
+    fs::write(&policy, OWN).expect("written");
+    let ask = |more: &[&str]| {
+        let mut arguments = vec!["sql", "--store", &store, "--format", "csv", "-c", COUNT];
+        arguments.extend(more);
+        columna(&arguments)
+    };
+    for more in [
+        ["--policy", policy.as_str()],
+        ["--policy", "none.toml"],
+        ["--purpose", "research"],
+        ["--project", "study"],
+    ] {
+        ask(&more).fails(2, "say which with `--role`");
+    }
+    ask(&[]).ok();
+}
+
 #[test]
 fn no_option_stands_in_place_of_a_stores_own_policy() {
     let kept = Kept::new();

@@ -288,6 +288,7 @@ fn as_json(row: &RecordBatch) -> Result<String, ArrowError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow::array::Float64Array;
 
     #[test]
     fn times_with_a_zone_are_those_of_its_clock() -> Result<(), ArrowError> {
@@ -315,6 +316,37 @@ mod tests {
         }
         let expected = ["2024-02-28T11:00:00", "2024-03-10T13:00:00"];
         assert_eq!(shown(Some("America/New_York"), &datetime)?, expected);
+        Ok(())
+    }
+
+    /// As in text, a number is finite, and there is one zero; what is missing is no fault.
+    #[test]
+    fn rows_with_a_number_that_is_none_are_rejected() -> Result<(), ArrowError> {
+        let given = [
+            Some(1.5),
+            Some(f64::NAN),
+            None,
+            Some(-0.0),
+            Some(f64::INFINITY),
+        ];
+        let given: ArrayRef = Arc::new(Float64Array::from(given.to_vec()));
+        let batch = RecordBatch::try_from_iter_with_nullable([("value", given, true)])?;
+        let columnar = Columnar {
+            columns: vec![ColumnarColumn {
+                name: "value_as_number".to_owned(),
+                target: DataType::Float64,
+                source: Some(0),
+                key: false,
+            }],
+            person: None,
+        };
+        let rows = columnar.decode(&batch, 0)?;
+        let lines: Vec<u64> = rows.rejects.iter().map(|reject| reject.line).collect();
+        assert_eq!(lines, [2, 5]);
+        let stored = rows.columns[0].as_primitive::<Float64Type>();
+        let bits = stored.iter().map(|value| value.map(f64::to_bits));
+        let kept = [Some(1.5), None, Some(0.0)].map(|value| value.map(f64::to_bits));
+        assert!(bits.eq(kept));
         Ok(())
     }
 }
