@@ -85,7 +85,7 @@ fn tell_apart(select: &mut Select, order: &mut [&mut Expr]) {
         let _ = key.visit(&mut calls);
     }
     let mut marks: HashMap<String, usize> = HashMap::new();
-    for (_, mut texts) in texts {
+    for mut texts in texts.into_values() {
         // What has nothing of it stays as it is, and what is in it. The same order for calls and for what is in them.
         texts.sort_unstable();
         marks.extend(texts.into_iter().map(|(_, text)| text).zip(0..));

@@ -96,6 +96,8 @@ fn by_person(aggregate: &Aggregate, config: &dyn OptimizerConfig) -> Result<Opti
                     let rest = values.into_iter().filter(|value| *value != person);
                     let rest: Vec<Expr> = rest.collect();
                     match rest.as_slice() {
+                        // A record of the person alone.
+                        [] => return Ok(None),
                         [value] if !value.nullable(rows)? => call.params.args = rest,
                         _ => counted_record(&mut call, rest),
                     }
