@@ -7,7 +7,7 @@ use super::Error;
 use super::follows::{follow_with, followed};
 use super::known::{Known, KnownSet, Near, Set};
 use super::persons::{footprint, people};
-use super::releases::{Cell, PERSONS_ALONE, Table, Work, decoded, is_rounded};
+use super::releases::{PERSONS_ALONE, Table, Work, decoded, is_rounded};
 use super::rest::Common;
 use super::several::Sums;
 use super::sketch::Sketch;
@@ -130,8 +130,8 @@ impl Work<'_> {
             .iter_mut()
             // Rows as they are counted, which is all that is shown of them.
             .map(|cell| {
-                let counts = |of: &mut Cell| counted(of.persons.contributions(), self.profile);
-                cell.safe.then(|| footprint(&counts(cell)))
+                let mut counts = || counted(cell.persons.contributions(), self.profile);
+                cell.safe.then(|| footprint(&counts()))
             })
             .map(|print| print.map(|print| self.as_compared(table_is_mean, print)))
             .collect();

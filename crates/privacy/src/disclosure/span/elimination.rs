@@ -190,7 +190,7 @@ impl Elimination<u32> {
             .filter(|(pivot, _)| is_small(pivot))
             .map(|(pivot, row)| (*pivot, sparse(&row[..columns.people])))
             .unzip();
-        let alike = Alike::of(rows, columns.people, k, field);
+        let alike = Alike::of(rows, columns.people, k);
         let new: HashSet<usize> = changed.iter().copied().collect();
         for own in changed {
             let Ok(at) = pivots.binary_search(&own) else {

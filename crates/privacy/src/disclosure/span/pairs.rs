@@ -28,12 +28,11 @@ pub(super) struct Alike {
     of: HashMap<(usize, u64), Vec<usize>>,
     narrow: Vec<usize>,
     k: usize,
-    field: Field,
 }
 
 impl Alike {
     /// The rows, of so many columns.
-    pub(super) fn of(rows: Vec<Sparse>, columns: usize, k: u64, field: Field) -> Self {
+    pub(super) fn of(rows: Vec<Sparse>, columns: usize, k: u64) -> Self {
         let k = usize::try_from(k).unwrap_or(usize::MAX);
         let width = (columns / k.saturating_mul(4)).max(1);
         let directions: Vec<Vec<(usize, u64)>> = rows
@@ -41,9 +40,9 @@ impl Alike {
             .map(|row| {
                 let blocks = row.chunk_by(|(one, _), (next, _)| one / width == next / width);
                 let directions = blocks.map(|block| {
-                    let inverse = field.inverse(block[0].1);
+                    let inverse = Field::LARGE.inverse(block[0].1);
                     let direction = block.iter().fold(0, |hash, (column, value)| {
-                        mixed(hash ^ ((*column as u64) << 32) ^ field.times(*value, inverse))
+                        mixed(hash ^ ((*column as u64) << 32) ^ Field::LARGE.times(*value, inverse))
                     });
                     (block[0].0 / width, direction)
                 });
@@ -65,7 +64,6 @@ impl Alike {
             of,
             narrow,
             k,
-            field,
         }
     }
 
@@ -87,12 +85,7 @@ impl Alike {
 
     /// How many times the second of two rows leaves fewer than k persons of the first.
     pub(super) fn ratios(&self, a: usize, b: usize, sizes: &[u64]) -> Vec<u64> {
-        leave_few(
-            [&self.rows[a], &self.rows[b]],
-            sizes,
-            self.k as u64,
-            self.field,
-        )
+        leave_few([&self.rows[a], &self.rows[b]], sizes, self.k as u64)
     }
 }
 
@@ -119,7 +112,7 @@ fn beside<'a>(
 }
 
 /// How many times the second of two rows leaves fewer than k persons of the first.
-fn leave_few([a, b]: [&[(usize, u64)]; 2], sizes: &[u64], k: u64, field: Field) -> Vec<u64> {
+fn leave_few([a, b]: [&[(usize, u64)]; 2], sizes: &[u64], k: u64) -> Vec<u64> {
     // What only one of them has stays, and so does what has another ratio: of any k columns, one has the ratio that leaves few, and
     // of any two times k more than half have it.
     let (mut alone, mut both) = (0, Vec::new());
@@ -137,7 +130,7 @@ fn leave_few([a, b]: [&[(usize, u64)]; 2], sizes: &[u64], k: u64, field: Field) 
             return Vec::new();
         }
     }
-    let times = |a, b| field.times(a, b);
+    let times = |a, b| Field::LARGE.times(a, b);
     let same = |one: (u64, u64), other: (u64, u64)| times(one.0, other.1) == times(one.1, other.0);
     let candidates: Vec<(u64, u64)> = match both.len() == many {
         true => {
@@ -157,7 +150,7 @@ fn leave_few([a, b]: [&[(usize, u64)]; 2], sizes: &[u64], k: u64, field: Field) 
     };
     let mut ratios: Vec<u64> = Vec::new();
     for (x, y) in candidates {
-        let ratio = times(x, field.inverse(y));
+        let ratio = times(x, Field::LARGE.inverse(y));
         if !ratios.contains(&ratio) {
             ratios.push(ratio);
         }
@@ -214,7 +207,7 @@ mod tests {
                 let columns = row.iter().copied().enumerate();
                 columns.filter(|(_, value)| *value != 0).collect::<Sparse>()
             });
-            let alike = Alike::of(sparse.collect(), COLUMNS, K, Field::LARGE);
+            let alike = Alike::of(sparse.collect(), COLUMNS, K);
             for a in 0..rows.len() {
                 let with = alike.with(a);
                 for b in (0..rows.len()).filter(|b| *b != a) {
