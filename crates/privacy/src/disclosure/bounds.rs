@@ -35,9 +35,12 @@ impl Number {
         })
     }
 
-    /// A value is as good as one of `k`, or as the most that it can be.
-    fn reaches(&self, value: f64, k: u32) -> bool {
-        value >= f64::from(k).min(self.range.1) - 1e-6
+    /// What must stay possible of it: no more than fewer than `k`, whichever.
+    fn wanted(&self, k: u32) -> Wanted {
+        Wanted {
+            low: 0.0,
+            high: f64::from(k).min(self.range.1),
+        }
     }
 }
 
@@ -48,6 +51,8 @@ pub struct Equation {
     pub margin: usize,
     /// Its cells' places.
     pub cells: Vec<usize>,
+    /// Its cells share some of what they count: it is at most their sum.
+    pub shared: bool,
 }
 
 /// Numbers, and the equations between them.
@@ -81,12 +86,32 @@ struct Witnessed {
 /// Programmes that are solved for one table at most: some seconds, for which others who ask have to wait.
 const MOST_PROGRAMMES: usize = 2_000;
 
+/// How low and how high a number must be able to be.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    low: f64,
+    high: f64,
+}
+
+impl Wanted {
+    /// A value is as good as the least.
+    fn is_low(&self, value: f64) -> bool {
+        value < self.low + AS_GOOD_AS_ZERO
+    }
+
+    /// A value is as good as the most.
+    fn is_high(&self, value: f64) -> bool {
+        value >= self.high - 1e-6
+    }
+}
+
 /// What was withheld of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Protected {
     /// The places that were withheld.
     pub withheld: Vec<usize>,
-    /// Sensitive numbers that stay exposed: by what was released before.
+    /// Sensitive numbers that stay exposed: by which groups are listed, or by what was released before. What is shown now says
+    /// no more of them.
     pub exposed: Vec<usize>,
     /// There were too many of them to look at: everything that was open is withheld.
     pub gave_up: bool,
@@ -192,7 +217,11 @@ impl Audit {
                     None => rest -= sign * self.numbers[*number].value,
                 }
             }
-            problem.add_constraint(terms, ComparisonOp::Eq, rest);
+            let comparison = match equation.shared {
+                true => ComparisonOp::Ge,
+                false => ComparisonOp::Eq,
+            };
+            problem.add_constraint(terms, comparison, rest);
         }
         match problem.solve() {
             Ok(solution) => {
@@ -219,11 +248,14 @@ impl Audit {
             .collect();
         let touching = self.touching();
         let mut witnessed = Witnessed::default();
+        let mut least = self.least();
         let (mut withheld, mut exposed) = (Vec::new(), Vec::new());
         // A number withheld for one target never exposes another one: fewer numbers are shown.
         for target in sensitive {
+            let mut wanted = self.numbers[target].wanted(k);
+            let mut floor_known = false;
             loop {
-                if witnessed.programmes > programmes {
+                if witnessed.programmes + least.1.programmes > programmes {
                     for at in 0..self.numbers.len() {
                         let number = &mut self.numbers[at];
                         if number.open && number.shown.take().is_some() {
@@ -236,11 +268,18 @@ impl Audit {
                         gave_up: true,
                     };
                 }
-                if self.protected_with(target, k, &touching, &mut witnessed) {
+                if self.protected_with(target, k, wanted, &touching, &mut witnessed) {
                     break;
                 }
+                if !floor_known {
+                    floor_known = true;
+                    if let Some(floor) = floor(&mut least, target, k, &touching) {
+                        exposed.push(target);
+                        wanted = floor;
+                        continue;
+                    }
+                }
                 let Some(next) = self.candidate(target, &touching) else {
-                    exposed.push(target);
                     break;
                 };
                 self.numbers[next].shown = None;
@@ -254,22 +293,39 @@ impl Audit {
         }
     }
 
+    /// The same with all withheld that still can be, and what was found of it.
+    fn least(&self) -> (Self, Witnessed) {
+        let mut least = self.clone();
+        for number in least.numbers.iter_mut().filter(|number| number.open) {
+            number.shown = None;
+        }
+        (least, Witnessed::default())
+    }
+
     /// The number can be 0, and can be `k`, by all that is shown.
     #[must_use]
     pub fn is_protected(&self, target: usize, k: u32) -> bool {
-        self.protected_with(target, k, &self.touching(), &mut Witnessed::default())
+        let wanted = self.numbers[target].wanted(k);
+        self.protected_with(
+            target,
+            k,
+            wanted,
+            &self.touching(),
+            &mut Witnessed::default(),
+        )
     }
 
     fn protected_with(
         &self,
         target: usize,
         k: u32,
+        wanted: Wanted,
         touching: &Touching,
         witnessed: &mut Witnessed,
     ) -> bool {
         if self.numbers[target].shown.is_some() {
             let (low, high) = self.numbers[target].possible();
-            return low < AS_GOOD_AS_ZERO && self.numbers[target].reaches(high, k);
+            return wanted.is_low(low) && wanted.is_high(high);
         }
         let (low, high) = (
             witnessed.low.contains(&target),
@@ -279,26 +335,27 @@ impl Audit {
             return true;
         }
         let around = self.neighbourhood(target, touching);
-        let mut can = |direction, wanted: &dyn Fn(f64) -> bool| {
+        let mut can = |direction, is: &dyn Fn(f64) -> bool| {
             witnessed.programmes += 1;
             let Some((value, found)) = self.solved(target, &around, direction) else {
                 return false;
             };
             for (number, value) in found {
-                if value < AS_GOOD_AS_ZERO {
+                let all = self.numbers[number].wanted(k);
+                if all.is_low(value) {
                     witnessed.low.insert(number);
                 }
-                if self.numbers[number].reaches(value, k) {
+                if all.is_high(value) {
                     witnessed.high.insert(number);
                 }
             }
-            wanted(value)
+            is(value)
         };
         (low || can(OptimizationDirection::Minimize, &|value| {
-            value < AS_GOOD_AS_ZERO
+            wanted.is_low(value)
         })) && (high
             || can(OptimizationDirection::Maximize, &|value| {
-                self.numbers[target].reaches(value, k)
+                wanted.is_high(value)
             }))
     }
 
@@ -338,6 +395,26 @@ impl Audit {
     }
 }
 
+/// What a number can be by what can't be withheld any more, where that is less than it should be: by which groups are listed, and
+/// what was released before. To withhold all others for it would help nobody.
+fn floor(
+    (least, witnessed): &mut (Audit, Witnessed),
+    target: usize,
+    k: u32,
+    touching: &Touching,
+) -> Option<Wanted> {
+    let wanted = least.numbers[target].wanted(k);
+    if least.protected_with(target, k, wanted, touching, witnessed) {
+        return None;
+    }
+    witnessed.programmes += 2;
+    let (low, high) = least.bounds_with(target, touching)?;
+    Some(Wanted {
+        low: low.max(wanted.low),
+        high: high.min(wanted.high),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -371,6 +448,7 @@ mod tests {
             audit.equations.push(Equation {
                 margin: audit.numbers.len() - 1,
                 cells,
+                shared: false,
             });
         };
         for (i, row) in rows.iter().enumerate() {
@@ -504,6 +582,40 @@ mod tests {
         assert_eq!(audit.bounds(0), Some((10.0, 10.0)));
         assert_eq!(audit.protect(11), changed(&[2], &[]));
         assert_eq!(audit.bounds(0), Some((0.0, 10.0)));
+    }
+
+    #[test]
+    fn what_nothing_can_protect_takes_nothing_with_it() {
+        // Two groups of fewer than 11 that are not listed, in a margin that is: each has somebody. The other margin is none of theirs.
+        let mut audit = table(&[&[6.0, 8.0], &[30.0, 40.0]], 11.0, &[]);
+        for at in [0, 1] {
+            audit.numbers[at].range = (0.0, 10.0);
+        }
+        for at in [2, 3, 4, 5, 6, 7] {
+            audit.numbers[at].range = (11.0, f64::INFINITY);
+        }
+        let protected = audit.protect(11);
+        assert_eq!(protected.exposed, [0, 1]);
+        // Of each column and of the first row one number is enough.
+        assert!(protected.withheld.len() <= 4, "{protected:?}");
+        for at in [0, 1] {
+            assert_eq!(audit.bounds(at), Some((1.0, 10.0)));
+        }
+    }
+
+    #[test]
+    fn parts_that_share_persons_have_them_at_most() {
+        // 20 of both, 15 and fewer than 11 in its parts: at least 5 are in the second, unless one of the other numbers is withheld.
+        let mut audit = table(&[&[15.0, 9.0, 20.0]], 11.0, &[]);
+        audit.equations = vec![Equation {
+            margin: 2,
+            cells: vec![0, 1],
+            shared: true,
+        }];
+        audit.numbers[1].range = (0.0, 10.0);
+        assert_eq!(audit.bounds(1), Some((5.0, 10.0)));
+        assert_eq!(audit.protect(11).withheld.len(), 1);
+        assert_eq!(audit.bounds(1), Some((0.0, 10.0)));
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub fn equations(places: &[Dims]) -> Vec<Equation> {
                     equations.push(Equation {
                         margin: *margin,
                         cells,
+                        shared: false,
                     });
                 }
             }
@@ -102,7 +103,8 @@ mod tests {
             equations(&places),
             [Equation {
                 margin: 0,
-                cells: vec![1, 2]
+                cells: vec![1, 2],
+                shared: false,
             }]
         );
     }

@@ -38,6 +38,11 @@ pub(super) struct KnownSet {
 }
 
 impl KnownSet {
+    /// A number of it was shown.
+    pub(super) fn is_shown(&self) -> bool {
+        self.counted || self.has_rows
+    }
+
     pub(super) fn persons(&self) -> Set<'_> {
         Set {
             print: &self.print,
@@ -92,6 +97,8 @@ pub(super) struct Near {
     pub(super) same_columns: bool,
     /// These are the same persons by the words of both queries.
     pub(super) by_words: bool,
+    /// A number of them was shown.
+    pub(super) shown: bool,
 }
 
 /// The persons of numbers that are known.
@@ -193,6 +200,7 @@ impl Known {
             padded,
             same_columns: self.sets[at].same_columns,
             by_words: self.sets[at].persons().is_by_words(set),
+            shown: self.sets[at].is_shown(),
         };
         let between = |at: usize| self.sets[at].persons().between(set);
         let about = |at: &usize| set.print.len().abs_diff(self.sets[*at].print.len()) < k;

@@ -5,25 +5,88 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::params;
 
 use super::Error;
+use super::PERSONS;
 use super::bounds::{Audit, Number};
 use super::cube::{Dims, equations};
-use super::matching::Match;
+use super::matching::{Match, Source};
 use super::persons::Contribution;
 use super::releases::{Cell, Outcome, Table, Work};
+use super::span::Unit;
+
+/// What is audited of a table: its rows, or their persons.
+struct Margins<'a> {
+    unit: Unit,
+    /// The name of its numbers in the record.
+    name: &'a str,
+    places: Vec<Dims>,
+    audit: Audit,
+}
 
 impl Work<'_> {
-    /// Which groups may be shown, given all levels and what was shown of the same rows before.
+    /// Which groups may be shown, given all levels and what was shown of the same rows before. Where persons are shown whose rows are
+    /// others, they have margins of their own.
     pub(super) fn margins(&self, table: &mut Table, matches: &[Match]) -> Result<Vec<bool>, Error> {
+        let once = table.cells.iter_mut().all(|cell| {
+            let mut persons = cell.persons.contributions().iter();
+            persons.all(|entry| entry.rows == 1)
+        });
+        let rows_key = rows_key(table, self.treatments);
+        let measure = table.measure.clone();
+        let mut audits =
+            vec![self.audited(table, matches, (Unit::Rows, &measure), once, &rows_key)?];
+        let persons = |cell: &Cell| cell.values.contains_key(PERSONS);
+        if !once && measure.is_empty() && table.cells.iter().any(persons) {
+            audits.push(self.audited(table, matches, (Unit::Person, PERSONS), true, &rows_key)?);
+        }
+        let mine = table.cells.len();
+        let withheld = |at: usize| {
+            let mut own = audits.iter().filter(|of| is_own(&matches[at], of.unit));
+            own.any(|of| of.audit.numbers[at].shown.is_none())
+        };
+        let withheld: Vec<bool> = (0..mine).map(withheld).collect();
+        // What could not be looked at is asked for again in coarser groups: nothing is shown, and nothing hangs on it.
+        if !table.gave_up {
+            for of in &mut audits {
+                let own = of.audit.numbers.iter_mut().zip(&withheld);
+                own.filter(|(_, withheld)| **withheld)
+                    .for_each(|(number, _)| number.shown = None);
+                self.remember(&rows_key, of, mine)?;
+            }
+        }
+        let equations = audits.first().map(|of| &of.audit.equations);
+        let own = equations
+            .into_iter()
+            .flatten()
+            .filter(|equation| equation.cells.iter().all(|cell| *cell < mine));
+        let margins: HashSet<usize> = own.map(|equation| equation.margin).collect();
+        let margin = |at: usize| self.profile.margins_of_shown && margins.contains(&at);
+        Ok((0..mine)
+            .map(|at| match matches[at] {
+                Match::Unsafe | Match::TooNear | Match::Telling(_) => false,
+                Match::Same(id) if id < 0 && table.gave_up => false,
+                Match::Same(id) if id < 0 => !withheld[at] || margin(at),
+                Match::Same(_) | Match::Near(_) => true,
+                Match::New(..) if !audits.iter().any(|of| is_own(&matches[at], of.unit)) => true,
+                Match::New(..) if table.gave_up => false,
+                Match::New(..) => !withheld[at] || margin(at),
+            })
+            .collect())
+    }
+
+    fn audited<'a>(
+        &self,
+        table: &mut Table,
+        matches: &[Match],
+        (unit, name): (Unit, &'a str),
+        once: bool,
+        rows_key: &str,
+    ) -> Result<Margins<'a>, Error> {
         let slack = self
             .profile
             .round_to
             .map_or(0.0, |step| f64::from(step) / 2.0);
         let mut places: Vec<Dims> = Vec::new();
         let mut audit = Audit::default();
-        let once = table.cells.iter_mut().all(|cell| {
-            let mut persons = cell.persons.contributions().iter();
-            persons.all(|entry| entry.rows == 1)
-        });
         let k = f64::from(self.profile.k);
         // Groups of fewer than k persons are not listed. Their rows can be any number, unless each has one.
         let range = |listed: bool| match (listed, once) {
@@ -33,16 +96,20 @@ impl Work<'_> {
         };
         for (cell, found) in table.cells.iter_mut().zip(matches) {
             let contributions = cell.persons.contributions();
-            let rows: u64 = contributions.iter().map(|entry| entry.rows).sum();
+            let value = match unit {
+                Unit::Rows => contributions.iter().map(|entry| entry.rows).sum(),
+                Unit::Person => contributions.len() as u64,
+            };
             let few = contributions.len() < self.profile.k as usize;
+            let own = is_own(found, unit);
             // What follows from others is the same whoever is in it, or in no group that is listed: it says nothing of these.
-            let follows = matches!(found, Match::New(..)) && !is_own(found);
+            let follows = matches!(found, Match::New(..)) && !own;
             // It stays so, be it of exactly these persons or nearly: which of both must not show in what becomes of others.
             let known = matches!(found, Match::Same(id) | Match::Near(id) if *id >= 0);
             audit.numbers.push(Number {
-                value: rows as f64,
-                shown: (known || is_own(found)).then_some(slack),
-                sensitive: few && rows > 0,
+                value: value as f64,
+                shown: (known || own).then_some(slack),
+                sensitive: few && value > 0,
                 open: !known,
                 range: match follows {
                     true => (0.0, f64::INFINITY),
@@ -52,9 +119,19 @@ impl Work<'_> {
             places.push(cell.dims.clone());
         }
         let mine = places.len();
-        let rows_key = rows_key(table, self.treatments);
-        self.earlier_cells(table, &rows_key, &mut places, &mut audit, &range)?;
-        audit.equations = equations(&places);
+        let mut of = Margins {
+            unit,
+            name,
+            places,
+            audit,
+        };
+        self.earlier_cells(rows_key, &mut of, &range)?;
+        let Margins { places, audit, .. } = &mut of;
+        audit.equations = equations(places);
+        for equation in &mut audit.equations {
+            let cells = equation.cells.iter().map(|at| audit.numbers[*at].value);
+            equation.shared = cells.sum::<f64>() > audit.numbers[equation.margin].value;
+        }
         if self.profile.margins_of_shown {
             // Margins within this result are sums of what is shown, and say nothing of their own.
             for equation in &audit.equations {
@@ -63,36 +140,23 @@ impl Work<'_> {
                 }
             }
         }
-        table.gave_up = audit.protect(self.profile.k).gave_up;
-        self.remember(table, &rows_key, &places, &audit, mine)?;
-        let own = audit
-            .equations
-            .iter()
-            .filter(|equation| equation.cells.iter().all(|cell| *cell < mine));
-        let margins: HashSet<usize> = own.map(|equation| equation.margin).collect();
-        let margin = |at: usize| self.profile.margins_of_shown && margins.contains(&at);
-        Ok((0..mine)
-            .map(|at| match matches[at] {
-                Match::Unsafe | Match::TooNear => false,
-                Match::Same(id) if id < 0 && table.gave_up => false,
-                Match::Same(id) if id < 0 => audit.numbers[at].shown.is_some() || margin(at),
-                Match::Same(_) | Match::Near(_) => true,
-                Match::New(..) if !is_own(&matches[at]) => true,
-                Match::New(..) if table.gave_up => false,
-                Match::New(..) => audit.numbers[at].shown.is_some() || margin(at),
-            })
-            .collect())
+        table.gave_up |= audit.protect(self.profile.k).gave_up;
+        Ok(of)
     }
 
     /// Adds what was shown and withheld of the same rows before.
     fn earlier_cells(
         &self,
-        table: &Table,
         rows_key: &str,
-        places: &mut Vec<Dims>,
-        audit: &mut Audit,
+        of: &mut Margins<'_>,
         range: &dyn Fn(bool) -> (f64, f64),
     ) -> Result<(), Error> {
+        let Margins {
+            name,
+            places,
+            audit,
+            ..
+        } = of;
         let mut statement = self.transaction.prepare_cached(
             "SELECT dims, value, slack, sensitive FROM cell
              WHERE snapshot = ?1 AND principal = ?2 AND rows = ?3 AND measure = ?4",
@@ -102,12 +166,7 @@ impl Work<'_> {
             known_places.entry(place.clone()).or_insert(at);
         }
         let rows = statement.query_map(
-            params![
-                self.reader.snapshot,
-                self.reader.principal,
-                rows_key,
-                table.measure
-            ],
+            params![self.reader.snapshot, self.reader.principal, rows_key, *name],
             |row| {
                 Ok((
                     row.get::<_, String>(0)?,
@@ -147,26 +206,20 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn remember(
-        &self,
-        table: &Table,
-        rows_key: &str,
-        places: &[Dims],
-        audit: &Audit,
-        mine: usize,
-    ) -> Result<(), Error> {
+    fn remember(&self, rows_key: &str, of: &Margins<'_>, mine: usize) -> Result<(), Error> {
         let mut statement = self.transaction.prepare_cached(
             "INSERT INTO cell (snapshot, principal, rows, measure, dims, value, slack, sensitive)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT DO UPDATE SET slack = coalesce(slack, excluded.slack)",
         )?;
-        for (place, number) in places.iter().zip(&audit.numbers).take(mine) {
+        let numbers = of.places.iter().zip(&of.audit.numbers);
+        for (place, number) in numbers.take(mine) {
             let dims = serde_json::to_string(place).map_err(|_| Error::Damaged)?;
             statement.execute(params![
                 self.reader.snapshot,
                 self.reader.principal,
                 rows_key,
-                table.measure,
+                of.name,
                 dims,
                 number.value,
                 number.shown,
@@ -177,11 +230,12 @@ impl Work<'_> {
     }
 }
 
-/// A group's own number of rows is shown here for the first time, be it for another group of the same rows.
-fn is_own(found: &Match) -> bool {
-    match found {
-        Match::New(_, shown) => shown.has_rows(),
-        Match::Same(id) => *id < 0,
+/// A group's own number of rows, or of persons, is shown here for the first time, be it for another group of the same rows.
+fn is_own(found: &Match, unit: Unit) -> bool {
+    match (found, unit) {
+        (Match::New(_, shown), Unit::Rows) => shown.has_rows(),
+        (Match::New(_, shown), Unit::Person) => shown.persons == Source::Own,
+        (Match::Same(id), _) => *id < 0,
         _ => false,
     }
 }

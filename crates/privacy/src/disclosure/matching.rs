@@ -7,7 +7,7 @@ use super::Error;
 use super::follows::{follow_with, followed};
 use super::known::{Known, KnownSet, Near, Set};
 use super::persons::{footprint, people};
-use super::releases::{PERSONS_ALONE, Table, Work, decoded, is_rounded};
+use super::releases::{BOTH, PERSONS_ALONE, ROWS_ALONE, Table, Work, decoded, is_rounded};
 use super::rest::Common;
 use super::several::Sums;
 use super::sketch::Sketch;
@@ -26,6 +26,8 @@ pub(super) enum Match {
     Near(i64),
     /// Too near to be shown beside them.
     TooNear,
+    /// So is this, or it tells of few together with others. A count of nearly these persons is withheld from now on.
+    Telling(RoaringTreemap),
     /// It is not safe by itself, or empty.
     Unsafe,
 }
@@ -70,6 +72,11 @@ impl Shown {
     const OWN: Self = Self {
         persons: Source::Own,
         rows: Source::Own,
+    };
+
+    pub(super) const NOTHING: Self = Self {
+        persons: Source::Withheld,
+        rows: Source::Withheld,
     };
 
     /// What follows from others.
@@ -161,15 +168,14 @@ impl Work<'_> {
                 place: &place,
             };
             let mut found = self.nearest(table, set, sizes[at], &known);
-            if let Match::New(..) | Match::TooNear = &found {
+            if let Match::New(..) | Match::TooNear | Match::Telling(_) = &found {
                 spans.get_or_insert_with(|| self.spans(known.first(so_many), &prints, table));
             }
             let spans = spans.as_deref_mut().unwrap_or_default();
             if table.measure.is_empty() {
                 let within_noise = self.within_noise(table, sizes[at]);
-                let group = (at, within_noise, table.cells.len() == 1);
-                found = self.counts(found, group, print, &known, spans);
-            } else if let Match::New(..) | Match::TooNear = &found {
+                found = self.counts(found, (at, within_noise), print, &known, spans);
+            } else if let Match::New(..) | Match::TooNear | Match::Telling(_) = &found {
                 let new = matches!(found, Match::New(..));
                 let k = u64::from(self.profile.k);
                 let free = free_beside(spans, (at, new), set, &known, k);
@@ -267,14 +273,15 @@ impl Work<'_> {
     fn counts(
         &self,
         found: Match,
-        (at, within_noise, alone): (usize, u64, bool),
+        (at, within_noise): (usize, u64),
         print: &RoaringTreemap,
         known: &Known,
         spans: &mut [Numbers],
     ) -> Match {
-        let news = match found {
-            Match::New(..) => true,
-            Match::TooNear => false,
+        let (news, telling) = match found {
+            Match::New(..) => (true, true),
+            Match::Telling(_) => (false, true),
+            Match::TooNear => (false, false),
             other => return other,
         };
         let source = |from: Vec<Part>, left: u64| match left <= within_noise {
@@ -317,14 +324,11 @@ impl Work<'_> {
             (Some(times), Source::Own) => shown.persons.times(times),
             (_, rows) => admitted(rows),
         };
-        // Rows of groups are audited with their margins, and persons with them.
-        if shown.persons == Source::Own && !shown.has_rows() && !alone {
-            shown.persons = Source::Withheld;
+        match (&shown.persons, &shown.rows) {
+            (Source::Withheld, Source::Withheld) if telling => Match::Telling(print.clone()),
+            (Source::Withheld, Source::Withheld) => Match::TooNear,
+            _ => Match::New(print.clone(), shown),
         }
-        if shown.persons == Source::Withheld && shown.rows == Source::Withheld {
-            return Match::TooNear;
-        }
-        Match::New(print.clone(), shown)
     }
 
     fn earlier_sets(&self, table: &Table) -> Result<Vec<KnownSet>, Error> {
@@ -351,12 +355,13 @@ impl Work<'_> {
                 false => Ok(None),
             };
             let sketch = of(3)?;
+            let shown: i64 = row.get(9)?;
             sets.push(KnownSet {
                 id: row.get(0)?,
                 people: table.people_of(&print),
                 print,
-                counted: row.get(9)?,
-                has_rows: row.get::<_, i64>(9)? != PERSONS_ALONE,
+                counted: [PERSONS_ALONE, BOTH].contains(&shown),
+                has_rows: [ROWS_ALONE, BOTH].contains(&shown),
                 exact: !is_rounded(&row.get::<_, String>(11)?),
                 // Kept where it is not what they contribute. Of what a model says nothing follows.
                 held: match table.measure.starts_with(super::MODEL_OF) {
@@ -398,11 +403,15 @@ impl Work<'_> {
         let (within_noise, part) = (self.within_noise(table, persons), table.is_part());
         let near = known.near(set);
         // The earlier number again says nothing, whoever else is known: first of all, so that nothing can be told from that.
-        let own = near.iter().filter(|near| near.same_columns && !near.padded);
+        let own = near.iter().filter(|near| {
+            near.same_columns && !near.padded && (near.shown || near.persons <= within_noise)
+        });
         match own.min_by_key(|near| near.persons) {
+            // What was withheld stays so.
+            Some(near) if !near.shown => return Match::TooNear,
             Some(near) if near.persons == 0 => return Match::Same(near.id),
             Some(near) if near.persons <= within_noise => return Match::Near(near.id),
-            Some(_) => return Match::TooNear,
+            Some(_) => return Match::Telling(set.print.clone()),
             None => {}
         }
         // Another measure of one of the columns, of nearly the same persons: together they could tell of those few, and

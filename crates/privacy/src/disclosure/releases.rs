@@ -298,9 +298,11 @@ pub(super) struct Work<'a> {
     pub(super) treatments: &'a str,
 }
 
-/// What the record has of a group whose own number of persons was shown, and not that of its rows. It has 1 where both were, and 0
-/// where that of its rows alone was.
+/// Which of a group's own numbers were shown, as the record has it. Nothing was where it was withheld for its margins: it stays so.
+pub(super) const ROWS_ALONE: i64 = 0;
+pub(super) const BOTH: i64 = 1;
 pub(super) const PERSONS_ALONE: i64 = 2;
+const NOTHING: i64 = 3;
 
 impl Work<'_> {
     fn table(&self, table: &mut Table) -> Result<Vec<Outcome>, Error> {
@@ -328,11 +330,15 @@ impl Work<'_> {
         let mut later = Vec::new();
         let mut placed: BTreeMap<i64, i64> = BTreeMap::new();
         // In the same order each time, as what is found beside them later depends on it.
-        let found = matches.into_iter().enumerate().filter(|(at, _)| shown[*at]);
-        let mut found: Vec<(usize, Match)> = found.collect();
+        let mut found: Vec<(usize, Match)> = matches.into_iter().enumerate().collect();
         found.sort_by_cached_key(|(at, _)| table.place(*at));
         for (at, found) in found {
             match found {
+                Match::New(print, sources) if !shown[at] || is_empty(table, at, &sources) => {
+                    self.keep_hidden(table, at, &print)?;
+                }
+                Match::Telling(print) => self.keep_hidden(table, at, &print)?,
+                _ if !shown[at] => {}
                 Match::New(print, sources) => {
                     if sources.is_news() {
                         let id = self.keep(table, at, &print, &sources)?;
@@ -360,6 +366,22 @@ impl Work<'_> {
             add_up(table, &mut outcomes);
         }
         Ok(outcomes)
+    }
+
+    /// Keeps the persons of a count that is withheld for its margins, or beside others: it stays so, of nearly these too. Whether others
+    /// are of these or nearly these persons tells nobody then.
+    fn keep_hidden(
+        &self,
+        table: &mut Table,
+        at: usize,
+        print: &RoaringTreemap,
+    ) -> Result<(), Error> {
+        if !table.measure.is_empty() || table.computed_with || table.gave_up {
+            return Ok(());
+        }
+        let values = table.cells[at].values.values_mut();
+        values.for_each(|value| *value = None);
+        self.keep(table, at, print, &Shown::NOTHING).map(|_| ())
     }
 
     /// Puts what follows from others in the place of a group's own numbers.
@@ -459,9 +481,10 @@ impl Work<'_> {
                 table.words,
                 place,
                 match (shown.persons == Source::Own, shown.has_rows()) {
-                    (true, true) => 1,
+                    (true, true) => BOTH,
                     (true, false) => PERSONS_ALONE,
-                    (false, _) => 0,
+                    (false, true) => ROWS_ALONE,
+                    (false, false) => NOTHING,
                 },
                 cell.held
                     .as_ref()
@@ -536,6 +559,12 @@ impl Work<'_> {
             treated,
         })
     }
+}
+
+/// All that a count follows from is withheld.
+fn is_empty(table: &Table, at: usize, sources: &Shown) -> bool {
+    let none = table.cells[at].values.values().all(Option::is_none);
+    table.measure.is_empty() && none && !sources.is_news()
 }
 
 fn rules(profile: &Profile) -> String {

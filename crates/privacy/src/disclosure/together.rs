@@ -143,7 +143,7 @@ impl Work<'_> {
         table: &Table,
     ) -> Vec<Numbers> {
         let rounded = !self.profile.is_exact() && table.measure.is_empty();
-        let known = |set: &KnownSet| set.exact || !rounded;
+        let known = |set: &KnownSet| set.is_shown() && (set.exact || !rounded);
         // A curve says no more than the counts that it is of.
         if rounded && !earlier.iter().any(known)
             || table.measure.starts_with(super::CURVE_OF)

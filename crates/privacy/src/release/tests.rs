@@ -21,4 +21,5 @@ mod seventh_round;
 mod sixth_round;
 mod tenth_round;
 mod third_round;
+mod twelfth_round;
 mod unlisted;
