@@ -3,6 +3,7 @@
 mod above_totals;
 mod add_days;
 mod aggregates_of_all;
+mod asked_values;
 mod asof;
 mod at_once;
 mod by_copies;
@@ -32,6 +33,7 @@ mod missing_rows;
 mod named_windows;
 pub mod names;
 mod not_in;
+mod null_safe_keys;
 mod once_per_key;
 mod operators;
 mod ordered_calls;

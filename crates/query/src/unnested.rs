@@ -24,6 +24,7 @@ use datafusion::sql::sqlparser::ast::{Ident, TableAlias, TableFactor};
 
 use crate::above_totals::AboveTotals;
 use crate::add_days::AddDays;
+use crate::asked_values::AskedValues;
 use crate::by_copies::ByCopies;
 use crate::correlated::{AskedOfEach, ConditionsFirst, Correlated};
 use crate::cox_together::CoxTogether;
@@ -39,6 +40,7 @@ use crate::looked_up::LookedUp;
 use crate::lookups_first::LookupsFirst;
 use crate::missing_rows::MissingRows;
 use crate::not_in::NotIn;
+use crate::null_safe_keys::NullSafeKeys;
 use crate::once_per_key::OncePerKey;
 use crate::ordered_calls::OrderedCalls;
 use crate::owned::{OwnedKeys, PresentKeys};
@@ -87,6 +89,7 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
         "scalar_subquery_to_join",
         Arc::new(ConditionsFirst),
     );
+    before(&mut rules, "scalar_subquery_to_join", Arc::new(AskedValues));
     before(&mut rules, "scalar_subquery_to_join", Arc::new(Correlated));
     before(
         &mut rules,
@@ -105,6 +108,7 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
         "optimize_projections",
         Arc::new(DistinctByPerson),
     );
+    before(&mut rules, "optimize_projections", Arc::new(NullSafeKeys));
     before(&mut rules, "optimize_projections", Arc::new(StructKeys));
     before(&mut rules, "optimize_projections", Arc::new(Percentiles));
     before(&mut rules, "optimize_projections", Arc::new(CoxTogether));

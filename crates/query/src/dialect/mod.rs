@@ -113,7 +113,8 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
             *expr = filled(&format!("make_array({})", places.join(", ")), &list.elem)?;
         }
         // The engine's accesses are by name in brackets, but for those of columns.
-        Expr::CompoundFieldAccess { access_chain, .. } => {
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            name_column(root, access_chain);
             for access in access_chain {
                 match access {
                     AccessExpr::Dot(Expr::Identifier(field)) => {
@@ -172,6 +173,17 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
                     true => *expr = is_in(left, subquery, false),
                     false => rename(subquery)?,
                 }
+            } else if let (Some(op), false) = (other_than(compare_op), is_of_values(right)) {
+                // The engine's ANY of a list does not heed its NULLs, and its ALL does.
+                let all = Expr::AllOp {
+                    left: left.clone(),
+                    compare_op: op,
+                    right: right.clone(),
+                };
+                *expr = Expr::UnaryOp {
+                    op: UnaryOperator::Not,
+                    expr: Box::new(Expr::Nested(Box::new(all))),
+                };
             }
         }
         Expr::AllOp {
@@ -190,6 +202,47 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
         _ => {}
     }
     Ok(())
+}
+
+/// What holds where a comparison does not.
+fn other_than(op: &BinaryOperator) -> Option<BinaryOperator> {
+    Some(match op {
+        BinaryOperator::Eq => BinaryOperator::NotEq,
+        BinaryOperator::NotEq => BinaryOperator::Eq,
+        BinaryOperator::Lt => BinaryOperator::GtEq,
+        BinaryOperator::LtEq => BinaryOperator::Gt,
+        BinaryOperator::Gt => BinaryOperator::LtEq,
+        BinaryOperator::GtEq => BinaryOperator::Lt,
+        _ => return None,
+    })
+}
+
+/// Whether a list is written with its values, none of which is NULL.
+fn is_of_values(list: &Expr) -> bool {
+    let is_value = |expr: &Expr| {
+        let null = matches!(expr, Expr::Value(value) if value.value == Value::Null);
+        is_literal(expr) && !null
+    };
+    matches!(unnested(list), Expr::Array(list) if list.elem.iter().all(is_value))
+}
+
+/// Takes the fields that follow a name for its parts: of `q.x[1]` the column is `q.x`.
+fn name_column(root: &mut Expr, access_chain: &mut Vec<AccessExpr>) {
+    let mut parts = match root {
+        Expr::Identifier(first) => vec![first.clone()],
+        Expr::CompoundIdentifier(parts) => parts.clone(),
+        _ => return,
+    };
+    let named = |access: &AccessExpr| match access {
+        AccessExpr::Dot(Expr::Identifier(part)) => Some(part.clone()),
+        _ => None,
+    };
+    let more: Vec<Ident> = access_chain.iter().map_while(named).collect();
+    if !more.is_empty() && more.len() < access_chain.len() {
+        access_chain.drain(..more.len());
+        parts.extend(more);
+        *root = Expr::CompoundIdentifier(parts);
+    }
 }
 
 fn unnested(mut expr: &Expr) -> &Expr {

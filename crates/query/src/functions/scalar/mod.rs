@@ -10,6 +10,7 @@ mod concept_set;
 mod date_part;
 mod date_trunc;
 mod dates;
+mod days_and_numbers;
 mod days_between;
 mod e_value;
 mod field_of;
@@ -35,6 +36,7 @@ pub(crate) use coalesce::coalesce;
 pub(crate) use concept_set::look_up as concepts_of;
 pub(crate) use date_part::{QuickDateParts, date_part, day_of_time};
 pub(crate) use date_trunc::date_trunc;
+pub(crate) use days_and_numbers::DaysAndNumbers;
 pub(crate) use field_of::{FieldsOfStructs, field_of};
 pub(crate) use intervals::{
     ComparedIntervals, MultipliedIntervals, PartsOfDifferences, interval_length, interval_times,
