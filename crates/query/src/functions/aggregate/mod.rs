@@ -9,6 +9,7 @@ mod different_values;
 mod effective_sample_size;
 mod empirical_calibration;
 mod eras;
+mod extremes;
 mod frame;
 mod gray_test;
 mod in_order;

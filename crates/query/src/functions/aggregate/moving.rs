@@ -3,7 +3,8 @@
 //! The engine (DataFusion 55) takes what leaves a frame out of a sum again: after an infinity, or a value that is far larger than the
 //! others, what remains is wrong. Nor has it a way to take a row out of `bool_or`. Here sums are of what is in the frame, by two
 //! stacks: the rows of the one have the sum of themselves and all later ones, so that the oldest leaves without a subtraction.
-//! Other functions are answered from the rows of the frame anew.
+//! Other functions are answered from the rows of the frame anew. `max` and `min` keep their frames, and have
+//! [groups of their own](super::extremes).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +12,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, FieldRef, Float64Type, Schema};
 use datafusion::common::{Result, ScalarValue, internal_err};
-use datafusion::functions_aggregate::{average, bit_and_or_xor, bool_and_or, string_agg, sum};
+use datafusion::functions_aggregate::{
+    average, bit_and_or_xor, bool_and_or, min_max, string_agg, sum,
+};
 use datafusion::logical_expr::expr::{
     AggregateFunction, AggregateFunctionParams, WindowFunctionParams,
 };
@@ -25,9 +28,13 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 
+use super::extremes;
+
 /// The functions.
-pub(crate) fn functions() -> [AggregateUDF; 7] {
+pub(crate) fn functions() -> [AggregateUDF; 9] {
     [
+        min_max::max_udaf(),
+        min_max::min_udaf(),
         sum::sum_udaf(),
         average::avg_udaf(),
         bool_and_or::bool_and_udaf(),
@@ -52,6 +59,9 @@ struct Moving {
 impl AggregateUDFImpl for Moving {
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let name = self.stock.name();
+        if matches!(name, "max" | "min") {
+            return self.stock.create_sliding_accumulator(args);
+        }
         if !matches!(name, "sum" | "avg") {
             return anew(args, Arc::clone(&self.stock));
         }
@@ -121,6 +131,11 @@ impl AggregateUDFImpl for Moving {
         &self,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
+        if matches!(self.stock.name(), "max" | "min")
+            && let Some(extremes) = extremes::of_groups(&self.stock, &args)?
+        {
+            return Ok(extremes);
+        }
         self.stock.inner().create_groups_accumulator(args)
     }
 
