@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, ExprSchema, Result, ScalarValue};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -124,10 +124,10 @@ fn condition(filter: Filter, config: &dyn OptimizerConfig) -> Result<Transformed
     let part = |expr: &Expr| {
         let whole = match expr {
             Expr::Not(inner) => match inner.as_ref() {
-                Expr::InSubquery(test) => test.negated || is_by_columns(test),
+                Expr::InSubquery(test) => test.negated || is_by_columns(test, &schema)?,
                 inner => is_test(inner),
             },
-            Expr::InSubquery(test) => !test.negated || is_by_columns(test),
+            Expr::InSubquery(test) => !test.negated || is_by_columns(test, &schema)?,
             expr => is_test(expr),
         };
         Ok::<_, datafusion::common::DataFusionError>(
@@ -168,9 +168,19 @@ fn condition(filter: Filter, config: &dyn OptimizerConfig) -> Result<Transformed
     Ok(Transformed::yes(LogicalPlan::Projection(projection)))
 }
 
-/// The engine knows NOT IN by one pair of columns only.
-fn is_by_columns(test: &InSubquery) -> bool {
-    test.subquery.outer_ref_columns.is_empty() && !test.expr.column_refs().is_empty()
+/// The engine knows NOT IN by one pair of columns only. Of an expression it asks whether its columns may be NULL, and not whether
+/// it may itself, as `nullif(person_id, 5)` may.
+fn is_by_columns(test: &InSubquery, schema: &DFSchema) -> Result<bool> {
+    let columns = test.expr.column_refs();
+    if !test.subquery.outer_ref_columns.is_empty() || columns.is_empty() {
+        return Ok(false);
+    }
+    let null = may_be_null(test, schema)?;
+    let mut known = null.among || !null.value;
+    for column in columns {
+        known |= schema.field_from_column(column)?.is_nullable();
+    }
+    Ok(known)
 }
 
 fn is_test(expr: &Expr) -> bool {
