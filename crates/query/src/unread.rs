@@ -1,6 +1,6 @@
 //! What other engines write and the parser (sqlparser 0.62) does not read: put right before it sees the text.
 //!
-//! `ASOF JOIN b ON …`, `WITH a AS MATERIALIZED (…)`, `count(*) FILTER (x > 5)`, `ROLLUP ((a + 1) * 2)`, and `top` as a name.
+//! `ASOF JOIN b ON …`, `WITH a AS MATERIALIZED (…)`, `count(*) FILTER (x > 5)`, `ROLLUP ((a + 1) * 2)`, `a ** 2`, and `top` as a name.
 
 use std::borrow::Cow;
 
@@ -24,6 +24,8 @@ pub(crate) fn readable(sql: &str) -> Result<Cow<'_, str>> {
         "top",
         "rollup",
         "cube",
+        "grouping",
+        "**",
     ]
     .into_iter();
     if !words.any(|word| lower.contains(word)) || lower.contains("match_condition") {
@@ -42,6 +44,13 @@ pub(crate) fn readable(sql: &str) -> Result<Cow<'_, str>> {
         .collect();
     let mut changed = false;
     for at in 0..words.len() {
+        let place = words[at];
+        if tokens[place] == Token::Mul && tokens.get(place + 1) == Some(&Token::Mul) {
+            tokens[place] = Token::Caret;
+            tokens[place + 1] = Token::Whitespace(Whitespace::Space);
+            changed = true;
+            continue;
+        }
         let keyword = |further: usize| match words.get(at + further).map(|at| &tokens[*at]) {
             Some(Token::Word(word)) => Some(word.keyword),
             _ => None,
@@ -51,7 +60,6 @@ pub(crate) fn readable(sql: &str) -> Result<Cow<'_, str>> {
             token == Some(&Token::LParen)
         };
         let joins = || JOINS.iter().any(|(_, join)| keyword(1) == Some(*join));
-        let place = words[at];
         match keyword(0) {
             Some(Keyword::GLOBAL) if joins() => {
                 return plan_err!("GLOBAL JOIN is not supported; leave GLOBAL out");
@@ -88,6 +96,9 @@ pub(crate) fn readable(sql: &str) -> Result<Cow<'_, str>> {
             }
             Some(Keyword::ROLLUP | Keyword::CUBE) if opens(1) => {
                 keys_in_parentheses(&mut tokens, &words[at + 2..]);
+            }
+            Some(Keyword::GROUPING) if keyword(1) == Some(Keyword::SETS) && opens(2) => {
+                keys_in_parentheses(&mut tokens, &words[at + 3..]);
             }
             _ => continue,
         }

@@ -35,8 +35,12 @@ pub(super) const UNSIGNED: [&str; 9] = [
 const HAS: &str =
     "CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN coalesce(array_has($1, $2), FALSE) END";
 
+/// By '' the engine does not split, and by NULL into letters; of no text it makes no part.
+const SPLIT: &str = "CASE WHEN $1 = '' AND ($2 <> '' OR $2 IS NULL) THEN make_array('') \
+     ELSE string_to_array($1, CASE WHEN $2 <> '' THEN $2 WHEN $2 IS NULL THEN '' END) END";
+
 /// Functions of so many arguments, and what they stand for.
-pub(super) const FORMS: [(&str, usize, &str); 68] = [
+pub(super) const FORMS: [(&str, usize, &str); 82] = [
     ("if", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("iff", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("len", 1, "length($1)"),
@@ -49,6 +53,19 @@ pub(super) const FORMS: [(&str, usize, &str); 68] = [
     ("list_min", 1, "array_min($1)"),
     ("list_sort", 1, "array_sort($1, 'ASC', 'NULLS LAST')"),
     ("list_sort", 2, "array_sort($1, $2, 'NULLS LAST')"),
+    (
+        "list_reverse_sort",
+        1,
+        "array_sort($1, 'DESC', 'NULLS LAST')",
+    ),
+    (
+        "array_reverse_sort",
+        1,
+        "array_sort($1, 'DESC', 'NULLS LAST')",
+    ),
+    ("list_first", 1, "array_element($1, 1)"),
+    ("list_last", 1, "array_element($1, -1)"),
+    ("struct_extract", 2, "get_field($1, $2)"),
     ("mod", 2, "$1 % $2"),
     ("monthname", 1, "to_char($1, '%B')"),
     ("dayname", 1, "to_char($1, '%A')"),
@@ -76,6 +93,8 @@ pub(super) const FORMS: [(&str, usize, &str); 68] = [
         1,
         "CAST(round(date_part('epoch', $1) * 1000) AS BIGINT)",
     ),
+    ("epoch_us", 1, "CAST(CAST($1 AS TIMESTAMP(6)) AS BIGINT)"),
+    ("epoch_ns", 1, "CAST(CAST($1 AS TIMESTAMP(9)) AS BIGINT)"),
     ("decade", 1, "date_part('year', $1) // 10"),
     ("century", 1, "(date_part('year', $1) + 99) // 100"),
     ("millennium", 1, "(date_part('year', $1) + 999) // 1000"),
@@ -100,24 +119,25 @@ pub(super) const FORMS: [(&str, usize, &str); 68] = [
         1,
         "CASE WHEN isnan(CAST($1 AS DOUBLE)) THEN 0 WHEN $1 > 0 THEN 1 WHEN $1 < 0 THEN -1 WHEN $1 = 0 THEN 0 END",
     ),
-    // By '' the engine does not split, and by NULL into letters; of no text it makes no part.
-    (
-        "string_split",
-        2,
-        "CASE WHEN $1 = '' AND ($2 <> '' OR $2 IS NULL) THEN make_array('') \
-         ELSE string_to_array($1, CASE WHEN $2 <> '' THEN $2 WHEN $2 IS NULL THEN '' END) END",
-    ),
+    ("string_split", 2, SPLIT),
+    ("str_split", 2, SPLIT),
+    ("split", 2, SPLIT),
     ("count_if", 1, "count(*) FILTER (WHERE $1)"),
     ("countif", 1, "count(*) FILTER (WHERE $1)"),
     ("date_add", 2, "$1 + $2"),
     ("date_sub", 2, "$1 - $2"),
+    ("to_centuries", 1, "$1 * INTERVAL '100 years'"),
+    ("to_decades", 1, "$1 * INTERVAL '10 years'"),
     ("to_years", 1, "$1 * INTERVAL '1 year'"),
+    ("to_quarters", 1, "$1 * INTERVAL '3 months'"),
     ("to_months", 1, "$1 * INTERVAL '1 month'"),
     ("to_weeks", 1, "$1 * INTERVAL '1 week'"),
     ("to_days", 1, "$1 * INTERVAL '1 day'"),
     ("to_hours", 1, "$1 * INTERVAL '1 hour'"),
     ("to_minutes", 1, "$1 * INTERVAL '1 minute'"),
     ("to_seconds", 1, "$1 * INTERVAL '1 second'"),
+    ("to_milliseconds", 1, "$1 * INTERVAL '1 millisecond'"),
+    ("to_microseconds", 1, "$1 * INTERVAL '1 microsecond'"),
     ("age", 1, "age(current_date, $1)"),
     (
         "make_timestamp",
@@ -148,7 +168,7 @@ pub(super) const FORMS: [(&str, usize, &str); 68] = [
 pub(super) const OF_ROWS: [&str; 2] = ["geomean", "geometric_mean"];
 
 /// `date_diff(part, from, to)`: how many boundaries of the part lie between.
-pub(super) const DIFFERENCES: [(&str, &str); 8] = [
+pub(super) const DIFFERENCES: [(&str, &str); 14] = [
     ("day", "days_between(CAST($1 AS DATE), CAST($2 AS DATE))"),
     (
         "week",
@@ -183,6 +203,32 @@ pub(super) const DIFFERENCES: [(&str, &str); 8] = [
         "second",
         "CAST(floor(date_part('epoch', CAST($2 AS TIMESTAMP(6)))) \
          - floor(date_part('epoch', CAST($1 AS TIMESTAMP(6)))) AS BIGINT)",
+    ),
+    (
+        "millisecond",
+        "(CAST(CAST($2 AS TIMESTAMP(6)) AS BIGINT) - (CAST(CAST($2 AS TIMESTAMP(6)) AS BIGINT) % 1000 + 1000) % 1000) // 1000 \
+         - (CAST(CAST($1 AS TIMESTAMP(6)) AS BIGINT) - (CAST(CAST($1 AS TIMESTAMP(6)) AS BIGINT) % 1000 + 1000) % 1000) // 1000",
+    ),
+    (
+        "microsecond",
+        "CAST(CAST($2 AS TIMESTAMP(6)) AS BIGINT) - CAST(CAST($1 AS TIMESTAMP(6)) AS BIGINT)",
+    ),
+    (
+        "decade",
+        "date_part('year', CAST($2 AS DATE)) // 10 - date_part('year', CAST($1 AS DATE)) // 10",
+    ),
+    (
+        "century",
+        "date_part('year', CAST($2 AS DATE)) // 100 - date_part('year', CAST($1 AS DATE)) // 100",
+    ),
+    (
+        "millennium",
+        "date_part('year', CAST($2 AS DATE)) // 1000 - date_part('year', CAST($1 AS DATE)) // 1000",
+    ),
+    (
+        "isoyear",
+        "date_part('year', date_trunc('week', CAST($2 AS DATE)) + INTERVAL '3 days') \
+         - date_part('year', date_trunc('week', CAST($1 AS DATE)) + INTERVAL '3 days')",
     ),
 ];
 

@@ -6,6 +6,7 @@
 //! has its numbers; of several rows with the greatest key `arg_max` may take another than DuckDB does.
 
 mod forms;
+mod parts;
 
 use std::ops::ControlFlow;
 
@@ -22,6 +23,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::aggregates_of_all::{compared, having_of_all, is_one_value};
 use forms::{DIFFERENCES, FIRST, FORMS, GREATEST, LAST, LEAST, NAMES, OF_ROWS, UNSIGNED};
+use parts::unit;
 
 /// Writes an expression in this engine's words; its parts are written already.
 ///
@@ -60,8 +62,13 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
         Expr::Extract {
             field, expr: time, ..
         } => {
-            if let Some(form) = long_part(&field.to_string()) {
+            let written = field.to_string();
+            let part = parts::named(&written);
+            if let Some(form) = parts::long(&part) {
                 *expr = filled(form, std::slice::from_ref(time.as_ref()))?;
+            } else if !part.eq_ignore_ascii_case(written.trim_matches('\'')) {
+                let form = format!("date_part('{part}', $1)");
+                *expr = filled(&form, std::slice::from_ref(time.as_ref()))?;
             }
         }
         Expr::InSubquery { expr, .. } if matches!(expr.as_ref(), Expr::Tuple(_)) => {
@@ -445,6 +452,9 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
     if ["string_agg", "group_concat", "listagg"].contains(&name.as_str()) {
         separate(function);
     }
+    if name == "strftime" {
+        format_last(function);
+    }
     if let Some((_, other)) = NAMES.iter().find(|(known, _)| *known == name) {
         function.name = ObjectName::from(vec![Ident::new(*other)]);
         return Ok(None);
@@ -485,17 +495,31 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
                 .find(|(known, _)| part.as_deref() == Some(known));
             return match (known, part) {
                 (Some((_, form)), _) => filled(form, &arguments[1..]).map(Some),
-                (None, Some(part)) if name == "date_diff" => plan_err!(
-                    "`date_diff` does not know '{part}': it counts {}",
+                (None, Some(part)) => plan_err!(
+                    "`{name}` does not know '{part}': it counts {}",
                     DIFFERENCES.map(|(known, _)| known).join(", ")
                 ),
                 _ => Ok(None),
             };
         }
         ("date_part" | "datepart", [part, time])
-            if let Some(form) = unit(part).as_deref().and_then(long_part) =>
+            if let Some(form) = unit(part).as_deref().and_then(parts::long) =>
         {
             return filled(form, std::slice::from_ref(time)).map(Some);
+        }
+        ("date_trunc" | "datetrunc", [part, time])
+            if let Some(form) = unit(part).as_deref().and_then(parts::first) =>
+        {
+            return filled(form, std::slice::from_ref(time)).map(Some);
+        }
+        ("date_part" | "datepart" | "date_trunc" | "datetrunc", [part, _])
+        | ("date_sub" | "datesub", [part, _, _]) => {
+            name_part(function, part);
+            return Ok(None);
+        }
+        ("generate_series" | "range", [_, _, step]) if is_text(step) => {
+            step_by_interval(function);
+            return Ok(None);
         }
         ("lag" | "lead", [_, _, default]) if !is_literal(default) => {
             return Ok(Some(defaulted(function, &arguments)));
@@ -658,6 +682,21 @@ fn pack(function: &mut Function) {
     }
 }
 
+/// `strftime('%Y', day)` is `strftime(day, '%Y')`.
+fn format_last(function: &mut Function) {
+    if let FunctionArguments::List(list) = &mut function.args
+        && let [first, last] = list.args.as_mut_slice()
+        && let (
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(format)),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(moment)),
+        ) = (&*first, &*last)
+        && is_text(format)
+        && !is_text(moment)
+    {
+        std::mem::swap(first, last);
+    }
+}
+
 /// Whether a format of a moment is given as text, with nothing that other engines read in another way.
 fn is_plain(format: &Expr) -> bool {
     let Expr::Value(value) = format else {
@@ -732,26 +771,45 @@ pub(crate) fn filled(form: &str, arguments: &[Expr]) -> Result<Expr> {
     })
 }
 
-/// A part of a date that the engine does not know.
-fn long_part(part: &str) -> Option<&'static str> {
-    let part = part.to_ascii_lowercase();
-    let long = ["century", "decade", "isoyear", "millennium", "yearweek"];
-    let form = FORMS.iter().find(|(known, ..)| *known == part)?;
-    long.contains(&part.as_str()).then_some(form.2)
+/// Puts the engine's name of a part in the place of another one of it.
+fn name_part(function: &mut Function, part: &Expr) {
+    if let Expr::Value(written) = part
+        && let Value::SingleQuotedString(text) = &written.value
+        && let FunctionArguments::List(list) = &mut function.args
+        && let Some(first) = list.args.first_mut()
+    {
+        let name = parts::named(text);
+        if !name.eq_ignore_ascii_case(text) {
+            let name = Expr::value(Value::SingleQuotedString(name));
+            *first = FunctionArg::Unnamed(FunctionArgExpr::Expr(name));
+        }
+    }
 }
 
-/// The name of a part of time, as text or as a word, in the singular.
-fn unit(expr: &Expr) -> Option<String> {
-    let text = match expr {
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => text,
-            _ => return None,
-        },
-        Expr::Identifier(word) => &word.value,
-        _ => return None,
-    };
-    let text = text.to_ascii_lowercase();
-    Some(text.strip_suffix('s').map(str::to_owned).unwrap_or(text))
+/// The text by which a series goes on is an interval.
+fn step_by_interval(function: &mut Function) {
+    if let FunctionArguments::List(list) = &mut function.args {
+        step_of(&mut list.args);
+    }
+}
+
+/// The last of three arguments as an interval, where it is a text.
+pub(crate) fn step_of(args: &mut [FunctionArg]) {
+    if let [_, _, FunctionArg::Unnamed(FunctionArgExpr::Expr(step))] = args
+        && is_text(step)
+    {
+        *step = Expr::Interval(Interval {
+            value: Box::new(step.clone()),
+            leading_field: None,
+            leading_precision: None,
+            last_field: None,
+            fractional_seconds_precision: None,
+        });
+    }
+}
+
+fn is_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
 }
 
 fn is_literal(expr: &Expr) -> bool {

@@ -197,11 +197,11 @@ pub fn reference() -> String {
          COLUMNA_UPDATE=1 cargo test -p columna-query reference -->\n\n\
          Columna speaks DataFusion's SQL, which follows PostgreSQL, and answers as DuckDB does. These are the functions that it adds.\n\n\
          Words that DuckDB and other engines have for the same are taken as well: `year`, `quarter`, `month`, `week`, `day`,\n\
-         `decade`, `century`, `isoyear`, `yearweek`, `dayofyear`, `dayofweek`, `isodow`, `hour`, `minute`, `second`, `epoch`, `epoch_ms`, `last_day`, `monthname`, `dayname`, `strftime`, `strptime`;\n\
-         `date_diff('day', from, to)`, also `datediff`, of any part from `second` to `year`; `date_add` and `date_sub` of an\n\
-         interval; `arg_max`, `arg_min`, `max_by`, `min_by`, `count_if`, `sum(day > 9)`, `first`, `last`, `list`, `list_value`, `list_distinct`, `list_min`, `list_max`, `approx_count_distinct`, `approx_quantile` (the exact one), `skewness`, `kurtosis`, `variance`;\n\
-         `regexp_matches`, `regexp_extract`, `string_split`, `group_concat`, `listagg`, `len`, `sign`, `if`, `mod`, `mode`, `SEMI JOIN`,\n\
-         `ANTI JOIN` and `FETCH FIRST n ROWS ONLY`; `length` of a list counts its elements; `GROUP BY … WITH ROLLUP`. `a ^ b` is a power,\n\
+         `decade`, `century`, `isoyear`, `yearweek`, `dayofyear`, `dayofweek`, `isodow`, `hour`, `minute`, `second`, `epoch`, `epoch_ms`, `epoch_us`, `last_day`, `monthname`, `dayname`, `strftime`, `strptime`;\n\
+         `date_diff('day', from, to)`, also `datediff`, of any part from `microsecond` to `millennium`; every name of a part, `date_trunc('months', day)`; `date_add` and `date_sub` of an\n\
+         interval; `arg_max`, `arg_min`, `max_by`, `min_by`, `count_if`, `sum(day > 9)`, `first`, `last`, `list`, `list_value`, `list_first`, `list_last`, `list_distinct`, `list_min`, `list_max`, `approx_count_distinct`, `approx_quantile` (the exact one), `skewness`, `kurtosis`, `variance`;\n\
+         `regexp_matches`, `regexp_extract`, `string_split`, `struct_extract`, `group_concat`, `listagg`, `len`, `sign`, `if`, `mod`, `mode`, `SEMI JOIN`,\n\
+         `ANTI JOIN` and `FETCH FIRST n ROWS ONLY`; `length` of a list counts its elements; `GROUP BY … WITH ROLLUP`. `a ^ b` and `a ** b` are powers,\n\
          `SIMILAR TO` a regular expression for the whole text, and rows are compared from left to right, `(year, month) < (1970, 6)`.\n\
          \n\
          Computed lengths of time are `INTERVAL (days_supply) DAY` or `to_days(days_supply)`, also of other units; a field of a result is\n\

@@ -134,6 +134,9 @@ impl Part {
     fn new(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         Some(match name.strip_suffix('s').unwrap_or(&name) {
+            "millennium" => Self::Months(12_000),
+            "century" => Self::Months(1_200),
+            "decade" => Self::Months(120),
             "year" => Self::Months(12),
             "quarter" => Self::Months(3),
             "month" => Self::Months(1),
@@ -142,6 +145,8 @@ impl Part {
             "hour" => Self::Microseconds(3_600_000_000),
             "minute" => Self::Microseconds(60_000_000),
             "second" => Self::Microseconds(1_000_000),
+            "millisecond" => Self::Microseconds(1_000),
+            "microsecond" => Self::Microseconds(1),
             _ => return None,
         })
     }
