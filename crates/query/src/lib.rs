@@ -48,6 +48,7 @@ mod quotients;
 pub mod script;
 mod selects;
 mod session;
+mod set_comparisons;
 mod short_times;
 mod single_rows;
 mod spill;

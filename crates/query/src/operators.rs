@@ -2,7 +2,8 @@
 //!
 //! `a ^ b` is a power, and binds closer than `*`; the engine's parser has it for an exclusive or that binds less than `+`. Rows
 //! are compared from left to right, `(year, month) < (1970, 6)`; the engine takes a NULL for the least of all. As in DuckDB
-//! it is the greatest, and equal to itself. `SIMILAR TO` is about a whole text. The escape character of LIKE is a backslash.
+//! it is the greatest, and equal to itself. `SIMILAR TO` is about a whole text. The escape character of LIKE is a backslash. The NOT of
+//! `NOT EXISTS (…) IS NULL` is of all of it.
 
 use std::ops::ControlFlow;
 
@@ -62,6 +63,20 @@ fn written(expr: &mut Expr) -> Result<()> {
                 *expr = compared;
             }
         }
+        Expr::InList {
+            expr: value, list, ..
+        } if is_computed_row(value) && list.iter().all(|row| matches!(row, Expr::Tuple(_))) => {
+            for row in [value.as_mut()].into_iter().chain(list) {
+                as_record(row)?;
+            }
+        }
+        Expr::IsNull(test) | Expr::IsNotNull(test) => {
+            if let Expr::Exists { negated, .. } = test.as_mut()
+                && std::mem::take(negated)
+            {
+                *expr = filled("NOT $1", std::slice::from_ref(expr))?;
+            }
+        }
         Expr::SimilarTo {
             pattern,
             escape_char: None,
@@ -84,6 +99,26 @@ fn written(expr: &mut Expr) -> Result<()> {
             }
         }
         _ => {}
+    }
+    Ok(())
+}
+
+/// Whether this is a row of values of which one is neither a column nor a literal: the engine looks for no such row in a list.
+fn is_computed_row(expr: &Expr) -> bool {
+    let plain = |value: &Expr| {
+        matches!(
+            value,
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_)
+        )
+    };
+    matches!(expr, Expr::Tuple(values) if !values.iter().all(plain))
+}
+
+/// A row as the record that the engine makes of one of columns.
+fn as_record(row: &mut Expr) -> Result<()> {
+    if let Expr::Tuple(values) = row {
+        let places: Vec<String> = (1..=values.len()).map(|at| format!("${at}")).collect();
+        *row = filled(&format!("struct({})", places.join(", ")), values)?;
     }
     Ok(())
 }

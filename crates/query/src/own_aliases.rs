@@ -15,13 +15,29 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::joins::OutsideSubqueries;
-use crate::selects::{NamesApart, each_select};
+use crate::selects::{NamesApart, NamesGiven, each_select};
 
-/// The plan of a statement.
+/// The plan of a statement. Columns that the engine finds to be one thing, `substr(code, 1, 2)` and `substring(code, 1, 2)`, are
+/// planned under names.
 ///
 /// # Errors
 /// When it has none; of a name that no SELECT gives, what the engine says.
-pub(crate) async fn planned(state: &SessionState, mut statement: Statement) -> Result<LogicalPlan> {
+pub(crate) async fn planned(state: &SessionState, statement: Statement) -> Result<LogicalPlan> {
+    let error = match with_own_aliases(state, statement.clone()).await {
+        Err(error) if is_of_one_name(&error) => error,
+        done => return done,
+    };
+    let mut named = statement;
+    let _ = selects_of(&mut named, &mut NamesGiven);
+    with_own_aliases(state, named).await.map_err(|_| error)
+}
+
+/// Whether two columns have the same name.
+fn is_of_one_name(error: &DataFusionError) -> bool {
+    matches!(error.find_root(), DataFusionError::Plan(text) if text.starts_with("Projections require unique expression names"))
+}
+
+async fn with_own_aliases(state: &SessionState, mut statement: Statement) -> Result<LogicalPlan> {
     let mut error = match state.statement_to_plan(statement.clone()).await {
         Err(error) if missing(&error).is_some() => error,
         done => return done,

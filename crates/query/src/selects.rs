@@ -83,6 +83,43 @@ impl VisitorMut for NamesApart {
     }
 }
 
+/// Gives every column that is no column of a table a name, which is its text, and the second of two that are called the same a name of
+/// its own.
+#[derive(Debug)]
+pub(crate) struct NamesGiven;
+
+impl VisitorMut for NamesGiven {
+    type Break = DataFusionError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
+        let given = each_select(&mut query.body, &mut |select| {
+            let mut columns = HashSet::new();
+            for item in &mut select.projection {
+                let SelectItem::UnnamedExpr(expr) = item else {
+                    continue;
+                };
+                let column = match expr {
+                    Expr::Identifier(name) => Some(folded(name)),
+                    Expr::CompoundIdentifier(names) => names.last().map(folded),
+                    _ => None,
+                };
+                let name = match column {
+                    Some(column) if columns.insert(column.clone()) => continue,
+                    Some(column) => format!("{column}_1"),
+                    None => name_of(expr).replace('"', ""),
+                };
+                *item = SelectItem::ExprWithAlias {
+                    alias: Ident::with_quote('"', name),
+                    expr: expr.clone(),
+                };
+            }
+            name_apart(select);
+            Ok(())
+        });
+        given.map_or_else(ControlFlow::Break, ControlFlow::Continue)
+    }
+}
+
 /// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
 fn limit(query: &mut Query) {
     let Some(fetch) = query
@@ -341,7 +378,7 @@ fn name_apart(select: &mut Select) {
     }
 }
 
-fn folded(name: &Ident) -> String {
+pub(crate) fn folded(name: &Ident) -> String {
     match name.quote_style {
         None => name.value.to_lowercase(),
         Some(_) => name.value.clone(),

@@ -1,6 +1,7 @@
 //! `GROUP BY (SELECT count(*) FROM death d WHERE d.person_id = p.person_id)`: a key that asks about each row is a column of the rows.
+//! So is what a window is of, or ordered by.
 //!
-//! The engine (DataFusion 55) refuses such a subquery where it is not also among the aggregates.
+//! The engine (DataFusion 55) refuses such a subquery in a window, and where it is not also among the aggregates.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Projection};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Projection, Window};
 use datafusion::optimizer::AnalyzerRule;
 
 /// Makes columns of such keys.
@@ -21,22 +22,42 @@ impl AnalyzerRule for SubqueryKeys {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|node| match node {
-            LogicalPlan::Aggregate(aggregate) => below(aggregate),
-            other => Ok(Transformed::no(other)),
+        plan.transform_up_with_subqueries(|node| {
+            let mut found = Vec::new();
+            Ok(match node {
+                LogicalPlan::Aggregate(groups) => {
+                    let keys = without(&groups.group_expr, &mut found)?;
+                    if found.is_empty() {
+                        return Ok(Transformed::no(LogicalPlan::Aggregate(groups)));
+                    }
+                    let input = beside(&groups.input, found)?;
+                    let groups = Aggregate::try_new(input, keys, groups.aggr_expr)?;
+                    Transformed::yes(LogicalPlan::Aggregate(groups))
+                }
+                LogicalPlan::Window(windows) => {
+                    let exprs = without(&windows.window_expr, &mut found)?;
+                    if found.is_empty() {
+                        return Ok(Transformed::no(LogicalPlan::Window(windows)));
+                    }
+                    let input = beside(&windows.input, found)?;
+                    let schema = windows.schema.columns().into_iter().map(Expr::Column);
+                    let windows = LogicalPlan::Window(Window::try_new(exprs, input)?);
+                    let shown = Projection::try_new(schema.collect(), Arc::new(windows))?;
+                    Transformed::yes(LogicalPlan::Projection(shown))
+                }
+                other => Transformed::no(other),
+            })
         })
         .data()
     }
 }
 
-fn below(mut aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
+/// The expressions with columns in place of their subqueries.
+fn without(exprs: &[Expr], found: &mut Vec<Expr>) -> Result<Vec<Expr>> {
     let names = NamePreserver::new_for_projection();
-    let mut found: Vec<Expr> = Vec::new();
-    let column = |at: usize| Column::new_unqualified(format!("__subquery_key_{at}"));
-    let mut keys = Vec::with_capacity(aggregate.group_expr.len());
-    for key in aggregate.group_expr.clone() {
-        let name = names.save(&key);
-        let key = key.transform_down(|expr| match &expr {
+    let exprs = exprs.iter().map(|expr| {
+        let name = names.save(expr);
+        let expr = expr.clone().transform_down(|expr| match &expr {
             Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty() => {
                 found.push(expr);
                 let key = Expr::Column(column(found.len() - 1));
@@ -44,17 +65,21 @@ fn below(mut aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
             }
             _ => Ok(Transformed::no(expr)),
         })?;
-        keys.push(name.restore(key.data));
-    }
-    if found.is_empty() {
-        return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
-    }
-    let columns = aggregate.input.schema().columns();
+        Ok(name.restore(expr.data))
+    });
+    exprs.collect()
+}
+
+fn column(at: usize) -> Column {
+    Column::new_unqualified(format!("__subquery_key_{at}"))
+}
+
+/// The rows with the subqueries' columns beside their own.
+fn beside(input: &Arc<LogicalPlan>, found: Vec<Expr>) -> Result<Arc<LogicalPlan>> {
     let found = found.into_iter().enumerate();
     let found = found.map(|(at, subquery)| subquery.alias(column(at).name));
+    let columns = input.schema().columns();
     let columns = columns.into_iter().map(Expr::Column).chain(found);
-    let input = Projection::try_new(columns.collect(), Arc::clone(&aggregate.input))?;
-    aggregate.input = Arc::new(LogicalPlan::Projection(input));
-    let changed = Aggregate::try_new(aggregate.input, keys, aggregate.aggr_expr)?;
-    Ok(Transformed::yes(LogicalPlan::Aggregate(changed)))
+    let input = Projection::try_new(columns.collect(), Arc::clone(input))?;
+    Ok(Arc::new(LogicalPlan::Projection(input)))
 }

@@ -26,19 +26,19 @@ impl SubqueryNames {
     }
 
     fn wrap(&mut self, expr: &mut Expr) {
-        let subquery = matches!(
-            expr,
-            Expr::Exists { .. } | Expr::InSubquery { .. } | Expr::Subquery(_)
-        );
-        if !subquery {
-            return;
-        }
-        let text = expr.to_string();
-        let known = self.0.iter().position(|known| *known == text);
-        let times = known.unwrap_or_else(|| {
-            self.0.push(text);
-            self.0.len() - 1
-        });
+        let times = match expr {
+            Expr::Exists { .. } | Expr::InSubquery { .. } | Expr::Subquery(_) => {
+                let text = expr.to_string();
+                let known = self.0.iter().position(|known| *known == text);
+                known.unwrap_or_else(|| {
+                    self.0.push(text);
+                    self.0.len() - 1
+                })
+            }
+            // What stands there must stay a subquery.
+            Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => unwrapped(right),
+            _ => return,
+        };
         for _ in 0..times {
             let result = std::mem::replace(expr, Expr::value(Value::Null));
             *expr = Expr::Case {
@@ -53,4 +53,22 @@ impl SubqueryNames {
             };
         }
     }
+}
+
+/// Takes a subquery out of what it was wrapped in, and says how often it was.
+fn unwrapped(expr: &mut Expr) -> usize {
+    let mut times = 0;
+    while let Expr::Case {
+        conditions,
+        operand: None,
+        else_result: None,
+        ..
+    } = expr
+        && let [when] = conditions.as_mut_slice()
+        && when.condition == Expr::value(Value::Boolean(true))
+    {
+        *expr = std::mem::replace(&mut when.result, Expr::value(Value::Null));
+        times += 1;
+    }
+    times
 }

@@ -45,6 +45,7 @@ use crate::once_per_key::OncePerKey;
 use crate::ordered_calls::OrderedCalls;
 use crate::owned::{OwnedKeys, PresentKeys};
 use crate::percentiles::Percentiles;
+use crate::set_comparisons::SetComparisons;
 use crate::struct_keys::StructKeys;
 use crate::unneeded_sorts::UnneededSorts;
 use crate::vocabulary::Vocabulary;
@@ -67,6 +68,7 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
         .map(|rule| -> Rule {
             match rule.name() {
                 "push_down_filter" => Arc::new(AboveTotals { rule }),
+                "rewrite_set_comparison" => Arc::new(SetComparisons { rule }),
                 "simplify_expressions" => Arc::new(ListsApart { rule }),
                 name if USERS.contains(&name) => Arc::new(ToldLess { rule }),
                 _ => rule,

@@ -15,7 +15,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use super::outer::Outer;
 use super::plain::is_plain;
-use super::refused;
+use super::{Correlated, lateral_subquery, refused};
 
 /// Makes the rows of such subqueries for all values of the outer columns.
 #[derive(Debug)]
@@ -107,13 +107,15 @@ fn of_each(
     rows: &LogicalPlan,
     config: &dyn OptimizerConfig,
 ) -> Result<Transformed<Subquery>> {
-    // Those of a LATERAL within it were the subquery's own, and are joined by now.
+    // Those of a LATERAL within it are the subquery's own.
+    let joined = with_laterals(subquery.subquery, config)?;
+    subquery.subquery = joined.data;
     subquery.outer_ref_columns = subquery.subquery.all_out_ref_exprs();
     let limited = subquery
         .subquery
         .exists(|node| Ok(matches!(node, LogicalPlan::Limit(_))))?;
     if subquery.outer_ref_columns.is_empty() || (is_plain(&subquery.subquery)? && !limited) {
-        return Ok(Transformed::no(subquery));
+        return Ok(Transformed::new_transformed(subquery, joined.transformed));
     }
     let name = config.alias_generator().next("__outer");
     let Some(mut outer) = Outer::of(rows, &subquery.outer_ref_columns, name)? else {
@@ -126,4 +128,21 @@ fn of_each(
         subquery: Arc::new(compared),
         ..subquery
     }))
+}
+
+/// The plan in which LATERAL subqueries are joined.
+fn with_laterals(
+    plan: Arc<LogicalPlan>,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<Arc<LogicalPlan>>> {
+    let is_lateral = |node: &LogicalPlan| matches!(node, LogicalPlan::Join(join) if lateral_subquery(join).is_some());
+    if !plan.exists(|node| Ok(is_lateral(node)))? {
+        return Ok(Transformed::no(plan));
+    }
+    let plan = Arc::unwrap_or_clone(plan);
+    let joined = plan.transform_up(|node| match is_lateral(&node) {
+        true => Correlated.rewrite(node, config),
+        false => Ok(Transformed::no(node)),
+    })?;
+    Ok(joined.update_data(Arc::new))
 }
