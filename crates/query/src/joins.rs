@@ -2,7 +2,8 @@
 //!
 //! `SEMI JOIN` and `ANTI JOIN` are those of the left side. What `JOIN … USING (person_id)` makes of `person_id` is mended in three
 //! places (DataFusion 55): in WHERE the engine takes the name for that of two columns, after RIGHT and FULL JOIN for the left
-//! side's column, which is NULL where only the right side has a row, and after two joins it does not know which column it is.
+//! side's column, which is NULL where only the right side has a row, and after two joins, or in an expression over `grouping`, it does
+//! not know which column it is.
 
 use std::ops::ControlFlow;
 
@@ -11,25 +12,30 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, ExceptSelectItem, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, JoinConstraint, JoinOperator, ObjectName,
-    OrderBy, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    TableAlias, TableAliasColumnDef, TableFactor, TableFunctionArgs, TableWithJoins, TypedString,
-    VisitMut, VisitorMut, WildcardAdditionalOptions, visit_expressions,
+    OrderBy, OrderByKind, Query, ReplaceSelectElement, ReplaceSelectItem, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
+    TableFunctionArgs, TableWithJoins, TypedString, VisitMut, VisitorMut,
+    WildcardAdditionalOptions, visit_expressions,
 };
 
-use crate::dialect::query;
+use crate::dialect::{is_call_of, query, step_of};
+use crate::known_columns::{Tables, columns_shown, table_name};
+use crate::selects::folded;
 
 /// Functions that make a list in an expression, and a table in FROM.
 const SERIES: [&str; 2] = ["generate_series", "range"];
 
 /// Writes joins so that they can be planned.
 #[derive(Debug)]
-pub(crate) struct Joins;
+pub(crate) struct Joins<'a> {
+    pub(crate) tables: &'a Tables,
+}
 
-impl VisitorMut for Joins {
+impl VisitorMut for Joins<'_> {
     type Break = DataFusionError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
-        match selects(&mut query.body, &mut query.order_by) {
+        match selects(&mut query.body, &mut query.order_by, self.tables) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
@@ -42,6 +48,7 @@ impl VisitorMut for Joins {
         {
             of_the_left(table_with_joins);
         }
+        step(table);
         match of_rows(table) {
             Ok(None) => ControlFlow::Continue(()),
             Ok(Some(other)) => {
@@ -50,6 +57,22 @@ impl VisitorMut for Joins {
             }
             Err(error) => ControlFlow::Break(error),
         }
+    }
+}
+
+/// `generate_series(first, last, '1 day')` in FROM goes on by an interval.
+fn step(table: &mut TableFactor) {
+    let (name, args) = match table {
+        TableFactor::Table {
+            name,
+            args: Some(TableFunctionArgs { args, .. }),
+            ..
+        }
+        | TableFactor::Function { name, args, .. } => (name, args),
+        _ => return,
+    };
+    if SERIES.contains(&name.to_string().to_ascii_lowercase().as_str()) {
+        step_of(args);
     }
 }
 
@@ -107,16 +130,17 @@ fn of_rows(table: &TableFactor) -> Result<Option<TableFactor>> {
     }))
 }
 
-fn selects(body: &mut SetExpr, order: &mut Option<OrderBy>) -> Result<()> {
+fn selects(body: &mut SetExpr, order: &mut Option<OrderBy>, known: &Tables) -> Result<()> {
     match body {
         SetExpr::Select(select) => {
             select.from.iter_mut().for_each(of_the_left);
+            select.from.iter_mut().for_each(name_unnamed);
             named_by_function(select);
-            qualify(select, order)
+            qualify(select, order, known)
         }
         SetExpr::SetOperation { left, right, .. } => {
-            selects(left, &mut None)?;
-            selects(right, &mut None)
+            selects(left, &mut None, known)?;
+            selects(right, &mut None, known)
         }
         _ => Ok(()),
     }
@@ -207,10 +231,32 @@ fn of_the_left(tables: &mut TableWithJoins) {
     }
 }
 
+/// Names the subqueries in FROM that have no names, where there are several: their columns may be called the same.
+fn name_unnamed(tables: &mut TableWithJoins) {
+    let joined = tables.joins.iter_mut().map(|join| &mut join.relation);
+    let unnamed = std::iter::once(&mut tables.relation)
+        .chain(joined)
+        .filter_map(|table| match table {
+            TableFactor::Derived {
+                alias: alias @ None,
+                ..
+            } => Some(alias),
+            _ => None,
+        });
+    let unnamed: Vec<_> = unnamed.collect();
+    if unnamed.len() > 1 {
+        for (at, alias) in unnamed.into_iter().enumerate() {
+            *alias = Some(called(&format!("unnamed_subquery_{}", at + 1)));
+        }
+    }
+}
+
 /// A column that joins share by name, and what it is.
 struct Shared {
     name: Ident,
     value: Expr,
+    /// The first table that has it.
+    home: Option<Ident>,
     /// The engine takes it for another everywhere, not only in WHERE.
     everywhere: bool,
     /// It is of the table that has the row.
@@ -228,23 +274,34 @@ struct Hidden {
 }
 
 /// Puts in place of the columns of USING what they are.
-fn qualify(select: &mut Select, order: &mut Option<OrderBy>) -> Result<()> {
+fn qualify(select: &mut Select, order: &mut Option<OrderBy>, known: &Tables) -> Result<()> {
     let mut columns: Vec<Shared> = Vec::new();
     let mut hidden = Hidden::default();
     for tables in &mut select.from {
-        columns.extend(shared(tables, &mut hidden)?);
+        columns.extend(shared(tables, known, &mut hidden)?);
     }
     let is_all = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_));
     if hidden.unknown && select.projection.iter().any(is_all) {
         return plan_err!("`*` is not supported after NATURAL LEFT JOIN: write `USING (…)`");
     }
-    if !columns.iter().any(|column| column.outer) {
-        expand(select, &hidden)?;
-    }
+    expand(select, &hidden, &columns)?;
     if columns.is_empty() {
         return Ok(());
     }
     put(&columns, &mut select.selection);
+    let asks_of_sets = |expr: &Expr| match expr {
+        Expr::Function(call) if is_call_of(call, "grouping") || is_call_of(call, "grouping_id") => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    };
+    if visit_expressions(select, asks_of_sets).is_break()
+        || visit_expressions(order, asks_of_sets).is_break()
+    {
+        columns
+            .iter_mut()
+            .for_each(|column| column.everywhere = true);
+    }
     columns.retain(|column| column.everywhere);
     if columns.is_empty() {
         return Ok(());
@@ -290,8 +347,9 @@ fn qualify(select: &mut Select, order: &mut Option<OrderBy>) -> Result<()> {
     Ok(())
 }
 
-/// Writes `*` table by table, without the columns that joins share and that an earlier table shows.
-fn expand(select: &mut Select, hidden: &Hidden) -> Result<()> {
+/// Writes `*` table by table, without the columns that joins share and that an earlier table shows; after RIGHT and FULL JOIN
+/// it shows that of the table that has the row.
+fn expand(select: &mut Select, hidden: &Hidden, shared: &[Shared]) -> Result<()> {
     if hidden.columns.is_empty() {
         return Ok(());
     }
@@ -310,7 +368,10 @@ fn expand(select: &mut Select, hidden: &Hidden) -> Result<()> {
             std::iter::once(&tables.relation).chain(joined.map(|join| &join.relation))
         });
         let tables: Option<Vec<Ident>> = tables.map(name).collect();
-        let Some(tables) = tables.filter(|_| plain(&item)) else {
+        let homeless = shared
+            .iter()
+            .any(|column| column.outer && column.home.is_none());
+        let Some(tables) = tables.filter(|_| plain(&item) && !homeless) else {
             if hidden.needed {
                 return plan_err!(
                     "`*` is not supported here, where tables without a name, or more than two, share a column by USING: name the columns"
@@ -328,6 +389,7 @@ fn expand(select: &mut Select, hidden: &Hidden) -> Result<()> {
                     additional_elements: rest.to_vec(),
                 });
             }
+            options.opt_replace = replaced(shared, &table);
             let table = SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(vec![table]));
             items.push(SelectItem::QualifiedWildcard(table, options));
         }
@@ -336,17 +398,60 @@ fn expand(select: &mut Select, hidden: &Hidden) -> Result<()> {
     Ok(())
 }
 
+/// What `*` shows of a table in the place of its columns.
+fn replaced(shared: &[Shared], table: &Ident) -> Option<ReplaceSelectItem> {
+    let outer = shared.iter().filter(|column| column.outer);
+    let of_table = outer.filter(|column| {
+        let home = column.home.as_ref();
+        home.is_some_and(|home| same(home, table))
+    });
+    let items: Vec<_> = of_table
+        .map(|column| {
+            Box::new(ReplaceSelectElement {
+                expr: column.value.clone(),
+                column_name: column.name.clone(),
+                as_keyword: true,
+            })
+        })
+        .collect();
+    (!items.is_empty()).then_some(ReplaceSelectItem { items })
+}
+
+/// The one of the tables that has a column; none where that is not known of each of them.
+fn owner(tables: &[(Option<Ident>, Option<Vec<String>>)], column: &Ident) -> Option<Ident> {
+    if let [(name, _)] = tables {
+        return name.clone();
+    }
+    let column = folded(column);
+    let mut found = None;
+    for (name, columns) in tables {
+        if columns.as_ref()?.contains(&column) && found.replace(name.clone()?).is_some() {
+            return None;
+        }
+    }
+    found
+}
+
 fn is_test(join: &JoinOperator) -> bool {
     matches!(join, JoinOperator::LeftSemi(_) | JoinOperator::LeftAnti(_))
 }
 
 /// The columns that joins share by name, and those that `*` does not show, by table. A join by a column that others share
 /// already is written with ON: the engine takes the column's name for that of several.
-fn shared(tables: &mut TableWithJoins, hidden: &mut Hidden) -> Result<Vec<Shared>> {
+fn shared(tables: &mut TableWithJoins, known: &Tables, hidden: &mut Hidden) -> Result<Vec<Shared>> {
     let mut columns: Vec<Shared> = Vec::new();
-    let first = name(&tables.relation);
-    // Whether all tables before the next one share the column, or there is one only.
-    let mut single = true;
+    let columns_of = |table: &TableFactor| match table {
+        TableFactor::Derived {
+            subquery,
+            alias: Some(alias),
+            ..
+        } => columns_shown(&subquery.body, alias),
+        TableFactor::Table {
+            alias: Some(alias), ..
+        } if !alias.columns.is_empty() => None,
+        table => known.get(&table_name(table)?).cloned(),
+    };
+    let mut earlier = vec![(name(&tables.relation), columns_of(&tables.relation))];
     for join in &mut tables.joins {
         use JoinOperator::{
             FullOuter, Inner, Join, Left, LeftAnti, LeftOuter, LeftSemi, Right, RightOuter,
@@ -354,15 +459,15 @@ fn shared(tables: &mut TableWithJoins, hidden: &mut Hidden) -> Result<Vec<Shared
         let table = name(&join.relation);
         let left = matches!(join.join_operator, Left(_) | LeftOuter(_));
         let (on, right, full) = match &mut join.join_operator {
-            Join(on) | Inner(on) | Left(on) | LeftOuter(on) => (on, false, false),
-            Right(on) | RightOuter(on) => (on, true, false),
-            FullOuter(on) => (on, false, true),
+            Join(on) | Inner(on) | Left(on) | LeftOuter(on) => (Some(on), false, false),
+            Right(on) | RightOuter(on) => (Some(on), true, false),
+            FullOuter(on) => (Some(on), false, true),
             LeftSemi(_) | LeftAnti(_) => continue,
-            _ => {
-                single = false;
-                continue;
-            }
+            _ => (None, false, false),
         };
+        let before_it = earlier.clone();
+        earlier.push((table.clone(), columns_of(&join.relation)));
+        let Some(on) = on else { continue };
         let names = match on {
             JoinConstraint::Using(names) => names,
             JoinConstraint::Natural if right || full => {
@@ -372,31 +477,31 @@ fn shared(tables: &mut TableWithJoins, hidden: &mut Hidden) -> Result<Vec<Shared
             }
             on => {
                 hidden.unknown |= left && *on == JoinConstraint::Natural;
-                single = false;
                 continue;
             }
         };
         hidden.needed |= left;
         let mut equal: Option<Vec<Expr>> = Some(Vec::new());
-        let mut again = false;
+        // Whether joins share a column already, and one that is of the table that has the row.
+        let (mut again, mut after_outer) = (false, None);
         for column in names.iter() {
             let Some(column) = column.0.last().and_then(|part| part.as_ident()) else {
                 continue;
             };
-            let known = columns.iter().position(|known| same(&known.name, column));
-            let known = known.map(|at| columns.remove(at));
-            let third = known.is_some();
-            again |= third;
-            if known.as_ref().is_some_and(|known| known.outer) {
-                return plan_err!(
-                    "USING ({column}) after a RIGHT or FULL JOIN with USING ({column}) is not supported: join by `ON`"
-                );
+            let place = columns.iter().position(|known| same(&known.name, column));
+            let third = place.map(|at| columns.remove(at));
+            again |= third.is_some();
+            let of_row = third.as_ref().is_some_and(|third| third.outer);
+            if of_row {
+                after_outer = Some(column.clone());
             }
-            let before = match (known, &first) {
-                (Some(known), _) => Some(known.value),
-                // Of several tables it is not known which has the column.
-                (None, Some(first)) if single => Some(of(first, column)),
-                _ => None,
+            let is_third = third.is_some();
+            let (before, home) = match third {
+                Some(third) => (Some(third.value), third.home),
+                None => {
+                    let home = owner(&before_it, column);
+                    (home.as_ref().map(|home| of(home, column)), home)
+                }
             };
             let after = table.as_ref().map(|table| of(table, column));
             equal = equal
@@ -410,18 +515,21 @@ fn shared(tables: &mut TableWithJoins, hidden: &mut Hidden) -> Result<Vec<Shared
                     all
                 });
             let value = match (right, full) {
+                // Whosever it is, it is the same.
+                (false, false) if !left => before.or(after),
                 (false, false) => before,
                 (true, _) => after,
                 _ => before
                     .zip(after)
                     .map(|(before, after)| coalesce([before, after])),
             };
-            let outer = right || full;
+            let outer = right || full || of_row;
             match value {
                 Some(value) => columns.push(Shared {
                     name: column.clone(),
                     value,
-                    everywhere: outer || third,
+                    home,
+                    everywhere: outer || is_third,
                     outer,
                 }),
                 None if outer => {
@@ -444,11 +552,24 @@ fn shared(tables: &mut TableWithJoins, hidden: &mut Hidden) -> Result<Vec<Shared
                 right: Box::new(one),
             })
         });
-        if let Some(equal) = equal {
-            *on = JoinConstraint::On(equal);
-            hidden.needed = true;
+        match (equal, after_outer) {
+            (Some(equal), _) => {
+                // The engine does not hear of their names.
+                for column in columns.iter_mut() {
+                    let name = |of: &ObjectName| of.0.last()?.as_ident().cloned();
+                    let mut shared = names.iter().filter_map(name);
+                    column.everywhere |= shared.any(|shared| same(&shared, &column.name));
+                }
+                *on = JoinConstraint::On(equal);
+                hidden.needed = true;
+            }
+            (None, Some(column)) => {
+                return plan_err!(
+                    "USING ({column}) after a RIGHT or FULL JOIN with USING ({column}) needs names for all tables: join by `ON`"
+                );
+            }
+            (None, None) => {}
         }
-        single = false;
     }
     Ok(columns)
 }

@@ -23,6 +23,7 @@ pub mod functions;
 mod is_true;
 mod joins;
 mod kept_names;
+mod known_columns;
 mod lateral_values;
 mod laterals;
 mod least_and_greatest;

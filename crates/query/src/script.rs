@@ -12,7 +12,7 @@ use columna_privacy::Gate;
 use datafusion::common::{Result, plan_err};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{CopyToSource, Statement};
@@ -30,6 +30,7 @@ use crate::casts::Casts;
 use crate::dialect;
 use crate::functions::aggregate;
 use crate::joins::Joins;
+use crate::known_columns::{self, Tables};
 use crate::lateral_values::LateralValues;
 use crate::named_windows::NamedWindows;
 use crate::operators::Operators;
@@ -162,7 +163,8 @@ pub async fn plan(
             without_values = shape(&statement);
         }
         refuse(&statement)?;
-        prepare(&mut statement, parameters)?;
+        let tables = tables(&state, text, &statement).await;
+        prepare(&mut statement, parameters, &tables)?;
         own_aliases::planned(&state, statement).await
     };
     let planned = planned.await;
@@ -173,6 +175,29 @@ pub async fn plan(
         }
     }
     planned
+}
+
+/// The columns of the tables, where it may matter whose a column is.
+async fn tables(state: &SessionState, text: &str, statement: &Statement) -> Tables {
+    if text.to_ascii_lowercase().matches("using").count() < 2 {
+        return Tables::new();
+    }
+    match innermost(statement) {
+        Statement::Statement(statement) => known_columns::tables(state, statement.as_ref()).await,
+        Statement::CopyTo(copy) => match &copy.source {
+            CopyToSource::Query(query) => known_columns::tables(state, query.as_ref()).await,
+            CopyToSource::Relation(_) => Tables::new(),
+        },
+        _ => Tables::new(),
+    }
+}
+
+/// What is explained, if something is.
+fn innermost(statement: &Statement) -> &Statement {
+    match statement {
+        Statement::Explain(explain) => innermost(&explain.statement),
+        other => other,
+    }
 }
 
 /// A statement with `?` in place of its values, and without its comments: both may hold a patient's.
@@ -368,7 +393,7 @@ fn joins(tables: &TableWithJoins) -> ControlFlow<&'static str> {
 }
 
 /// Fills in parameters and the gaps between optional arguments.
-fn prepare(statement: &mut Statement, parameters: &Parameters) -> Result<()> {
+fn prepare(statement: &mut Statement, parameters: &Parameters, tables: &Tables) -> Result<()> {
     let mut missing = None;
     let mut names = SubqueryNames::default();
     let mut prepare = |expr: &mut Expr| {
@@ -402,13 +427,15 @@ fn prepare(statement: &mut Statement, parameters: &Parameters) -> Result<()> {
                 ast::Statement::CreateView(view) => view.temporary = false,
                 _ => {}
             }
-            named(statement.as_mut(), &mut prepare)
+            named(statement.as_mut(), tables, &mut prepare)
         }
         Statement::CopyTo(copy) => match &mut copy.source {
-            CopyToSource::Query(query) => named(query.as_mut(), &mut prepare),
+            CopyToSource::Query(query) => named(query.as_mut(), tables, &mut prepare),
             CopyToSource::Relation(_) => ControlFlow::Continue(()),
         },
-        Statement::Explain(explain) => return self::prepare(&mut explain.statement, parameters),
+        Statement::Explain(explain) => {
+            return self::prepare(&mut explain.statement, parameters, tables);
+        }
         Statement::CreateExternalTable(_) | Statement::Reset(_) => ControlFlow::Continue(()),
     };
     if let ControlFlow::Break(error) = prepared {
@@ -425,6 +452,7 @@ fn prepare(statement: &mut Statement, parameters: &Parameters) -> Result<()> {
 /// Prepares windows, columns and joins, then expressions.
 fn named<T: VisitMut>(
     of: &mut T,
+    tables: &Tables,
     prepare: impl FnMut(&mut Expr) -> ControlFlow<DataFusionError>,
 ) -> ControlFlow<DataFusionError> {
     of.visit(&mut Pivots)?;
@@ -433,7 +461,7 @@ fn named<T: VisitMut>(
     of.visit(&mut Casts)?;
     of.visit(&mut LateralValues)?;
     of.visit(&mut Selects)?;
-    of.visit(&mut Joins)?;
+    of.visit(&mut Joins { tables })?;
     of.visit(&mut Operators)?;
     visit_expressions_mut(of, prepare)?;
     of.visit(&mut NamesApart)
