@@ -14,6 +14,8 @@ pub enum FindingKind {
     MissingTable,
     /// A required column is not in the source; it is NULL in every row.
     MissingColumn,
+    /// A table of the model that most analyses need has no row, in the source or in the store.
+    NoRows,
     /// A file without a single byte.
     EmptyFile,
     /// A file that is not a table.
@@ -57,6 +59,7 @@ impl FindingKind {
         match self {
             Self::MissingTable => "not in the source",
             Self::MissingColumn => "required column not in the source: NULL in every row",
+            Self::NoRows => "its files have no rows, and the store has none of it either",
             Self::EmptyFile => "empty file",
             Self::IgnoredFile => "not a table: ignored",
             Self::RepeatedColumn => "column stands in the header again: kept under another name",

@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod findings;
 mod ingest;
+mod near;
 mod omop;
 mod options;
 mod parse;

@@ -7,8 +7,11 @@ use std::time::Duration;
 use columna_store::Snapshot;
 use serde::Serialize;
 
-use crate::engine::{Outcome, REJECTS};
-use crate::findings::Finding;
+use crate::csv::CONVERT;
+use crate::engine::{Outcome, REJECTS, TargetCounts};
+use crate::findings::{Finding, FindingKind};
+use crate::omop::NEEDED;
+use crate::parse::Fault;
 use crate::reader::Reader;
 use crate::source::Source;
 
@@ -35,6 +38,8 @@ pub struct IngestReport {
     pub rejects_table: &'static str,
     /// Where and why, for the first few of them.
     pub first_rejects: Vec<String>,
+    /// Files that have rows of which none could be stored.
+    pub rejected_files: Vec<String>,
     /// Bytes of the source.
     pub bytes: u64,
     /// Bytes that were sorted on disk, because memory was short.
@@ -149,10 +154,16 @@ impl IngestReport {
         let mut tables: Vec<TableReport> = tables.collect();
         tables.sort_by(|a, b| a.name.cmp(&b.name));
         for name in &source.ignored {
-            findings.push(Finding::new(name, None, crate::FindingKind::IgnoredFile, 1));
+            findings.push(Finding::new(name, None, FindingKind::IgnoredFile, 1));
         }
+        findings.extend(without_rows(reader, &outcome.targets, snapshot));
         findings.extend(outcome.findings);
         findings.sort_by(|a, b| (&a.table, a.kind, &a.column).cmp(&(&b.table, b.kind, &b.column)));
+        let counted = reader.inputs().iter().zip(&outcome.inputs);
+        let rejected_files = counted
+            .filter(|(_, counts)| counts.rejected > 0 && counts.rejected == counts.read)
+            .map(|(input, _)| input.file.name.clone())
+            .collect();
         Self {
             format: reader.format(),
             source: source.name.clone(),
@@ -164,6 +175,7 @@ impl IngestReport {
             findings,
             rejects_table: REJECTS,
             first_rejects: outcome.rejects,
+            rejected_files,
             bytes: reader.inputs().iter().map(|input| input.file.bytes).sum(),
             spilled_bytes: outcome.spilled_bytes,
             snapshot: snapshot.version(),
@@ -261,6 +273,20 @@ impl fmt::Display for IngestReport {
             for reject in &self.first_rejects {
                 writeln!(f, "  {reject}")?;
             }
+            for file in &self.rejected_files {
+                writeln!(f, "no row of {file} was stored")?;
+            }
+            let other_encoding = Fault::Utf8.reason();
+            if self
+                .first_rejects
+                .iter()
+                .any(|reject| reject.ends_with(other_encoding))
+            {
+                writeln!(
+                    f,
+                    "text that is not UTF-8: {CONVERT}, and ingest with `--replace`"
+                )?;
+            }
         }
         if !self.findings.is_empty() {
             writeln!(f, "\nstored, but worth a look")?;
@@ -286,6 +312,21 @@ impl fmt::Display for IngestReport {
             )
         )
     }
+}
+
+/// Tables that most analyses need and that are in the source, of which the store has no row all the same.
+fn without_rows(reader: &dyn Reader, counts: &[TargetCounts], snapshot: &Snapshot) -> Vec<Finding> {
+    let is_given = |at: usize| reader.inputs().iter().any(|input| input.home == at);
+    let is_empty = |name: &str| snapshot.table(name).is_none_or(|table| table.rows == 0);
+    let targets = reader.targets().iter().enumerate();
+    targets
+        .zip(counts)
+        // Those that were rejected are listed.
+        .filter(|(_, counts)| counts.rejected == 0)
+        .map(|((at, target), _)| (at, target.spec.name.as_str()))
+        .filter(|(at, name)| NEEDED.contains(name) && is_given(*at) && is_empty(name))
+        .map(|(_, name)| Finding::new(name, None, FindingKind::NoRows, 1))
+        .collect()
 }
 
 /// Columns of text: numbers to the right, the first and what is no number to the left.

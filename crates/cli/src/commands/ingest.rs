@@ -45,7 +45,19 @@ pub(crate) fn run(args: &IngestArgs, settings: &Settings) -> Result<(), CliError
     } else {
         writeln!(out, "{}", report.to_string().trim_end())?;
     }
-    Ok(())
+    match report.rejected_files.as_slice() {
+        [] => Ok(()),
+        files => Err(CliError::failed(format!(
+            "no row of {} could be stored{}",
+            files.join(", "),
+            if report.stored > 0 {
+                "; the rest was"
+            } else {
+                ""
+            }
+        ))
+        .hint("mend what the report says of it, and ingest the folder again with `--replace`")),
+    }
 }
 
 /// Tables and the columns to copy them by: as told, or their concept; the large ones unless told.

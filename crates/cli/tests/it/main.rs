@@ -11,6 +11,7 @@ mod cluster_roles;
 #[cfg(all(feature = "cluster", feature = "test-s3"))]
 mod cluster_s3;
 mod cohorts;
+mod deliveries;
 mod demo;
 mod desk;
 mod encryption;

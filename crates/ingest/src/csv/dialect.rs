@@ -1,6 +1,6 @@
 //! What a text file looks like: encoding, delimiter, line ends, header.
 
-use super::tokenizer::Tokenizer;
+use super::tokenizer::{Cell, Tokenizer};
 
 /// How lines end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,30 @@ pub(crate) struct Sniffed {
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
+/// What to do about text that is not UTF-8, where it is not known what it is.
+pub(crate) const CONVERT: &str = "convert it, for example with `iconv -f CP949 -t UTF-8 FILE > NEW` (Korean) or `-f WINDOWS-1252` (western Europe)";
+
+/// An encoding that text of hospitals may be in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Legacy {
+    Korean,
+    Western,
+}
+
+impl Legacy {
+    /// What the text looks like, and how it is converted.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Korean => {
+                "it looks like EUC-KR or CP949: convert the file, for example with `iconv -f CP949 -t UTF-8 FILE > NEW`"
+            }
+            Self::Western => {
+                "it looks like Latin-1 or Windows-1252: convert the file, for example with `iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW`"
+            }
+        }
+    }
+}
+
 /// Reads dialect and header from the first bytes of a file. `None` for an empty file.
 ///
 /// `known` tells whether the table has a column of this name: it decides between delimiters.
@@ -42,7 +66,7 @@ pub(crate) fn sniff(
     sample: &[u8],
     known: &dyn Fn(&str) -> bool,
 ) -> Result<Option<Sniffed>, String> {
-    check_encoding(sample)?;
+    let legacy = check_encoding(sample)?;
     let bom = if sample.starts_with(BOM) {
         BOM.len()
     } else {
@@ -73,10 +97,7 @@ pub(crate) fn sniff(
         let mut header = Vec::with_capacity(cells.len());
         for cell in &cells {
             let name = cell.unquoted(&text);
-            let name = std::str::from_utf8(&name).map_err(|_| {
-                "line 1: the header is not UTF-8: convert the file to UTF-8".to_owned()
-            })?;
-            header.push(name.trim().to_owned());
+            header.push(String::from_utf8_lossy(&name).trim().to_owned());
         }
         if record.fault.is_some() && best.is_some() {
             continue;
@@ -96,12 +117,49 @@ pub(crate) fn sniff(
             best = Some((recognised, header.len(), Sniffed { dialect, header }));
         }
     }
-    Ok(best.map(|(_, _, sniffed)| sniffed))
+    let Some((_, _, sniffed)) = best else {
+        return Ok(None);
+    };
+    let header = &sample[bom..sniffed.dialect.header_bytes.min(sample.len())];
+    let legacy = legacy.or_else(|| match std::str::from_utf8(header) {
+        Ok(_) => None,
+        Err(_) if is_korean(header) => Some(Legacy::Korean),
+        Err(_) => Some(Legacy::Western),
+    });
+    match legacy {
+        None => Ok(Some(sniffed)),
+        Some(legacy) => Err(format!(
+            "{} is not UTF-8; {}",
+            first_not_utf8(&text, &sniffed),
+            legacy.advice()
+        )),
+    }
 }
 
-/// Refuses what is not UTF-8 as a whole. A few broken rows are no reason: they are quarantined one by one.
-fn check_encoding(sample: &[u8]) -> Result<(), String> {
-    let convert = "convert it to UTF-8, for example with `iconv -t UTF-8`";
+/// Line and column of the first cell that is not UTF-8.
+fn first_not_utf8(text: &[u8], sniffed: &Sniffed) -> String {
+    let mut tokenizer = Tokenizer::new(text, sniffed.dialect.delimiter);
+    let mut cells = Vec::new();
+    let mut in_header = true;
+    while let Some(record) = tokenizer.next(&mut cells) {
+        let is_bad = |cell: &Cell| std::str::from_utf8(cell.bytes(text)).is_err();
+        if let Some(at) = cells.iter().position(is_bad) {
+            let line = 1 + super::blocks::lines_of(&text[..record.start]);
+            return match sniffed.header.get(at).filter(|_| !in_header) {
+                Some(name) => format!("line {line}, column `{name}`"),
+                None => format!("line {line}, column {}", at + 1),
+            };
+        }
+        cells.clear();
+        in_header = false;
+    }
+    "the text".to_owned()
+}
+
+/// Refuses what is no text, and says which other encoding all of the text is in. A few broken rows are no reason: they are
+/// quarantined one by one.
+fn check_encoding(sample: &[u8]) -> Result<Option<Legacy>, String> {
+    let convert = "convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8 FILE > NEW`";
     if sample.starts_with(b"\xff\xfe") || sample.starts_with(b"\xfe\xff") {
         return Err(format!("the file is UTF-16: {convert}"));
     }
@@ -122,33 +180,79 @@ fn check_encoding(sample: &[u8]) -> Result<(), String> {
             "the file is UTF-16, UTF-32 or not text at all: {convert}"
         ));
     }
-    let (mut valid, mut pairs, mut other) = (false, 0_usize, 0_usize);
-    for line in sample.split(|byte| *byte == b'\n' || *byte == b'\r') {
-        match std::str::from_utf8(line) {
-            Ok(text) => valid |= !text.is_ascii(),
-            // The sample may end within a character.
-            Err(error)
-                if error.error_len().is_none()
-                    && line.as_ptr_range().end == sample.as_ptr_range().end => {}
-            Err(_) if is_korean_pairs(line) => pairs += 1,
-            Err(_) => other += 1,
-        }
-    }
-    if !valid && pairs > 0 && other == 0 {
-        return Err(format!(
-            "the file is not UTF-8; it looks like EUC-KR or CP949: {}",
-            convert.replace("iconv", "iconv -f CP949")
-        ));
-    }
-    Ok(())
+    Ok(legacy_of(sample))
 }
 
-/// Whether all that is not ASCII comes in the byte pairs of Hangul in EUC-KR.
-fn is_korean_pairs(line: &[u8]) -> bool {
-    let runs = line.split(u8::is_ascii).filter(|run| !run.is_empty());
-    let pair = |pair: &[u8]| matches!(pair, [0xb0..=0xc8 | 0xca..=0xfd | 0xa1..=0xac, 0xa1..=0xfe]);
-    let mut runs = runs.peekable();
-    runs.peek().is_some() && runs.all(|run| run.chunks(2).all(pair))
+/// The encoding that every line that is not ASCII is in, where it is another than UTF-8.
+fn legacy_of(sample: &[u8]) -> Option<Legacy> {
+    let (mut korean, mut western) = (0_usize, 0_usize);
+    let is_last = |line: &[u8]| line.as_ptr_range().end == sample.as_ptr_range().end;
+    for line in sample.split(|byte| *byte == b'\n' || *byte == b'\r') {
+        match std::str::from_utf8(line) {
+            Ok(text) if text.is_ascii() => {}
+            // Some pairs of CP949 are characters of UTF-8, too.
+            Ok(_) if is_korean(line) => {}
+            Ok(_) => return None,
+            Err(error) if error.error_len().is_none() && is_last(line) => {}
+            Err(_) if is_korean(line) => korean += 1,
+            Err(_) if is_western(line) => western += 1,
+            // The sample may end within a character.
+            Err(_) if is_last(line) => {}
+            Err(_) => return None,
+        }
+    }
+    match (korean, western) {
+        // One row may be damaged; two are of a kind.
+        (0, 2..) => Some(Legacy::Western),
+        (1.., 0) => Some(Legacy::Korean),
+        _ => None,
+    }
+}
+
+/// Whether all that is not ASCII comes in the byte pairs of CP949, Hangul of EUC-KR among them.
+fn is_korean(line: &[u8]) -> bool {
+    let mut hangul = false;
+    let mut rest = line;
+    while let [first, after @ ..] = rest {
+        if first.is_ascii() {
+            rest = after;
+            continue;
+        }
+        let Some((second, after)) = after.split_first() else {
+            return false;
+        };
+        match (first, second) {
+            (0xb0..=0xc8, 0xa1..=0xfe) => hangul = true,
+            (0xa1..=0xfd, 0xa1..=0xfe) | (0x81..=0xc6, b'A'..=b'Z' | b'a'..=b'z' | 0x81..=0xfe) => {
+            }
+            _ => return false,
+        }
+        rest = after;
+    }
+    hangul
+}
+
+/// Whether all that is not ASCII are single letters within words, as in Latin-1: `M\xfcller`.
+fn is_western(line: &[u8]) -> bool {
+    let mut runs = line
+        .chunk_by(|a, b| a.is_ascii() == b.is_ascii())
+        .collect::<Vec<_>>()
+        .into_iter()
+        .peekable();
+    let mut before = false;
+    let mut found = false;
+    while let Some(run) = runs.next() {
+        if run.iter().all(u8::is_ascii) {
+            before = run.last().is_some_and(u8::is_ascii_alphabetic);
+            continue;
+        }
+        let after = runs.peek().and_then(|next| next.first());
+        if run.len() > 2 || !(before || after.is_some_and(u8::is_ascii_alphabetic)) {
+            return false;
+        }
+        found = true;
+    }
+    found
 }
 
 #[cfg(test)]
@@ -188,12 +292,31 @@ mod tests {
         let fails = |sample: &[u8]| sniff(sample, &|_| false).unwrap_err();
         assert!(fails(b"\xff\xfea\x00").contains("UTF-16"));
         assert!(fails(b"a\x00,\x00b\x00\n\x00").contains("UTF-16"));
-        assert!(fails(b"person_id,name\n1,\xb1\xe8\xc3\xb6\xbc\xf6\n").contains("CP949"));
+        let korean = fails(b"person_id,name\n1,a\n2,\xb1\xe8\xc3\xb6\xbc\xf6\n");
+        assert!(
+            korean.starts_with("line 3, column `name` is not UTF-8")
+                && korean.contains("iconv -f CP949"),
+            "{korean}"
+        );
+        // A syllable that EUC-KR lacks, in the pairs that CP949 adds.
+        assert!(fails(b"a,b\n1,\x8cc\xb9\xe6\xb0\xa2\n").contains("CP949"));
+        let western = fails(b"id;name\n1;M\xfcller\n2;Caf\xe9\n");
+        assert!(
+            western.starts_with("line 2, column `name` is not UTF-8")
+                && western.contains("iconv -f WINDOWS-1252"),
+            "{western}"
+        );
+        let header = fails(b"id,\xc0\xcc\xb8\xa7\n1,\n");
+        assert!(
+            header.starts_with("line 1, column 2 is not UTF-8") && header.contains("CP949"),
+            "{header}"
+        );
         assert!(fails(b"PAR1\x15").contains("Parquet"));
         assert!(sniff(b"", &|_| false).unwrap().is_none());
         assert!(sniff(b"\xef\xbb\xbf", &|_| false).unwrap().is_none());
         // One broken row, and a sample that ends within a character, are not the file's fault.
         assert!(sniff(b"a,b\n1,\xff\xfe\n", &|_| false).is_ok());
+        assert!(sniff(b"a,b\n1,M\xfcller\n2,b\n", &|_| false).is_ok());
         assert!(sniff("a,b\n1,김".as_bytes().split_last().unwrap().1, &|_| false).is_ok());
     }
 }

@@ -11,5 +11,5 @@ mod tokenizer;
 pub(crate) use blocks::{BlockError, TextBlock, TextBlocks, lines_of};
 pub(crate) use builder::Builder;
 pub(crate) use decode::{CellType, Column, Decoder, RowReject};
-pub(crate) use dialect::{Dialect, Sniffed, sniff};
+pub(crate) use dialect::{CONVERT, Dialect, Sniffed, sniff};
 pub(crate) use tokenizer::{Cell, QuoteFault, Record, Tokenizer};

@@ -16,5 +16,5 @@ mod write;
 
 pub(crate) use delivery::Known;
 pub(crate) use quarantine::REJECTS;
-pub(crate) use run::{Job, Outcome};
+pub(crate) use run::{Job, Outcome, TargetCounts};
 pub(crate) use stored::stored_people;

@@ -19,7 +19,7 @@ use crate::source::Source;
 use crate::{Error, Result};
 
 /// Tables without which hardly any question can be answered.
-const NEEDED: [&str; 3] = ["person", "observation_period", "visit_occurrence"];
+pub(crate) const NEEDED: [&str; 3] = ["person", "observation_period", "visit_occurrence"];
 
 /// OMOP CDM tables of a source.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ use super::{InputDecoder, OmopReader};
 use crate::csv::{CellType, Column, Decoder, Dialect, TextBlocks};
 use crate::files::{Text, cannot_read};
 use crate::findings::{Finding, FindingKind};
+use crate::near;
 use crate::options::IngestOptions;
 use crate::reader::{Input, Target};
 use crate::source::{Encoding, Source, SourceFile, SourceTable};
@@ -63,6 +64,10 @@ pub(super) fn open(
             table,
             headers,
             def,
+            near: match def.is_some() || stored.table(&table.name).is_some() {
+                true => None,
+                false => near::table(&table.name, |name| source.table(name).is_some()),
+            },
             stored: stored.table(&table.name).map(|version| &version.spec),
             options,
         };
@@ -102,6 +107,8 @@ struct TablePlan<'a> {
     table: &'a SourceTable,
     headers: &'a [Header],
     def: Option<&'static TableDef>,
+    /// The table of the model, not in the source, that an unknown one may be meant to be.
+    near: Option<&'static str>,
     stored: Option<&'a TableSpec>,
     options: &'a IngestOptions,
 }
@@ -124,22 +131,19 @@ impl TablePlan<'_> {
         }
         let missing_columns = self.missing_columns();
         for column in &missing_columns {
-            reader.findings.push(Finding::new(
+            let mut finding = Finding::new(
                 &self.table.name,
                 Some(column),
                 FindingKind::MissingColumn,
                 1,
-            ));
+            );
+            finding.detail += &self.meant(column, self.headers);
+            reader.findings.push(finding);
         }
         let dates: Vec<String> = match self.def {
             Some(_) => Vec::new(),
             None => {
-                reader.findings.push(Finding::new(
-                    &self.table.name,
-                    None,
-                    FindingKind::ExtraTable,
-                    1,
-                ));
+                reader.findings.push(self.extra_table());
                 spec.sort.iter().skip(1).cloned().collect()
             }
         };
@@ -157,6 +161,29 @@ impl TablePlan<'_> {
             spec,
         });
         Ok(())
+    }
+
+    /// What is said beside a column that is not there: which unknown one may be meant to be it. Empty where none is.
+    fn meant(&self, column: &str, headers: &[Header]) -> String {
+        let names = headers.iter().flat_map(|header| &header.names);
+        let unknown = names
+            .map(String::as_str)
+            .filter(|name| known_column(&self.table.name, name).is_none());
+        near::column(column, unknown).map_or_else(String::new, |name| {
+            format!("; `{name}` is no column of the model: did you mean `{column}`?")
+        })
+    }
+
+    /// The finding of a table that the model does not have, and which one may be meant, where one is near.
+    fn extra_table(&self) -> Finding {
+        let mut finding = Finding::new(&self.table.name, None, FindingKind::ExtraTable, 1);
+        if let (Some(near), Some(file)) = (self.near, self.table.files.first()) {
+            let name = file.name.to_lowercase();
+            let ending = name.strip_prefix(&self.table.name).unwrap_or("/");
+            let ending = if ending.starts_with('.') { ending } else { "/" };
+            finding.detail += &format!("; did you mean `{near}{ending}`?");
+        }
+        finding
     }
 
     /// Required columns that no file of the table has. A table without any row misses nothing that matters.
@@ -316,7 +343,7 @@ impl TablePlan<'_> {
             .map(|(name, data_type)| Field::new(name, data_type.clone(), true));
         if let Some(def) = self.def {
             if let Some(key) = def.person_key
-                && let Some((file, _)) =
+                && let Some((file, header)) =
                     self.table
                         .files
                         .iter()
@@ -327,8 +354,9 @@ impl TablePlan<'_> {
                         })
             {
                 let what = format!(
-                    "no column `{key}`: without it no row of table `{}` can be stored",
-                    def.name
+                    "no column `{key}`: without it no row of table `{}` can be stored{}",
+                    def.name,
+                    self.meant(key, std::slice::from_ref(header))
                 );
                 return Err(Error::bad_file(&file.name, what));
             }
