@@ -9,11 +9,13 @@ use std::ops::ControlFlow;
 
 use columna_model::Day;
 use columna_privacy::Gate;
+use columna_privacy::guard::GuardedTable;
+use columna_store::scan::SnapshotTable;
 use datafusion::common::{Result, plan_err};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
@@ -174,6 +176,9 @@ pub async fn plan(
             Err(error) => gate.reject(&without_values, error)?,
         }
     }
+    if let Ok(plan) = &planned {
+        keep_stored(ctx, plan).await?;
+    }
     planned
 }
 
@@ -198,6 +203,24 @@ fn innermost(statement: &Statement) -> &Statement {
         Statement::Explain(explain) => innermost(&explain.statement),
         other => other,
     }
+}
+
+/// Refuses to drop a table of the store: it would go from the session alone, and the store would have it still.
+async fn keep_stored(ctx: &SessionContext, plan: &LogicalPlan) -> Result<()> {
+    let LogicalPlan::Ddl(DdlStatement::DropTable(drop)) = plan else {
+        return Ok(());
+    };
+    // What is not there is the engine's to say.
+    let Ok(table) = ctx.table_provider(drop.name.clone()).await else {
+        return Ok(());
+    };
+    if table.is::<SnapshotTable>() || table.is::<GuardedTable>() {
+        return plan_err!(
+            "`{}` is a table of the store, of which SQL drops nothing; CREATE OR REPLACE TABLE hides it for this session",
+            drop.name.table()
+        );
+    }
+    Ok(())
 }
 
 /// A statement with `?` in place of its values, and without its comments: both may hold a patient's.
@@ -325,6 +348,16 @@ impl Visitor for Wrong {
     fn post_visit_query(&mut self, _: &Query) -> ControlFlow<&'static str> {
         self.depth -= 1;
         ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<&'static str> {
+        match expr {
+            Expr::Collate { .. } => ControlFlow::Break(
+                "COLLATE is not supported; texts are in the order of their characters in Unicode, and `lower(x)` takes capital \
+                 letters for small ones",
+            ),
+            _ => ControlFlow::Continue(()),
+        }
     }
 
     fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<&'static str> {

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::error::{Position, Report, one_style};
 
-use super::lexer::{Kind, tokens};
+use super::lexer::{Kind, Token, tokens};
 
 /// An error in words, and the part of the statement that it is about.
 #[derive(Debug)]
@@ -56,13 +56,39 @@ pub(crate) fn explain(
         report.hint = Some("this role reads the tables that `\\d` lists".to_owned());
     }
     let (message, in_message) = split_position(&report.message);
+    let ended = match root {
+        DataFusionError::SQL(..) if message.ends_with(ENDED) => Some((end(sql), 1)),
+        _ => None,
+    };
     let at = span
         .or(in_message.map(|at| (at, 1)))
+        .or(ended)
         .or_else(|| name.and_then(|name| find_name(sql, &name)));
     Explained {
         report: Report { message, ..report },
         at,
     }
+}
+
+/// How a message ends that is about a statement which does.
+const ENDED: &str = "found: the end of the statement";
+
+/// Functions that the engine has over windows only.
+const OVER_WINDOWS: [&str; 8] = [
+    "row_number",
+    "rank",
+    "dense_rank",
+    "percent_rank",
+    "cume_dist",
+    "ntile",
+    "lag",
+    "lead",
+];
+
+/// Behind the last word of a statement.
+fn end(sql: &str) -> Position {
+    let last = tokens(sql).into_iter().rfind(Token::is_code);
+    position(sql, last.map_or(0, |token| token.end))
 }
 
 /// The innermost error, where DataFusion's own wrappers end.
@@ -122,6 +148,9 @@ fn words(error: &DataFusionError, sql: &str, tables: &[String]) -> (Report, Opti
                 None,
             )
         }
+        DataFusionError::Execution(message) if message.contains("' doesn't exist") => {
+            dropped(message, tables)
+        }
         DataFusionError::Execution(message) => {
             (Report::new(redact(&first_line(message), sql)), None)
         }
@@ -136,7 +165,10 @@ fn words(error: &DataFusionError, sql: &str, tables: &[String]) -> (Report, Opti
             )
         }
         DataFusionError::NotImplemented(message) => (
-            Report::new(format!("not supported: {}", first_line(message))),
+            Report::new(format!(
+                "not supported: {}",
+                without_tree(&first_line(message))
+            )),
             None,
         ),
         DataFusionError::External(inner) => (Report::from_error(inner.as_ref()), None),
@@ -146,10 +178,14 @@ fn words(error: &DataFusionError, sql: &str, tables: &[String]) -> (Report, Opti
 
 fn syntax(error: &ParserError) -> Report {
     match error {
-        ParserError::ParserError(message) | ParserError::TokenizerError(message) => Report::new(
-            format!("syntax error: {}", lower_first(&first_line(message))),
-        )
-        .quotes(),
+        ParserError::ParserError(message) | ParserError::TokenizerError(message) => {
+            let message = lower_first(&first_line(message));
+            let message = match message.strip_suffix("found: EOF") {
+                Some(expected) => format!("{expected}{ENDED}"),
+                None => message,
+            };
+            Report::new(format!("syntax error: {message}")).quotes()
+        }
         ParserError::RecursionLimitExceeded => Report::new("this statement is nested too deeply")
             .hint("split it with common table expressions"),
     }
@@ -232,6 +268,58 @@ fn is_set_with_equals(sql: &str, name: &str) -> bool {
     })
 }
 
+/// A table that is not there, or is under another name than that with its schema.
+fn no_table(table: &str, tables: &[String]) -> (Report, Option<String>) {
+    let (schema, name) = table.rsplit_once('.').unwrap_or(("", table));
+    let schema = schema.strip_prefix("columna.").unwrap_or(schema);
+    let name = name.to_owned();
+    if !["", "public"].contains(&schema) && tables.contains(&name) {
+        let report = Report::new(format!("no schema named `{schema}`"));
+        let hint = format!("tables have no schema: write `{name}`");
+        return (report.hint(hint), Some(schema.to_owned()));
+    }
+    let hint = match closest(&name, tables) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if tables.is_empty() => "name a store with `--store STORE`, or read a file: \
+             `CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION 'file.parquet'`"
+            .to_owned(),
+        None => "`\\d` lists the tables".to_owned(),
+    };
+    let report = Report::new(format!("no table named `{name}`")).hint(hint);
+    (report, Some(name))
+}
+
+/// What could not be dropped, because there is nothing of its kind and name.
+fn dropped(message: &str, tables: &[String]) -> (Report, Option<String>) {
+    let name = between(message, "'", "'").unwrap_or_default();
+    let is_there = tables.iter().any(|table| table == name);
+    let other = match message.split_whitespace().next() {
+        Some("Table") if is_there => ("view", "DROP VIEW"),
+        Some("View") if is_there => ("table", "DROP TABLE"),
+        Some("Table" | "View") => return no_table(name, tables),
+        _ => {
+            let report = Report::new(format!("no schema named `{name}`"));
+            return (report, Some(name.to_owned()));
+        }
+    };
+    let report = Report::new(format!("`{name}` is a {}", other.0));
+    let hint = format!("write `{} {name}`", other.1);
+    (report.hint(hint), Some(name.to_owned()))
+}
+
+/// A message without what the parser made of the text: `… ast node …: Collate { expr: …`.
+fn without_tree(message: &str) -> String {
+    let kind = message
+        .contains(" ast node")
+        .then(|| message.rsplit_once("sqltorel: ").map(|(_, tree)| tree))
+        .flatten()
+        .map(|tree| tree.split(|c: char| !c.is_alphanumeric()).next());
+    match kind.flatten() {
+        Some(kind) => format!("an expression of the kind {kind}"),
+        None => message.to_owned(),
+    }
+}
+
 fn plan(message: &str, tables: &[String]) -> (Report, Option<String>) {
     let message = first_line_and_hint(message);
     if let Some(table) = between(&message.0, "table '", "' not found") {
@@ -243,18 +331,7 @@ fn plan(message: &str, tables: &[String]) -> (Report, Option<String>) {
             let report = Report::new("a query reads tables, and this is a file");
             return (report.hint(hint), None);
         }
-        let name = table.rsplit('.').next().unwrap_or(table).to_owned();
-        let hint = match closest(&name, tables) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if tables.is_empty() => "name a store with `--store STORE`, or read a file: \
-                 `CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION 'file.parquet'`"
-                .to_owned(),
-            None => "`\\d` lists the tables".to_owned(),
-        };
-        return (
-            Report::new(format!("no table named `{name}`")).hint(hint),
-            Some(name),
-        );
+        return no_table(table, tables);
     }
     if let Some((name, report)) = arguments(&message.0) {
         return (report, Some(name));
@@ -273,6 +350,18 @@ fn plan(message: &str, tables: &[String]) -> (Report, Option<String>) {
         }
     }
     if let Some(name) = between(&message.0, "Invalid function '", "'") {
+        if OVER_WINDOWS.contains(&name) {
+            let report = Report::new(format!("`{name}` needs OVER (…)"));
+            let argument = if ["lag", "lead"].contains(&name) {
+                "x"
+            } else {
+                ""
+            };
+            let hint = format!(
+                "such as `{name}({argument}) OVER (PARTITION BY person_id ORDER BY visit_start_date)`"
+            );
+            return (report.hint(hint), Some(name.to_owned()));
+        }
         // The planner always names one, however far, and any of those that are equally far.
         let near = message.1.as_deref().and_then(|hint| {
             let near = between(hint, "'", "'")?;
@@ -287,7 +376,17 @@ fn plan(message: &str, tables: &[String]) -> (Report, Option<String>) {
             Some(name.to_owned()),
         );
     }
-    let name = between(&message.0, "'", "'").map(str::to_owned);
+    let keyword = || {
+        message
+            .0
+            .split_once(" is not supported")
+            .map(|(word, _)| word)
+            .filter(|word| word.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+    };
+    let name = between(&message.0, "'", "'")
+        .or_else(keyword)
+        .or_else(|| message.0.strip_prefix('`')?.split('`').next())
+        .map(str::to_owned);
     (
         Report {
             hint: message.1,
@@ -430,14 +529,16 @@ fn find_name(sql: &str, name: &str) -> Option<(Position, usize)> {
         Kind::QuotedName => token.text(sql).trim_matches(['"', '`']) == name,
         _ => false,
     })?;
+    Some((position(sql, token.start), token.text(sql).chars().count()))
+}
+
+/// The line and column of a byte of a statement.
+fn position(sql: &str, byte: usize) -> Position {
     let script = super::script::Script {
         name: "",
         text: sql,
     };
-    Some((
-        script.position(token.start),
-        token.text(sql).chars().count(),
-    ))
+    script.position(byte)
 }
 
 /// A message of the running query without values that it may have met in the data: what is in quotes and
@@ -507,6 +608,13 @@ mod tests {
             };
             assert_eq!(redact(message, sql), clean);
         }
+    }
+
+    #[test]
+    fn what_the_parser_made_of_a_text_is_not_shown() {
+        let tree = r#"Unsupported ast node in sqltorel: Collate { expr: Identifier(Ident { value: "x" }) }"#;
+        assert_eq!(without_tree(tree), "an expression of the kind Collate");
+        assert_eq!(without_tree("ALTER TABLE"), "ALTER TABLE");
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod ledgers;
 mod policies;
 mod reach;
 mod recomputed;
+mod refused;
 mod releases;
 mod roles;
 mod schedule;
