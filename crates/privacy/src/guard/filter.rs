@@ -5,11 +5,14 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{Cast, InList, Like, TryCast};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::prelude::SessionContext;
+
+use super::fault::FilterFault;
 
 /// Functions of text that give an answer for every text.
 const TOTAL_FUNCTIONS: [&str; 8] = [
@@ -26,31 +29,30 @@ const TOTAL_FUNCTIONS: [&str; 8] = [
 /// Checks a row filter against a table's columns.
 ///
 /// # Errors
-/// What is wrong with it, in words.
-pub fn check_filter(text: &str, schema: &Schema) -> Result<(), String> {
+/// What is wrong with it, in words, and where.
+pub fn check_filter(text: &str, schema: &Schema) -> Result<(), FilterFault> {
     compile(text, schema).map(|_| ())
 }
 
 /// The filter over a table's stored columns. It is made of comparisons, pattern matches and `AND`, `OR`, `NOT`, all
 /// of which have an answer for every row: an expression that could fail would tell of rows that nobody may see.
-pub(crate) fn compile(text: &str, schema: &Schema) -> Result<Expr, String> {
-    let named = DFSchema::try_from(schema.clone()).map_err(|e| first_line(&e.to_string()))?;
+pub(crate) fn compile(text: &str, schema: &Schema) -> Result<Expr, FilterFault> {
+    let fault = |error: DataFusionError| FilterFault::of(&error, text);
+    let named = DFSchema::try_from(schema.clone()).map_err(fault)?;
     let ctx = SessionContext::new();
-    let parsed = ctx
-        .parse_sql_expr(text, &named)
-        .map_err(|e| first_line(&e.strip_backtrace()))?;
+    let parsed = ctx.parse_sql_expr(text, &named).map_err(fault)?;
     let simplifier = ExprSimplifier::new(
         SimplifyContext::builder()
             .with_schema(Arc::new(named.clone()))
             .build(),
     );
-    let coerced = simplifier
-        .coerce(parsed, &named)
-        .map_err(|e| first_line(&e.strip_backtrace()))?;
-    let data_type = datafusion::logical_expr::ExprSchemable::get_type(&coerced, &named)
-        .map_err(|e| first_line(&e.strip_backtrace()))?;
+    let coerced = simplifier.coerce(parsed, &named).map_err(fault)?;
+    let data_type =
+        datafusion::logical_expr::ExprSchemable::get_type(&coerced, &named).map_err(fault)?;
     if data_type != DataType::Boolean {
-        return Err("a filter is a condition, true or false for each row".to_owned());
+        return Err("a filter is a condition, true or false for each row"
+            .to_owned()
+            .into());
     }
     let folded = super::literals::fold(coerced, &named)?;
     refuse_partial(&folded, &named)?;
@@ -203,8 +205,42 @@ mod tests {
             ("born BETWEEN '1980-01-01' AND '1980-02-31'", "1980-02-31"),
             ("seen >= TIMESTAMP '2020-01-01 12:00:00'", "whole day"),
         ] {
-            let said = check_filter(filter, &schema()).unwrap_err();
+            let said = check_filter(filter, &schema()).unwrap_err().to_string();
             assert!(said.contains(says), "{filter}: {said}");
+        }
+    }
+
+    #[test]
+    fn faults_are_in_the_words_of_queries_with_their_place() {
+        for (filter, says, at) in [
+            (
+                "age = = 3",
+                "syntax error: expected: an expression, found: =",
+                Some(6),
+            ),
+            (
+                "age = 3 AND ",
+                "syntax error: expected: an expression, found: the end of the filter",
+                Some(11),
+            ),
+            (
+                "age = 3\n  AND hsp = 'A'",
+                "no column named `hsp`; did you mean `hosp`?",
+                Some(14),
+            ),
+            ("nosuch(age) = 3", "no function named `nosuch`", Some(0)),
+            (
+                "age IN (SELECT a FROM other)",
+                "a filter is a condition on the columns of its own table, without subqueries",
+                Some(22),
+            ),
+        ] {
+            let fault = check_filter(filter, &schema()).unwrap_err();
+            assert_eq!(
+                (fault.to_string().as_str(), fault.at),
+                (says, at),
+                "{filter}"
+            );
         }
     }
 

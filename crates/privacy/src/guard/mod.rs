@@ -9,6 +9,7 @@
 
 mod codec;
 mod exec;
+mod fault;
 mod filter;
 mod literals;
 mod pushdown;
@@ -18,6 +19,7 @@ mod table;
 
 pub use codec::{GuardCodec, GuardSource, GuardSpec};
 pub use exec::GuardExec;
+pub use fault::FilterFault;
 pub use filter::check_filter;
 pub use stored_order::{StoredOrder, persons_together};
 pub use table::{GuardedTable, guard, guard_table};

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use columna_model::Day;
 
 use super::problem::{Findings, Problem};
-use super::shifts;
 use super::view::{Table, View, identifier_class};
 use super::{ColumnRule, KeyValue, Policy, Role, RoleKind, Rule, TablePattern, listed, nearest};
+use super::{identifiers, shifts};
 use crate::disclosure::profile;
 use crate::pseudonym::Mask;
 use crate::{Error, Principal, guard};
@@ -129,11 +129,12 @@ impl Policy {
                 }
             }
             if let Some(filter) = &rule.filter
-                && let Err(reason) = guard::check_filter(&filter.value, &table.schema)
+                && let Err(fault) = guard::check_filter(&filter.value, &table.schema)
             {
+                let at = fault.at.and_then(|at| filter.byte_within(&self.text, at));
                 findings.error(
-                    &filter.span,
-                    format!("the filter does not fit `{}`: {reason}", table.name),
+                    &at.map_or(filter.span.clone(), |at| at..filter.span.end),
+                    format!("the filter does not fit `{}`: {fault}", table.name),
                 );
             }
         }
@@ -199,6 +200,11 @@ impl Policy {
                 warn_of_filter(role, &view, tables, &mut said, findings);
                 warn_of_ends(role, &view, &mut said, findings);
                 warn_of_birthdays(role, &view, &mut said, findings);
+                let shown = shifts::Shown {
+                    view: &view,
+                    tables,
+                };
+                identifiers::warn(role, &shown, &mut said, findings);
                 shifts::warn(role, &view, tables, self.ages, &mut said, findings);
                 self.warn(role, purpose, *project, tables, &mut said, unspoken);
             }
@@ -313,7 +319,7 @@ impl Policy {
 /// From here on a delta is warned of.
 const LARGE_DELTA: f64 = 1e-4;
 
-/// A filter of persons is of one table: whoever writes it may mean the persons' other rows as well.
+/// A filter is of one table: whoever hides persons by it may mean their other rows as well.
 fn warn_of_filter(
     role: &Role,
     view: &View,
@@ -321,25 +327,32 @@ fn warn_of_filter(
     said: &mut BTreeSet<String>,
     findings: &mut Findings<'_>,
 ) {
-    let filtered = |name: &str| view.tables.get(name).is_some_and(|t| !t.filters.is_empty());
-    if !filtered("person") {
-        return;
-    }
-    let open: Vec<String> = tables
+    let filtered = |table: &&Table| {
+        let seen = view.tables.get(&table.name);
+        seen.is_some_and(|table| !table.filters.is_empty())
+    };
+    let of_persons = tables
         .iter()
-        .filter(|table| table.person_key.is_some() && view.tables.contains_key(&table.name))
-        .filter(|table| !filtered(&table.name))
-        .map(|table| format!("`{}`", table.name))
-        .collect();
-    if open.is_empty() || !said.insert("filter".to_owned()) {
+        .filter(|table| table.person_key.is_some() && view.tables.contains_key(&table.name));
+    let (hiding, open): (Vec<&Table>, Vec<&Table>) = of_persons.partition(filtered);
+    if hiding.is_empty() || open.is_empty() || !said.insert("filter".to_owned()) {
         return;
     }
+    let names = |tables: &[&Table]| -> Vec<String> {
+        let names = tables.iter().map(|table| format!("`{}`", table.name));
+        names.collect()
+    };
+    let (filters, of) = match hiding.as_slice() {
+        [_] => ("filter of", "hides rows of that table only"),
+        _ => ("filters of", "hide rows of those tables only"),
+    };
     findings.warning(
         &role.span,
         format!(
-            "the filter of `person` hides rows of that table only: the role `{}` sees other rows of the same persons in {}",
+            "the {filters} {} {of}: the role `{}` sees other rows of the same persons in {}",
+            names(&hiding).join(", "),
             role.name,
-            open.join(", ")
+            names(&open).join(", ")
         ),
     );
 }
@@ -524,6 +537,66 @@ columns = { condition_start_date = "shift_date" }
         );
         has("12:10: error: the filter does not fit `person`");
         has("contradict each other: `condition_occurrence.condition_start_date`");
+    }
+
+    #[test]
+    fn a_filter_is_wrong_at_a_place_of_the_file() {
+        let of = |filter: &str| {
+            found(&format!(
+                "version = 1\n[roles.r]\nkind = \"analyst\"\npurposes = [\"x\"]\n[[rules]]\ntables = [\"person\"]\nfilter = {filter}\n\
+                 classes = {{ value = \"raw\" }}\n"
+            ))
+            .join("\n")
+        };
+        for (filter, says) in [
+            (
+                "\"year_of_birth = = 1970\"",
+                "7:27: error: the filter does not fit `person`: syntax error: expected: an expression, found: =",
+            ),
+            (
+                "\"\"\"\n  year_of_birth > 1970\n  AND gender = 8507\n\"\"\"",
+                "9:7: error: the filter does not fit `person`: no column named `gender`",
+            ),
+            // Where the text has escapes, its start is the place.
+            (
+                "\"birth_yr \\u003e 1970\"",
+                "7:10: error: the filter does not fit `person`: no column named `birth_yr`",
+            ),
+        ] {
+            let found = of(filter);
+            assert!(found.contains(says), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_filter_of_one_table_is_warned_of() {
+        let of = |filtered: &[&str]| {
+            let filters: String = filtered
+                .iter()
+                .map(|table| {
+                    format!("[[rules]]\ntables = [\"{table}\"]\nfilter = \"person_id > 7\"\n")
+                })
+                .collect();
+            let text = format!(
+                "version = 1\n[roles.r]\nkind = \"analyst\"\npurposes = [\"x\"]\n[[rules]]\ntables = [\"*\"]\n\
+                 classes = {{ person_key = \"raw\", code = \"raw\" }}\n{filters}"
+            );
+            let problems = Policy::parse("p.toml", &text).unwrap().check(&tables());
+            let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            said.join("\n")
+        };
+        let said = of(&["person"]);
+        assert!(
+            said.contains("the filter of `person` hides rows of that table only: the role `r` sees other rows of the same persons in `condition_occurrence`"),
+            "{said}"
+        );
+        let said = of(&["condition_occurrence"]);
+        assert!(
+            said.contains("the filter of `condition_occurrence` hides rows of that table only")
+                && said.contains("in `person`"),
+            "{said}"
+        );
+        assert!(!of(&["person", "condition_occurrence"]).contains("rows of the same persons"));
     }
 
     #[test]

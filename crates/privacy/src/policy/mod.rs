@@ -5,6 +5,7 @@
 
 mod check;
 mod column;
+mod identifiers;
 mod problem;
 mod read;
 mod shifts;
@@ -198,6 +199,14 @@ pub struct Spanned<T> {
     /// The thing.
     pub value: T,
     pub(crate) span: Range<usize>,
+}
+
+impl Spanned<String> {
+    /// The byte of the file that a byte of the text is; `None` where the text is written with escapes.
+    pub(crate) fn byte_within(&self, file: &str, byte: usize) -> Option<usize> {
+        let written = file.get(self.span.clone())?;
+        Some(self.span.start + written.find(self.value.as_str())? + byte)
+    }
 }
 
 /// Tables by name, by kind, or all of them.

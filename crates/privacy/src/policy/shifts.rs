@@ -70,13 +70,14 @@ pub(super) fn warn(
     }
 }
 
-struct Shown<'a> {
-    view: &'a View,
-    tables: &'a [Table],
+/// What a role sees of a store.
+pub(super) struct Shown<'a> {
+    pub(super) view: &'a View,
+    pub(super) tables: &'a [Table],
 }
 
 impl<'a> Shown<'a> {
-    fn columns(&self) -> impl Iterator<Item = (&'a Table, &'a ColumnView)> {
+    pub(super) fn columns(&self) -> impl Iterator<Item = (&'a Table, &'a ColumnView)> {
         let (view, tables) = (self.view, self.tables);
         tables.iter().flat_map(|table| {
             let seen = view.tables.get(&table.name);
@@ -141,7 +142,7 @@ impl<'a> Shown<'a> {
 }
 
 /// The first few, and how many there are.
-fn listed(names: &[String]) -> String {
+pub(super) fn listed(names: &[String]) -> String {
     const FEW: usize = 6;
     let shown = names
         .iter()
