@@ -34,7 +34,7 @@ fn an_analyst_of_groups_can_work() {
         ran.err
     );
     assert_eq!(ran.ok().lines().count(), 6);
-    // The README's survival curve, from rounded counts.
+    // A survival curve, from rounded counts.
     let curve = desk.rows(
         "counter",
         "SELECT r.time AS time, r.n_risk AS n_risk, r.n_event AS n_event, r.survival AS survival FROM (
