@@ -27,14 +27,6 @@ pub(crate) fn explain(
     tables: &[String],
     restricted: bool,
 ) -> Explained {
-    if let Some(refusal) = Refusal::within(error) {
-        let message = format!("{} [{}]", refusal.message, refusal.code);
-        return Explained {
-            report: Report::new(message).hint(refusal.hint.clone()),
-            at: None,
-        };
-    }
-    let root = root(error);
     let span = error
         .diagnostic()
         .and_then(|diagnostic| diagnostic.span)
@@ -50,6 +42,14 @@ pub(crate) fn explain(
             };
             (at.line > 0).then_some((at, width))
         });
+    if let Some(refusal) = Refusal::within(error) {
+        let message = format!("{} [{}]", refusal.message, refusal.code);
+        return Explained {
+            report: Report::new(message).hint(refusal.hint.clone()),
+            at: span,
+        };
+    }
+    let root = root(error);
     let (mut report, name) = words(root, sql, tables);
     let external = |hint: &String| hint.contains("CREATE EXTERNAL TABLE");
     if restricted && report.hint.as_ref().is_some_and(external) {

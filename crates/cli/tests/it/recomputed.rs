@@ -87,6 +87,11 @@ fn statistics_are_near_those_of_a_steward() {
         ("smd(born, woman)", ONSET, 0.25),
         ("incidence_rate(ill, days)['rate']", ONSET, 0.05),
         (
+            "incidence_rate(ill, least(days, 9000))['rate']",
+            ONSET,
+            0.05,
+        ),
+        (
             "incidence_rate(CASE WHEN ill THEN 1 ELSE 0 END, days)['events']",
             ONSET,
             1e-9,
@@ -440,6 +445,12 @@ fn what_is_refused_says_what_to_do_instead() {
             "measure",
             "FILTER",
         ),
+        // A cap on a cap says who is above.
+        (
+            "incidence_rate(ill, least(greatest(days, 9000), 9001))",
+            "measure",
+            "FILTER",
+        ),
     ] {
         let sql = format!("SELECT {what} AS s FROM {ONSET}");
         let ran = desk.ask("exact", "eve", &sql);
@@ -457,6 +468,11 @@ fn what_is_refused_says_what_to_do_instead() {
         }
         let ran = ran.fails(1, &format!("[{rule}]"));
         assert!(ran.err.contains(instead), "{what}: {}", ran.err);
+        // Of which part it is said: of the numbers that a time is refused for, not of the statement.
+        if what.starts_with("incidence_rate") {
+            assert!(ran.err.contains("1:"), "{}", ran.err);
+            assert!(!ran.err.contains("-c:1:1\n"), "{}", ran.err);
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use super::expression::{Scope, counts_all, range, uncast};
 use super::lenient::lenient;
 use super::measure::{Measure, Measures, is_measured_type, measure};
 use super::record::{is_record, names_a_record};
-use super::refused::refuse;
+use super::refused::{refuse, within};
 use super::shape::{Kind, Outer, Rows, Shaper, plain, without_tables};
 
 /// Aggregates that may be taken of one person's rows, before anything is released.
@@ -111,7 +111,7 @@ impl Shaper<'_> {
                 measured.insert(output, of);
                 group = bounded(group, &schema)?;
             }
-            groups.push(saved.restore(scope.total(group)?));
+            groups.push(saved.restore(within(scope.total(group), expr)?));
         }
         // Values that are computed are as many as their conditions make them.
         let chosen = rows.chosen
@@ -123,7 +123,7 @@ impl Shaper<'_> {
         for expr in &aggregate.aggr_expr {
             let output = outputs.next();
             let saved = names.save(expr);
-            let (call, of_rows) = per_person(expr, &scope, rows, chosen)?;
+            let (call, of_rows) = within(per_person(expr, &scope, rows, chosen), expr)?;
             if let (Some(output), Some(range)) = (&output, of_one(expr, &rows.bounds)) {
                 bounds.insert(output.clone(), range);
             }

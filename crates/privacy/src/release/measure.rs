@@ -16,7 +16,7 @@ use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast, lit};
 
-use super::expression::is_literal;
+use super::expression::{is_literal, uncast};
 
 /// Functions of dates and numbers that a sum or a mean may be taken of.
 const MEASURED: &[&str] = &[
@@ -53,6 +53,8 @@ pub(super) struct Measure {
     shifted: f64,
     /// How many rows a person has, or made of such numbers alone.
     counts: bool,
+    /// A time from one day to another, of which some may be the first that is known of several.
+    time: bool,
 }
 
 /// What more can be made of a measure.
@@ -124,6 +126,7 @@ impl Measure {
             form,
             shifted: 0.0,
             counts: false,
+            time: false,
         }
     }
 
@@ -338,7 +341,11 @@ fn function(call: &ScalarFunction, known: &Measures, schema: &DFSchema) -> Resul
         let Some(inner) = measure(arg, known, schema)? else {
             return Ok(None);
         };
-        if cuts && !inner.is_unshifted(Form::Product) {
+        let most = match inner.time && inner.is_plain() && is_cap(call) {
+            true => Form::Alone,
+            false => Form::Product,
+        };
+        if cuts && !inner.is_unshifted(most) {
             return Ok(None);
         }
         form = form.max(inner.form);
@@ -361,7 +368,32 @@ fn function(call: &ScalarFunction, known: &Measures, schema: &DFSchema) -> Resul
         let parts = columns.iter().map(|column| (column.clone(), 1)).collect();
         Measure::new(atom, columns, parts, form)
     };
-    Ok(Some(of.made_of(whole)))
+    let time = is_time(call);
+    Ok(Some(Measure {
+        time,
+        ..of.made_of(whole)
+    }))
+}
+
+/// A time between days that columns have, or the first of several columns that has one.
+fn is_time(call: &ScalarFunction) -> bool {
+    let column = |expr: &Expr| matches!(uncast(expr), Expr::Column(_));
+    let day = |expr: &Expr| match uncast(expr) {
+        Expr::ScalarFunction(first) if first.func.name() == "coalesce" => {
+            first.args.iter().all(column)
+        }
+        other => column(other),
+    };
+    call.func.name() == "days_between" && call.args.iter().all(day)
+}
+
+/// Up to so many days: no condition but that one can hide in it.
+fn is_cap(call: &ScalarFunction) -> bool {
+    let caps = call.args.iter().filter_map(literal);
+    let caps: Vec<f64> = caps.collect();
+    call.func.name() == "least"
+        && call.args.len() == 2
+        && matches!(caps.as_slice(), [days] if *days >= 1.0)
 }
 
 /// A number of rows that is cut, which says who has any: 0 where there are none, or at most so many. Nothing if it is none.

@@ -1,6 +1,8 @@
 //! Refusals: which rule, and what to do instead. They depend on the query and the policy alone.
 
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Diagnostic, Result, Span};
+use datafusion::logical_expr::Expr;
 
 use crate::Refusal;
 
@@ -19,4 +21,30 @@ pub(super) fn refusal(
     instead: impl Into<String>,
 ) -> DataFusionError {
     Refusal::new(rule, what, instead).into()
+}
+
+/// Says where in the query the expression begins that was refused, if its columns know.
+pub(super) fn within<T>(of: Result<T>, expr: &Expr) -> Result<T> {
+    of.map_err(|error| match (error.diagnostic(), first_place(expr)) {
+        (None, Some(span)) => {
+            let diagnostic = Diagnostic::new_error("refused", Some(span));
+            error.with_diagnostic(diagnostic)
+        }
+        _ => error,
+    })
+}
+
+fn first_place(expr: &Expr) -> Option<Span> {
+    let mut first: Option<Span> = None;
+    let walked = expr.apply(|part| {
+        if let Expr::Column(column) = part {
+            let spans = column.spans.iter().filter(|span| span.start.line > 0);
+            first = spans
+                .copied()
+                .chain(first)
+                .min_by_key(|span| (span.start.line, span.start.column));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.ok().and(first)
 }

@@ -24,7 +24,7 @@ use super::expression::{Scope, range, uncast};
 use super::join::within_joins;
 use super::measure::{Measure, Measures, is_measured, measure};
 use super::record::is_record;
-use super::refused::refuse;
+use super::refused::{refuse, within};
 use super::sources::{Sources, TableRole, twin};
 
 /// The name under which the person is carried where a query does not select it.
@@ -439,7 +439,8 @@ impl Shaper<'_> {
                 measured.insert(output, of);
                 expr = bounded(expr, &schema)?;
             }
-            exprs.push(saved.restore(rows.scope(&schema).total(expr)?));
+            let total = within(rows.scope(&schema).total(expr.clone()), &expr)?;
+            exprs.push(saved.restore(total));
         }
         let person = person.unwrap_or_else(|| {
             exprs.push(Expr::Column(rows.person.clone()).alias(PERSON));
@@ -489,7 +490,8 @@ impl Shaper<'_> {
                 conditions.push(condition);
                 continue;
             }
-            conditions.push(self.condition(condition, &rows, input.schema(), outer)?);
+            let total = self.condition(condition.clone(), &rows, input.schema(), outer);
+            conditions.push(within(total, &condition)?);
         }
         let predicate = datafusion::logical_expr::utils::conjunction(conditions)
             .unwrap_or_else(super::expression::always);

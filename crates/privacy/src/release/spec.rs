@@ -20,7 +20,7 @@ use super::expression::{counts_all, indicator, uncast};
 use super::measure::{Measure, measure};
 use super::missing::{known, missing};
 use super::recomputed::Recomputed;
-use super::refused::{refusal, refuse};
+use super::refused::{refusal, refuse, within};
 use super::shape::{Rows, plain, without_tables};
 use super::words::{described, exact, hashed};
 
@@ -189,7 +189,7 @@ pub(super) fn spec(
     let groups = aggregate
         .group_expr
         .iter()
-        .map(|expr| total_group(expr, &scope))
+        .map(|expr| within(total_group(expr, &scope), expr))
         .collect::<Result<Vec<_>>>()?;
     let rows_in_words = described(&input)?;
     let grouped = groups.iter().map(exact).collect::<Result<Vec<_>>>()?;
@@ -201,7 +201,7 @@ pub(super) fn spec(
     let mut numbers = Vec::new();
     for (expr, output) in aggregate.aggr_expr.iter().zip(outputs.iter().skip(first)) {
         builder.scale = (1.0, 0.0);
-        let (function, basis) = builder.number(expr)?;
+        let (function, basis) = within(builder.number(expr), expr)?;
         numbers.push(Number {
             function,
             basis,
@@ -526,13 +526,16 @@ impl Builder<'_> {
         let numeric = arg.get_type(self.schema)?.is_numeric();
         match measure(arg, &self.rows.measured, self.schema)?.filter(|_| numeric) {
             Some(of) => Ok(of),
-            None => refuse(
-                "measure",
-                format!(
-                    "`{name}` takes columns of numbers, and arithmetic in which no condition on single persons can hide"
-                ),
-                "put conditions into FILTER (WHERE ...) or GROUP BY and count with count(*); add up different columns only, divide by stored columns, and use least, greatest and coalesce alone",
-            ),
+            None => {
+                let refused = refuse(
+                    "measure",
+                    format!(
+                        "`{name}` takes columns of numbers, and arithmetic in which no condition on single persons can hide"
+                    ),
+                    "put conditions into FILTER (WHERE ...) or GROUP BY and count with count(*); add up different columns only, divide by stored columns, and use least, greatest and coalesce alone, or as least(days_between(a, coalesce(b, c)), 365)",
+                );
+                within(refused, arg)
+            }
         }
     }
 }
@@ -587,7 +590,7 @@ fn not_released(name: &str) -> datafusion::error::DataFusionError {
         return refusal(
             "function",
             format!("`{name}` shows the value of a single person"),
-            "use avg or stddev, or count persons with GROUP BY bands of the value",
+            "use avg or stddev, count persons with GROUP BY bands of the value, or, of what is not below 0, ask for median_survival(x, true) or survival_quantile(x, true, p)",
         );
     }
     refusal(
