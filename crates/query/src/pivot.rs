@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::dialect::{filled, query};
+use crate::selects::folded;
 
 /// Writes pivoted tables as subqueries.
 #[derive(Debug)]
@@ -161,7 +162,8 @@ fn unpivoted(
 ) -> Result<TableFactor> {
     let words = given.iter().map(|ExprWithAlias { expr, alias }| {
         let word = match (alias, expr) {
-            (Some(alias), _) => folded(alias),
+            // A value of the rows, and no name.
+            (Some(alias), _) => alias.value.clone(),
             (None, Expr::Identifier(column)) => folded(column),
             (None, expr) => expr.to_string(),
         };
@@ -231,14 +233,6 @@ fn first_table(query: &mut Query) -> Option<&mut Box<Query>> {
     match &mut select.from.first_mut()?.relation {
         TableFactor::Derived { subquery, .. } => Some(subquery),
         _ => None,
-    }
-}
-
-/// A name as the engine looks it up.
-fn folded(name: &Ident) -> String {
-    match name.quote_style {
-        Some(_) => name.value.clone(),
-        None => name.value.to_ascii_lowercase(),
     }
 }
 

@@ -7,9 +7,10 @@ use std::ops::ControlFlow;
 use datafusion::common::{Result, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, GroupByWithModifier, Ident, LimitClause, OrderByExpr,
-    OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, TableFactor, TableWithJoins,
-    Value, VisitorMut, WildcardAdditionalOptions, visit_expressions, visit_expressions_mut,
+    BinaryOperator, Expr, GroupByExpr, GroupByWithModifier, Ident, LimitClause, ObjectName,
+    OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, TableFactor,
+    TableWithJoins, Value, VisitorMut, WildcardAdditionalOptions, visit_expressions,
+    visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -294,7 +295,8 @@ fn order_by_windows(query: &mut Query) {
     }
 }
 
-fn has_window(expr: &Expr) -> bool {
+/// Whether an expression is of a window.
+pub(crate) fn has_window(expr: &Expr) -> bool {
     visit_expressions(expr, |expr| match expr {
         Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
@@ -378,9 +380,10 @@ fn name_apart(select: &mut Select) {
     }
 }
 
+/// A name as the engine looks it up.
 pub(crate) fn folded(name: &Ident) -> String {
     match name.quote_style {
-        None => name.value.to_lowercase(),
+        None => name.value.to_ascii_lowercase(),
         Some(_) => name.value.clone(),
     }
 }
@@ -406,6 +409,11 @@ fn name_of(expr: &Expr) -> String {
                 *expr = Expr::Identifier(Ident::new(name));
             }
         }
+        match expr {
+            Expr::Function(function) => function.name = lower(&function.name),
+            Expr::Identifier(name) if name.quote_style.is_none() => name.value = folded(name),
+            _ => {}
+        }
         // Parentheses around one thing are no part of a name.
         if let Expr::Nested(inner) = expr
             && matches!(
@@ -421,6 +429,16 @@ fn name_of(expr: &Expr) -> String {
         ControlFlow::<()>::Continue(())
     });
     expr.to_string()
+}
+
+/// A function's name as the engine looks it up.
+fn lower(name: &ObjectName) -> ObjectName {
+    let parts = name.0.iter().filter_map(|part| part.as_ident());
+    ObjectName::from(
+        parts
+            .map(|part| Ident::new(folded(part)))
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// Writes `(a, b) IN (SELECT …)` as EXISTS where false is as good as NULL: in a condition, and in no NOT.
