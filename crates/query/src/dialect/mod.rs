@@ -5,6 +5,7 @@
 //! policies, plans and the cluster know nothing of it. What they answer is what DuckDB 2.0 answers, `dialect.slt`
 //! has its numbers; of several rows with the greatest key `arg_max` may take another than DuckDB does.
 
+mod arrays;
 mod forms;
 mod parts;
 
@@ -14,14 +15,15 @@ use datafusion::common::{Result, plan_err};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, Interval, ObjectName, Query,
-    SelectItem, SetExpr, Subscript, TableFactor, TableWithJoins, TimezoneInfo, TypedString,
-    UnaryOperator, Value, visit_expressions, visit_expressions_mut,
+    FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, Interval, NullTreatment,
+    ObjectName, Query, SelectItem, SetExpr, Subscript, TableFactor, TableWithJoins, TimezoneInfo,
+    TypedString, UnaryOperator, Value, visit_expressions, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::aggregates_of_all::{compared, having_of_all, is_one_value};
+use arrays::listed;
 use forms::{DIFFERENCES, FIRST, FORMS, GREATEST, LAST, LEAST, NAMES, OF_ROWS, UNSIGNED};
 use parts::unit;
 
@@ -105,7 +107,8 @@ pub(crate) fn translate(expr: &mut Expr) -> Result<()> {
             let parts: Vec<Expr> = parts.collect();
             let form = match parts.len() {
                 2 => "right($1, -($2))",
-                _ => "left(right($1, -($2)), $3)",
+                // Places before the text count among those that are asked for.
+                _ => "substr($1, character_length($1) + 1 + ($2), $3)",
             };
             *expr = filled(form, &parts)?;
         }
@@ -275,21 +278,23 @@ fn element_of_list(root: &Expr, access_chain: &[AccessExpr]) -> Result<Option<Ex
         FunctionArguments::List(arguments) => arguments,
         _ => return Ok(None),
     };
-    let ordered = arguments
-        .clauses
-        .iter()
-        .any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)));
     arguments.duplicate_treatment = None;
     let name = match index.to_string().as_str() {
         "1" => "first_value",
         "-1" => "last_value",
         _ => "",
     };
-    if !ordered || name.is_empty() {
+    if !is_ordered(list) || name.is_empty() {
         return filled("array_element($1, $2)", &[root.clone(), index.clone()]).map(Some);
     }
     end.name = ObjectName::from(vec![Ident::new(name)]);
     Ok(Some(Expr::Function(end)))
+}
+
+/// Whether a call says in which order it takes its rows.
+fn is_ordered(function: &Function) -> bool {
+    let is_order = |clause: &_| matches!(clause, FunctionArgumentClause::OrderBy(_));
+    matches!(&function.args, FunctionArguments::List(list) if list.clauses.iter().any(is_order))
 }
 
 fn is_negative(expr: &Expr) -> bool {
@@ -461,6 +466,10 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
     }
     if name == "mode" {
         over_its_order(function);
+    }
+    if name == "any_value" && function.over.is_none() && is_ordered(function) {
+        function.name = ObjectName::from(vec![Ident::new("first_value")]);
+        function.null_treatment = Some(NullTreatment::IgnoreNulls);
     }
     if name == "struct_pack" {
         pack(function);
@@ -643,19 +652,6 @@ fn separate(function: &mut Function) {
         list.args
             .push(FunctionArg::Unnamed(FunctionArgExpr::Expr(comma)));
     }
-}
-
-/// `ARRAY(SELECT x …)`: the list of a subquery's values.
-fn listed(rows: &Query) -> Result<Expr> {
-    let mut list =
-        query("SELECT coalesce(array_agg(value), make_array()) FROM (SELECT 1) AS t(value)")?;
-    if let SetExpr::Select(select) = list.body.as_mut()
-        && let Some(TableFactor::Derived { subquery, .. }) =
-            select.from.first_mut().map(|from| &mut from.relation)
-    {
-        **subquery = rows.clone();
-    }
-    Ok(Expr::Subquery(Box::new(list)))
 }
 
 /// `struct_pack(a := x)` names its fields as `named_struct('a', x)` does.
