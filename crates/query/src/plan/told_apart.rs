@@ -1,9 +1,9 @@
-//! Keeps filters above nodes where a name stands for more than one column.
+//! Keeps filters above nodes where a name stands for more than one column, or for values that come anew each time.
 //!
 //! The engine (DataFusion 55) finds a filter's columns in the node below by their names, and takes the first of each. Where a
 //! join has columns of the same name from both sides and its sides were exchanged, `a LEFT JOIN b … WHERE b.person_id IS NULL`
 //! became `a.person_id IS NULL` in a's scan, and `WHERE a.day < 5 OR b.day < 5` asked a's day twice: rows were lost without an
-//! error.
+//! error. And of `SELECT * FROM (SELECT random() AS r …) WHERE r < 0.5` it asked another random number than it showed.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,12 +15,16 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::filter_pushdown::{
     ChildFilterDescription, FilterDescription, FilterPushdownPhase,
 };
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
 };
+
+use super::shared::is_volatile;
 
 /// The engine's rule that moves filters down, which sees names only where they tell columns apart.
 #[derive(Debug)]
@@ -34,10 +38,15 @@ impl PhysicalOptimizerRule for ToldApart {
         plan: Arc<dyn ExecutionPlan>,
         config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let asks = |node: &Arc<dyn ExecutionPlan>| {
+            let filter = node.downcast_ref::<FilterExec>();
+            Ok(filter.is_some_and(|filter| is_volatile(filter.predicate())))
+        };
+        let asks = plan.exists(asks)?;
         let kept = plan
             .transform_up(|node| {
                 let clear = clear_columns(&node);
-                Ok(if clear.len() < node.schema().fields().len() {
+                Ok(if asks || clear.len() < node.schema().fields().len() {
                     Transformed::yes(Arc::new(ClearNamesExec { input: node, clear }) as _)
                 } else {
                     Transformed::no(node)
@@ -64,7 +73,7 @@ impl PhysicalOptimizerRule for ToldApart {
     }
 }
 
-/// The places of the columns whose names stand for one column only, here and in each input.
+/// The places of the columns whose names stand for one column only, here and in each input, and that are the same each time.
 fn clear_columns(node: &Arc<dyn ExecutionPlan>) -> HashSet<usize> {
     let mut twice: HashSet<String> = HashSet::new();
     for of in [node].into_iter().chain(node.children()) {
@@ -78,14 +87,16 @@ fn clear_columns(node: &Arc<dyn ExecutionPlan>) -> HashSet<usize> {
         );
     }
     let schema = node.schema();
+    let shown = node.downcast_ref::<ProjectionExec>();
+    let changes = |at: usize| shown.is_some_and(|shown| is_volatile(&shown.expr()[at].expr));
     let fields = schema.fields().iter().enumerate();
     fields
-        .filter(|(_, field)| !twice.contains(field.name()))
+        .filter(|(at, field)| !twice.contains(field.name()) && !changes(*at))
         .map(|(at, _)| at)
         .collect()
 }
 
-/// Its input, to which only filters of clear columns pass. It is in a plan while the engine's rule runs.
+/// Its input, to which only filters of clear columns pass, and none of what changes. It is in a plan while the engine's rule runs.
 #[derive(Debug)]
 struct ClearNamesExec {
     input: Arc<dyn ExecutionPlan>,
@@ -154,9 +165,14 @@ impl ExecutionPlan for ClearNamesExec {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         _: &ConfigOptions,
     ) -> Result<FilterDescription> {
-        let clear = self.clear.clone();
-        let child =
-            ChildFilterDescription::from_child_with_allowed_indices(&filters, clear, &self.input)?;
+        let child = match filters.iter().any(is_volatile) {
+            true => ChildFilterDescription::all_unsupported(&filters),
+            false => ChildFilterDescription::from_child_with_allowed_indices(
+                &filters,
+                self.clear.clone(),
+                &self.input,
+            )?,
+        };
         Ok(FilterDescription::new().with_child(child))
     }
 }

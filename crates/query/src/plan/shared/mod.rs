@@ -24,6 +24,7 @@ use datafusion::physical_plan::{
 };
 
 pub(super) use buffer::Shared;
+pub(super) use same::is_volatile;
 use same::{Parts, address};
 
 type Plan = Arc<dyn ExecutionPlan>;

@@ -72,7 +72,7 @@ impl Parts {
             may &= child_may;
         }
         plan.apply_expressions(&mut |expr| {
-            may &= !volatile(expr)?;
+            may &= !is_volatile(expr);
             Ok(TreeNodeRecursion::Continue)
         })?;
         let look = hasher.finish();
@@ -170,15 +170,8 @@ fn does_work(plan: &dyn ExecutionPlan) -> bool {
         || plan.downcast_ref::<WindowAggExec>().is_some()
 }
 
-fn volatile(expr: &Arc<dyn PhysicalExpr>) -> Result<bool> {
-    let mut found = false;
-    expr.apply(|expr| {
-        found |= expr.is_volatile_node();
-        Ok(if found {
-            TreeNodeRecursion::Stop
-        } else {
-            TreeNodeRecursion::Continue
-        })
-    })?;
-    Ok(found)
+/// Whether an expression may have another value each time.
+pub(in crate::plan) fn is_volatile(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    expr.exists(|part| Ok(part.is_volatile_node()))
+        .unwrap_or(true)
 }
