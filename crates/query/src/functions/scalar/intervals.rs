@@ -216,17 +216,36 @@ impl ScalarUDFImpl for Length {
 }
 
 /// `day + n * INTERVAL '1 month'`, which the engine multiplies literals by only; and `day + INTERVAL '12 hours'`, of which the engine
-/// makes a day.
+/// makes a day, as of every interval.
 #[derive(Debug)]
 pub(crate) struct MultipliedIntervals;
 
-/// Whether an interval ends within a day.
-fn has_hours(expr: &Expr) -> bool {
+/// Whether an expression is an interval that may end within a day: all that are not seen to be of whole days.
+fn may_have_hours(expr: &Expr, schema: &DFSchema) -> Result<bool> {
+    Ok(matches!(expr.get_type(schema)?, DataType::Interval(_)) && !is_of_days(expr))
+}
+
+/// Whether an expression is made of intervals of whole days and months only.
+fn is_of_days(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(span)), _) => {
-            i128::from(span.nanoseconds) % NANOSECONDS_PER_DAY != 0
+            i128::from(span.nanoseconds) % NANOSECONDS_PER_DAY == 0
         }
-        Expr::ScalarFunction(call) => call.args.iter().any(has_hours),
+        Expr::Literal(value, _) => value.is_null(),
+        Expr::Alias(alias) => is_of_days(&alias.expr),
+        Expr::Negative(inner) => is_of_days(inner),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            matches!(op, Operator::Plus | Operator::Minus) && is_of_days(left) && is_of_days(right)
+        }
+        Expr::Case(case) => {
+            let then = case.when_then_expr.iter().map(|(_, then)| then);
+            then.chain(&case.else_expr).all(|value| is_of_days(value))
+        }
+        Expr::ScalarFunction(call) => match (call.name(), call.args.as_slice()) {
+            (TIMES_NAME, [_, interval]) => is_of_days(interval),
+            ("coalesce" | "greatest" | "least" | "nullif", values) => values.iter().all(is_of_days),
+            _ => false,
+        },
         _ => false,
     }
 }
@@ -251,9 +270,12 @@ impl ExprPlanner for MultipliedIntervals {
         if operator != Operator::Multiply {
             let day =
                 |expr: &Expr| Ok::<_, DataFusionError>(expr.get_type(schema)? == DataType::Date32);
-            let (left, right) = if has_hours(&expr.right) && day(&expr.left)? {
+            let (left, right) = if day(&expr.left)? && may_have_hours(&expr.right, schema)? {
                 (midnight(expr.left), expr.right)
-            } else if operator == Operator::Plus && has_hours(&expr.left) && day(&expr.right)? {
+            } else if operator == Operator::Plus
+                && day(&expr.right)?
+                && may_have_hours(&expr.left, schema)?
+            {
                 (midnight(expr.right), expr.left)
             } else {
                 return Ok(PlannerResult::Original(expr));
