@@ -46,7 +46,8 @@ impl OptimizerRule for LeastAndGreatest {
         let alone = plan.transform_up_with_subqueries(|node| {
             kept_names::changed(node, |expr| {
                 replaced(expr, |comparison| {
-                    if !comparison.subquery.outer_ref_columns.is_empty() {
+                    let subquery = &comparison.subquery;
+                    if !subquery.outer_ref_columns.is_empty() || differs(&subquery.subquery)? {
                         return Ok(None);
                     }
                     by_both_ends(comparison, |comparison| {
@@ -69,6 +70,22 @@ impl OptimizerRule for LeastAndGreatest {
                 })
             })
         })
+    }
+}
+
+/// Whether a plan may have other rows each time, which its least value and their number would not be of.
+fn differs(plan: &LogicalPlan) -> Result<bool> {
+    plan.exists(|node| {
+        let any = matches!(node, LogicalPlan::Limit(limit) if !is_sorted(&limit.input));
+        Ok(any || node.expressions().iter().any(Expr::is_volatile))
+    })
+}
+
+fn is_sorted(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Sort(_) => true,
+        LogicalPlan::Projection(projection) => is_sorted(&projection.input),
+        _ => false,
     }
 }
 

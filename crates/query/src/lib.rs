@@ -46,6 +46,7 @@ mod percentiles;
 mod pivot;
 mod plan;
 mod quotients;
+mod read_twice;
 pub mod script;
 mod selects;
 mod session;

@@ -94,7 +94,11 @@ fn missing(error: &DataFusionError) -> Option<(Column, Vec<Column>)> {
     }
 }
 
-fn selects_of<V: VisitorMut>(statement: &mut Statement, visitor: &mut V) -> ControlFlow<V::Break> {
+/// Visits the queries of a statement.
+pub(crate) fn selects_of<V: VisitorMut>(
+    statement: &mut Statement,
+    visitor: &mut V,
+) -> ControlFlow<V::Break> {
     match statement {
         Statement::Statement(statement) => statement.visit(visitor),
         Statement::CopyTo(copy) => match &mut copy.source {

@@ -38,6 +38,7 @@ use crate::named_windows::NamedWindows;
 use crate::operators::Operators;
 use crate::own_aliases;
 use crate::pivot::Pivots;
+use crate::read_twice::ReadTwice;
 use crate::selects::{NamesApart, Selects};
 use crate::subquery_names::SubqueryNames;
 use crate::unread;
@@ -167,6 +168,10 @@ pub async fn plan(
         refuse(&statement)?;
         let tables = tables(&state, text, &statement).await;
         prepare(&mut statement, parameters, &tables)?;
+        let mut twice = ReadTwice { state: &state };
+        if let ControlFlow::Break(error) = own_aliases::selects_of(&mut statement, &mut twice) {
+            return Err(error);
+        }
         own_aliases::planned(&state, statement).await
     };
     let planned = planned.await;

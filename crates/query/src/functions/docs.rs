@@ -217,10 +217,10 @@ pub fn reference() -> String {
          false), and whole numbers that do not fit into their type wrap, such as a sum of BIGINT (sum doubles). A second column of a name in a SELECT gets the name and\n\
          a number, as in `count(*)_1`. `TRY_CAST('16.0' AS INTEGER)` is NULL. A moment cast to text has a `T` between day and time. A frame `RANGE INTERVAL '1 month' PRECEDING` over moments may\n\
          leave rows at the ends of months out; over days it is DuckDB's. `\\w` in a regular expression is any letter, and not ASCII's alone.
-`round`, `ceil` and `trunc` give 0 for -0.0, and 0.0 / 0.0 comes before all numbers, where `'nan'::DOUBLE` comes after them.\n\
+`round`, `ceil` and `trunc` give 0 for -0.0, which `rank()` tells from 0.0, and 0.0 / 0.0 comes before all numbers, where `'nan'::DOUBLE` comes after them.\n\
          \n\
          What is not there, and what to write: `PIVOT` without a list of values, `EXCEPT ALL` and `INTERSECT ALL` (number equal rows on both sides), `(a, b) NOT IN (SELECT …)`\n\
-         (`NOT EXISTS`), samples (a condition on `person_id`), `ORDER BY ALL` beside `*`, `typeof` (`arrow_typeof`),\n\
+         (`NOT EXISTS`), samples (a condition on `person_id`), a CTE with `random()` that is read more than once (`CREATE TABLE … AS`), `ORDER BY ALL` beside `*`, `typeof` (`arrow_typeof`),\n\
          `arg_max(…) OVER` (`last_value` with an order), subqueries that look out by two\n\
          levels for what the one between is not equal to, and in the condition of an outer join (join them), `sum` of a column of booleans (`count_if`), `SUMMARIZE`, lambdas, and numbers such as `1_000`.\n",
     );
