@@ -20,6 +20,8 @@ use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateS
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
+use crate::kept_names;
+
 /// Joins the subqueries of columns.
 #[derive(Debug)]
 pub(crate) struct SubqueriesOfColumns;
@@ -50,10 +52,8 @@ impl OptimizerRule for SubqueriesOfColumns {
 /// Moves the subqueries of an aggregate or a window into a projection below it.
 fn below(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
     let mut found: Vec<(Expr, Expr)> = Vec::new();
-    let names = NamePreserver::new_for_projection();
-    let changed = plan.clone().map_expressions(|expr| {
-        let name = names.save(&expr);
-        let done = expr.transform_down(|expr| {
+    let changed = kept_names::changed(plan.clone(), |expr| {
+        expr.transform_down(|expr| {
             let correlated = matches!(&expr, Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty());
             if !correlated && !is_test(&expr) {
                 return Ok(Transformed::no(expr));
@@ -68,8 +68,7 @@ fn below(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<
                 }
             };
             Ok(Transformed::new(column, true, TreeNodeRecursion::Jump))
-        })?;
-        Ok(done.update_data(|expr| name.restore(expr)))
+        })
     })?;
     if found.is_empty() {
         return Ok(Transformed::no(plan));

@@ -18,6 +18,17 @@ pub(crate) fn changed(
     plan.map_expressions(|expr| one(&names, expr, &mut change))
 }
 
+/// An expression that changes and is called what it was, as one of [`changed`].
+///
+/// # Errors
+/// When it cannot be changed.
+pub(crate) fn of(
+    expr: Expr,
+    mut change: impl FnMut(Expr) -> Result<Transformed<Expr>>,
+) -> Result<Transformed<Expr>> {
+    one(&NamePreserver::new_for_projection(), expr, &mut change)
+}
+
 fn one(
     names: &NamePreserver,
     expr: Expr,

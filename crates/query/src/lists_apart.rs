@@ -9,7 +9,6 @@ use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, internal_err};
 use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs,
     ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TryCast, Volatility, lit,
@@ -17,6 +16,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use crate::function_rewrites::columns_of;
+use crate::kept_names;
 use crate::unnested::{Rule, applied};
 
 /// The engine's simplifier, to which each list is of a value of its own.
@@ -37,11 +37,7 @@ impl OptimizerRule for ListsApart {
     ) -> Result<Transformed<LogicalPlan>> {
         let marked = plan.transform_up_with_subqueries(|node| {
             let schema = columns_of(&node)?;
-            let names = NamePreserver::new(&node);
-            node.map_expressions(|expr| {
-                let name = names.save(&expr);
-                Ok(marked(expr, &schema)?.update_data(|expr| name.restore(expr)))
-            })
+            kept_names::changed(node, |expr| marked(expr, &schema))
         })?;
         let simplified = applied(&self.rule, marked.data, config)?;
         if !marked.transformed {

@@ -8,12 +8,13 @@ use std::sync::{Arc, LazyLock};
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+
+use crate::kept_names;
 
 /// Says of such subqueries that they may be NULL.
 #[derive(Debug)]
@@ -41,12 +42,10 @@ impl OptimizerRule for MissingRows {
         }
         let mut changed = false;
         let plan = plan.transform_up_with_subqueries(|node| {
-            let names = NamePreserver::new(&node);
-            let node = node.map_expressions(|expr| {
-                let name = names.save(&expr);
+            let node = kept_names::changed(node, |expr| {
                 let done = expr.transform_down(marked)?;
                 changed |= done.transformed;
-                Ok(done.update_data(|expr| name.restore(expr)))
+                Ok(done)
             })?;
             Ok(Transformed::yes(if changed {
                 node.data.recompute_schema()?

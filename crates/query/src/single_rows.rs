@@ -14,12 +14,13 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, Result, exec_err, internal_err};
 use datafusion::functions::core::expr_fn::named_struct;
 use datafusion::functions_aggregate::expr_fn::{count, max};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Subquery, Volatility, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
+
+use crate::kept_names;
 
 /// Makes aggregates of such subqueries.
 #[derive(Debug)]
@@ -31,10 +32,8 @@ impl AnalyzerRule for SingleRows {
             .optimizer
             .enable_physical_uncorrelated_scalar_subquery;
         plan.transform_up_with_subqueries(|node| {
-            let names = NamePreserver::new(&node);
-            node.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let done = expr.transform_up(|expr| match expr {
+            kept_names::changed(node, |expr| {
+                expr.transform_up(|expr| match expr {
                     Expr::ScalarSubquery(subquery) => Ok(match single(&subquery, looked_at)? {
                         Some(plan) => {
                             let subquery = Subquery {
@@ -46,8 +45,7 @@ impl AnalyzerRule for SingleRows {
                         None => Transformed::no(Expr::ScalarSubquery(subquery)),
                     }),
                     other => Ok(Transformed::no(other)),
-                })?;
-                Ok(done.update_data(|expr| name.restore(expr)))
+                })
             })
         })
         .data()

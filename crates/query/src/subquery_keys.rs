@@ -8,9 +8,10 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Projection, Window};
 use datafusion::optimizer::AnalyzerRule;
+
+use crate::kept_names;
 
 /// Makes columns of such keys.
 #[derive(Debug)]
@@ -54,18 +55,23 @@ impl AnalyzerRule for SubqueryKeys {
 
 /// The expressions with columns in place of their subqueries.
 fn without(exprs: &[Expr], found: &mut Vec<Expr>) -> Result<Vec<Expr>> {
-    let names = NamePreserver::new_for_projection();
     let exprs = exprs.iter().map(|expr| {
-        let name = names.save(expr);
-        let expr = expr.clone().transform_down(|expr| match &expr {
-            Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty() => {
-                found.push(expr);
-                let key = Expr::Column(column(found.len() - 1));
-                Ok(Transformed::new(key, true, TreeNodeRecursion::Jump))
-            }
-            _ => Ok(Transformed::no(expr)),
+        let expr = kept_names::of(expr.clone(), |expr| {
+            expr.transform_down(|expr| match &expr {
+                Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty() => {
+                    // A set's key is there as often as the sets that have it.
+                    let known = found.iter().position(|known| *known == expr);
+                    let at = known.unwrap_or_else(|| {
+                        found.push(expr);
+                        found.len() - 1
+                    });
+                    let key = Expr::Column(column(at));
+                    Ok(Transformed::new(key, true, TreeNodeRecursion::Jump))
+                }
+                _ => Ok(Transformed::no(expr)),
+            })
         })?;
-        Ok(name.restore(expr.data))
+        Ok(expr.data)
     });
     exprs.collect()
 }
