@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::dialect::filled;
+use crate::selects::has_window;
 
 /// Writes such operators.
 #[derive(Debug)]
@@ -135,30 +136,35 @@ fn pass_nulls(function: &mut Function) {
     }
 }
 
-/// Expressions that a SELECT DISTINCT shows as their places in it: the engine looks for columns only.
+/// Expressions that a SELECT DISTINCT shows as their places in it: the engine looks for columns only. And aggregates that are shown
+/// under a name: the engine would look for the name within them, `max(year) AS year … ORDER BY max(year)`.
 fn by_places(body: &SetExpr, keys: &mut [OrderByExpr]) {
     let SetExpr::Select(select) = body else {
         return;
     };
-    if !matches!(select.distinct, Some(Distinct::Distinct)) {
-        return;
-    }
+    let distinct = match select.distinct {
+        Some(Distinct::Distinct) => true,
+        None => false,
+        Some(_) => return,
+    };
     let mut shown = Vec::new();
     for item in &select.projection {
-        match item {
+        shown.push(match item {
+            SelectItem::UnnamedExpr(_) if !distinct => None,
+            SelectItem::ExprWithAlias { expr, .. } if !distinct && has_window(expr) => None,
             SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-                shown.push(expr.to_string());
+                Some(expr.to_string())
             }
             // Of so many columns as nobody knows here.
             _ => break,
-        }
+        });
     }
     for key in keys {
         // A name is a column's first.
         if matches!(key.expr, Expr::Value(_) | Expr::Identifier(_)) {
             continue;
         }
-        let asked = key.expr.to_string();
+        let asked = Some(key.expr.to_string());
         if let Some(place) = shown.iter().position(|shown| *shown == asked) {
             let place = Value::Number((place + 1).to_string(), false);
             key.expr = Expr::value(place);
