@@ -6,15 +6,16 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::datatypes::DataType;
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Float64Type};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Aggregate, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Projection, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility, col,
+    Aggregate, BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, Projection,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col, lit,
 };
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
@@ -116,6 +117,10 @@ fn counted(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
                 return Ok(Transformed::yes(Expr::AggregateFunction(call)));
             }
             let (kind, by_values) = match value.get_type(&rows)? {
+                DataType::Float64 if !has_one_zero(&value) => {
+                    call.params.args = vec![value + lit(0.0)];
+                    return Ok(Transformed::yes(Expr::AggregateFunction(call)));
+                }
                 // Those of a literal are `Utf8`.
                 DataType::Utf8 | DataType::Utf8View => (DataType::Utf8View, true),
                 DataType::Date32 => (DataType::Int32, false),
@@ -131,6 +136,11 @@ fn counted(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         })?;
         Ok(done.update_data(|expr| name.restore(expr)))
     })
+}
+
+/// Whether -0.0 is 0.0 here, which the engine would count as two values: one of them, and 0.0, are 0.0.
+fn has_one_zero(value: &Expr) -> bool {
+    matches!(value, Expr::BinaryExpr(BinaryExpr { op: Operator::Plus, right, .. }) if **right == lit(0.0))
 }
 
 /// The values of the record that an expression makes.
@@ -180,10 +190,20 @@ impl ScalarUDFImpl for RecordBytes {
         let values = args.args.iter();
         let values = values.map(|value| value.to_array(args.number_rows));
         let values = values.collect::<Result<Vec<_>>>()?;
+        let values = values.into_iter().map(with_one_zero);
+        let values = values.collect::<Vec<ArrayRef>>();
         let kinds = values.iter();
         let kinds = kinds.map(|value| SortField::new(value.data_type().clone()));
         let bytes = RowConverter::new(kinds.collect())?.convert_columns(&values)?;
         Ok(ColumnarValue::Array(Arc::new(bytes.try_into_binary()?)))
+    }
+}
+
+/// The values with 0.0 in place of -0.0, whose bytes are others.
+fn with_one_zero(values: ArrayRef) -> ArrayRef {
+    match values.as_primitive_opt::<Float64Type>() {
+        Some(numbers) => Arc::new(numbers.unary::<_, Float64Type>(|number| number + 0.0)),
+        None => values,
     }
 }
 
