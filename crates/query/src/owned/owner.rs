@@ -192,6 +192,8 @@ impl Owners {
             .display_indent()
             .to_string()
             .hash(&mut digest);
+        // Two persons of the same rows, a visit's and a measurement's, are two columns.
+        person.to_string().hash(&mut digest);
         let name = format!("__person_{:016x}", digest.finish());
         owned.person = Column::new_unqualified(name.clone());
         let exprs = projection.expr.iter().cloned();

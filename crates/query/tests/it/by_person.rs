@@ -63,6 +63,8 @@ fn rows(
                     _ => (of_visits || visit > 0).then_some(visit * 1000 - person),
                 })
                 .collect();
+            let orders = ids.iter().map(|id| person * 1000 + id % 4);
+            let orders = Int64Array::from_iter_values(orders);
             let columns: Vec<ArrayRef> = vec![
                 Arc::new(Int64Array::from(ids)),
                 Arc::new(Int64Array::from(vec![person; rows])),
@@ -70,6 +72,7 @@ fn rows(
                 Arc::new(Int64Array::from(kinds)),
                 Arc::new(Float64Array::from(values)),
                 Arc::new(Int64Array::from(visits)),
+                Arc::new(orders),
             ];
             RecordBatch::try_new(Arc::clone(schema), columns).unwrap()
         })
@@ -136,6 +139,7 @@ pub(crate) async fn both_as(
         Field::new("kind", DataType::Int64, false),
         Field::new("value", DataType::Float64, true),
         Field::new("visit_id", DataType::Int64, true),
+        Field::new("order_id", DataType::Int64, false),
     ]));
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout {

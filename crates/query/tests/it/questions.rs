@@ -305,7 +305,7 @@ pub(crate) const QUESTIONS: [&str; 171] = [
 ];
 
 /// By a number that each belongs to one person, and does not say whose.
-pub(crate) const BY_VISIT: [&str; 26] = [
+pub(crate) const BY_VISIT: [&str; 30] = [
     "SELECT a.id, b.id FROM a JOIN b ON a.visit_id = b.visit_id",
     "SELECT a.id, b.id FROM a LEFT JOIN b ON a.visit_id = b.visit_id AND b.day > a.day",
     "SELECT a.id, b.id FROM a FULL JOIN b ON b.visit_id = a.visit_id AND a.kind = b.kind",
@@ -337,4 +337,11 @@ pub(crate) const BY_VISIT: [&str; 26] = [
     "SELECT a.id, max(b.day) FROM a JOIN b ON a.visit_id = b.visit_id AND b.day <= a.day GROUP BY a.id",
     "SELECT a.id, min(b.id) FROM a JOIN b ON a.person_id = b.person_id AND b.visit_id = a.visit_id AND b.day > a.day GROUP BY a.id",
     "SELECT b.id, b.kind, min(a.visit_id) FROM a JOIN b ON a.person_id = b.person_id AND b.day < a.day GROUP BY 1, 2",
+    // Numbers of one person each from two tables.
+    "SELECT count(DISTINCT a.visit_id), count(DISTINCT b.order_id), count(*) FROM a JOIN b ON a.visit_id = b.visit_id",
+    "SELECT a.kind, count(DISTINCT a.order_id), count(DISTINCT b.order_id), sum(b.value) FROM a JOIN b ON a.day = b.day GROUP BY 1",
+    "SELECT v, i, dense_rank() OVER (PARTITION BY v ORDER BY i), rank() OVER (PARTITION BY i ORDER BY v)
+     FROM (SELECT a.visit_id AS v, b.order_id AS i FROM a JOIN b ON a.visit_id = b.visit_id)",
+    "SELECT a.id, f.n, g.n FROM a LEFT JOIN (SELECT visit_id AS v, count(*) AS n FROM a GROUP BY 1) f ON f.v = a.visit_id
+     LEFT JOIN (SELECT visit_id AS v, count(*) AS n FROM b GROUP BY 1) g ON g.v = f.v",
 ];
