@@ -134,6 +134,7 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
         .build();
     let ctx = SessionContext::new_with_state(state);
     register(&ctx, &vocabulary);
+    ctx.add_analyzer_rule(Arc::new(crate::correlated::OuterTypes));
     // Roles that see groups only have no such subqueries, and are told so.
     let of_groups = |access: &Access| {
         let kind = access.kind()?;

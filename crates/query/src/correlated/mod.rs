@@ -20,6 +20,7 @@ mod names;
 mod outer;
 mod places;
 mod plain;
+mod types;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub(crate) use names::NamesOfTheirOwn;
 use outer::{Outer, Values};
 pub(crate) use plain::by_equal_columns;
 use plain::is_plain;
+pub(crate) use types::OuterTypes;
 
 /// Joins correlated subqueries, as the engine does or in its place.
 #[derive(Debug)]
