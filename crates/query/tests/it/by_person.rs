@@ -441,6 +441,19 @@ async fn groups_without_a_visit_are_not_made_for_a_join_by_visit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn numbers_of_two_tables_have_their_own_persons() {
+    let both = both(30, 9, 1, 5).await;
+    for question in &BY_VISIT[26..] {
+        let expected = sorted(&both.stock, question).await;
+        assert_eq!(
+            sorted(&both.ours[1], question).await,
+            expected,
+            "{question}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ranges_are_searched_in() {
     let both = both(30, 9, 1, 5).await;
     for question in &QUESTIONS[79..84] {
