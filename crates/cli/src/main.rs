@@ -12,6 +12,7 @@ mod shell;
 mod signals;
 mod size;
 mod sql;
+mod temporary;
 
 use std::io::stderr;
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     let keys = commands::keys::set(cli.keys.as_deref());
     let outcome = keys.and_then(|()| run(cli.command, &settings));
     columna_query::remove_spilled();
+    temporary::remove();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

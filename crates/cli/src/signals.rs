@@ -4,59 +4,131 @@
 //! none; so they are waited for on a thread beside it.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::watch::{Sender, channel};
 
-static INTERRUPTS: LazyLock<Sender<()>> = LazyLock::new(|| listen(interrupt));
-static REQUESTS: LazyLock<Sender<()>> = LazyLock::new(|| listen(interrupt_or_terminate));
+static INTERRUPTS: LazyLock<Sender<u64>> = LazyLock::new(|| listen(&[Asks::Interrupt]));
+static ENDS: LazyLock<Sender<u64>> = LazyLock::new(|| listen(&[Asks::Terminate, Asks::Hangup]));
 
-/// Ctrl-C.
-pub(crate) async fn interrupted() {
-    next(&INTERRUPTS).await;
+/// What a process that was asked to end has to do so by itself: rows of persons may lie where only this process removes them.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy)]
+enum Asks {
+    /// Ctrl-C.
+    Interrupt,
+    /// The system's request to end.
+    Terminate,
+    /// The terminal is gone.
+    Hangup,
 }
 
-/// Ctrl-C, or the system's request to end.
+/// Ctrl-C, or a request to end; also one that came before.
 pub(crate) async fn asked_to_stop() {
-    next(&REQUESTS).await;
+    let (mut interrupts, mut ends) = (INTERRUPTS.subscribe(), ENDS.subscribe());
+    // The senders are never dropped.
+    tokio::select! {
+        _ = interrupts.changed() => {}
+        _ = ends.wait_for(|asked| *asked > 0) => {}
+    }
 }
 
-async fn next(sender: &Sender<()>) {
-    // The sender is never dropped.
-    let _ = sender.subscribe().changed().await;
+/// Whether the system asked for the end, or the terminal is gone.
+pub(crate) fn is_ending() -> bool {
+    *ENDS.borrow() > 0
 }
 
-/// Starts a thread that tells of each time that `signal` comes. If it cannot start, or cannot listen, none ever does.
-fn listen<F: Future<Output = bool> + 'static>(signal: fn() -> F) -> Sender<()> {
-    let (sender, _) = channel(());
+/// Once the system asks for the end, calls `end` where the process is still there after a moment: at a prompt, or with a
+/// reader that takes nothing.
+pub(crate) fn end_when_asked(end: impl FnOnce() + Send + 'static) {
+    let mut ends = ENDS.subscribe();
+    let wait = move || {
+        let Ok(runtime) = Builder::new_current_thread().build() else {
+            return;
+        };
+        if runtime.block_on(ends.wait_for(|asked| *asked > 0)).is_ok() {
+            std::thread::sleep(GRACE);
+            end();
+        }
+    };
+    let _ = std::thread::Builder::new().name("end".into()).spawn(wait);
+}
+
+/// Starts a thread that counts how often one of the signals came. If it cannot start, or cannot listen, none ever does.
+/// They are listened to when this returns.
+fn listen(asks: &[Asks]) -> Sender<u64> {
+    let (sender, _) = channel(0);
     let teller = sender.clone();
+    let Ok(runtime) = Builder::new_current_thread().enable_io().build() else {
+        return sender;
+    };
+    // Who asks may be within another runtime, which lets nothing wait here.
+    let mut signals = {
+        let _entered = runtime.enter();
+        signals(asks)
+    };
+    let tell = move || {
+        while runtime.block_on(signals.next()) {
+            teller.send_modify(|heard| *heard += 1);
+        }
+    };
     let _ = std::thread::Builder::new()
         .name("signals".into())
-        .spawn(move || {
-            let Ok(runtime) = Builder::new_current_thread().enable_io().build() else {
-                return;
-            };
-            while runtime.block_on(signal()) {
-                teller.send_replace(());
-            }
-        });
+        .spawn(tell);
     sender
 }
 
-async fn interrupt() -> bool {
-    tokio::signal::ctrl_c().await.is_ok()
+#[cfg(unix)]
+struct Signals(Vec<tokio::signal::unix::Signal>);
+
+#[cfg(unix)]
+fn signals(asks: &[Asks]) -> Signals {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = asks.iter().filter_map(|asks| match asks {
+        Asks::Interrupt => Some(SignalKind::interrupt()),
+        Asks::Terminate => Some(SignalKind::terminate()),
+        Asks::Hangup => (!outlives_terminals()).then(SignalKind::hangup),
+    });
+    Signals(kinds.filter_map(|kind| signal(kind).ok()).collect())
 }
 
-async fn interrupt_or_terminate() -> bool {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            return tokio::select! {
-                heard = interrupt() => heard,
-                heard = terminate.recv() => heard.is_some(),
-            };
+#[cfg(unix)]
+impl Signals {
+    async fn next(&mut self) -> bool {
+        if self.0.is_empty() {
+            return false;
         }
+        let each = self.0.iter_mut().map(|signal| Box::pin(signal.recv()));
+        futures::future::select_all(each).await.0.is_some()
     }
-    interrupt().await
+}
+
+/// Whether the process was told to go on without a terminal, as `nohup` does. Where nobody can tell, it may have been.
+#[cfg(unix)]
+fn outlives_terminals() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // The lowest bit is the signal of number 1.
+    ignored.is_none_or(|mask| mask & 1 == 1)
+}
+
+#[cfg(not(unix))]
+struct Signals(bool);
+
+#[cfg(not(unix))]
+fn signals(asks: &[Asks]) -> Signals {
+    Signals(asks.iter().any(|asks| matches!(asks, Asks::Interrupt)))
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    async fn next(&mut self) -> bool {
+        self.0 && tokio::signal::ctrl_c().await.is_ok()
+    }
 }

@@ -12,6 +12,7 @@ use crate::args::InfoArgs;
 use crate::error::CliError;
 use crate::settings::Settings;
 use crate::size::{human_bytes, human_count, plural};
+use crate::temporary;
 
 /// What a store holds.
 #[derive(Debug, Serialize)]
@@ -174,7 +175,7 @@ async fn cdm_version(store: &Store, snapshot: &Snapshot) -> Result<Option<String
         store: Some(store.clone()),
         snapshot: Some(snapshot.version()),
         threads: Some(1),
-        ..SessionOptions::default()
+        ..temporary::session_options()?
     };
     let context = columna_query::session(options)
         .await

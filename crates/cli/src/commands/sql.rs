@@ -17,6 +17,7 @@ use crate::shell::session::Session;
 use crate::sql::engine::Engine;
 use crate::sql::parameters::parameter;
 use crate::sql::script::Script;
+use crate::temporary;
 
 /// Runs `columna sql`.
 pub(crate) fn run(args: &SqlArgs, settings: &Settings) -> Result<(), CliError> {
@@ -87,7 +88,7 @@ fn open(args: &SqlArgs, store: Option<&str>, settings: &Settings) -> Result<Sess
             access: access(&args.access, store)?,
             memory_limit: args.memory_limit,
             threads: args.threads,
-            ..SessionOptions::default()
+            ..temporary::session_options()?
         };
         let mut snapshot: Option<Snapshot> = None;
         let mut store_of_cohorts = None;

@@ -10,6 +10,7 @@ use tempfile::SpooledTempFile;
 use unicode_width::UnicodeWidthStr;
 
 use crate::error::CliError;
+use crate::temporary;
 
 /// Where one result goes.
 #[derive(Debug)]
@@ -77,6 +78,7 @@ impl Sink {
             .create_new(true)
             .open(&partial)
             .map_err(failed)?;
+        temporary::hold(&partial);
         Ok(Self::File(WholeFile {
             out: BufWriter::with_capacity(1 << 16, file),
             partial,
@@ -213,6 +215,7 @@ impl Drop for WholeFile {
             // Nothing better can be done about a partial file that will not go.
             let _ = fs::remove_file(&self.partial);
         }
+        temporary::release(&self.partial);
     }
 }
 

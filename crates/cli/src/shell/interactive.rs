@@ -47,7 +47,10 @@ pub(crate) fn run(session: &mut Session, history: &History) -> Result<(), CliErr
                 match session.run_script(&Script { name: "", text }) {
                     Ok(Flow::Continue) => {}
                     Ok(Flow::Quit) => return Ok(()),
-                    Err(CliError::Interrupted) => session.say("cancelled"),
+                    Err(CliError::Interrupted) if !crate::signals::is_ending() => {
+                        session.say("cancelled")
+                    }
+                    Err(error @ CliError::Interrupted) => return Err(error),
                     // The pager was left before the end of the result.
                     Err(CliError::BrokenPipe) => {}
                     Err(error) => error.print(&mut std::io::stderr(), session.settings.colour_err),

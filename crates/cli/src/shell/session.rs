@@ -366,7 +366,7 @@ impl Session {
             self.say(&format!("every {seconds} s, Ctrl-C ends"));
             self.engine.runtime.block_on(async {
                 tokio::select! {
-                    () = crate::signals::interrupted() => Err(CliError::Interrupted),
+                    () = crate::signals::asked_to_stop() => Err(CliError::Interrupted),
                     () = tokio::time::sleep(Duration::from_secs(seconds)) => Ok(()),
                 }
             })?;

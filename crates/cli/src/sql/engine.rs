@@ -182,7 +182,7 @@ impl Engine {
             Arc::clone(&plan),
         ));
         let stop = AbortOnDrop(task.abort_handle());
-        let interrupt = crate::signals::interrupted();
+        let interrupt = crate::signals::asked_to_stop();
         tokio::pin!(interrupt);
         let mut clock = tokio::time::interval(Duration::from_millis(100));
         let mut rows = None;

@@ -1,12 +1,13 @@
-//! Ctrl-C.
+//! Ctrl-C, and other requests to end.
 
 #![cfg(unix)]
 
 use std::io::Read;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{command, folder, text};
+use crate::support::{command, folder, hears_hangups, ran, text};
 
 #[test]
 fn ctrl_c_ends_a_long_query_soon_and_leaves_no_file() {
@@ -70,10 +71,122 @@ fn ctrl_c_ends_a_join_that_fills_every_thread_and_leaves_no_file() {
     }
 }
 
+/// Rows of persons stay neither in the file that was begun nor in temporary folders.
+#[test]
+fn a_request_to_end_leaves_no_file() {
+    for name in ["TERM", "HUP"] {
+        if name == "HUP" && !hears_hangups() {
+            continue;
+        }
+        let (folder, spill) = (folder(), folder());
+        let out = folder.path().join("out.csv");
+        let mut child = endless(&["--format", "csv", "-o", &text(&out)], spill.path());
+        wait_for(|| count(folder.path()) > 0);
+        assert!(count(spill.path()) > 0, "{name}");
+        let asked = Instant::now();
+        signal(&child, name);
+        assert_eq!(child.wait().expect("it ends").code(), Some(130), "{name}");
+        let elapsed = asked.elapsed();
+        assert!(elapsed < Duration::from_secs(10), "{name}: {elapsed:?}");
+        assert_eq!(
+            (count(folder.path()), count(spill.path())),
+            (0, 0),
+            "{name}"
+        );
+    }
+}
+
+/// The process waits for its reader, and hears nothing itself.
+#[test]
+fn a_request_to_end_is_heard_while_nobody_reads() {
+    let spill = folder();
+    let mut child = endless(&["--format", "csv"], spill.path());
+    wait_for(|| count(spill.path()) > 0);
+    std::thread::sleep(Duration::from_millis(1500));
+    signal(&child, "TERM");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(count(spill.path()), 0);
+}
+
+#[test]
+fn what_a_killed_session_left_is_removed_by_the_next_one() {
+    let spill = folder();
+    let mut child = endless(&["--format", "csv"], spill.path());
+    wait_for(|| count(spill.path()) > 0);
+    let mut other = endless(&["--format", "csv"], spill.path());
+    wait_for(|| count(spill.path()) > 1);
+    signal(&child, "KILL");
+    child.wait().expect("it ends");
+    let next = || {
+        let mut next = command();
+        next.args(["sql", "-c", "SELECT 1"]);
+        next.env("TMPDIR", spill.path());
+        ran(&mut next).ok();
+        count(spill.path())
+    };
+    assert_eq!(next(), 1, "that of the one that is alive stays");
+    signal(&other, "KILL");
+    other.wait().expect("it ends");
+    assert_eq!(next(), 0);
+}
+
+/// As under `nohup`.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_that_is_gone_does_not_end_who_was_told_to_go_on() {
+    let spill = folder();
+    let columna = env!("CARGO_BIN_EXE_columna");
+    let script = format!("trap '' HUP; exec {columna} sql -c \"{ENDLESS}\" --format csv");
+    let mut child = Command::new("sh")
+        .args(["-c", &script])
+        .env("TMPDIR", spill.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the shell starts");
+    wait_for(|| count(spill.path()) > 0);
+    signal(&child, "HUP");
+    std::thread::sleep(Duration::from_secs(7));
+    assert_eq!(child.try_wait().expect("known"), None);
+    signal(&child, "TERM");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+}
+
+const ENDLESS: &str = "SELECT a.value, b.value FROM generate_series(1, 1000000) a CROSS JOIN generate_series(1, 1000000) b";
+
+/// A query that does not end by itself, and whose output nobody reads.
+fn endless(options: &[&str], spill: &Path) -> Child {
+    command()
+        .args(["sql", "-c", ENDLESS])
+        .args(options)
+        .env("TMPDIR", spill)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts")
+}
+
+fn wait_for(condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < Duration::from_secs(60), "in vain");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn count(folder: &Path) -> usize {
+    std::fs::read_dir(folder).expect("readable").count()
+}
+
 fn interrupt(child: &Child) {
-    let killed = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
+    signal(child, "INT");
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .args([&format!("-{name}"), &child.id().to_string()])
         .status()
         .expect("kill runs");
-    assert!(killed.success());
+    assert!(sent.success());
 }

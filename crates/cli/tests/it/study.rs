@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+#[cfg(unix)]
+use crate::support::hears_hangups;
 use crate::support::{columna, command, folder, source, store, text};
 
 /// One group, so that a hospital of a few hundred patients is enough.
@@ -286,6 +288,53 @@ fn a_killed_run_goes_on() {
         assert_eq!(other["status"], "finished");
         fs::remove_dir_all(&done).expect("removed");
     }
+}
+
+/// As when the terminal is closed.
+#[cfg(unix)]
+#[test]
+fn a_run_whose_terminal_is_gone_says_so_and_goes_on_when_asked() {
+    if !hears_hangups() {
+        return;
+    }
+    let folder = folder();
+    let spec = folder.path().join("s.yaml");
+    fs::write(&spec, SPEC).expect("written");
+    let interrupted = (0..10).any(|attempt| {
+        let out = folder.path().join(format!("out{attempt}"));
+        let mut child = command()
+            .args([
+                "study",
+                "run",
+                &text(&spec),
+                "--store",
+                &store(),
+                "--out",
+                &text(&out),
+            ])
+            .args(["--threads", "1"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        let limit = Instant::now() + Duration::from_secs(120);
+        let done = out.join("work/steps");
+        while fs::read_dir(&done).map_or(0, Iterator::count) < 1 && Instant::now() < limit {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let sent = std::process::Command::new("kill")
+            .args(["-HUP", &child.id().to_string()])
+            .status();
+        assert!(sent.expect("kill runs").success());
+        // On a busy machine it may have finished before.
+        if child.wait().expect("ended").code() == Some(0) {
+            return false;
+        }
+        assert_eq!(json(&out.join("run.json"))["status"], "interrupted");
+        run(&spec, &out, &["--resume"]).ok();
+        true
+    });
+    assert!(interrupted);
 }
 
 #[test]

@@ -76,6 +76,12 @@ impl CohortFile {
         })
     }
 
+    /// What the file is called until it is whole.
+    #[must_use]
+    pub fn partial(&self) -> &Path {
+        &self.partial
+    }
+
     /// Adds members.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ use crate::output::{Style, printer};
 use crate::progress::progress;
 use crate::settings::Settings;
 use crate::size::{human_bytes, human_count, plural};
+use crate::temporary;
 
 /// The seed of the synthetic hospital.
 const SEED: u64 = 1;
@@ -81,7 +82,7 @@ pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
         store: Some(store),
         memory_limit: args.memory_limit,
         threads: args.threads,
-        ..SessionOptions::default()
+        ..temporary::session_options()?
     };
     let context = if args.cluster.is_given() {
         runtime.block_on(crate::commands::cluster::session(&args.cluster, options))?

@@ -23,6 +23,7 @@ use crate::error::CliError;
 use crate::output::{Style, printer};
 use crate::settings::Settings;
 use crate::size::{human_time, plural};
+use crate::temporary;
 
 /// Runs `columna cohort run`.
 pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
@@ -88,7 +89,7 @@ async fn refuse_restricted(
         access: Some(access),
         store: Some(store.clone()),
         snapshot: Some(snapshot.version()),
-        ..SessionOptions::default()
+        ..temporary::session_options()?
     };
     let session = columna_query::session(options).await;
     let session = session.map_err(|error| CliError::engine(&error))?;
@@ -145,7 +146,11 @@ fn members(
         }
     }
     let mut file = match &args.out {
-        Some(out) => Some(CohortFile::create(&out.join("cohort.parquet"))?),
+        Some(out) => {
+            let file = CohortFile::create(&out.join("cohort.parquet"))?;
+            temporary::hold(file.partial());
+            Some(file)
+        }
         None => None,
     };
     let ids: BTreeSet<i64> = definitions.iter().map(|d| d.id).collect();
@@ -171,6 +176,7 @@ fn members(
     )?;
     if let Some(file) = file {
         file.finish()?;
+        temporary::release(&partial);
     }
     Ok((outcome, table))
 }

@@ -22,6 +22,7 @@ use crate::shell::results::Target;
 use crate::shell::session::Session;
 use crate::size::{human_bytes, human_count, human_time, plural};
 use crate::sql::engine::Engine;
+use crate::temporary;
 
 use story::Story;
 use truth::Truth;
@@ -136,7 +137,7 @@ fn open(store: &Path, settings: &Settings) -> Result<Session, CliError> {
         let store = super::open(&store.display().to_string()).await?;
         let options = SessionOptions {
             store: Some(store),
-            ..SessionOptions::default()
+            ..temporary::session_options()?
         };
         columna_query::session(options)
             .await

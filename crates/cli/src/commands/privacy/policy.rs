@@ -17,6 +17,7 @@ use super::access::{load, refused};
 use super::args::{KeyCommand, PolicyCommand};
 use crate::args::StoreArg;
 use crate::error::CliError;
+use crate::temporary;
 
 pub(super) fn run(command: &PolicyCommand) -> Result<(), CliError> {
     let mut out = stdout().lock();
@@ -195,7 +196,7 @@ fn newest_day(store: &StoreArg) -> Result<Option<Day>, CliError> {
         let options = SessionOptions {
             store: Some(store),
             threads: Some(1),
-            ..SessionOptions::default()
+            ..temporary::session_options()?
         };
         let context = columna_query::session(options)
             .await

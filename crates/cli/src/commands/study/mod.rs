@@ -21,6 +21,7 @@ use crate::commands::privacy::args::AccessArgs;
 use crate::error::{CliError, Place, Position, Report};
 use crate::settings::Settings;
 use crate::signals::asked_to_stop;
+use crate::temporary;
 
 use args::{InitArgs, ReportArgs, RunArgs, StudyCommand, ValidateArgs};
 use progress::Steps;
@@ -198,7 +199,7 @@ fn validate(args: &ValidateArgs, settings: &Settings) -> Result<(), CliError> {
                 store: Some(store),
                 snapshot: Some(snapshot.version()),
                 access,
-                ..SessionOptions::default()
+                ..temporary::session_options()?
             };
             let ctx = session(options, &snapshot, &ClientArgs::default()).await?;
             columna_study::check(&study, &ctx)
@@ -317,7 +318,7 @@ fn perform(args: &RunArgs, settings: &Settings) -> Result<RunRecord, CliError> {
             access,
             memory_limit: args.memory_limit,
             threads: args.threads,
-            ..SessionOptions::default()
+            ..temporary::session_options()?
         };
         let ctx = session(options, &snapshot, &args.cluster).await?;
         may_run_into(&ctx, &args.access, &args.store, &args.out)?;
