@@ -36,15 +36,25 @@ struct Made {
 }
 
 impl SpillFolder {
-    /// Beside the store where that is a local folder, else in the system's folder for temporary files.
-    /// What a killed ingest left there is removed.
+    /// In the folder that `TMPDIR` names, and nowhere else: it may be there for what must not lie on a disk. Without one, beside
+    /// the store where that is a local folder, else in the system's folder for temporary files. What a killed ingest left
+    /// there is removed.
     pub(crate) fn new(store: &str) -> Self {
+        let named = std::env::var_os("TMPDIR").filter(|name| !name.is_empty());
+        Self::within(named.map(PathBuf::from), store)
+    }
+
+    fn within(named: Option<PathBuf>, store: &str) -> Self {
         let beside = Path::new(store)
             .parent()
             .filter(|parent| parent.is_absolute() && parent.is_dir())
             .map(Path::to_owned);
-        let parents: Vec<PathBuf> = beside.into_iter().chain([std::env::temp_dir()]).collect();
-        parents.iter().for_each(|parent| remove_leftovers(parent));
+        // Leftovers may be of an ingest that was told another folder.
+        let unnamed = beside.into_iter().chain([std::env::temp_dir()]);
+        let unnamed: Vec<PathBuf> = unnamed.collect();
+        let all = unnamed.iter().chain(&named);
+        all.for_each(|parent| remove_leftovers(parent));
+        let parents = named.map_or(unnamed, |named| vec![named]);
         Self {
             parents,
             made: Mutex::new(None),
@@ -244,15 +254,29 @@ mod tests {
         let left = parent.path().join(format!("{PREFIX}1-0"));
         fs::create_dir(&left).unwrap();
         fs::write(left.join(LOCK), "").unwrap();
-        let folder = SpillFolder::new(&store.to_string_lossy());
+        let folder = SpillFolder::within(None, &store.to_string_lossy());
         assert!(!left.exists());
         let (path, _) = folder.create().unwrap();
         assert!(path.exists());
         // A second ingest at the same time leaves the first one's folder alone.
-        let other = SpillFolder::new(&store.to_string_lossy());
+        let other = SpillFolder::within(None, &store.to_string_lossy());
         assert!(path.exists());
         drop(other);
         drop(folder);
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_folder_that_is_named_is_the_only_one() {
+        let parent = tempfile::tempdir().unwrap();
+        let named = tempfile::tempdir().unwrap();
+        let store = parent.path().join("store");
+        let within = |named: &Path| {
+            let folder = SpillFolder::within(Some(named.to_owned()), &store.to_string_lossy());
+            folder.create().map(|(path, _)| path.starts_with(named))
+        };
+        assert!(within(named.path()).unwrap());
+        within(&named.path().join("missing")).unwrap_err();
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
     }
 
