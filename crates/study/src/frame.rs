@@ -1,6 +1,7 @@
 //! Tables between steps: Parquet files of one row group or more, read into plain columns.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, StringArray};
@@ -21,18 +22,41 @@ pub(crate) fn unfinished(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Writes bytes so that a reader sees all of them or none.
+/// Writes bytes so that a reader sees all of them or none. The file is its owner's alone: it may have rows of persons.
 pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(private(), path, bytes)
+}
+
+/// The same for what is to be passed on, and has no rows of persons.
+pub(crate) fn write_shared(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(File::options(), path, bytes)
+}
+
+fn write_with(mut options: OpenOptions, path: &Path, bytes: &[u8]) -> Result<()> {
     let wrong = |source| Error::Write {
         path: path.to_owned(),
         source,
     };
     let part = unfinished(path);
-    fs::write(&part, bytes).map_err(wrong)?;
-    File::open(&part)
-        .and_then(|file| file.sync_all())
-        .map_err(wrong)?;
+    // What a killed run left may be open to others.
+    let _ = fs::remove_file(&part);
+    let file = options.write(true).create(true).truncate(true).open(&part);
+    file.and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    })
+    .map_err(wrong)?;
     fs::rename(&part, path).map_err(wrong)
+}
+
+fn private() -> OpenOptions {
+    let mut options = File::options();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options
 }
 
 /// Writes a table; the same rows give the same bytes.

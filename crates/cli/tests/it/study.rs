@@ -235,6 +235,23 @@ fn charlson_of_a_study_is_that_of_sql() {
     assert_eq!(of("by_index"), of("by_sql"));
 }
 
+/// What has rows of persons, or may have, is its owner's alone.
+#[cfg(unix)]
+#[test]
+fn nobody_else_reads_the_tables_of_a_run() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    let (spec, out) = (folder.path().join("s.yaml"), folder.path().join("out"));
+    fs::write(&spec, SPEC).expect("written");
+    run(&spec, &out, &[]).ok();
+    let tables = crate::support::files(&out.join("tables"));
+    assert!(!tables.is_empty());
+    for file in tables {
+        let mode = fs::metadata(&file).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
+}
+
 #[test]
 fn a_failed_step_spares_the_others() {
     let folder = folder();

@@ -1,6 +1,7 @@
 //! The cohort as a Parquet file.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ pub fn batch(members: &[Member]) -> Result<RecordBatch> {
     .map_err(|e| Error::engine(format!("cohort rows: {e}")))
 }
 
-/// A Parquet file that members are written to. It has its name only once it is whole.
+/// A Parquet file that members are written to. It has its name only once it is whole, and is its owner's alone.
 #[derive(Debug)]
 pub struct CohortFile {
     path: PathBuf,
@@ -63,7 +64,7 @@ impl CohortFile {
     /// When it cannot be made.
     pub fn create(path: &Path) -> Result<Self> {
         let partial = path.with_extension("parquet.partial");
-        let file = File::create(&partial).map_err(|e| Error::io(&partial, e))?;
+        let file = private(&partial).map_err(|e| Error::io(&partial, e))?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .build();
@@ -100,6 +101,19 @@ impl CohortFile {
         self.writer
             .close()
             .map_err(|e| Error::parquet(&self.partial.display().to_string(), e))?;
-        std::fs::rename(&self.partial, &self.path).map_err(|e| Error::io(&self.path, e))
+        fs::rename(&self.partial, &self.path).map_err(|e| Error::io(&self.path, e))
     }
+}
+
+/// A new file that nobody else can read: it names persons.
+fn private(path: &Path) -> io::Result<File> {
+    // What a killed run left may be open to others.
+    let _ = fs::remove_file(path);
+    let mut options = File::options();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.write(true).create(true).truncate(true).open(path)
 }

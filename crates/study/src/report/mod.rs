@@ -17,7 +17,7 @@ use askama::Template;
 
 use crate::error::{Error, Result};
 use crate::findings::Finding;
-use crate::frame::write_bytes;
+use crate::frame::write_shared;
 use crate::run::RunRecord;
 use crate::spec::{Analysis, Study};
 
@@ -77,7 +77,7 @@ pub(crate) fn write(study: &Study, record: &RunRecord, out: &Path) -> Result<()>
             source,
         })?;
         for (name, figure) in parts.iter().flat_map(|part| &part.figures) {
-            write_bytes(
+            write_shared(
                 &folder.join(format!("{name}.svg")),
                 figures::alone(figure).as_bytes(),
             )?;
@@ -117,7 +117,7 @@ pub(crate) fn write(study: &Study, record: &RunRecord, out: &Path) -> Result<()>
         body,
         version: &record.columna_version,
     };
-    write_bytes(&out.join("report.html"), page.render()?.as_bytes())
+    write_shared(&out.join("report.html"), page.render()?.as_bytes())
 }
 
 /// Writes the report of a run again.
