@@ -82,6 +82,66 @@ fn the_persons_are_those_that_sql_finds() {
     );
 }
 
+/// Persons' numbers are written: who asked for them is on record before they are, and nothing is where it cannot be.
+#[test]
+fn a_cohort_under_a_policy_is_on_record() {
+    let folder = folder();
+    let path = |name: &str| text(&folder.path().join(name));
+    let definition = text(&write(folder.path(), "7-stroke.json", &stroke()));
+    let policy = "version = 1\n[roles.keeper]\nkind = \"steward\"\npurposes = [\"care\"]\n\
+                  [roles.reader]\nkind = \"analyst\"\npurposes = [\"care\"]\n\
+                  [[rules]]\ntables = [\"person\"]\ncolumns = { person_id = \"raw\" }\n";
+    fs::write(path("policy.toml"), policy).expect("written");
+    let run = |role: &str, state: &str, out: &str| {
+        columna(&[
+            "cohort",
+            "run",
+            &definition,
+            "--store",
+            &store(),
+            "--role",
+            role,
+            "--purpose",
+            "care",
+            "--principal",
+            "kim",
+            "--policy",
+            &path("policy.toml"),
+            "--state",
+            &path(state),
+            "--out",
+            &path(out),
+        ])
+    };
+    run("keeper", "state", "out").ok();
+    let rows = fs::metadata(path("out/cohort.parquet")).expect("a file");
+    #[cfg(unix)]
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&rows.permissions()) & 0o777,
+        0o600
+    );
+    #[cfg(not(unix))]
+    let _ = rows;
+    run("reader", "state", "out2").fails(1, "cohorts are built from all of it [cohort]");
+    let log = fs::read_to_string(path("state/audit.jsonl")).expect("a log");
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let told = |line: &Value| (line["event"].clone(), line["statement"].clone());
+    assert_eq!(
+        told(&lines[0]),
+        (json!("asked"), json!("cohort run ? --out ?"))
+    );
+    assert_eq!(lines[0]["principal"], "kim");
+    assert_eq!(lines[1]["event"], "answered");
+    assert_eq!(told(&lines[2]).0, json!({"refused": "cohort"}));
+    // A log that cannot be written.
+    fs::create_dir_all(path("full/audit.jsonl")).expect("made");
+    assert_ne!(run("keeper", "full", "out3").code, 0);
+    assert!(!Path::new(&path("out3/cohort.parquet")).exists());
+}
+
 #[test]
 fn the_rows_go_into_the_store_and_replace_the_same_definitions() {
     let folder = folder();

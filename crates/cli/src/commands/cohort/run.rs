@@ -14,11 +14,12 @@ use columna_cohort::library::{self, DefinitionFile};
 use columna_cohort::plan::compile;
 use columna_cohort::report::{CohortFile, StoreTable, attrition_csv, diagram};
 use columna_model::BucketId;
+use columna_privacy::{Gate, Refusal};
 use columna_query::SessionOptions;
 use columna_store::{Snapshot, Store};
 
 use super::args::RunArgs;
-use crate::commands::privacy::access::{access, is_restricted};
+use crate::commands::privacy::access::{access, refused};
 use crate::error::CliError;
 use crate::output::{Style, printer};
 use crate::settings::Settings;
@@ -29,7 +30,7 @@ use crate::temporary;
 pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
     let began = Instant::now();
     let files = super::load(&args.definitions)?;
-    let refused = refuse(&files, args.keep_going)?;
+    let some_refused = refuse(&files, args.keep_going)?;
     let definitions = library::runnable(&files);
     if let Some(out) = &args.out {
         fs::create_dir_all(out).map_err(|error| CliError::io("make", out.display(), &error))?;
@@ -39,7 +40,7 @@ pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
         let store = crate::commands::open(&args.store.store).await?;
         let snapshot = store.snapshot(args.snapshot).await;
         let snapshot = snapshot.map_err(|error| CliError::engine(&error))?;
-        refuse_restricted(args, &store, &snapshot).await?;
+        admit(args, &store, &snapshot).await?;
         Ok::<_, CliError>((store, snapshot))
     })?;
     let table = if args.into_store {
@@ -69,19 +70,16 @@ pub(super) fn run(args: &RunArgs, settings: &Settings) -> Result<(), CliError> {
             plural(outcome.rows, "row")
         );
     }
-    if refused {
+    if some_refused {
         Err(CliError::Unsound)
     } else {
         Ok(())
     }
 }
 
-/// Cohorts name persons and are built past every guard: only a role that sees everything may build them.
-async fn refuse_restricted(
-    args: &RunArgs,
-    store: &Store,
-    snapshot: &Snapshot,
-) -> Result<(), CliError> {
+/// Cohorts name persons and are built past every guard: only a role that sees everything may build them. Both are on record
+/// before anything is built.
+async fn admit(args: &RunArgs, store: &Store, snapshot: &Snapshot) -> Result<(), CliError> {
     let Some(access) = access(&args.access, Some(&args.store.store))? else {
         return Ok(());
     };
@@ -93,13 +91,28 @@ async fn refuse_restricted(
     };
     let session = columna_query::session(options).await;
     let session = session.map_err(|error| CliError::engine(&error))?;
-    if is_restricted(&session) {
-        return Err(CliError::failed(
-            "this role sees less than the whole store, and cohorts are built from all of it",
+    let gate: Option<Arc<Gate>> = session.state_ref().read().config().get_extension();
+    let Some(gate) = gate else { return Ok(()) };
+    let admitted = if gate.restricts() {
+        gate.turn_away(
+            &command(args),
+            Refusal::new(
+                "cohort",
+                "this role sees less than the whole store, and cohorts are built from all of it",
+                "ask in a role of the kind `steward`, or for the cohort as a table of the store",
+            ),
         )
-        .hint("ask for a role without guards, or for the cohort as a table of the store"));
-    }
-    Ok(())
+    } else {
+        gate.answers(&command(args))
+    };
+    admitted.map_err(|error| refused(&error))
+}
+
+/// The command as it is on record: what it does, without names of files.
+fn command(args: &RunArgs) -> String {
+    let out = args.out.as_ref().map_or("", |_| " --out ?");
+    let into_store = if args.into_store { " --into-store" } else { "" };
+    format!("cohort run ?{out}{into_store}")
 }
 
 /// Names the definitions that cannot run, before anything runs. Says whether there are any.
@@ -175,6 +188,7 @@ fn members(
         },
     )?;
     if let Some(file) = file {
+        let partial = file.partial().to_owned();
         file.finish()?;
         temporary::release(&partial);
     }
