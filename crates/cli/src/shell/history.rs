@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use columna_model::{CdmVersion, IdentifierClass, tables};
 
 use crate::error::CliError;
-use crate::sql::lexer::{Kind, Token, tokens};
+use crate::sql::lexer::{Kind, tokens};
 
 /// Entries that are kept.
 const KEPT: usize = 5_000;
@@ -110,72 +110,170 @@ fn unescaped(line: &str) -> String {
     entry
 }
 
-/// A statement that compares a column which names a person, or free text, with a value; and `\set`.
+/// A statement that has both a column which names a person, or free text, and a value; and `\set`. In how many ways they
+/// can be compared nobody knows: `lower(name) = '…'`, `CASE name WHEN '…'`, a join with VALUES.
 fn may_name_a_patient(entry: &str) -> bool {
     if entry.trim_start().starts_with("\\set") {
         return true;
     }
     let all = tokens(entry);
-    let code: Vec<&Token> = all.iter().filter(|token| token.is_code()).collect();
-    let is_value = |token: &Token| matches!(token.kind, Kind::Number | Kind::Text);
-    code.iter().enumerate().any(|(index, token)| {
-        if !matches!(token.kind, Kind::Word | Kind::QuotedName)
-            || !names_a_person(token.text(entry))
-        {
-            return false;
+    let code = all.iter().filter(|token| token.is_code());
+    let code: Vec<(Kind, String)> = code
+        .map(|token| (token.kind, plain(token.text(entry))))
+        .collect();
+    let statement = Statement(&code);
+    let mut places = 0..code.len();
+    places.clone().any(|at| statement.is_value(at)) && places.any(|at| statement.is_a_persons(at))
+}
+
+/// A word in lower case, without quotes.
+fn plain(token: &str) -> String {
+    token.trim_matches(['"', '`']).to_lowercase()
+}
+
+/// A statement's tokens.
+#[derive(Clone, Copy)]
+struct Statement<'t>(&'t [(Kind, String)]);
+
+impl<'t> Statement<'t> {
+    /// What stands so many places before or behind; nothing beyond the ends.
+    fn word(self, at: usize, off: isize) -> &'t str {
+        let place = at.checked_add_signed(off).and_then(|at| self.0.get(at));
+        place.map_or("", |(_, word)| word)
+    }
+
+    /// A number or a text; not how many rows are shown, or by which column they are ordered.
+    fn is_value(self, at: usize) -> bool {
+        match self.0[at].0 {
+            Kind::Text => true,
+            Kind::Number => !matches!(self.word(at, -1), "limit" | "offset" | "by"),
+            _ => false,
         }
-        let after = code[index + 1..].iter().take(8);
-        let compared = code
-            .get(index + 1)
-            .is_some_and(|next| is_comparison(next.text(entry)));
-        // `12 = p.person_id`: the comparison stands before the whole name.
-        let mut first = index;
-        while first >= 2 && code[first - 1].text(entry) == "." {
+    }
+
+    /// A column of persons' own values that may be compared with some.
+    fn is_a_persons(self, at: usize) -> bool {
+        let (kind, word) = &self.0[at];
+        match kind {
+            // A field of a struct: `p['name']`.
+            Kind::Text if self.word(at, -1) == "[" => names_a_person(word.trim_matches('\'')),
+            Kind::Word | Kind::QuotedName => {
+                names_a_person(word)
+                    && !self.is_table(at)
+                    && !self.is_of_table(at)
+                    && !self.is_counted(at)
+                    && !self.is_joined(at)
+            }
+            _ => false,
+        }
+    }
+
+    /// A table, behind FROM or JOIN.
+    fn is_table(self, at: usize) -> bool {
+        match self.word(at, -1) {
+            "join" => true,
+            "from" => self.is_clause(at - 1),
+            _ => false,
+        }
+    }
+
+    /// Whether a FROM is that of a SELECT, and not of `trim(' ' FROM name)`.
+    fn is_clause(self, from: usize) -> bool {
+        let mut depth = 0_usize;
+        for (_, word) in self.0[..from].iter().rev() {
+            match word.as_str() {
+                ")" => depth += 1,
+                "(" if depth == 0 => return false,
+                "(" => depth -= 1,
+                "select" if depth == 0 => return true,
+                _ => {}
+            }
+        }
+        false
+    }
+
+    /// `person.` of a table `person`.
+    fn is_of_table(self, at: usize) -> bool {
+        let same = |other: usize| self.0[other].1 == self.0[at].1;
+        self.word(at, 1) == "."
+            && (0..self.0.len()).any(|other| same(other) && self.is_table(other))
+    }
+
+    /// `count(DISTINCT person_id)`, `USING (person_id)`.
+    fn is_counted(self, at: usize) -> bool {
+        let first = self.whole(at);
+        let distinct = if self.word(first, -1) == "distinct" {
+            -1
+        } else {
+            0
+        };
+        matches!(self.word(first, distinct - 2), "count" | "using")
+            && self.word(first, distinct - 1) == "("
+            && self.word(at, 1) == ")"
+    }
+
+    /// `a.person_id = b.person_id`, without more on either side.
+    fn is_joined(self, at: usize) -> bool {
+        let named = &self.0[at].1;
+        let is_whole = |at: usize| self.word(at, -1) == "." && self.word(at, 0) == named;
+        let (left, right) = match (self.word(at, 1), self.word(self.whole(at), -1)) {
+            ("=", _) => (at, at + 4),
+            (_, "=") => match self.whole(at).checked_sub(2) {
+                Some(left) => (left, at),
+                None => return false,
+            },
+            _ => return false,
+        };
+        let begins = |word: &str| matches!(word, "on" | "and" | "or" | "where" | "(");
+        let ends = |word: &str| {
+            begins(word)
+                || matches!(
+                    word,
+                    "" | ";"
+                        | ")"
+                        | "join"
+                        | "left"
+                        | "right"
+                        | "full"
+                        | "inner"
+                        | "cross"
+                        | "group"
+                        | "order"
+                        | "limit"
+                        | "having"
+                        | "union"
+                )
+        };
+        is_whole(left)
+            && is_whole(right)
+            && self.word(left, 1) == "="
+            && self.whole(right) == left + 2
+            && begins(self.word(self.whole(left), -1))
+            && ends(self.word(right, 1))
+    }
+
+    /// Where a name with the tables before it begins: `p` of `p.person_id`.
+    fn whole(self, at: usize) -> usize {
+        let mut first = at;
+        while first >= 2 && self.word(first, -1) == "." {
             first -= 2;
         }
-        let turned =
-            first >= 2 && is_value(code[first - 2]) && is_comparison(code[first - 1].text(entry));
-        turned
-            || (compared
-                && after
-                    .take_while(|token| !ends_a_comparison(token.text(entry)))
-                    .any(|token| is_value(token)))
-    })
-}
-
-/// Another column, or the next clause: values beyond it are compared with something else.
-fn ends_a_comparison(token: &str) -> bool {
-    let word = token.to_ascii_uppercase();
-    matches!(
-        word.as_str(),
-        "." | ";" | "AND" | "OR" | "ON" | "WHERE" | "GROUP" | "ORDER" | "HAVING" | "LIMIT" | "THEN"
-    )
-}
-
-fn is_comparison(token: &str) -> bool {
-    let word = token.to_ascii_uppercase();
-    matches!(
-        word.as_str(),
-        "=" | "<"
-            | ">"
-            | "!"
-            | "~"
-            | "IN"
-            | "NOT"
-            | "LIKE"
-            | "ILIKE"
-            | "BETWEEN"
-            | "SIMILAR"
-            | "IS"
-    )
+        first
+    }
 }
 
 /// The model says so, or, for what a hospital's own extract adds to it, the name does.
-fn names_a_person(word: &str) -> bool {
-    let name = word.trim_matches(['"', '`']).to_ascii_lowercase();
+fn names_a_person(name: &str) -> bool {
+    // How many there are, and for how long.
+    if matches!(
+        name,
+        "persons" | "patients" | "subjects" | "person_time" | "person_days" | "person_years"
+    ) {
+        return false;
+    }
     let mut known = tables(CdmVersion::V5_4)
         .iter()
-        .filter_map(|table| table.column(&name))
+        .filter_map(|table| table.column(name))
         .peekable();
     // OMOP's `metadata` has a column `name` too, but in a hospital's extract it is the patient's.
     if name != "name" && known.peek().is_some() {
@@ -237,6 +335,24 @@ mod tests {
             "SELECT * FROM person WHERE person_source_value IN ('A-1', 'A-2');",
             "SELECT * FROM patient WHERE name LIKE '김%';",
             "SELECT * FROM person WHERE person_id BETWEEN 5 AND 6",
+            "SELECT * FROM emr WHERE lower(name) = '김철수'",
+            "SELECT * FROM emr WHERE (name) = '김철수'",
+            "SELECT * FROM emr WHERE name::text = '김철수'",
+            "SELECT * FROM emr WHERE starts_with(name, '김')",
+            "SELECT CASE name WHEN '김철수' THEN 1 END FROM emr",
+            "SELECT * FROM emr WHERE trim(name) IN ('김철수')",
+            "SELECT * FROM emr WHERE trim(' ' FROM name) IN ('김철수')",
+            "SELECT * FROM emr JOIN (VALUES ('김철수')) v(x) ON name = x",
+            "SELECT * FROM emr WHERE \"Name\" || '' = '김철수'",
+            "SELECT * FROM emr e WHERE e.data['name'] = '김철수'",
+            "SELECT * FROM emr e WHERE e.name.first = '철수'",
+            "SELECT * FROM person WHERE person_id + 0 = 4711",
+            "SELECT * FROM person WHERE CAST(person_id AS TEXT) = '4711'",
+            "SELECT * FROM person p JOIN (SELECT 4711 AS person_id) q ON p.person_id = q.person_id",
+            "SELECT * FROM person p JOIN (VALUES (4711)) q(person_id) USING (person_id)",
+            "SELECT 4711 INTERSECT SELECT person_id FROM person",
+            "SELECT * FROM death d JOIN person p ON d.person_id = p.person_id + 4711",
+            "SELECT * FROM person p WHERE p.person_id = 4711",
             "\\set pid 12",
         ] {
             assert!(may_name_a_patient(statement), "{statement}");
@@ -246,6 +362,10 @@ mod tests {
             "SELECT count(*) FROM person WHERE year_of_birth > 1950;",
             "SELECT concept_id FROM concept WHERE concept_name LIKE '%diabetes%';",
             "SELECT * FROM drug_exposure d JOIN person p ON d.person_id = p.person_id WHERE days_supply > 30;",
+            "SELECT count(DISTINCT o.person_id) AS patients FROM condition_occurrence o WHERE condition_concept_id = 201826;",
+            "SELECT count(*) FROM person JOIN death d USING (person_id) WHERE person.gender_concept_id = 8507",
+            "SELECT 1 FROM person p WHERE EXISTS (SELECT 1 FROM death d WHERE d.person_id = p.person_id)",
+            "SELECT person_id, count(*) FROM death GROUP BY person_id ORDER BY 2 DESC LIMIT 10",
         ] {
             assert!(!may_name_a_patient(statement), "{statement}");
         }
