@@ -102,11 +102,23 @@ fn one_registration_number_among_other_texts() {
         "900101-1******",
         "RRN240312-3328130",
         "9001011234568",
+        // Numbers given since October 2020 end with any digit.
+        "240312-3328130",
+        "201005-4328130",
+        "210101-7328131",
     ] {
         let found = among(text, 999);
         assert_eq!(found, [IdentifierKind::ResidentRegistration], "{text}");
     }
-    for text in ["900101-1234567", "240312-3328130", "880316-1965717"] {
+    for text in [
+        "900101-1234567",
+        "880316-1965717",
+        "201004-4328130",
+        "240312-1328131",
+        "241312-3328130",
+        "20240312-3328130",
+        "S240312-3328130",
+    ] {
         assert_eq!(among(text, 999), [], "{text}");
     }
     assert_eq!(among("900101-1234567", 3).len(), 1);
@@ -119,6 +131,65 @@ fn one_registration_number_among_other_texts() {
     assert_eq!(kinds("memo", &values), []);
     values.push("900101-1234568".to_owned());
     assert_eq!(kinds("memo", &values).len(), 1);
+}
+
+/// What a column is taken for that may hold numbers, and may not.
+#[test]
+fn a_few_numbers_that_do_not_check_are_worth_a_look() {
+    let doubt = |text: &str, many: usize, others: &[&str]| {
+        let column = Column::new("own", "memo", 0, Names::No, Kind::Texts);
+        let mut seen = [0; COUNTS];
+        let quiet = vec!["고혈압"; 999 - many];
+        let values = quiet.into_iter().chain(vec![text; many]);
+        for value in values.chain(others.iter().copied()) {
+            column.look_at(value, true, &mut seen);
+        }
+        column.add(999, seen);
+        column.doubt().map(|finding| finding.to_string())
+    };
+    let told = doubt("900101-1234567", 3, &[]);
+    let expected = "own.memo: 3 rows may hold resident registration numbers: look at them, and leave the column out with \
+                    `--drop-column` if they do";
+    assert_eq!(told.as_deref(), Some(expected));
+    // Ten are refused, and so is one with others that are surely numbers; codes of which most fit nobody are none.
+    assert_eq!(doubt("900101-1234567", 10, &[]), None);
+    assert_eq!(
+        doubt("900101-1234567", 3, &["주민번호 900101-1234567"]),
+        None
+    );
+    assert_eq!(
+        doubt("900101-1234567", 1, &["900101-3234567", "900102-7234567"]),
+        None
+    );
+    assert_eq!(doubt("정상", 3, &[]), None);
+}
+
+#[test]
+fn numbers_in_two_columns() {
+    let front = drawn(|draw| format!("{}{:02}{}", draw(50, 99), draw(1, 12), draw(10, 28)));
+    let back = drawn(|draw| format!("{}", draw(1_000_000, 2_999_999)));
+    for (of_front, of_back) in [
+        ("rrn_front", "rrn_back"),
+        ("RRN1", "RRN2"),
+        ("주민번호앞", "주민번호뒤"),
+        ("주민등록번호1", "주민등록번호2"),
+        ("jumin1", "jumin2"),
+        ("pt_juminno_1", "ssn2"),
+    ] {
+        for (column, values) in [(of_front, &front), (of_back, &back)] {
+            let found = kinds(column, values);
+            assert_eq!(found, [IdentifierKind::ResidentRegistration], "{column}");
+        }
+    }
+    for column in ["memo", "errno", "lot_number", "session1"] {
+        assert_eq!(kinds(column, &front), [], "{column}");
+        assert_eq!(kinds(column, &back), [], "{column}");
+    }
+    for value in [
+        "Y", "1", "901301", "0123456", "9123456", "12345678", "900101-",
+    ] {
+        assert_eq!(kinds("rrn_type", &twenty(value)), [], "{value}");
+    }
 }
 
 #[test]

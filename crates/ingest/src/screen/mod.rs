@@ -123,11 +123,13 @@ struct Column {
     at: usize,
     names: Names,
     kind: Kind,
+    /// Its name says that it holds registration numbers, or parts of them.
+    registrations: bool,
     texts: AtomicU64,
     counts: [AtomicU64; COUNTS],
 }
 
-const COUNTS: usize = 17;
+const COUNTS: usize = 21;
 const REGISTRATION: usize = 0;
 const BARE_REGISTRATION: usize = 1;
 const CHECKS: usize = 2;
@@ -137,8 +139,9 @@ const EMAIL: usize = 5;
 const NAME: usize = 6;
 const PARTIAL_REGISTRATION: usize = 7;
 /// Numbers as they are written, three counts for each shape: how many are alike, how many fit somebody, how many check.
-const WRITTEN_REGISTRATION: [usize; 2] = [8, 11];
-const AMERICAN: usize = 14;
+const WRITTEN_REGISTRATION: [usize; registration::SHAPES] = [8, 11, 14];
+const AMERICAN: usize = 17;
+const PART_OF_REGISTRATION: usize = 20;
 
 /// Looks through rows on their way to the store.
 #[derive(Debug)]
@@ -203,13 +206,11 @@ impl Screen {
         if let Some(what) = stored.find_map(|looked| looked.titles.clone()) {
             return Err(Error::Treatment { what });
         }
-        let found: Vec<IdentifierColumn> = self
-            .targets
-            .iter()
-            .flat_map(|looked| &looked.columns)
-            .chain([&self.rejects])
-            .flat_map(Column::found)
-            .collect();
+        let columns = || {
+            let stored = self.targets.iter().flat_map(|looked| &looked.columns);
+            stored.chain([&self.rejects])
+        };
+        let found: Vec<IdentifierColumn> = columns().flat_map(Column::found).collect();
         let (allowed, refused): (Vec<_>, Vec<_>) = found
             .into_iter()
             .partition(|found| named(&options.allow_identifiers, &found.table, &found.column));
@@ -223,7 +224,10 @@ impl Screen {
             kind: FindingKind::Identifier,
             count: found.count,
         };
-        Ok(allowed.into_iter().map(finding).collect())
+        let doubtful = columns()
+            .filter(|column| !named(&options.allow_identifiers, &column.table, &column.name))
+            .filter_map(Column::doubt);
+        Ok(allowed.into_iter().map(finding).chain(doubtful).collect())
     }
 }
 
@@ -293,6 +297,7 @@ impl Column {
             at,
             names,
             kind,
+            registrations: registration::is_column_of(name),
             texts: AtomicU64::new(0),
             counts: Default::default(),
         }
@@ -317,7 +322,11 @@ impl Column {
         }
         let mut seen = [0; COUNTS];
         if let Kind::Numbers { telephones } = self.kind {
-            whole::look(values.as_ref(), telephones, &mut seen);
+            let looked = whole::Looked {
+                telephones,
+                parts: self.registrations,
+            };
+            whole::look(values.as_ref(), looked, &mut seen);
             self.add(texts, seen);
             return;
         }
@@ -328,46 +337,80 @@ impl Column {
                 strings
                     .iter()
                     .flatten()
-                    .for_each(|text| look_at(text, has_at, self.names, &mut seen));
+                    .for_each(|text| self.look_at(text, has_at, &mut seen));
             }
             DataType::LargeUtf8 => {
                 let strings = values.as_string::<i64>();
                 strings
                     .iter()
                     .flatten()
-                    .for_each(|text| look_at(text, true, self.names, &mut seen));
+                    .for_each(|text| self.look_at(text, true, &mut seen));
             }
             DataType::Utf8View => {
                 let strings = values.as_string_view();
                 strings
                     .iter()
                     .flatten()
-                    .for_each(|text| look_at(text, true, self.names, &mut seen));
+                    .for_each(|text| self.look_at(text, true, &mut seen));
             }
             _ => return,
         }
         self.add(texts, seen);
     }
 
-    fn found(&self) -> Vec<IdentifierColumn> {
-        let count = |at: usize| self.counts[at].load(Ordering::Relaxed);
+    fn look_at(&self, text: &str, may_have_at: bool, seen: &mut [u64; COUNTS]) {
+        look_at(text, may_have_at, self.names, seen);
+        if self.registrations && registration::is_part(&plain::plain(text)) {
+            seen[PART_OF_REGISTRATION] += 1;
+        }
+    }
+
+    fn count(&self, at: usize) -> u64 {
+        self.counts[at].load(Ordering::Relaxed)
+    }
+
+    /// How many numbers of a shape are of persons, and how many more may be.
+    ///
+    /// One that is alike may be a code. Those of persons check, or there are several, and hardly one fits nobody; where no digit
+    /// can check, one is enough.
+    fn written(&self, shape: usize) -> (u64, u64) {
+        let at = WRITTEN_REGISTRATION[shape];
+        let (alike, fit, check) = (self.count(at), self.count(at + 1), self.count(at + 2));
         let texts = self.texts.load(Ordering::Relaxed);
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "shares are compared, not counted"
-        )]
-        let is_share =
-            |part: u64, of: u64, share: f64| part > 0 && part as f64 >= share * of as f64;
-        // One that is alike may be a code; those of persons check, or there are several, and hardly one fits nobody.
-        let written = |at: usize| {
-            let (alike, fit, check) = (count(at), count(at + 1), count(at + 2));
-            let several = fit >= MANY || is_share(fit, texts, SHARE_OF_WRITTEN);
-            let of_persons = is_share(check, alike, SHARE_OF_BARE_NUMBERS)
-                || (several && is_share(fit, alike, SHARE_OF_FITTING));
-            if of_persons { fit.max(check) } else { 0 }
-        };
-        let mut registrations =
-            count(REGISTRATION) + WRITTEN_REGISTRATION.map(written).iter().sum::<u64>();
+        let several =
+            shape == registration::RANDOM || fit >= MANY || is_share(fit, texts, SHARE_OF_WRITTEN);
+        let nearly_all = is_share(fit, alike, SHARE_OF_FITTING);
+        if is_share(check, alike, SHARE_OF_BARE_NUMBERS) || (several && nearly_all) {
+            (fit.max(check), 0)
+        } else if nearly_all {
+            (0, fit)
+        } else {
+            (0, 0)
+        }
+    }
+
+    /// What is too little to refuse the delivery for, and worth a look.
+    fn doubt(&self) -> Option<Finding> {
+        let shapes = (0..registration::SHAPES).map(|shape| self.written(shape).1);
+        let count: u64 = shapes.sum();
+        let surely = |found: &IdentifierColumn| found.kind == IdentifierKind::ResidentRegistration;
+        (count > 0 && !self.found().iter().any(surely)).then(|| Finding {
+            table: self.table.clone(),
+            column: Some(self.name.clone()),
+            kind: FindingKind::Identifier,
+            count,
+            detail: format!(
+                "rows may hold {}: look at them, and leave the column out with `--drop-column` if they do",
+                IdentifierKind::ResidentRegistration
+            ),
+        })
+    }
+
+    fn found(&self) -> Vec<IdentifierColumn> {
+        let count = |at: usize| self.count(at);
+        let texts = self.texts.load(Ordering::Relaxed);
+        let written = (0..registration::SHAPES).map(|shape| self.written(shape).0);
+        let mut registrations = count(REGISTRATION) + written.sum::<u64>();
         // Any numbers have a few that look so; a column of registration numbers has nothing else.
         let least = if self.kind == Kind::Texts {
             0.0
@@ -391,8 +434,10 @@ impl Column {
         if is_share(count(BARE_TELEPHONE), texts, SHARE_OF_BARE_NUMBERS) {
             telephones += count(BARE_TELEPHONE);
         }
-        if is_share(count(PARTIAL_REGISTRATION), texts, SHARE_OF_BARE_NUMBERS) {
-            registrations += count(PARTIAL_REGISTRATION);
+        for parts in [PARTIAL_REGISTRATION, PART_OF_REGISTRATION] {
+            if is_share(count(parts), texts, SHARE_OF_BARE_NUMBERS) {
+                registrations += count(parts);
+            }
         }
         let least = match self.names {
             Names::Likely => SHARE_OF_LIKELY_NAMES,
@@ -419,6 +464,15 @@ impl Column {
         })
         .collect()
     }
+}
+
+/// Whether there is a part, and it is such a share of all.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "shares are compared, not counted"
+)]
+fn is_share(part: u64, of: u64, share: f64) -> bool {
+    part > 0 && part as f64 >= share * of as f64
 }
 
 fn look_at(text: &str, may_have_at: bool, names: Names, seen: &mut [u64; COUNTS]) {

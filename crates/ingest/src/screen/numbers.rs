@@ -10,8 +10,8 @@ pub(super) struct Numbers {
     pub(super) registration: bool,
     /// One for which more speaks than its shape: a word, or signs that hide a part.
     pub(super) sure_registration: bool,
-    /// Digits that are written as one, by whether their year is of the twentieth century.
-    pub(super) written: [Written; 2],
+    /// Digits that are written as one, by their shape.
+    pub(super) written: [Written; registration::SHAPES],
     /// Thirteen digits that could be one: a birth date, and a digit for century and sex.
     pub(super) bare_registration: bool,
     /// Such digits whose last one checks. Numbers issued since October 2020 are random there, so that this is a hint.

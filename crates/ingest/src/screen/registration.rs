@@ -2,6 +2,7 @@
 
 use super::groups::{Group, Joint, Run, goes_on, is_alone, is_list, is_said, joint_behind};
 use super::numbers::Numbers;
+use super::plain::plain;
 
 /// Words that say that such a number follows.
 const WORDS: [&str; 5] = ["주민", "외국인등록", "rrn", "jumin", "ssn"];
@@ -9,10 +10,17 @@ const WORDS: [&str; 5] = ["주민", "외국인등록", "rrn", "jumin", "ssn"];
 const BIRTHS: [&str; 2] = ["생년월일", "dob"];
 /// Years of two digits from here on are of the twentieth century, where a number must look like one of somebody alive.
 const FIRST_YEAR: u32 = 30;
+/// The last digit of a number given since 5 October 2020 is random, and so that of everyone born since.
+const FIRST_RANDOM: u32 = 201_005;
 /// Digits behind the hyphen.
 const SERIAL: usize = 7;
 /// Stars that stand for more digits, however many they are.
 const STARS: usize = 3;
+
+/// Shapes of numbers that are written as one, by their births: before that of [`RANDOM`] in this century, of the last one, and
+/// since October 2020, when the last digit ceased to check.
+pub(super) const SHAPES: usize = 3;
+pub(super) const RANDOM: usize = 2;
 
 /// Looks for a number that ends with the newest group.
 pub(super) fn judge(run: &Run<'_>, found: &mut Numbers) {
@@ -36,7 +44,7 @@ pub(super) fn judge(run: &Run<'_>, found: &mut Numbers) {
 
 /// Takes note of a number that is written as one, and is one where a word says so; else the column tells.
 fn written(run: &Run<'_>, first: &Group<'_>, digits: &[u32; 13], found: &mut Numbers) {
-    let written = &mut found.written[usize::from(year(digits) >= FIRST_YEAR)];
+    let written = &mut found.written[shape(digits)];
     written.alike = true;
     if is_birth(digits) {
         found.sure_registration |= is_said(run.text(), first.start, &WORDS);
@@ -268,6 +276,47 @@ fn is_of(digits: &[u32; 13], century: u32) -> bool {
 fn lives(digits: &[u32; 13]) -> bool {
     let century = if year(digits) < FIRST_YEAR { 20 } else { 19 };
     is_of(digits, century)
+}
+
+fn shape(digits: &[u32; 13]) -> usize {
+    let birth = digits[..6]
+        .iter()
+        .fold(0, |birth, digit| birth * 10 + digit);
+    match year(digits) {
+        FIRST_YEAR.. => 1,
+        _ if birth >= FIRST_RANDOM => RANDOM,
+        _ => 0,
+    }
+}
+
+/// Whether a column's name says that it holds such numbers, or parts of them.
+pub(super) fn is_column_of(name: &str) -> bool {
+    let name = plain(name).to_lowercase();
+    ["주민", "외국인등록", "jumin"]
+        .iter()
+        .any(|word| name.contains(word))
+        || name.split(|c: char| !c.is_alphanumeric()).any(|word| {
+            word.starts_with("rrn") || word.trim_end_matches(|c: char| c.is_ascii_digit()) == "ssn"
+        })
+}
+
+/// Whether a text is one of the two parts of a number, in a column that says so.
+pub(super) fn is_part(text: &str) -> bool {
+    let digits = text.trim().as_bytes();
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    match digits.len() {
+        6 => is_birth(&number(digits, &[])),
+        // As in thirteen bare digits.
+        SERIAL => (b'1'..=b'8').contains(&digits[0]),
+        _ => false,
+    }
+}
+
+/// The same for a number, of which births of 2001 to 2009 have lost the zero in front.
+pub(super) fn is_part_number(value: i64) -> bool {
+    (10_000..10_000_000).contains(&value) && is_part(&format!("{value:06}"))
 }
 
 fn year(digits: &[u32; 13]) -> u32 {

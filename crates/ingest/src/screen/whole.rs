@@ -3,22 +3,31 @@
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 
-use super::registration::bare_registration;
-use super::{BARE_REGISTRATION, BARE_TELEPHONE, CHECKS, COUNTS};
+use super::registration::{bare_registration, is_part_number};
+use super::{BARE_REGISTRATION, BARE_TELEPHONE, CHECKS, COUNTS, PART_OF_REGISTRATION};
 
 /// Types that such numbers are stored in; tables with gaps often come with fractions.
 pub(super) fn is_number(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Int64 | DataType::Float64)
 }
 
-/// Looks at the numbers of a column; at telephone numbers too, where it is not known to hold numbers of records.
-pub(super) fn look(values: &dyn Array, telephones: bool, seen: &mut [u64; COUNTS]) {
+/// What a column of numbers may hold beside whole registration numbers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Looked {
+    /// Telephone numbers: it is not known to hold numbers of records.
+    pub(super) telephones: bool,
+    /// Parts of registration numbers: its name says so.
+    pub(super) parts: bool,
+}
+
+/// Looks at the numbers of a column.
+pub(super) fn look(values: &dyn Array, looked: Looked, seen: &mut [u64; COUNTS]) {
     match values.data_type() {
         DataType::Int64 => {
             let values = values.as_primitive::<Int64Type>().iter();
             values
                 .flatten()
-                .for_each(|value| look_at(value, telephones, seen));
+                .for_each(|value| look_at(value, looked, seen));
         }
         DataType::Float64 => {
             let whole = |value: &f64| value.fract() == 0.0 && (0.0..1e13).contains(value);
@@ -31,13 +40,13 @@ pub(super) fn look(values: &dyn Array, telephones: bool, seen: &mut [u64; COUNTS
                 .iter()
                 .flatten()
                 .filter(whole)
-                .for_each(|value| look_at(value as i64, telephones, seen));
+                .for_each(|value| look_at(value as i64, looked, seen));
         }
         _ => {}
     }
 }
 
-fn look_at(value: i64, telephones: bool, seen: &mut [u64; COUNTS]) {
+fn look_at(value: i64, looked: Looked, seen: &mut [u64; COUNTS]) {
     // Births of 2000 to 2009 lost one to three zeros in front.
     if (1_000_000_000..10_000_000_000_000).contains(&value) {
         let mut digits = [0_u32; 13];
@@ -52,7 +61,10 @@ fn look_at(value: i64, telephones: bool, seen: &mut [u64; COUNTS]) {
         }
     }
     // 010 and eight digits, of which the first is never 0 or 1, without the zero in front.
-    if telephones && (1_020_000_000..1_100_000_000).contains(&value) {
+    if looked.telephones && (1_020_000_000..1_100_000_000).contains(&value) {
         seen[BARE_TELEPHONE] += 1;
+    }
+    if looked.parts && is_part_number(value) {
+        seen[PART_OF_REGISTRATION] += 1;
     }
 }

@@ -372,6 +372,18 @@ async fn numbers_without_hyphens_are_found_in_columns_of_numbers() {
     })
     .await;
     assert_eq!(found[0].column, "person_id");
+    // The parts of registration numbers, where the column says so; births of 2001 to 2009 have lost a zero.
+    let parts = [
+        |at: u64| format!("{}0{}1{}", 50 + at % 49, at % 9 + 1, at % 9),
+        |at: u64| format!("{}0{}1{}", 1 + at % 9, at % 9 + 1, at % 9),
+        |at: u64| format!("{}", 1_000_000 + at * 37_003),
+    ];
+    for value in parts {
+        let found = of(&format!("{columns},주민번호1"), &with(&value)).await;
+        assert_eq!(found.len(), 1, "{}", value(1));
+        assert_eq!(found[0].kind, IdentifierKind::ResidentRegistration);
+        assert_eq!(of(&own, &with(&value)).await, []);
+    }
     // Days, codes, counters and random numbers are none.
     let mut last = 7_u64;
     let drawn: Vec<u64> = (0..60)
