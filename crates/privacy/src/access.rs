@@ -95,7 +95,7 @@ impl Access {
     /// The settings of a session for this principal: to be made before the session is.
     ///
     /// # Errors
-    /// When the policy does not allow the role, purpose or project.
+    /// When the policy does not allow the role, purpose or project, or a rule is to hide what the store has not.
     pub fn configure(&self, snapshot: &Snapshot, config: SessionConfig) -> Result<SessionConfig> {
         let kind = self.kind()?;
         self.state.create().map_err(|source| Error::Io {
@@ -103,7 +103,9 @@ impl Access {
             what: self.state.folder().display().to_string(),
             source,
         })?;
-        let view = self.policy.view(&self.principal, &Table::all(snapshot))?;
+        let tables = Table::all(snapshot);
+        self.policy.fits(&self.principal, &tables)?;
+        let view = self.policy.view(&self.principal, &tables)?;
         let shown = view.tables.iter().map(|(name, table)| {
             let columns = table.columns.iter();
             let columns = columns.map(|column| (column.name.clone(), column.rule.to_string()));

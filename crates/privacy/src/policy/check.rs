@@ -62,51 +62,42 @@ impl Policy {
         findings.finish().pop()
     }
 
+    /// Refuses a role, of which a rule is to hide what the store has not: by a wrong name it hides nothing, and what it was to
+    /// hide would be open.
+    ///
+    /// # Errors
+    /// A refusal that names the first such place of the file; no name of the store, which the role need not know.
+    pub fn fits(&self, principal: &Principal, tables: &[Table]) -> crate::Result<()> {
+        let role = self.role(principal)?;
+        if role.kind == RoleKind::Steward {
+            return Ok(());
+        }
+        let project = self.project(principal).map(|project| project.name.as_str());
+        let mut findings = Findings::new(&self.text);
+        for rule in &self.rules {
+            let applies = rule.applies(&role.name, &principal.purpose, project);
+            if applies && rule.restricts() {
+                unknown_names(rule, tables, |treatment| !treatment.is_raw(), &mut findings);
+            }
+        }
+        let Some(first) = findings.finish().into_iter().next() else {
+            return Ok(());
+        };
+        Err(Error::refused(
+            "policy",
+            format!(
+                "the policy does not fit the store: {}:{}:{}: {}, so that the rule would hide nothing there",
+                self.file, first.line, first.column, first.message
+            ),
+            "ask the policy's author, who corrects the name or takes it out; `columna privacy policy check` shows all of them"
+                .to_owned(),
+        ))
+    }
+
     fn check_rule(&self, rule: &Rule, tables: &[Table], findings: &mut Findings<'_>) {
-        let names = || tables.iter().map(|table| table.name.as_str());
-        for pattern in &rule.tables {
-            let TablePattern::Name(name) = pattern else {
-                continue;
-            };
-            if !names().any(|known| known.eq_ignore_ascii_case(&name.value)) {
-                let hint = nearest(&name.value, names()).map_or_else(
-                    || format!("its tables are {}", listed(&names().collect::<Vec<_>>())),
-                    |near| format!("did you mean `{near}`?"),
-                );
-                findings.error_with(
-                    &name.span,
-                    format!("the store has no table `{}`", name.value),
-                    hint,
-                );
-            }
-        }
-        let spoken_of: Vec<&Table> = tables
-            .iter()
-            .filter(|table| rule.speaks_of(&table.name))
-            .collect();
-        for (column, treatment) in &rule.columns {
-            let columns = || {
-                spoken_of.iter().flat_map(|table| {
-                    table
-                        .schema
-                        .fields()
-                        .iter()
-                        .map(|field| field.name().as_str())
-                })
-            };
-            if !spoken_of.is_empty() && !columns().any(|known| known.eq_ignore_ascii_case(column)) {
-                let hint = nearest(column, columns()).map_or_else(
-                    || "compare with `columna info` or `\\d TABLE`".to_owned(),
-                    |near| format!("did you mean `{near}`?"),
-                );
-                findings.error_with(
-                    &treatment.span,
-                    format!("none of the rule's tables has a column `{column}`"),
-                    hint,
-                );
-            }
-        }
-        for table in &spoken_of {
+        unknown_names(rule, tables, |_| true, findings);
+        let spoken_of = tables.iter().filter(|table| rule.speaks_of(&table.name));
+        for table in spoken_of {
             for field in table.schema.fields() {
                 let Some(spanned) = rule.columns.get(&field.name().to_lowercase()) else {
                     continue;
@@ -312,6 +303,62 @@ impl Policy {
                     ),
                 );
             }
+        }
+    }
+}
+
+/// Finds tables and columns of a rule that the store has not: those columns whose treatment `matters`.
+fn unknown_names(
+    rule: &Rule,
+    tables: &[Table],
+    matters: impl Fn(&ColumnRule) -> bool,
+    findings: &mut Findings<'_>,
+) {
+    let names = || tables.iter().map(|table| table.name.as_str());
+    for pattern in &rule.tables {
+        let TablePattern::Name(name) = pattern else {
+            continue;
+        };
+        if !names().any(|known| known.eq_ignore_ascii_case(&name.value)) {
+            let hint = nearest(&name.value, names()).map_or_else(
+                || format!("its tables are {}", listed(&names().collect::<Vec<_>>())),
+                |near| format!("did you mean `{near}`?"),
+            );
+            findings.error_with(
+                &name.span,
+                format!("the store has no table `{}`", name.value),
+                hint,
+            );
+        }
+    }
+    let spoken_of: Vec<&Table> = tables
+        .iter()
+        .filter(|table| rule.speaks_of(&table.name))
+        .collect();
+    for (column, treatment) in rule
+        .columns
+        .iter()
+        .filter(|(_, treatment)| matters(&treatment.value))
+    {
+        let columns = || {
+            spoken_of.iter().flat_map(|table| {
+                table
+                    .schema
+                    .fields()
+                    .iter()
+                    .map(|field| field.name().as_str())
+            })
+        };
+        if !spoken_of.is_empty() && !columns().any(|known| known.eq_ignore_ascii_case(column)) {
+            let hint = nearest(column, columns()).map_or_else(
+                || "compare with `columna info` or `\\d TABLE`".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            findings.error_with(
+                &treatment.span,
+                format!("none of the rule's tables has a column `{column}`"),
+                hint,
+            );
         }
     }
 }
@@ -537,6 +584,54 @@ columns = { condition_start_date = "shift_date" }
         );
         has("12:10: error: the filter does not fit `person`");
         has("contradict each other: `condition_occurrence.condition_start_date`");
+    }
+
+    /// What was to be hidden by a wrong name would be open.
+    #[test]
+    fn a_role_whose_rule_hides_what_is_not_there_is_refused() {
+        let asked = |rule: &str, purpose: &str| {
+            let text = format!(
+                "version = 1\n[roles.r]\nkind = \"analyst\"\npurposes = [\"research\", \"quality\"]\n\
+                 [[rules]]\ntables = [\"person\"]\nclasses = {{ person_key = \"raw\", quasi = \"raw\" }}\n[[rules]]\n{rule}\n"
+            );
+            let policy = Policy::parse("p.toml", &text).unwrap();
+            policy.fits(&Principal::new("kim", "r", purpose), &tables())
+        };
+        for (rule, place) in [
+            (
+                "tables = [\"persn\"]\nfilter = \"person_id > 1\"",
+                "p.toml:9:11: the store has no table `persn`",
+            ),
+            (
+                "tables = [\"person\", \"persn\"]\nclasses = { quasi = \"absent\" }",
+                "p.toml:9:21: the store has no table `persn`",
+            ),
+            (
+                "tables = [\"person\"]\ncolumns = { year_of_birt = \"absent\" }",
+                "p.toml:10:13: none of the rule's tables has a column `year_of_birt`",
+            ),
+            (
+                "tables = [\"*\"]\ncolumns = { year_of_birt = \"birth_year\" }\n[ages]\non = 2026-12-31",
+                "p.toml:10:13: none of the rule's tables has a column `year_of_birt`",
+            ),
+        ] {
+            let said = asked(rule, "research").unwrap_err().to_string();
+            assert!(said.contains(place), "{rule}: {said}");
+            assert!(said.contains("does not fit the store"), "{said}");
+            // The role need not know what else there is.
+            assert!(!said.contains("did you mean"), "{said}");
+            let other = format!("purposes = [\"quality\"]\n{rule}");
+            assert!(asked(&other, "research").is_ok(), "{rule}");
+            assert!(asked(&other, "quality").is_err(), "{rule}");
+        }
+        for open in [
+            "tables = [\"persn\"]\nclasses = { quasi = \"raw\" }",
+            "tables = [\"person\"]\ncolumns = { year_of_birt = \"raw\", month_of_birth = \"absent\" }",
+            "tables = [\"@derived\"]\ncolumns = { drug_era_id = \"absent\" }",
+            "tables = [\"PERSON\"]\nfilter = \"person_id > 1\"",
+        ] {
+            asked(open, "research").unwrap();
+        }
     }
 
     #[test]

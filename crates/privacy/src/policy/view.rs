@@ -125,6 +125,12 @@ impl Rule {
             && among(&self.projects, project)
     }
 
+    /// It hides something: rows, or more of some column than nothing.
+    pub(super) fn restricts(&self) -> bool {
+        let mut treatments = self.classes.values().chain(self.columns.values());
+        self.filter.is_some() || treatments.any(|treatment| !treatment.value.is_raw())
+    }
+
     pub(super) fn speaks_of(&self, table: &str) -> bool {
         self.tables.iter().any(|pattern| pattern.matches(table))
     }

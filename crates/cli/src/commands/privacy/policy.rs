@@ -71,7 +71,8 @@ pub(super) fn run(command: &PolicyCommand) -> Result<(), CliError> {
             };
             let tables = tables(store)?;
             let view = policy
-                .view(&principal, &tables)
+                .fits(&principal, &tables)
+                .and_then(|()| policy.view(&principal, &tables))
                 .map_err(|error| refused(&error))?;
             let project = principal
                 .project
