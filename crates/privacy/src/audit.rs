@@ -17,7 +17,7 @@ use crate::{Error, Principal, Result};
 /// The hash before the first line.
 const START: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// A statement is kept up to so many characters.
-const LONGEST: usize = 4_000;
+const LONGEST: usize = 64_000;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,10 +68,33 @@ pub struct Entry {
     pub snapshot: String,
     /// What happened.
     pub event: Event,
-    /// The statement without its values.
+    /// The statement without its values, up to its first 64,000 characters.
     pub statement: String,
+    /// Where those are not all: what the whole is known by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<Whole>,
     /// The hash of the line before.
     pub before: String,
+}
+
+/// What a statement is known by that is kept in part. It is of the text without its values, so that no value can be found by
+/// trying all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whole {
+    /// Its characters.
+    pub characters: usize,
+    /// BLAKE3 of its UTF-8, in hexadecimal.
+    pub blake3: String,
+}
+
+impl Whole {
+    fn of(statement: &str) -> Option<Self> {
+        let characters = statement.chars().count();
+        (characters > LONGEST).then(|| Self {
+            characters,
+            blake3: blake3::hash(statement.as_bytes()).to_hex().to_string(),
+        })
+    }
 }
 
 /// What stays the same in the lines of a session.
@@ -85,7 +108,7 @@ pub(crate) struct Subject {
 /// What `verify` found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// Whole lines.
+    /// Whole lines; of one that is damaged, those that are certainly in place.
     pub entries: u64,
     /// The newest hash.
     pub hash: String,
@@ -201,6 +224,7 @@ impl AuditLog {
             snapshot: subject.snapshot.clone(),
             event,
             statement: statement.chars().take(LONGEST).collect(),
+            whole: Whole::of(statement),
             before: head.hash,
         };
         let mut line =
@@ -268,7 +292,13 @@ impl AuditLog {
         Ok(head)
     }
 
-    /// Goes through the whole log.
+    fn kept_head(&self) -> Option<Head> {
+        let text = std::fs::read_to_string(self.head_path()).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// Goes through the whole log: each line follows from the one before, and they lead to the line that the head names.
+    /// Only whole lines that follow from that one may come after it.
     ///
     /// # Errors
     /// When a file can't be read. What is wrong with the log is no error, but what was asked.
@@ -283,12 +313,14 @@ impl AuditLog {
             hash: START.to_owned(),
             problem: None,
         };
+        // Before the lines: others may add some meanwhile.
+        let head = self.kept_head();
         let log = match File::open(&self.path) {
             Ok(log) => Some(log),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(unread(error)),
         };
-        let mut bytes = 0;
+        let mut bytes: u64 = 0;
         let mut reader = log.map(BufReader::new);
         let mut line = Vec::new();
         while let Some(reader) = &mut reader {
@@ -296,10 +328,12 @@ impl AuditLog {
             if reader.read_until(b'\n', &mut line).map_err(unread)? == 0 {
                 break;
             }
+            let begin = bytes;
             bytes += line.len() as u64;
             let number = found.entries + 1;
             let text = line.strip_suffix(b"\n").unwrap_or(&line);
             let problem = match serde_json::from_slice::<Entry>(text) {
+                _ if text.len() == line.len() => Some("the line is cut short"),
                 Err(_) => Some("the line cannot be read"),
                 Ok(entry) if entry.number != number => Some("the line has another number"),
                 Ok(entry) if entry.before != found.hash => Some(CHANGED),
@@ -315,19 +349,26 @@ impl AuditLog {
             }
             found.entries = number;
             found.hash = blake3::hash(text).to_hex().to_string();
+            let here = Head {
+                number,
+                hash: found.hash.clone(),
+                bytes,
+            };
+            let ends_here = |head: &Head| (begin + 1..=bytes).contains(&head.bytes);
+            if head
+                .as_ref()
+                .is_some_and(|head| ends_here(head) && *head != here)
+            {
+                // Each line follows from the one before, but this is not where they led to.
+                found.entries = 0;
+                found.problem = Some((number, EXCHANGED.to_owned()));
+                return Ok(found);
+            }
         }
-        let head = match std::fs::read_to_string(self.head_path()) {
-            Ok(text) => serde_json::from_str::<Head>(&text).ok(),
-            Err(_) => None,
-        };
         let missing = |what: &str| Some((found.entries + 1, what.to_owned()));
         found.problem = match head {
             None if found.entries == 0 && !self.begun_path().exists() => None,
             None => missing("the head file is missing or cannot be read"),
-            Some(head) if head.number > found.entries => missing("lines are missing at the end"),
-            Some(head) if head.bytes == bytes && head.hash != found.hash => {
-                Some((found.entries, "the last line was changed".to_owned()))
-            }
             Some(head) if head.bytes > bytes => missing("lines are missing at the end"),
             Some(_) => None,
         };
@@ -337,6 +378,9 @@ impl AuditLog {
 
 /// What is wrong where a line has not the hash of the one before it.
 const CHANGED: &str = "this line or the one before it was changed";
+/// What is wrong where the lines lead to another one than the head knows.
+const EXCHANGED: &str =
+    "the head knows another line here: this one was changed, or the log exchanged for another";
 
 fn private(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
@@ -425,6 +469,47 @@ mod tests {
         assert_eq!(line(Vec::clear), 1);
     }
 
+    /// A log of the same chain that leads elsewhere, and a last line that became longer, have more bytes than the head knows.
+    #[test]
+    fn a_log_that_was_exchanged_is_found() {
+        let at_head = |found: &Verified| {
+            found
+                .problem
+                .as_ref()
+                .map(|(line, what)| (*line, what.contains("the head knows")))
+        };
+        for others in 1..12 {
+            let (_folder, log) = log(5);
+            let (_other, other) = self::log(others);
+            std::fs::copy(&other.path, &log.path).unwrap();
+            let found = log.verify().unwrap();
+            assert!(found.problem.is_some(), "{others}: {found:?}");
+        }
+        for (name, line) in [("a longer name than kim", 5), ("k", 5)] {
+            let (_folder, log) = log(5);
+            let mut lines = lines(&log);
+            lines[4] = lines[4].replace("kim", name);
+            std::fs::write(&log.path, lines.join("\n") + "\n").unwrap();
+            let found = log.verify().unwrap();
+            if name.len() > 3 {
+                assert_eq!(at_head(&found), Some((line, true)), "{found:?}");
+                assert_eq!(found.entries, 0);
+            } else {
+                assert!(found.problem.is_some());
+            }
+        }
+        // What a process left that died before it wrote the head follows, if it is whole.
+        let (_folder, log) = log(3);
+        let head = std::fs::read(log.head_path()).unwrap();
+        log.append(&subject(), Event::Asked, "SELECT ?").unwrap();
+        std::fs::write(log.head_path(), head).unwrap();
+        assert_eq!(log.verify().unwrap().problem, None);
+        let whole = std::fs::read_to_string(&log.path).unwrap();
+        std::fs::write(&log.path, whole.trim_end()).unwrap();
+        let found = log.verify().unwrap();
+        assert_eq!(found.problem, Some((4, "the line is cut short".to_owned())));
+    }
+
     #[test]
     fn a_line_cut_short_by_a_crash_is_taken_back_and_one_before_its_head_is_kept() {
         let (_folder, log) = log(2);
@@ -464,6 +549,33 @@ mod tests {
         std::fs::remove_file(log.head_path()).unwrap();
         assert!(log.verify().unwrap().problem.is_some());
         assert!(log.append(&subject(), Event::Asked, "SELECT ?").is_err());
+    }
+
+    /// Who puts what it asks for behind a long text is told from one who does not.
+    #[test]
+    fn a_long_statement_is_marked_and_known_by_its_hash() {
+        let (_folder, log) = log(0);
+        let padded = |last: &str| format!("SELECT ? {}{last}", "AND ? = ? ".repeat(LONGEST / 10));
+        for statement in [
+            "SELECT ?".to_owned(),
+            padded("AND zip = ?"),
+            padded("AND age = ?"),
+        ] {
+            log.append(&subject(), Event::Asked, &statement).unwrap();
+        }
+        let entries: Vec<Entry> = lines(&log)
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(entries[0].whole, None);
+        assert!(!lines(&log)[0].contains("whole"));
+        assert_eq!(entries[1].statement, entries[2].statement);
+        let whole = entries[1].whole.as_ref().unwrap();
+        assert_eq!(whole.characters, padded("AND zip = ?").len());
+        let hash = blake3::hash(padded("AND zip = ?").as_bytes());
+        assert_eq!(whole.blake3, hash.to_hex().to_string());
+        assert_ne!(entries[1].whole, entries[2].whole);
+        assert_eq!(log.verify().unwrap().problem, None);
     }
 
     #[test]

@@ -25,11 +25,13 @@ pub(super) fn run(command: &AuditCommand) -> Result<(), CliError> {
             Ok(())
         }
         Some((line, problem)) => {
-            writeln!(
-                out,
-                "line {line}: {problem}; the {} entries before it are in place",
-                found.entries
-            )?;
+            match found.entries {
+                0 => writeln!(out, "line {line}: {problem}; no entry is certain")?,
+                sure => writeln!(
+                    out,
+                    "line {line}: {problem}; the {sure} entries before it are in place"
+                )?,
+            }
             Err(CliError::Unsound)
         }
     }
