@@ -45,7 +45,7 @@ pub(super) fn warn(
             say(
                 "cut days",
                 format!(
-                    "dates shifted, and these cut to days or months, which narrow down by how many days a person's dates were moved: {}",
+                    "dates shifted, and these cut to months, quarters, years or decades, which narrow down by how many days a person's dates were moved: {}",
                     listed(&cut)
                 ),
             );
@@ -61,12 +61,14 @@ pub(super) fn warn(
             ),
         );
     }
-    let raw_birth = |(table, column): (&Table, &ColumnView)| {
-        table.name == "person" && column.name == "year_of_birth" && column.rule == ColumnRule::Raw
-    };
-    if role.kind == RoleKind::Analyst && ages.is_some() && shown.columns().any(raw_birth) {
-        let message = "`person.year_of_birth` as it is stored, which shows ages above `[ages]`; `year_of_birth = \"birth_year\"` does not";
-        say("birth", message.to_owned());
+    if role.kind == RoleKind::Analyst
+        && ages.is_some()
+        && let Some(how) = shown.births()
+    {
+        let message = format!(
+            "`person.year_of_birth` {how}, which shows ages above `[ages]`; `year_of_birth = \"birth_year\"` does not"
+        );
+        say(&format!("birth {how}"), message);
     }
 }
 
@@ -86,7 +88,20 @@ impl<'a> Shown<'a> {
         })
     }
 
-    /// Days and times of persons that are shown as stored, and those that are cut finely, in tables that can be joined.
+    /// How years of birth are shown, where they are in a way that does not mind how old persons are.
+    fn births(&self) -> Option<String> {
+        let of_birth = |(table, column): &(&Table, &ColumnView)| {
+            table.name == "person" && column.name == "year_of_birth"
+        };
+        let (_, column) = self.columns().find(of_birth)?;
+        match &column.rule {
+            ColumnRule::BirthYear | ColumnRule::Absent => None,
+            ColumnRule::Raw => Some("as it is stored".to_owned()),
+            rule => Some(format!("by `{rule}`")),
+        }
+    }
+
+    /// Days and times of persons that are shown as stored, and those that are cut, in tables that can be joined.
     fn days(&self) -> (Vec<String>, Vec<String>) {
         let is_key = |table: &Table, column: &ColumnView| {
             matches!(
@@ -114,10 +129,9 @@ impl<'a> Shown<'a> {
             match column.rule {
                 ColumnRule::Raw => raw.push(name),
                 ColumnRule::GeneralizeDate(DateUnit::Day) => raw.push(name),
-                // A birth has no shifted date beside it.
-                ColumnRule::GeneralizeDate(DateUnit::Month) if table.name != "person" => {
-                    cut.push(name)
-                }
+                // A birth has no shifted date beside it. Of others, whose shifted date lies beyond an end of the unit is told
+                // by how many days at least: the more dates a person has, the closer.
+                ColumnRule::GeneralizeDate(_) if table.name != "person" => cut.push(name),
                 _ => {}
             }
         }
@@ -208,7 +222,15 @@ mod tests {
             ),
             (
                 "person_id = \"pseudonym\", year_of_birth = \"raw\"",
-                "shows ages above",
+                "`person.year_of_birth` as it is stored, which shows ages above",
+            ),
+            (
+                "person_id = \"pseudonym\", year_of_birth = { bin = 5 }",
+                "`person.year_of_birth` by `bin 5`, which shows ages above",
+            ),
+            (
+                "person_id = \"pseudonym\", year_of_birth = { top = 2000 }",
+                "`person.year_of_birth` by `top 2000`, which shows ages above",
             ),
         ] {
             let found = said(&person(columns));
@@ -224,7 +246,9 @@ mod tests {
         };
         assert!(of("\"raw\"").contains("moved: `measurement.measurement_date`"));
         assert!(of("{ generalize_date = \"day\" }").contains("give away"));
-        assert!(of("{ generalize_date = \"month\" }").contains("narrow down"));
-        assert!(!of("{ generalize_date = \"year\" }").contains("narrow down"));
+        for unit in ["month", "quarter", "year", "decade"] {
+            let said = of(&format!("{{ generalize_date = \"{unit}\" }}"));
+            assert!(said.contains("narrow down"), "{unit}: {said}");
+        }
     }
 }
