@@ -141,7 +141,7 @@ fn encryption(args: &EncryptArgs, snapshot: &Snapshot) -> Result<Encryption, Cli
             args.key
         ))
         .hint(format!(
-            "make one with `columna privacy key new {} > keys && chmod 600 keys`, keep it elsewhere than the store, and add `--keys keys`",
+            "make one with `(umask 077; columna privacy key new {} > keys)`, keep it elsewhere than the store, and add `--keys keys`",
             args.key
         )));
     };

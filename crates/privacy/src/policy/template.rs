@@ -75,7 +75,7 @@ purposes = ["research"]
 "#;
 
 const KOREA_ROLES: &str = r#"# A project is a domain of pseudonyms: the same patient has another one in every project. Make a key with
-#   columna privacy key new study > keys; chmod 600 keys
+#   (umask 077; columna privacy key new study > keys)
 # and give it to sessions with `--keys keys`.
 [projects.study]
 date_shift_days = 364

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use zeroize::{Zeroize, Zeroizing};
 
+use super::hmac::Keyed;
 use crate::{Error, Result};
 
 /// A key has at least this many bytes; fewer could be tried out.
@@ -128,6 +129,7 @@ impl KeySource {
     /// `NAME = HEX` or `NAME/VERSION = HEX`, one a line; `#` begins a comment.
     fn parse(&self, text: &str) -> Result<Keys> {
         let mut keys: BTreeMap<(String, u32), Secret> = BTreeMap::new();
+        let mut marks: Vec<(String, Zeroizing<[u8; 32]>)> = Vec::new();
         // A byte order mark, which some editors put in front, is no part of a name.
         let text = text.trim_start_matches('\u{feff}');
         for (index, line) in text.lines().enumerate() {
@@ -160,17 +162,22 @@ impl KeySource {
                     SHORTEST * 2
                 )));
             }
-            let twin = keys
+            if secret.0.iter().all(|byte| *byte == 0) {
+                return Err(wrong(
+                    "a key of zeros is known to everybody; make one with `columna privacy key new`",
+                ));
+            }
+            let mark = secret.mark()?;
+            let twin = marks
                 .iter()
-                .find(|((known, _), other): &(&(String, u32), &Secret)| {
-                    known != name && *other.0 == *secret.0
-                });
-            if let Some(((known, _), _)) = twin {
+                .find(|(known, other)| known != name && *other == mark);
+            if let Some((known, _)) = twin {
                 return Err(wrong(&format!(
-                    "this key has the same bytes as `{known}`, so that what is made with them can be joined; make another \
+                    "this key makes the same pseudonyms as `{known}`, so that what is made with them can be joined; make another \
                      one with `columna privacy key new`"
                 )));
             }
+            marks.push((name.to_owned(), mark));
             if keys.insert((name.to_owned(), version), secret).is_some() {
                 return Err(wrong("this key and version stands there twice"));
             }
@@ -189,6 +196,12 @@ impl KeySource {
 struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
+    /// The same for keys of which HMAC makes the same: it fills a short one up with zeros, and hashes a long one.
+    fn mark(&self) -> Result<Zeroizing<[u8; 32]>> {
+        let keyed = Keyed::new(&self.0)?.derive("columna mark 2")?;
+        Ok(Zeroizing::new(keyed.hash(&[])))
+    }
+
     fn from_hex(hex: &str) -> Option<Self> {
         if !hex.is_ascii() || !hex.len().is_multiple_of(2) || hex.is_empty() {
             return None;
@@ -273,7 +286,13 @@ pub fn new_key_line(name: &str, version: u32) -> Result<Zeroizing<String>> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use sha2::Digest;
+
     use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 
     fn parse(text: &str) -> Result<Keys> {
         KeySource::Env("KEYS".to_owned()).parse(text)
@@ -307,12 +326,26 @@ mod tests {
                 "{message}"
             );
         }
-        let twin = parse(&format!("{good}b = {}", "01".repeat(32)));
-        let message = twin.unwrap_err().to_string();
-        assert!(
-            message.contains("line 2") && message.contains("same bytes as `a`"),
-            "{message}"
-        );
+        for (key, twin) in [
+            ("01".repeat(32), "01".repeat(32)),
+            // HMAC fills a key up with zeros, and hashes one that is longer than its block.
+            ("01".repeat(32), format!("{}00", "01".repeat(32))),
+            (format!("{}00", "01".repeat(63)), "01".repeat(63)),
+            ("03".repeat(65), hex(&sha2::Sha256::digest([3u8; 65]))),
+        ] {
+            let twin = parse(&format!("a = {key}\nb = {twin}"));
+            let message = twin.unwrap_err().to_string();
+            assert!(
+                message.contains("line 2") && message.contains("same pseudonyms as `a`"),
+                "{message}"
+            );
+        }
+        // Those that differ within, or in front.
+        let others = format!("{good}b = 00{0}\nc = {0}0001", "01".repeat(32));
+        assert_eq!(parse(&others).unwrap().names().count(), 3);
+        let zeros = parse(&format!("{good}b = {}", "00".repeat(40)));
+        let message = zeros.unwrap_err().to_string();
+        assert!(message.contains("line 2: a key of zeros"), "{message}");
         assert!(
             parse(&format!("\u{feff}{good}"))
                 .unwrap()
