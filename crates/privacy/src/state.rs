@@ -1,5 +1,6 @@
 //! Where budgets, releases and the like are kept: beside the store, for the steward's eyes alone.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
@@ -281,25 +282,44 @@ fn policy_in(folder: &Path) -> Option<PathBuf> {
     found.into_iter().next()
 }
 
-/// The folders of a store's parts, where they really lie.
+/// The folders of a store.
+const PARTS: [&str; 4] = ["manifests", "projections", "snapshots", "tables"];
+
+/// Where a store's parts really lie: its folders, and whatever in them is a link to somewhere else, be it to one file.
 fn parts_of(store: &Path) -> Vec<PathBuf> {
-    let under = |folder: &Path| -> Vec<PathBuf> {
-        let entries = fs::read_dir(folder).into_iter().flatten();
-        entries.flatten().map(|entry| entry.path()).collect()
-    };
-    let parts = ["manifests", "snapshots", "tables"].map(|part| store.join(part));
-    let tables = under(&parts[2]);
-    let all = parts.into_iter().chain(tables);
-    all.filter_map(|part| fs::canonicalize(part).ok()).collect()
+    let mut parts = BTreeSet::new();
+    let mut folders: Vec<PathBuf> = Vec::new();
+    let mut links: Vec<PathBuf> = PARTS.map(|part| store.join(part)).into();
+    loop {
+        if let Some(link) = links.pop() {
+            if let Ok(real) = fs::canonicalize(link)
+                && parts.insert(real.clone())
+            {
+                folders.push(real);
+            }
+        } else if let Some(folder) = folders.pop() {
+            // What is no folder has no entries.
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_symlink() => links.push(entry.path()),
+                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    _ => {}
+                }
+            }
+        } else {
+            return parts.into_iter().collect();
+        }
+    }
 }
 
 /// The folder beside another store, of which this one has a part by a link: it is the same data, under the same policy.
 fn beside_parts(store: &Path) -> Option<PathBuf> {
     let real = fs::canonicalize(store).ok()?;
-    let mut found: Vec<PathBuf> = parts_of(store)
-        .iter()
-        .filter(|part| !part.starts_with(&real))
-        .flat_map(|part| part.ancestors().skip(1).take(2))
+    let parts = parts_of(store);
+    let elsewhere = parts.iter().filter(|part| !part.starts_with(&real));
+    let folders: BTreeSet<&Path> = elsewhere.flat_map(|part| part.ancestors()).collect();
+    let found: Vec<PathBuf> = folders
+        .into_iter()
         .filter_map(|folder| {
             let mut name = folder.file_name()?.to_os_string();
             name.push(".privacy");
@@ -307,8 +327,6 @@ fn beside_parts(store: &Path) -> Option<PathBuf> {
         })
         .filter(|kept| kept.symlink_metadata().is_ok())
         .collect();
-    found.sort();
-    found.dedup();
     // One with a policy before one without.
     let with = found.iter().find(|kept| policy_in(kept).is_some());
     with.or(found.first()).cloned()
@@ -424,9 +442,44 @@ mod tests {
         let some = made("some", &["tables"]);
         let deep = made("deep", &[]);
         symlink(store.join("tables/person"), deep.join("tables/person")).unwrap();
+        // Links to single files, to folders of buckets, and to folders that hold such links.
+        for file in [
+            "snapshots/0.json",
+            "manifests/a.json",
+            "tables/person/00000/a.parquet",
+        ] {
+            fs::create_dir_all(store.join(file).parent().unwrap()).unwrap();
+            fs::write(store.join(file), "").unwrap();
+        }
+        let files = made("files", &[]);
+        let place = "snapshots/0.json";
+        symlink(
+            Path::new("../..").join("store").join(place),
+            files.join(place),
+        )
+        .unwrap();
+        let buckets = made("buckets", &[]);
+        fs::create_dir_all(buckets.join("tables/person")).unwrap();
+        let bucket = "tables/person/00000";
+        symlink(store.join(bucket), buckets.join(bucket)).unwrap();
+        let far = root.join("far/other/tables/person");
+        fs::create_dir_all(&far).unwrap();
+        symlink(store.join(bucket).join("a.parquet"), far.join("b.parquet")).unwrap();
+        let through = made("through", &["none"]);
+        fs::remove_dir(through.join("tables")).unwrap();
+        symlink(root.join("far/other/tables"), through.join("tables")).unwrap();
+        // A loop ends.
+        symlink(through.join("tables"), through.join("snapshots/round")).unwrap();
+        let projected = made("projected", &[]);
+        fs::create_dir_all(projected.join("projections/person")).unwrap();
+        symlink(
+            store.join(bucket),
+            projected.join("projections/person/00000"),
+        )
+        .unwrap();
         // A folder of its own makes no difference.
         fs::create_dir(root.join("some.privacy")).unwrap();
-        for other in [all, some, deep] {
+        for other in [all, some, deep, files, buckets, through, projected] {
             let name = other.to_str().unwrap();
             let state = State::of(name, None).unwrap();
             assert_eq!(state.folder, kept, "{name}");

@@ -242,6 +242,49 @@ pub(crate) fn decode(hash: &str, bytes: &[u8]) -> Result<TableVersion> {
             "its content is not what its name says",
         ));
     }
-    serde_json::from_slice(bytes)
-        .map_err(|e| Error::damaged(file, format!("not a manifest: line {}", e.line())))
+    let table: TableVersion = serde_json::from_slice(bytes)
+        .map_err(|e| Error::damaged(&file, format!("not a manifest: line {}", e.line())))?;
+    let outside = table
+        .files
+        .iter()
+        .flat_map(FileEntry::with_copies)
+        .any(|of| !is_within(&of.path));
+    if outside {
+        return Err(Error::damaged(
+            file,
+            "it names a file outside of the store's folders",
+        ));
+    }
+    Ok(table)
+}
+
+/// Whether a path stays below the folder that it begins in. Another store's files are under that store's policy.
+fn is_within(path: &str) -> bool {
+    path.split(['/', '\\'])
+        .all(|part| !matches!(part, "" | "." | ".."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_lie_in_the_stores_own_folders() {
+        for path in [
+            "tables/person/00000/a.parquet",
+            "projections/a..b/all/c.parquet",
+        ] {
+            assert!(is_within(path), "{path}");
+        }
+        for path in [
+            "../other/tables/person/00000/a.parquet",
+            "tables/../../other/a.parquet",
+            "/other/tables/a.parquet",
+            "tables\\..\\..\\a.parquet",
+            "tables/./a.parquet",
+            "",
+        ] {
+            assert!(!is_within(path), "{path}");
+        }
+    }
 }
