@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use columna_store::{Snapshot, Store};
@@ -17,6 +17,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use crate::audit::{AuditLog, Event, Subject};
 use crate::dp::random::Random;
 use crate::guard::guard;
+use crate::names::Names;
 use crate::policy::{RoleKind, Table};
 use crate::pseudonym::ProjectKeys;
 use crate::quiet::QuietPlanner;
@@ -51,8 +52,9 @@ pub struct Gate {
     subject: Subject,
     notes: OnceLock<Arc<Notes>>,
     shown: Shown,
-    /// A statement was let in and has not ended.
-    open: AtomicBool,
+    names: Names,
+    /// Statements that were let in and have not ended.
+    open: AtomicUsize,
 }
 
 /// How each column of each table is shown.
@@ -125,7 +127,8 @@ impl Access {
             },
             notes: OnceLock::new(),
             shown: shown.collect(),
-            open: AtomicBool::new(false),
+            names: Names::of(&tables),
+            open: AtomicUsize::new(0),
         };
         let mut config = config.with_extension(Arc::new(gate));
         if kind != RoleKind::Steward {
@@ -171,6 +174,7 @@ impl Access {
                 "make it with `columna_query::session`".to_owned(),
             ));
         };
+        gate.names.learn(&ctx.state());
         if !gate.restricts() {
             return Ok(ctx);
         }
@@ -257,7 +261,7 @@ impl Gate {
     }
 
     /// Lets a statement in, or refuses it; both are on record before this returns. `statement` is its text without
-    /// values.
+    /// values. Who lets one in says how it ended, by [`Gate::ended`] or [`Gate::broken_off`].
     ///
     /// # Errors
     /// A refusal, or the audit log can't be written.
@@ -269,12 +273,12 @@ impl Gate {
         match admitted {
             Ok(()) => {
                 self.record(Event::Asked, statement)?;
-                self.open.store(true, Ordering::Relaxed);
+                self.open.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
             Err(error) => {
                 let code = Refusal::within(&error).map_or("error", |refusal| refusal.code);
-                self.record(Event::Refused(code.to_owned()), statement)?;
+                self.record(Event::Refused(code.to_owned()), &self.names.only(statement))?;
                 Err(error)
             }
         }
@@ -292,13 +296,14 @@ impl Gate {
         ))
     }
 
-    /// Puts on record that a statement could not be planned.
+    /// Puts on record that a statement could not be planned. Nothing says that what it names are names, and no values in the
+    /// wrong quotes: those that the store and the engine have are kept.
     ///
     /// # Errors
     /// When the audit log can't be written.
     pub fn reject(&self, statement: &str, error: &DataFusionError) -> EngineResult<()> {
         let code = Refusal::within(error).map_or("plan", |refusal| refusal.code);
-        Ok(self.record(Event::Refused(code.to_owned()), statement)?)
+        Ok(self.record(Event::Refused(code.to_owned()), &self.names.only(statement))?)
     }
 
     /// Puts on record that a command of the shell, `command`, was refused, and gives the refusal back.
@@ -330,22 +335,38 @@ impl Gate {
         self.record(Event::Answered, "")
     }
 
-    /// Puts on record how a statement that was let in ended.
+    /// Puts on record how a statement that was let in ended, unless none was.
     ///
     /// # Errors
     /// When the audit log can't be written.
     pub fn ended(&self, error: Option<&DataFusionError>) -> Result<()> {
-        if !self.open.swap(false, Ordering::Relaxed) {
-            return Ok(());
-        }
-        let event = match error {
+        self.end(match error {
             None => Event::Answered,
             Some(error) => match Refusal::within(error) {
                 Some(refusal) => Event::Refused(refusal.code.to_owned()),
                 None => Event::Failed,
             },
-        };
-        self.record(event, "")
+        })
+    }
+
+    /// Puts on record that a statement that was let in, if one was, ended before all of its answer was given: by Ctrl-C, or
+    /// because nobody could take it.
+    ///
+    /// # Errors
+    /// When the audit log can't be written.
+    pub fn broken_off(&self) -> Result<()> {
+        self.end(Event::Failed)
+    }
+
+    fn end(&self, event: Event) -> Result<()> {
+        let fewer = |open: usize| open.checked_sub(1);
+        let is_open = self
+            .open
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+        match is_open {
+            Ok(_) => self.record(event, ""),
+            Err(_) => Ok(()),
+        }
     }
 
     fn record(&self, event: Event, statement: &str) -> Result<()> {

@@ -8,6 +8,7 @@ pub mod dp;
 mod error;
 pub mod guard;
 pub mod ledger;
+mod names;
 pub mod policy;
 mod principal;
 pub mod pseudonym;
