@@ -12,6 +12,7 @@ mod correlated;
 mod cox_together;
 mod csv_nulls;
 mod day_frames;
+mod depth;
 mod dialect;
 mod distinct_by_person;
 mod error;

@@ -29,6 +29,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
 use crate::asof::AsOf;
 use crate::casts::Casts;
+use crate::depth;
 use crate::dialect;
 use crate::functions::aggregate;
 use crate::joins::Joins;
@@ -162,6 +163,12 @@ pub async fn plan(
     let mut without_values = String::new();
     let planned = async {
         let mut statement = state.sql_to_statement(&unread::readable(text)?, &dialect)?;
+        if let Err(error) = depth::check(&statement) {
+            without_values = "a statement of too many parts within each other".to_owned();
+            // To drop it takes as deep a stack as to follow it.
+            std::mem::forget(statement);
+            return Err(error);
+        }
         if gate.is_some() {
             without_values = shape(&statement);
         }
