@@ -12,7 +12,7 @@ use crate::frame;
 use crate::problem::{Problem, Spot, nearest};
 use crate::spec::{ConceptSet, CovariateSource, Domain, Kind, Source, Study};
 use crate::steps::cohort::NO_DEFINITIONS;
-use crate::steps::statements::{ask, has_table};
+use crate::steps::statements::{ask, gate, has_table};
 use crate::yaml::{self, Node, Value};
 
 /// Where something stands in a specification, by the way to it; the nearest place above it that is there.
@@ -157,7 +157,17 @@ impl Checker<'_> {
         )
         .await
         {
-            Ok(plan) => Some(plan.schema().as_arrow().clone()),
+            Ok(plan) => {
+                let schema = plan.schema().as_arrow().clone();
+                // That is its answer.
+                match gate(self.ctx).map(|gate| gate.ended(None)) {
+                    Some(Err(error)) => {
+                        self.note(at, path, error.to_string(), None);
+                        None
+                    }
+                    _ => Some(schema),
+                }
+            }
             Err(error) => {
                 let (text, hint) = said(&error, self.ctx);
                 self.note(at, path, text, hint);

@@ -126,12 +126,12 @@ impl Engine {
         let elapsed = spinner.elapsed();
         spinner.clear();
         if let Some(gate) = self.gate() {
-            let error = match &outcome {
-                Err(Stopped::Engine(error)) => Some(error),
-                _ => None,
+            let recorded = match &outcome {
+                Ok(_) => gate.ended(None),
+                Err(Stopped::Engine(error)) => gate.ended(Some(error)),
+                Err(Stopped::Printer(_)) => gate.broken_off(),
             };
-            gate.ended(error)
-                .map_err(|error| CliError::failed(error.to_string()))?;
+            recorded.map_err(|error| CliError::failed(error.to_string()))?;
         }
         match outcome {
             Ok(rows) => Ok(Ran { rows, elapsed }),

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::desk::{Desk, POLICY};
 use crate::support::{command, folder, hears_hangups, ran, text};
 
 #[test]
@@ -177,6 +178,42 @@ fn wait_for(condition: impl Fn() -> bool) {
 
 fn count(folder: &Path) -> usize {
     std::fs::read_dir(folder).expect("readable").count()
+}
+
+/// An answer that was broken off is none, on record.
+#[test]
+fn ctrl_c_is_no_answer_in_the_log() {
+    let desk = Desk::new();
+    desk.change_policy(&format!(
+        "{POLICY}\n[roles.officer]\nkind = \"steward\"\npurposes = [\"research\"]\n"
+    ));
+    let out = desk.folder.path().join("out");
+    std::fs::create_dir(&out).expect("made");
+    let rows = "SELECT a.value FROM generate_series(1, 1000000) a CROSS JOIN generate_series(1, 1000000) b";
+    let mut child = desk
+        .asking("officer", rows)
+        .args(["-o", &text(&out.join("out.csv"))])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let started = Instant::now();
+    while std::fs::read_dir(&out).expect("readable").count() == 0 {
+        assert!(started.elapsed() < Duration::from_secs(60), "no rows");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    interrupt(&child);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    let log = std::fs::read_to_string(format!("{}/audit.jsonl", desk.state())).expect("a log");
+    let events: Vec<String> = log
+        .lines()
+        .map(|line| {
+            let entry: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            entry["event"].to_string()
+        })
+        .collect();
+    assert_eq!(events, ["\"asked\"", "\"failed\""]);
 }
 
 fn interrupt(child: &Child) {

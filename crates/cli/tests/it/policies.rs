@@ -133,6 +133,49 @@ fn no_option_stands_in_place_of_a_stores_own_policy() {
     }
 }
 
+/// What a rule was to hide by a wrong name would be open.
+#[test]
+fn a_rule_that_hides_what_is_not_there_refuses_its_role() {
+    let kept = Kept::new();
+    let role = "[roles.looker]\nkind = \"analyst\"\npurposes = [\"research\"]\n";
+    let wrong = format!(
+        "{OWN}{role}[[rules]]\ntables = [\"person\"]\nroles = [\"looker\"]\nclasses = {{ person_key = \"raw\" }}\n[[rules]]\n\
+         tables = [\"persons\"]\nroles = [\"looker\"]\nfilter = \"person_id > 100\"\n"
+    );
+    let line = wrong
+        .lines()
+        .position(|line| line.contains("persons"))
+        .expect("there")
+        + 1;
+    let place = format!("policy.toml:{line}:11: the store has no table `persons`");
+    let asker = [
+        "--role",
+        "looker",
+        "--purpose",
+        "research",
+        "--principal",
+        "kim",
+    ];
+    let refused = |ran: crate::support::Ran| {
+        let ran = ran.fails(1, "[policy]");
+        assert!(ran.err.contains(&place), "{}", ran.err);
+        assert!(!ran.err.contains("did you mean"), "{}", ran.err);
+    };
+    fs::write(kept.path("store.privacy/policy.toml"), &wrong).expect("written");
+    refused(kept.ask(&kept.store, ROWS, &asker));
+    // Others are who they were.
+    assert_eq!(kept.ask(&kept.store, COUNT, &ROLE).ok(), "n\n300\n");
+    let mended = wrong.replace("persons", "person");
+    fs::write(kept.path("store.privacy/policy.toml"), &mended).expect("written");
+    kept.ask(&kept.store, ROWS, &asker).ok();
+    // A policy that is named is no other.
+    let (policy, state) = (kept.path("policy.toml"), kept.path("state"));
+    fs::write(&policy, &wrong).expect("written");
+    let mut named = vec!["--policy", policy.as_str(), "--state", state.as_str()];
+    named.extend(asker);
+    refused(kept.ask(&store(), ROWS, &named));
+}
+
 #[cfg(unix)]
 #[test]
 fn no_other_name_of_a_store_is_without_its_policy() {

@@ -258,3 +258,50 @@ fn no_pager_is_started() {
     let said = prompt("");
     assert!(mark.exists(), "{said}");
 }
+
+/// Who is used to other engines writes values in such quotes, and a value is a patient's.
+#[test]
+fn no_value_in_the_place_of_a_name_is_on_record() {
+    for (desk, role) in desks() {
+        for value in ["\"Kim\"", "`Kim`", "[Kim]", "Kim"] {
+            let statement =
+                format!("SELECT count(*) FROM person WHERE gender_concept_id = {value}");
+            assert_ne!(desk.ask(role, &statement).code, 0, "{value}");
+        }
+        let log = on_record(&desk);
+        let log: Vec<&str> = log
+            .iter()
+            .map(|(_, statement)| statement.as_str())
+            .collect();
+        let counted =
+            |value: &str| format!("SELECT count(*) FROM person WHERE gender_concept_id = {value}");
+        for at in [0, 1, 3] {
+            assert_eq!(log[at], counted("?"));
+        }
+        assert!(!log.concat().contains("Kim"), "{log:?}");
+    }
+}
+
+/// The engine follows a statement by recursion; where its stack ended so did the process, before anything was on record.
+#[test]
+fn a_statement_that_is_nested_too_deep_is_refused_and_on_record() {
+    let sums = format!("SELECT 1{}", "+1".repeat(20_000));
+    let unions = vec!["SELECT 1"; 5_000].join(" UNION ALL ");
+    let types = format!("SELECT CAST(NULL AS INT{})", "[]".repeat(20_000));
+    for statement in [&sums, &unions, &types] {
+        let says = "within each other, which is deeper than the engine follows";
+        columna(&["sql", "-c", statement]).fails(1, says);
+    }
+    for (desk, role) in desks() {
+        desk.ask(role, &sums).fails(1, "more than 4000 expressions");
+        desk.ask(role, &unions).fails(1, "more than 1000 queries");
+        let refused = || {
+            let shown = "a statement of too many parts within each other";
+            ("plan".to_owned(), shown.to_owned())
+        };
+        assert_eq!(on_record(&desk), [refused(), refused()]);
+    }
+    // The sibling: what is long and not deep.
+    let listed = format!("SELECT 1 IN (2{})", ", 3".repeat(20_000));
+    columna(&["sql", "-c", &listed]).ok();
+}

@@ -516,6 +516,11 @@ fn a_role_with_pseudonyms_and_shifted_dates_counts_the_same_events() {
         json(&out.join("run.json"))["principal"],
         "ann as researcher"
     );
+    // Each question of it has an end on record.
+    let log = fs::read_to_string(path("state").join("audit.jsonl")).expect("a log");
+    let count = |event: &str| log.matches(&format!("\"event\":\"{event}\"")).count();
+    assert!(count("asked") > 0, "{log}");
+    assert_eq!((count("answered"), count("failed")), (count("asked"), 0));
     // Without a policy, persons have other numbers than in this run.
     let other = SPEC.replace(
         "{ drug: [1308216, 1332418], gap: 30 }",

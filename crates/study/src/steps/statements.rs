@@ -1,7 +1,13 @@
 //! SQL of a study: texts, and answers as one batch.
 
+use std::sync::Arc;
+
 use arrow::compute::concat_batches;
 use arrow::record_batch::RecordBatch;
+use columna_privacy::Gate;
+use columna_query::script::Parameters;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
 use crate::error::{Error, Result};
@@ -9,12 +15,40 @@ use crate::spec::ConceptSet;
 
 /// The answer to a query, whole: queries of a study ask for persons of a cohort, not for all records.
 pub(crate) async fn ask(ctx: &SessionContext, sql: &str) -> Result<RecordBatch> {
-    let frame = columna_query::script::sql(ctx, sql).await?;
-    let schema = std::sync::Arc::clone(frame.schema().inner());
+    let plan = columna_query::script::plan(ctx, sql, &Parameters::new()).await?;
+    let mut asked = Asked(gate(ctx));
+    let answer = collect(ctx, plan).await;
+    if let Some(gate) = asked.0.take() {
+        gate.ended(answer.as_ref().err())
+            .map_err(DataFusionError::from)?;
+    }
+    Ok(answer?)
+}
+
+async fn collect(ctx: &SessionContext, plan: LogicalPlan) -> Result<RecordBatch, DataFusionError> {
+    let frame = ctx.execute_logical_plan(plan).await?;
+    let schema = Arc::clone(frame.schema().inner());
     let batches = frame.collect().await?;
     // What comes out may say more about NULLs than the plan did.
     let schema = batches.first().map_or(schema, |batch| batch.schema());
     Ok(concat_batches(&schema, &batches)?)
+}
+
+/// What stands at the session's entrance, where it is under a policy.
+pub(crate) fn gate(ctx: &SessionContext) -> Option<Arc<Gate>> {
+    ctx.state_ref().read().config().get_extension()
+}
+
+/// A statement that was let in: where the run is broken off before it ended, that is on record too.
+struct Asked(Option<Arc<Gate>>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(gate) = &self.0 {
+            // Nobody is left to be told that the log cannot be written.
+            let _ = gate.broken_off();
+        }
+    }
 }
 
 /// Whether a column's concept is in a set.
