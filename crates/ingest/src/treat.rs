@@ -26,6 +26,14 @@ pub trait Treatment: Debug + Send + Sync {
     /// Why the table cannot be treated, and what to do.
     fn table(&self, spec: &TableSpec) -> Result<Option<Arc<dyn TableTreatment>>, String>;
 
+    /// Asked of all tables of a delivery before any is treated.
+    ///
+    /// # Errors
+    /// What does not fit them, and what to do.
+    fn fits(&self, _: &[&TableSpec]) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Key and settings, by which the store knows later deliveries that are treated alike. Without tables.
     fn made_with(&self) -> Pseudonymised {
         Pseudonymised::default()
@@ -89,6 +97,11 @@ impl TreatedReader {
         treatment: Option<Arc<dyn Treatment>>,
         drop: &[String],
     ) -> Result<Self> {
+        if let Some(treatment) = &treatment {
+            let tables = inner.targets().iter().map(|target| &target.spec);
+            let fits = treatment.fits(&tables.collect::<Vec<_>>());
+            fits.map_err(|what| Error::Treatment { what })?;
+        }
         let mut targets = Vec::new();
         let mut ways = Vec::new();
         let mut made_with = treatment.as_ref().map(|treatment| treatment.made_with());

@@ -29,16 +29,23 @@ impl Releases {
     ) -> Result<T, Error> {
         let mut connection = self.locked();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut decisions = Decisions {
-            transaction: &transaction,
-            reader,
-            k,
-            new: Vec::new(),
-        };
+        let mut decisions = Decisions::within(&transaction, reader, k);
         let decided = of(&mut decisions)?;
         decisions.keep()?;
         transaction.commit()?;
         Ok(decided)
+    }
+}
+
+impl<'a> Decisions<'a> {
+    /// In a transaction that others begin and end.
+    pub(super) fn within(transaction: &'a Transaction<'a>, reader: &'a Reader, k: u64) -> Self {
+        Self {
+            transaction,
+            reader,
+            k,
+            new: Vec::new(),
+        }
     }
 }
 
@@ -51,7 +58,16 @@ impl Decisions<'_> {
         groups: [&[i64]; 2],
         own: i64,
     ) -> Result<i64, Error> {
-        let print = print_of(groups);
+        self.of(about, print_of(groups), own)
+    }
+
+    /// The same of persons with numbers of their own.
+    pub(super) fn of(
+        &mut self,
+        about: &str,
+        print: RoaringTreemap,
+        own: i64,
+    ) -> Result<i64, Error> {
         if let Some(decision) = self.nearest(about, &print)? {
             return Ok(decision);
         }
@@ -86,7 +102,7 @@ impl Decisions<'_> {
         Ok(nearest.map(|(_, decision)| decision))
     }
 
-    fn keep(&self) -> Result<(), Error> {
+    pub(super) fn keep(&self) -> Result<(), Error> {
         for (about, print, own) in &self.new {
             let mut bytes = Vec::new();
             print

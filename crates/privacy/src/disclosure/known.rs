@@ -130,7 +130,7 @@ impl Known {
         for first in set.print.iter().take(few) {
             self.by_first.entry(first).or_default().push(at);
         }
-        if set.counted {
+        if set.counted || !set.is_shown() {
             for first in set.people.iter().take(few) {
                 self.by_first_person.entry(first).or_default().push(at);
             }
@@ -146,8 +146,13 @@ impl Known {
         &self.sets[..so_many]
     }
 
-    /// The set of fewest other persons than these, whatever rows they have, of which a number of persons is known.
-    pub(super) fn near_people(&self, people: &RoaringBitmap) -> Option<(i64, u64)> {
+    /// The set of fewest other persons than these, whatever rows they have, of which a number of persons is known, with how many they
+    /// are; or nothing of it, where it is withheld, and within noise.
+    pub(super) fn near_people(
+        &self,
+        people: &RoaringBitmap,
+        within_noise: u64,
+    ) -> Option<(Option<i64>, u64)> {
         let between = |set: &KnownSet| {
             let near = people.len().abs_diff(set.people.len()) < self.k;
             near.then(|| (people ^ &set.people).len())
@@ -155,9 +160,13 @@ impl Known {
         let near = candidates(&self.by_first_person, people.iter(), self.k)
             .into_iter()
             .map(|at| &self.sets[at])
-            .filter_map(|set| Some((set.id, between(set)?)))
-            .filter(|(_, between)| *between < self.k);
-        near.min_by_key(|(id, between)| (*between, *id < 0, id.abs()))
+            .filter_map(|set| Some((set, between(set)?)))
+            .filter(|(set, between)| match set.is_shown() {
+                true => *between < self.k,
+                false => *between <= within_noise,
+            });
+        let nearest = near.min_by_key(|(set, between)| (*between, set.id < 0, set.id.abs()));
+        nearest.map(|(set, between)| (set.is_shown().then_some(set.id), between))
     }
 
     fn of(&self, id: i64) -> Option<&KnownSet> {
@@ -300,7 +309,9 @@ mod tests {
             assert_eq!(near, apart);
             let counted = apart.iter().filter(|(id, _)| id % 3 != 0);
             let nearest = counted.min_by_key(|(id, between)| (*between, *id)).copied();
-            assert_eq!(known.near_people(&asked.people), nearest);
+            let found_people = known.near_people(&asked.people, 0);
+            let found_people = found_people.map(|(id, between)| (id.unwrap_or_default(), between));
+            assert_eq!(found_people, nearest);
             found += usize::from(nearest.is_some());
         }
         assert!(found > 100);

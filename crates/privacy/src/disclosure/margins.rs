@@ -6,12 +6,14 @@ use rusqlite::params;
 
 use super::Error;
 use super::PERSONS;
-use super::bounds::{Audit, Number};
+use super::bounds::{Audit, Equation, Number};
 use super::cube::{Dims, equations};
+use super::decisions::Decisions;
 use super::matching::{Match, Source};
-use super::persons::Contribution;
+use super::persons::{Contribution, footprint};
 use super::releases::{Cell, Outcome, Table, Work};
 use super::span::Unit;
+use super::spread::counted;
 
 /// What is audited of a table: its rows, or their persons.
 struct Margins<'a> {
@@ -26,11 +28,12 @@ impl Work<'_> {
     /// Which groups may be shown, given all levels and what was shown of the same rows before. Where persons are shown whose rows are
     /// others, they have margins of their own.
     pub(super) fn margins(&self, table: &mut Table, matches: &[Match]) -> Result<Vec<bool>, Error> {
+        // As they are counted: a few persons' other rows decide nothing.
         let once = table.cells.iter_mut().all(|cell| {
-            let mut persons = cell.persons.contributions().iter();
-            persons.all(|entry| entry.rows == 1)
+            let rows = counted(cell.persons.contributions(), self.profile);
+            rows.iter().all(|entry| entry.rows == 1)
         });
-        let rows_key = rows_key(table, self.treatments);
+        let rows_key = self.rows_key(table)?;
         let measure = table.measure.clone();
         let mut audits =
             vec![self.audited(table, matches, (Unit::Rows, &measure), once, &rows_key)?];
@@ -97,7 +100,10 @@ impl Work<'_> {
         for (cell, found) in table.cells.iter_mut().zip(matches) {
             let contributions = cell.persons.contributions();
             let value = match unit {
-                Unit::Rows => contributions.iter().map(|entry| entry.rows).sum(),
+                Unit::Rows => {
+                    let rows = counted(contributions, self.profile);
+                    rows.iter().map(|entry| entry.rows).sum()
+                }
                 Unit::Person => contributions.len() as u64,
             };
             let few = contributions.len() < self.profile.k as usize;
@@ -105,7 +111,8 @@ impl Work<'_> {
             // What follows from others is the same whoever is in it, or in no group that is listed: it says nothing of these.
             let follows = matches!(found, Match::New(..)) && !own;
             // It stays so, be it of exactly these persons or nearly: which of both must not show in what becomes of others.
-            let known = matches!(found, Match::Same(id) | Match::Near(id) if *id >= 0);
+            let known = matches!(found, Match::Same(id) | Match::Near(id) if *id >= 0)
+                || unit == Unit::Person && has_persons_of_before(found);
             audit.numbers.push(Number {
                 value: value as f64,
                 shown: (known || own).then_some(slack),
@@ -128,10 +135,7 @@ impl Work<'_> {
         self.earlier_cells(rows_key, &mut of, &range)?;
         let Margins { places, audit, .. } = &mut of;
         audit.equations = equations(places);
-        for equation in &mut audit.equations {
-            let cells = equation.cells.iter().map(|at| audit.numbers[*at].value);
-            equation.shared = cells.sum::<f64>() > audit.numbers[equation.margin].value;
-        }
+        add_up_earlier(audit, places, (unit, k), mine);
         if self.profile.margins_of_shown {
             // Margins within this result are sums of what is shown, and say nothing of their own.
             for equation in &audit.equations {
@@ -240,25 +244,73 @@ fn is_own(found: &Match, unit: Unit) -> bool {
     }
 }
 
-/// Names the rows of a table by whose they are and how many: the same for the same rows, however a query words them.
-/// Each level has all of them. Groups of the same name are others where the values that they are made of are treated
-/// otherwise.
-fn rows_key(table: &mut Table, treatments: &str) -> String {
-    let level = |cell: &Cell| cell.dims.keys().cloned().collect::<Vec<_>>();
-    let first = table.cells.first().map(level);
-    let mut cells: Vec<&[Contribution]> = Vec::new();
-    for cell in &mut table.cells {
-        if Some(level(cell)) == first {
-            cells.push(cell.persons.contributions());
+/// Its persons are shown as those of earlier numbers.
+fn has_persons_of_before(found: &Match) -> bool {
+    let Match::New(_, shown) = found else {
+        return false;
+    };
+    matches!(&shown.persons, Source::From(parts) if parts.iter().all(|(id, ..)| *id >= 0))
+}
+
+/// Makes margins the sums of their cells, also where one is of nearly the other's rows: of whom the few are who make the difference
+/// must not show in what is withheld. Where enough persons are in several cells, margins are less than those sums.
+fn add_up_earlier(audit: &mut Audit, places: &[Dims], (unit, k): (Unit, f64), mine: usize) {
+    let mut order: Vec<usize> = (0..audit.equations.len()).collect();
+    // The finest margins first, so that coarser ones add them up.
+    order.sort_by_key(|at| std::cmp::Reverse(places[audit.equations[*at].margin].len()));
+    for at in order {
+        let Equation {
+            margin,
+            ref cells,
+            ref mut shared,
+        } = audit.equations[at];
+        let sum: f64 = cells.iter().map(|at| audit.numbers[*at].value).sum();
+        let apart = sum - audit.numbers[margin].value;
+        let earlier = margin >= mine || cells.iter().any(|at| *at >= mine);
+        match (unit, earlier) {
+            (Unit::Rows, true) => audit.numbers[margin].value = sum,
+            (Unit::Person, _) if apart.abs() < k => audit.numbers[margin].value = sum,
+            _ => *shared = apart > 0.0,
         }
     }
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(treatments.as_bytes());
-    for (person, rows) in rows_of_each(&cells) {
-        hasher.update(&person.to_le_bytes());
-        hasher.update(&rows.to_le_bytes());
+}
+
+impl Work<'_> {
+    /// Names the rows of a table by whose they are and how many: the same for the same rows, however a query words them, and for all
+    /// but fewer than k persons of those of an earlier table, the nearest. Each level has all of them. Groups of the same name are others
+    /// where the values that they are made of are treated otherwise.
+    fn rows_key(&self, table: &mut Table) -> Result<String, Error> {
+        let level = |cell: &Cell| cell.dims.keys().cloned().collect::<Vec<_>>();
+        let first = table.cells.first().map(level);
+        let mut cells: Vec<&[Contribution]> = Vec::new();
+        for cell in &mut table.cells {
+            if Some(level(cell)) == first {
+                cells.push(cell.persons.contributions());
+            }
+        }
+        let rows = rows_of_each(&cells);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.treatments.as_bytes());
+        let mut all = Vec::with_capacity(rows.len());
+        for (person, rows) in rows {
+            hasher.update(&person.to_le_bytes());
+            hasher.update(&rows.to_le_bytes());
+            all.push(Contribution {
+                rows,
+                ..Contribution::of(person, 0.0)
+            });
+        }
+        let mut first_bytes = [0; 8];
+        first_bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        let own = i64::from_le_bytes(first_bytes);
+        let about = format!("rows of a table {}", self.treatments);
+        let print = footprint(&all);
+        let mut decisions =
+            Decisions::within(self.transaction, self.reader, u64::from(self.profile.k));
+        let key = decisions.of(&about, print, own)?;
+        decisions.keep()?;
+        Ok(key.to_string())
     }
-    hasher.finalize().to_hex().to_string()
 }
 
 /// The rows of each person over all cells, by person.

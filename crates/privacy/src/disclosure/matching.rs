@@ -288,8 +288,11 @@ impl Work<'_> {
             true => Source::From(from),
             false => Source::Withheld,
         };
-        let near = known.near_people(&people(print));
-        let near = near.map(|(id, between)| source(vec![(id, Unit::Person, 1.0)], between));
+        let near = known.near_people(&people(print), within_noise);
+        let near = near.map(|(id, between)| match id {
+            Some(id) => source(vec![(id, Unit::Person, 1.0)], between),
+            None => Source::Withheld,
+        });
         let own = if news { Source::Own } else { Source::Withheld };
         let mut shown = Shown {
             persons: near.unwrap_or(own.clone()),

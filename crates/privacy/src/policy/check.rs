@@ -68,19 +68,7 @@ impl Policy {
     /// # Errors
     /// A refusal that names the first such place of the file; no name of the store, which the role need not know.
     pub fn fits(&self, principal: &Principal, tables: &[Table]) -> crate::Result<()> {
-        let role = self.role(principal)?;
-        if role.kind == RoleKind::Steward {
-            return Ok(());
-        }
-        let project = self.project(principal).map(|project| project.name.as_str());
-        let mut findings = Findings::new(&self.text);
-        for rule in &self.rules {
-            let applies = rule.applies(&role.name, &principal.purpose, project);
-            if applies && rule.restricts() {
-                unknown_names(rule, tables, |treatment| !treatment.is_raw(), &mut findings);
-            }
-        }
-        let Some(first) = findings.finish().into_iter().next() else {
+        let Some(first) = self.unfit(principal, tables)?.into_iter().next() else {
             return Ok(());
         };
         Err(Error::refused(
@@ -92,6 +80,58 @@ impl Policy {
             "ask the policy's author, who corrects the name or takes it out; `columna privacy policy check` shows all of them"
                 .to_owned(),
         ))
+    }
+
+    /// The same of the tables of a delivery that is pseudonymised. A table that is neither among them nor in the model may come in
+    /// another delivery, unless its name is nearly that of one which is there.
+    ///
+    /// # Errors
+    /// A refusal that names the first such place of the file.
+    pub fn fits_delivery(&self, principal: &Principal, delivered: Vec<Table>) -> crate::Result<()> {
+        let mut tables = delivered;
+        for def in columna_model::tables(columna_model::CdmVersion::V5_4) {
+            if !tables.iter().any(|table| table.name == def.name) {
+                tables.push(Table {
+                    name: def.name.to_owned(),
+                    schema: def.schema(),
+                    person_key: None,
+                });
+            }
+        }
+        let is_near = |hint: &String| hint.starts_with(DID_YOU_MEAN);
+        let wrong = self.unfit(principal, &tables)?.into_iter().find(|found| {
+            !found.message.starts_with(NO_TABLE) || found.hint.as_ref().is_some_and(is_near)
+        });
+        let Some(wrong) = wrong else {
+            return Ok(());
+        };
+        Err(Error::refused(
+            "policy",
+            format!(
+                "the policy does not fit the delivery: {}:{}:{}: {}, so that the rule would hide nothing there",
+                self.file, wrong.line, wrong.column, wrong.message
+            ),
+            wrong
+                .hint
+                .unwrap_or_else(|| "correct the name or take it out".to_owned()),
+        ))
+    }
+
+    /// The names by which a role's rules are to hide something, and which are none of these tables'.
+    fn unfit(&self, principal: &Principal, tables: &[Table]) -> crate::Result<Vec<Problem>> {
+        let role = self.role(principal)?;
+        if role.kind == RoleKind::Steward {
+            return Ok(Vec::new());
+        }
+        let project = self.project(principal).map(|project| project.name.as_str());
+        let mut findings = Findings::new(&self.text);
+        for rule in &self.rules {
+            let applies = rule.applies(&role.name, &principal.purpose, project);
+            if applies && rule.restricts() {
+                unknown_names(rule, tables, |treatment| !treatment.is_raw(), &mut findings);
+            }
+        }
+        Ok(findings.finish())
     }
 
     fn check_rule(&self, rule: &Rule, tables: &[Table], findings: &mut Findings<'_>) {
@@ -308,6 +348,9 @@ impl Policy {
 }
 
 /// Finds tables and columns of a rule that the store has not: those columns whose treatment `matters`.
+const NO_TABLE: &str = "the store has no table";
+const DID_YOU_MEAN: &str = "did you mean";
+
 fn unknown_names(
     rule: &Rule,
     tables: &[Table],
@@ -322,13 +365,9 @@ fn unknown_names(
         if !names().any(|known| known.eq_ignore_ascii_case(&name.value)) {
             let hint = nearest(&name.value, names()).map_or_else(
                 || format!("its tables are {}", listed(&names().collect::<Vec<_>>())),
-                |near| format!("did you mean `{near}`?"),
+                |near| format!("{DID_YOU_MEAN} `{near}`?"),
             );
-            findings.error_with(
-                &name.span,
-                format!("the store has no table `{}`", name.value),
-                hint,
-            );
+            findings.error_with(&name.span, format!("{NO_TABLE} `{}`", name.value), hint);
         }
     }
     let spoken_of: Vec<&Table> = tables

@@ -55,6 +55,15 @@ impl Pseudonymiser {
         })
     }
 
+    /// Whether the policy's names are those of a delivery's tables: by a wrong one a rule would hide nothing.
+    ///
+    /// # Errors
+    /// A refusal that names the first one that is not.
+    pub fn fits(&self, tables: &[&TableSpec]) -> Result<()> {
+        let tables = tables.iter().map(|spec| policy_table(spec)).collect();
+        self.policy.fits_delivery(&self.principal, tables)
+    }
+
     /// Key and settings, by which the store knows later deliveries that are treated alike. Without tables.
     #[must_use]
     pub fn made_with(&self) -> Pseudonymised {
@@ -83,12 +92,7 @@ impl Pseudonymiser {
     /// When the rules contradict each other or do not fit the table, a key is missing, the person would be lost, or
     /// the policy leaves out rows.
     pub fn table(&self, spec: &TableSpec) -> Result<Option<PseudonymTable>> {
-        let table = Table {
-            name: spec.name.clone(),
-            schema: Arc::clone(&spec.schema),
-            person_key: spec.person_key.clone(),
-        };
-        let mut view = self.policy.view(&self.principal, &[table])?;
+        let mut view = self.policy.view(&self.principal, &[policy_table(spec)])?;
         let Some(seen) = view.tables.remove(&spec.name) else {
             return Ok(None);
         };
@@ -162,6 +166,14 @@ impl Pseudonymiser {
             columns,
             person: spec.person_key.clone(),
         }))
+    }
+}
+
+fn policy_table(spec: &TableSpec) -> Table {
+    Table {
+        name: spec.name.clone(),
+        schema: Arc::clone(&spec.schema),
+        person_key: spec.person_key.clone(),
     }
 }
 
@@ -255,6 +267,44 @@ columns = { pid = "pseudonym", dx = "raw", seen = "shift_date", name = "absent" 
             with_key.then(|| Arc::new(keys)),
         )?
         .table(&spec("emr"))
+    }
+
+    /// A rule that names nothing of the delivery hides nothing of it.
+    #[test]
+    fn a_rule_with_a_wrong_name_is_no_treatment() {
+        let fits = |rule: &str| {
+            let policy = format!("{POLICY}[[rules]]\n{rule}\n");
+            let policy = Policy::parse("p.toml", &policy).unwrap();
+            let keys = ProjectKeys::from_key(&[7; 32], 365, false).unwrap();
+            let principal = Principal::new("", "analyst", "research");
+            let treatment = Pseudonymiser::new(policy, principal, Some(Arc::new(keys))).unwrap();
+            treatment.fits(&[&spec("emr")])
+        };
+        // Of the model, of another delivery, or what is shown as it is.
+        for rule in [
+            "tables = [\"note\"]\ncolumns = { note_text = \"absent\" }",
+            "tables = [\"laboratory\"]\ncolumns = { result = \"absent\" }",
+            "tables = [\"emr\"]\ncolumns = { other = \"raw\" }",
+        ] {
+            fits(rule).unwrap();
+        }
+        for (rule, hint) in [
+            (
+                "tables = [\"emr\"]\ncolumns = { names = \"absent\" }",
+                "`name`",
+            ),
+            (
+                "tables = [\"emrr\"]\ncolumns = { name = \"absent\" }",
+                "`emr`",
+            ),
+        ] {
+            let refused = fits(rule).unwrap_err();
+            let Error::Refused(refusal) = refused else {
+                unreachable!("{refused}")
+            };
+            assert!(refusal.message.contains("p.toml:1"), "{}", refusal.message);
+            assert!(refusal.hint.contains(hint), "{}", refusal.hint);
+        }
     }
 
     #[test]

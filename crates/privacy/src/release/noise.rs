@@ -89,10 +89,15 @@ impl Noise {
         match number.asked {
             Asked::Rows | Asked::Persons => format!("{name} ± {count:.2}"),
             Asked::Sum => format!("{name} ± {sum:.4}"),
-            Asked::Mean => format!(
-                "{name} = {} + (sum ± {sum:.4}) / (count ± {count:.2})",
-                self.centre
-            ),
+            Asked::Mean => {
+                // Of a mean at either end of its range the count's noise moves n times it by that much of half the range.
+                let half = number.range.map_or(0.0, |(low, high)| (high - low) / 2.0);
+                format!(
+                    "{name} ± {:.4} / n at most, with n rows: {} + (sum ± {sum:.4}) / (count ± {count:.2})",
+                    sum.hypot(half * count),
+                    self.centre
+                )
+            }
             Asked::Quantile(_) => format!("{name} from {BINS} bins ± {count:.2} each"),
         }
     }

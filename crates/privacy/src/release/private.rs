@@ -200,11 +200,16 @@ impl Answer {
             .zip(&self.question.numbers)
             .map(|(noise, number)| noise.describe(number))
             .collect();
+        // Different persons count once in a group, however many rows they have.
+        let mut numbers = self.question.numbers.iter();
+        let rows = match numbers.all(|number| matches!(number.asked, Asked::Persons)) {
+            true => "once in each".to_owned(),
+            false => format!("with at most {} rows", rules.max_rows),
+        };
         notes.add(format!(
-            "noise (standard deviations): {}; each person counts in at most {} groups with at most {} rows",
+            "noise (standard deviations): {}; each person counts in at most {} groups, {rows}",
             noises.join(", "),
             self.max_groups,
-            rules.max_rows
         ));
         if let Keys::Threshold { at_least, .. } = &self.keys {
             notes.add(format!(

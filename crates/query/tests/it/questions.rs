@@ -76,7 +76,7 @@ pub(crate) const QUESTIONS: [&str; 171] = [
      GROUP BY day HAVING count(DISTINCT person_id) > 1",
     // One plan for several uses.
     "WITH f AS (SELECT person_id, min(day) AS day, max(value) AS v FROM a GROUP BY person_id)
-     SELECT (SELECT count(*) FROM f) AS p, (SELECT sum(v) FROM f) AS q, (SELECT count(v) FROM f WHERE day > 2) AS r, count(*)
+     SELECT (SELECT count(*) FROM f) AS p, (SELECT sum(v) FROM f) AS q, (SELECT count(v) FROM f WHERE day > DATE '1970-01-03') AS r, count(*)
      FROM f x JOIN f y ON x.day = y.day",
     "WITH r AS (SELECT id, person_id, row_number() OVER (PARTITION BY person_id ORDER BY day, id) AS n FROM a)
      SELECT x.id, y.id FROM r x LEFT JOIN r y ON x.person_id = y.person_id AND x.n + 1 = y.n",
@@ -103,7 +103,7 @@ pub(crate) const QUESTIONS: [&str; 171] = [
     "SELECT a.id, v.x, w.y FROM a JOIN (VALUES (0, 1), (0, 2), (1, 2)) v(k, x) ON v.k = a.kind
      JOIN (VALUES (1, 7), (2, 8), (2, 9)) w(x, y) ON w.x = v.x AND w.y > v.x + 6",
     "SELECT a.id, v.x, w.y FROM (VALUES (1, 7), (2, 8), (2, 9)) w(x, y)
-     JOIN ((VALUES (0, 1), (0, 2), (1, 2)) v(k, x) JOIN a ON v.k = a.kind AND a.day > v.x) ON w.x = v.x",
+     JOIN ((VALUES (0, 1), (0, 2), (1, 2)) v(k, x) JOIN a ON v.k = a.kind AND a.day > DATE '1970-01-01' + v.x) ON w.x = v.x",
     "SELECT b.id, v.x, sum(w.y) FROM a JOIN (VALUES (0, 1), (1, 2)) v(k, x) ON v.k = a.kind JOIN b ON b.person_id = a.person_id
      JOIN (VALUES (1, 7), (2, 9)) w(x, y) ON w.x = v.x GROUP BY b.id, v.x",
     // Frames that begin behind their segment.
@@ -133,13 +133,13 @@ pub(crate) const QUESTIONS: [&str; 171] = [
      array_agg(day ORDER BY day DESC NULLS LAST) FILTER (WHERE value > 0), first_value(id ORDER BY value NULLS LAST, id) FROM a GROUP BY person_id",
     "SELECT person_id, kind, first_value(value ORDER BY day, id), last_value(id ORDER BY value DESC NULLS FIRST, id), count(*),
      array_agg(DISTINCT day ORDER BY day DESC) FILTER (WHERE value > 0), string_agg(DISTINCT value::TEXT, ',' ORDER BY value::TEXT),
-     array_agg(DISTINCT value ORDER BY value NULLS FIRST), first_value(value ORDER BY id) FILTER (WHERE day > 2), array_agg(value::TEXT ORDER BY value::TEXT, id),
+     array_agg(DISTINCT value ORDER BY value NULLS FIRST), first_value(value ORDER BY id) FILTER (WHERE day > DATE '1970-01-03'), array_agg(value::TEXT ORDER BY value::TEXT, id),
      last_value(value ORDER BY day, id) IGNORE NULLS FROM a GROUP BY person_id, kind",
     "SELECT kind, count(*) AS n FROM (SELECT DISTINCT ON (person_id) person_id, kind FROM a ORDER BY person_id, day, id) t GROUP BY 1 ORDER BY 1",
     // Semi joins by what is no person.
     "SELECT id FROM a WHERE day IN (SELECT day FROM b WHERE kind = 1)",
     "SELECT id FROM a WHERE value NOT IN (SELECT value FROM b WHERE value > 1)",
-    "SELECT id FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.day = a.day AND b.kind = a.kind) OR kind NOT IN (SELECT kind FROM b WHERE day > 3)",
+    "SELECT id FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.day = a.day AND b.kind = a.kind) OR kind NOT IN (SELECT kind FROM b WHERE day > DATE '1970-01-04')",
     // Conditions of pairs of which one side's rows decide a part alone.
     "SELECT a.id, b.id FROM a LEFT JOIN b ON a.person_id = b.person_id AND b.day::TIMESTAMP >= a.day::TIMESTAMP - INTERVAL '36 hours'
      AND b.day::TIMESTAMP < a.day::TIMESTAMP + INTERVAL '36 hours' AND (a.value * 2 > b.value + 1 OR b.kind % 2 = 1)",
@@ -205,7 +205,7 @@ pub(crate) const QUESTIONS: [&str; 171] = [
      UNION ALL SELECT -x.id FROM (SELECT id, person_id, nullif(kind, 0) AS k FROM b) x WHERE EXISTS (SELECT 1 FROM a WHERE a.person_id = x.person_id AND a.kind = x.k)",
     // What is looked up in is asked to be among others.
     "SELECT a.id, v.x FROM a JOIN (VALUES (0, 1), (0, 2), (1, 2), (2, 5)) v(k, x) ON a.kind = v.k
-     WHERE v.x IN (SELECT column1 FROM (VALUES (2), (5), (5)) w WHERE column1 < 9) AND a.day > 1",
+     WHERE v.x IN (SELECT column1 FROM (VALUES (2), (5), (5)) w WHERE column1 < 9) AND a.day > DATE '1970-01-02'",
     "SELECT b.id, a.id, v.x FROM b JOIN a ON a.person_id = b.person_id JOIN (VALUES (0, 1), (0, 2), (1, 2), (2, 5)) v(k, x) ON a.kind = v.k
      WHERE NOT EXISTS (SELECT 1 FROM (VALUES (2, 0), (5, 7)) w(x, y) WHERE w.x = v.x AND w.y > v.k)",
     // Equal and within bounds at once.

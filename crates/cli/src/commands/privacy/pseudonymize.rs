@@ -21,13 +21,12 @@ struct TreatTable(PseudonymTable);
 
 impl Treatment for Treat {
     fn table(&self, spec: &TableSpec) -> Result<Option<Arc<dyn TableTreatment>>, String> {
-        let table = self.0.table(spec).map_err(|error| match error {
-            columna_privacy::Error::Refused(refusal) => {
-                format!("{}; {}", refusal.message, refusal.hint)
-            }
-            other => other.to_string(),
-        })?;
+        let table = self.0.table(spec).map_err(in_words)?;
         Ok(table.map(|table| Arc::new(TreatTable(table)) as Arc<dyn TableTreatment>))
+    }
+
+    fn fits(&self, tables: &[&TableSpec]) -> Result<(), String> {
+        self.0.fits(tables).map_err(in_words)
     }
 
     fn made_with(&self) -> Pseudonymised {
@@ -36,6 +35,15 @@ impl Treatment for Treat {
 
     fn fingerprint(&self, hash: String) -> String {
         self.0.fingerprint(hash)
+    }
+}
+
+fn in_words(error: columna_privacy::Error) -> String {
+    match error {
+        columna_privacy::Error::Refused(refusal) => {
+            format!("{}; {}", refusal.message, refusal.hint)
+        }
+        other => other.to_string(),
     }
 }
 
