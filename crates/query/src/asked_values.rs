@@ -14,6 +14,8 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
+use crate::kept_names;
+
 /// Makes columns of what scalar subqueries compare.
 #[derive(Debug)]
 pub(crate) struct AskedValues;
@@ -160,10 +162,8 @@ fn of_rows(asked: &Expr) -> Result<Expr> {
 /// The subquery with the names in the place of what it asks.
 fn named(subquery: Subquery, around: &DFSchema, asked: &Asked) -> Result<Subquery> {
     let plan = Arc::unwrap_or_clone(subquery.subquery).transform_up(|node| {
-        let names = NamePreserver::new(&node);
-        node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let done = expr.transform_up(|part| {
+        kept_names::changed(node, |expr| {
+            expr.transform_up(|part| {
                 let Some(side) = side(&part) else {
                     return Ok(Transformed::no(part));
                 };
@@ -171,19 +171,17 @@ fn named(subquery: Subquery, around: &DFSchema, asked: &Asked) -> Result<Subquer
                 let Some((_, name)) = asked.iter().find(|(known, _)| *known == of_rows) else {
                     return Ok(Transformed::no(part));
                 };
-                let column = Expr::Column(Column::from_name(name));
-                let (_, field) = column.to_field(around)?;
-                let outer = Expr::OuterReferenceColumn(field, Column::from_name(name));
+                let column = Column::from_name(name);
+                let (_, field) = Expr::Column(column.clone()).to_field(around)?;
+                let outer = Expr::OuterReferenceColumn(field, column);
                 let side = side.clone();
-                let done = part.map_children(|child| {
+                part.map_children(|child| {
                     Ok(match child == side {
                         true => Transformed::yes(outer.clone()),
                         false => Transformed::no(child),
                     })
-                })?;
-                Ok(done)
-            })?;
-            Ok(done.update_data(|expr| name.restore(expr)))
+                })
+            })
         })
     })?;
     let plan = plan.data;

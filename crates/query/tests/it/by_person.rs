@@ -472,6 +472,25 @@ async fn ranges_are_searched_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_null_is_a_key_and_what_is_asked_a_column() {
+    let both = both(30, 9, 1, 5).await;
+    let plan = async |sql: &str| {
+        let plan = sorted(&both.ours[1], &format!("EXPLAIN {sql}")).await;
+        format!("{plan:?}")
+    };
+    let join = "SELECT a.id FROM a JOIN b ON a.day = b.day AND nullif(a.kind, 1) IS NOT DISTINCT FROM nullif(b.kind, 1)";
+    let joined = plan(join).await;
+    let (_, physical) = joined.split_once("\"physical_plan\"").unwrap();
+    assert!(physical.contains("JoinExec"), "{joined}");
+    assert!(!physical.contains("IS NOT DISTINCT FROM"), "{joined}");
+    let asked = "SELECT id FROM a WHERE value >= (SELECT avg(b.value) FROM b
+                 WHERE b.kind = a.kind AND date_part('month', b.day) = date_part('month', a.day))";
+    let asked = plan(asked).await;
+    let (_, physical) = asked.split_once("\"physical_plan\"").unwrap();
+    assert!(physical.contains("__asked"), "{asked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_looked_up_in_is_joined_first() {
     let both = both(30, 9, 1, 5).await;
     for question in [56, 57] {

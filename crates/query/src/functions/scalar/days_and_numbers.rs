@@ -6,9 +6,10 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, plan_err};
-use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
-use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Operator};
+use datafusion::logical_expr::{Expr, ExprSchemable};
+
+use super::intervals::compared;
 
 /// Refuses such comparisons.
 #[derive(Debug)]
@@ -25,17 +26,8 @@ impl FunctionRewrite for DaysAndNumbers {
         schema: &DFSchema,
         _: &ConfigOptions,
     ) -> Result<Transformed<Expr>> {
-        let compared: Vec<&Expr> = match &expr {
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(*op) => {
-                vec![left, right]
-            }
-            Expr::Between(Between {
-                expr, low, high, ..
-            }) => vec![expr, low, high],
-            Expr::InList(InList { expr, list, .. }) => {
-                std::iter::once(expr.as_ref()).chain(list).collect()
-            }
-            _ => return Ok(Transformed::no(expr)),
+        let Some(compared) = compared(&expr) else {
+            return Ok(Transformed::no(expr));
         };
         let kinds = compared.iter().map(|part| part.get_type(schema));
         // What has no type yet is none of these.
@@ -53,18 +45,4 @@ impl FunctionRewrite for DaysAndNumbers {
         }
         Ok(Transformed::no(expr))
     }
-}
-
-fn is_comparison(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    )
 }

@@ -24,9 +24,27 @@ use datafusion::logical_expr::{
     ScalarUDF, ScalarUDFImpl, Signature, Volatility, binary_expr, cast, lit,
 };
 
+use crate::short_times::is_comparison;
+
 const MONTH_DAY_NANO: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const NANOSECONDS_PER_DAY: i128 = 86_400_000_000_000;
 const DAYS_PER_MONTH: i128 = 30;
+
+/// What an expression compares with each other; nothing where it compares nothing.
+pub(super) fn compared(expr: &Expr) -> Option<Vec<&Expr>> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(*op) => {
+            Some(vec![left, right])
+        }
+        Expr::Between(Between {
+            expr, low, high, ..
+        }) => Some(vec![expr, low, high]),
+        Expr::InList(InList { expr, list, .. }) => {
+            Some([expr.as_ref()].into_iter().chain(list).collect())
+        }
+        _ => None,
+    }
+}
 
 /// Compares lengths where intervals are compared.
 #[derive(Debug)]
@@ -43,27 +61,8 @@ impl FunctionRewrite for ComparedIntervals {
         schema: &DFSchema,
         _: &ConfigOptions,
     ) -> Result<Transformed<Expr>> {
-        let compared: Vec<&Expr> = match &expr {
-            Expr::BinaryExpr(BinaryExpr {
-                left,
-                op:
-                    Operator::Eq
-                    | Operator::NotEq
-                    | Operator::Lt
-                    | Operator::LtEq
-                    | Operator::Gt
-                    | Operator::GtEq
-                    | Operator::IsDistinctFrom
-                    | Operator::IsNotDistinctFrom,
-                right,
-            }) => vec![left, right],
-            Expr::Between(Between {
-                expr, low, high, ..
-            }) => vec![expr, low, high],
-            Expr::InList(InList { expr, list, .. }) => {
-                [expr.as_ref()].into_iter().chain(list).collect()
-            }
-            _ => return Ok(Transformed::no(expr)),
+        let Some(compared) = compared(&expr) else {
+            return Ok(Transformed::no(expr));
         };
         let mut any = false;
         for part in compared {
