@@ -5,6 +5,7 @@
 
 mod check;
 mod column;
+mod fits;
 mod identifiers;
 mod problem;
 mod read;

@@ -179,14 +179,7 @@ mod tests {
     fn said(rules: &str) -> String {
         let tables: Vec<Table> = ["person", "visit_occurrence", "measurement", "concept"]
             .into_iter()
-            .map(|name| {
-                let def = columna_model::table(name).unwrap();
-                Table {
-                    name: name.to_owned(),
-                    schema: def.schema(),
-                    person_key: def.person_key.map(str::to_owned),
-                }
-            })
+            .map(|name| Table::of_model(columna_model::table(name).unwrap()))
             .collect();
         let text = format!(
             "version = 1\n[projects.p]\n[roles.r]\nkind = \"analyst\"\npurposes = [\"x\"]\nprojects = [\"p\"]\n\

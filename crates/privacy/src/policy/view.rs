@@ -21,6 +21,15 @@ pub struct Table {
 }
 
 impl Table {
+    /// A table of the model.
+    pub(crate) fn of_model(def: &TableDef) -> Self {
+        Self {
+            name: def.name.to_owned(),
+            schema: def.schema(),
+            person_key: def.person_key.map(str::to_owned),
+        }
+    }
+
     /// The tables of a snapshot.
     #[must_use]
     pub fn all(snapshot: &columna_store::Snapshot) -> Vec<Self> {
