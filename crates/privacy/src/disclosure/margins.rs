@@ -29,18 +29,28 @@ impl Work<'_> {
     /// others, they have margins of their own.
     pub(super) fn margins(&self, table: &mut Table, matches: &[Match]) -> Result<Vec<bool>, Error> {
         // As they are counted: a few persons' other rows decide nothing.
-        let once = table.cells.iter_mut().all(|cell| {
-            let rows = counted(cell.persons.contributions(), self.profile);
-            rows.iter().all(|entry| entry.rows == 1)
-        });
+        let mut once = true;
+        let mut rows = Vec::with_capacity(table.cells.len());
+        let mut persons = Vec::with_capacity(table.cells.len());
+        for cell in &mut table.cells {
+            let contributions = cell.persons.contributions();
+            persons.push(contributions.len() as u64);
+            let counted = counted(contributions, self.profile);
+            once &= counted.iter().all(|entry| entry.rows == 1);
+            rows.push(counted.iter().map(|entry| entry.rows).sum());
+        }
         let rows_key = self.rows_key(table)?;
         let measure = table.measure.clone();
-        let mut audits =
-            vec![self.audited(table, matches, (Unit::Rows, &measure), once, &rows_key)?];
-        let persons = |cell: &Cell| cell.values.contains_key(PERSONS);
-        if !once && measure.is_empty() && table.cells.iter().any(persons) {
-            audits.push(self.audited(table, matches, (Unit::Person, PERSONS), true, &rows_key)?);
+        let mut asked = vec![(Unit::Rows, measure.as_str(), &rows, once)];
+        let shows_persons = |cell: &Cell| cell.values.contains_key(PERSONS);
+        if !once && measure.is_empty() && table.cells.iter().any(shows_persons) {
+            asked.push((Unit::Person, PERSONS, &persons, true));
         }
+        let audits = asked.into_iter().map(|(unit, name, values, once)| {
+            let groups = values.iter().zip(&persons).zip(matches);
+            self.audited(table, groups, (unit, name), once, &rows_key)
+        });
+        let mut audits = audits.collect::<Result<Vec<_>, Error>>()?;
         let mine = table.cells.len();
         let withheld = |at: usize| {
             let mut own = audits.iter().filter(|of| is_own(&matches[at], of.unit));
@@ -76,10 +86,11 @@ impl Work<'_> {
             .collect())
     }
 
-    fn audited<'a>(
+    /// Audits groups, of which each has a number, so many persons, and what was found of these.
+    fn audited<'a, 'g>(
         &self,
         table: &mut Table,
-        matches: &[Match],
+        groups: impl Iterator<Item = ((&'g u64, &'g u64), &'g Match)>,
         (unit, name): (Unit, &'a str),
         once: bool,
         rows_key: &str,
@@ -97,16 +108,8 @@ impl Work<'_> {
             (false, true) => (0.0, k - 1.0),
             (false, false) => (0.0, f64::INFINITY),
         };
-        for (cell, found) in table.cells.iter_mut().zip(matches) {
-            let contributions = cell.persons.contributions();
-            let value = match unit {
-                Unit::Rows => {
-                    let rows = counted(contributions, self.profile);
-                    rows.iter().map(|entry| entry.rows).sum()
-                }
-                Unit::Person => contributions.len() as u64,
-            };
-            let few = contributions.len() < self.profile.k as usize;
+        for (cell, ((value, persons), found)) in table.cells.iter().zip(groups) {
+            let few = *persons < u64::from(self.profile.k);
             let own = is_own(found, unit);
             // What follows from others is the same whoever is in it, or in no group that is listed: it says nothing of these.
             let follows = matches!(found, Match::New(..)) && !own;
@@ -114,9 +117,9 @@ impl Work<'_> {
             let known = matches!(found, Match::Same(id) | Match::Near(id) if *id >= 0)
                 || unit == Unit::Person && has_persons_of_before(found);
             audit.numbers.push(Number {
-                value: value as f64,
+                value: *value as f64,
                 shown: (known || own).then_some(slack),
-                sensitive: few && value > 0,
+                sensitive: few && *value > 0,
                 open: !known,
                 range: match follows {
                     true => (0.0, f64::INFINITY),
@@ -188,7 +191,7 @@ impl Work<'_> {
                 Some(at)
                     if audit.numbers[at].sensitive != sensitive
                         || audit.numbers[at].value != value => {}
-                // Shown before, it is known; withheld before, it may be shown now if nothing speaks against it.
+                // Shown before, it is known; of one that was withheld, what was found of its persons says whether it stays so.
                 Some(at) if slack.is_some() => {
                     audit.numbers[at].shown = slack;
                     audit.numbers[at].open = false;
@@ -208,6 +211,42 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Names the rows of a table by whose they are and how many: the same for the same rows, however a query words them, and for all
+    /// but fewer than k persons of those of an earlier table, the nearest. Each level has all of them. Groups of the same name are others
+    /// where the values that they are made of are treated otherwise.
+    fn rows_key(&self, table: &mut Table) -> Result<String, Error> {
+        let level = |cell: &Cell| cell.dims.keys().cloned().collect::<Vec<_>>();
+        let first = table.cells.first().map(level);
+        let mut cells: Vec<&[Contribution]> = Vec::new();
+        for cell in &mut table.cells {
+            if Some(level(cell)) == first {
+                cells.push(cell.persons.contributions());
+            }
+        }
+        let rows = rows_of_each(&cells);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.treatments.as_bytes());
+        let mut all = Vec::with_capacity(rows.len());
+        for (person, rows) in rows {
+            hasher.update(&person.to_le_bytes());
+            hasher.update(&rows.to_le_bytes());
+            all.push(Contribution {
+                rows,
+                ..Contribution::of(person, 0.0)
+            });
+        }
+        let mut first_bytes = [0; 8];
+        first_bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        let own = i64::from_le_bytes(first_bytes);
+        let about = format!("rows of a table {}", self.treatments);
+        let print = footprint(&all);
+        let mut decisions =
+            Decisions::within(self.transaction, self.reader, u64::from(self.profile.k));
+        let key = decisions.of(&about, print, own)?;
+        decisions.keep()?;
+        Ok(key.to_string())
     }
 
     fn remember(&self, rows_key: &str, of: &Margins<'_>, mine: usize) -> Result<(), Error> {
@@ -272,44 +311,6 @@ fn add_up_earlier(audit: &mut Audit, places: &[Dims], (unit, k): (Unit, f64), mi
             (Unit::Person, _) if apart.abs() < k => audit.numbers[margin].value = sum,
             _ => *shared = apart > 0.0,
         }
-    }
-}
-
-impl Work<'_> {
-    /// Names the rows of a table by whose they are and how many: the same for the same rows, however a query words them, and for all
-    /// but fewer than k persons of those of an earlier table, the nearest. Each level has all of them. Groups of the same name are others
-    /// where the values that they are made of are treated otherwise.
-    fn rows_key(&self, table: &mut Table) -> Result<String, Error> {
-        let level = |cell: &Cell| cell.dims.keys().cloned().collect::<Vec<_>>();
-        let first = table.cells.first().map(level);
-        let mut cells: Vec<&[Contribution]> = Vec::new();
-        for cell in &mut table.cells {
-            if Some(level(cell)) == first {
-                cells.push(cell.persons.contributions());
-            }
-        }
-        let rows = rows_of_each(&cells);
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.treatments.as_bytes());
-        let mut all = Vec::with_capacity(rows.len());
-        for (person, rows) in rows {
-            hasher.update(&person.to_le_bytes());
-            hasher.update(&rows.to_le_bytes());
-            all.push(Contribution {
-                rows,
-                ..Contribution::of(person, 0.0)
-            });
-        }
-        let mut first_bytes = [0; 8];
-        first_bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-        let own = i64::from_le_bytes(first_bytes);
-        let about = format!("rows of a table {}", self.treatments);
-        let print = footprint(&all);
-        let mut decisions =
-            Decisions::within(self.transaction, self.reader, u64::from(self.profile.k));
-        let key = decisions.of(&about, print, own)?;
-        decisions.keep()?;
-        Ok(key.to_string())
     }
 }
 

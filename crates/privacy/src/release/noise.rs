@@ -90,12 +90,12 @@ impl Noise {
             Asked::Rows | Asked::Persons => format!("{name} ± {count:.2}"),
             Asked::Sum => format!("{name} ± {sum:.4}"),
             Asked::Mean => {
-                // Of a mean at either end of its range the count's noise moves n times it by that much of half the range.
+                // Of a mean at either end of its range, where the noise of the number of rows moves it most.
                 let half = number.range.map_or(0.0, |(low, high)| (high - low) / 2.0);
                 format!(
-                    "{name} ± {:.4} / n at most, with n rows: {} + (sum ± {sum:.4}) / (count ± {count:.2})",
-                    sum.hypot(half * count),
-                    self.centre
+                    "{name} = {} + (sum ± {sum:.4}) / (count ± {count:.2}), about ± {:.4} / n for n rows at most",
+                    self.centre,
+                    sum.hypot(half * count)
                 )
             }
             Asked::Quantile(_) => format!("{name} from {BINS} bins ± {count:.2} each"),
