@@ -119,7 +119,7 @@ impl PhysicalOptimizerRule for AskByAll {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|plan| {
             let asked = match plan.downcast_ref::<AggregateExec>() {
-                Some(aggregate) => asked_by_parts(aggregate)?,
+                Some(aggregate) => asked(aggregate, by_parts)?,
                 None => None,
             };
             Ok(match asked {
@@ -139,7 +139,11 @@ impl PhysicalOptimizerRule for AskByAll {
     }
 }
 
-fn asked_by_parts(aggregate: &AggregateExec) -> Result<Option<AggregateExec>> {
+/// The same aggregate of rows with what it asks of them changed; none where nothing is.
+pub(super) fn asked(
+    aggregate: &AggregateExec,
+    mut change: impl FnMut(Arc<dyn PhysicalExpr>) -> Result<Transformed<Arc<dyn PhysicalExpr>>>,
+) -> Result<Option<AggregateExec>> {
     if aggregate.mode().input_mode() != AggregateInputMode::Raw {
         return Ok(None);
     }
@@ -150,9 +154,9 @@ fn asked_by_parts(aggregate: &AggregateExec) -> Result<Option<AggregateExec>> {
         }
         let mut changed = false;
         let args = call.expressions().into_iter().map(|arg| {
-            let parts = by_parts(arg)?;
-            changed |= parts.transformed;
-            Ok(parts.data)
+            let arg = change(arg)?;
+            changed |= arg.transformed;
+            Ok(arg.data)
         });
         let args = args.collect::<Result<Vec<_>>>()?;
         let other = changed.then(|| call.with_new_expressions(args, Vec::new()));

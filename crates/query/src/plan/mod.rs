@@ -26,7 +26,7 @@
 //! | what is planned twice runs once | once for each use of a CTE |
 //! | the side of a join that reads the smaller tables is kept | the side that the engine expects fewer rows of |
 //! | the parts of a condition are computed of all rows each | picking rows for each part, and putting answers back |
-//! | a pattern is matched once for each text of a batch | once for each row |
+//! | what is asked of texts is asked once of each, which is remembered | once for each row |
 //! | groups by text go by numbers that stand for the texts, while these are few | hashing and comparing the text of each row |
 //! | of wide rows, those that may still be the first ones are decoded | decoding all of them for `ORDER BY … LIMIT` |
 //! | concept sets are sent to the records that are looked up in them | sending records to where their concepts belong |
@@ -54,6 +54,7 @@ mod nearby;
 mod nearest;
 mod null_supplied;
 mod number_sort;
+mod of_text;
 mod one_sided;
 mod packed;
 mod range_bounds;

@@ -9,18 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{
     Array, ArrayBuilder, ArrayRef, AsArray, RecordBatch, StringViewBuilder, UInt32Array,
-    new_null_array,
 };
-use arrow::compute::{cast, concat, take};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
+use arrow::compute::{cast, take};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{Column, lit};
-use datafusion::physical_expr::utils::collect_columns;
-use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
@@ -34,6 +31,7 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::of_text::OfText;
 use super::rest::Rest;
 use crate::functions::scalar::different_texts;
 
@@ -274,59 +272,6 @@ struct Key {
     numbers: Vec<usize>,
 }
 
-/// What is computed of one text of a row: each different text of a batch is, once.
-struct OfText {
-    column: usize,
-    /// The same of a batch of this schema, which has nothing but the text.
-    expr: Arc<dyn PhysicalExpr>,
-    schema: SchemaRef,
-}
-
-impl OfText {
-    fn of(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Option<Self>> {
-        let mut columns = collect_columns(expr).into_iter();
-        let (Some(text), None) = (columns.next(), columns.next()) else {
-            return Ok(None);
-        };
-        let field = schema.field(text.index());
-        if expr.is::<Column>() || is_volatile(expr) || *field.data_type() != DataType::Utf8View {
-            return Ok(None);
-        }
-        let alone = Arc::clone(expr).transform_down(|expr| {
-            Ok(match expr.downcast_ref::<Column>() {
-                Some(column) => Transformed::yes(Arc::new(Column::new(column.name(), 0)) as _),
-                None => Transformed::no(expr),
-            })
-        })?;
-        let field = field.clone().with_nullable(true);
-        Ok(Some(Self {
-            column: text.index(),
-            expr: alone.data,
-            schema: Arc::new(Schema::new(vec![field])),
-        }))
-    }
-
-    /// What the different texts of a batch give, and which of it each row has; none where they are many.
-    fn answers(&self, batch: &RecordBatch) -> Result<Option<(ArrayRef, ArrayRef)>> {
-        let column = batch.column(self.column);
-        let Some((mut texts, mut places)) = different_texts(column)? else {
-            return Ok(None);
-        };
-        if column.null_count() > 0 {
-            // Rows without a text have an answer, too.
-            let last =
-                u32::try_from(texts.len()).map_err(|error| exec_datafusion_err!("{error}"))?;
-            let none = new_null_array(texts.data_type(), 1);
-            texts = concat(&[texts.as_ref(), none.as_ref()])?;
-            let of_rows = places.as_primitive::<UInt32Type>().iter();
-            let of_rows = of_rows.map(|place| place.unwrap_or(last));
-            places = Arc::new(UInt32Array::from_iter_values(of_rows));
-        }
-        let texts = RecordBatch::try_new(Arc::clone(&self.schema), vec![texts])?;
-        Ok(Some((evaluated(&self.expr, &texts)?, places)))
-    }
-}
-
 /// The texts that an expression gives.
 fn evaluated(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRef> {
     let texts = expr.evaluate(batch)?.into_array(batch.num_rows())?;
@@ -418,6 +363,7 @@ impl Key {
         }
         let of_text = self.of_text.as_ref().map(|of_text| of_text.answers(batch));
         if let Some((answers, places)) = of_text.transpose()?.flatten() {
+            let answers = cast(&answers, &DataType::Utf8View)?;
             let numbers = self.look_up(&answers)?;
             return Ok(Some(take(&numbers, &places, None)?));
         }

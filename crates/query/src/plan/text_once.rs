@@ -1,37 +1,42 @@
-//! Patterns and functions of texts that come again and again, compared or matched: each different text of a batch is once.
+//! What is computed of texts that come again and again: once of each different text, which is remembered from batch to batch.
 //!
 //! Source values, units and directions for use are few, and a pattern takes many times what it takes to see that a text is the one
-//! that a row before had.
+//! that a row before had. Where texts seldom come again, each is looked at as it comes.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
-use arrow::compute::take;
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema};
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{ColumnarValue, Operator};
 use datafusion::physical_expr::expressions::{
-    BinaryExpr, Column, InListExpr, LikeExpr, Literal, NotExpr,
+    BinaryExpr, CaseExpr, CastExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, LikeExpr,
+    Literal, NotExpr, TryCastExpr,
 };
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateInputMode};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 
-use super::all_of::by_parts;
+use super::all_of::{asked, by_parts};
 use super::grouping_sets::changed;
 use super::keys;
-use crate::functions::scalar::different_texts;
+use super::of_text::{Known, OfText};
 
-/// Functions that make one text of another.
-const OF_TEXTS: [&str; 7] = [
-    "btrim", "lower", "ltrim", "replace", "reverse", "rtrim", "upper",
+/// Functions that are as quick as it is to look up a text.
+const QUICK: [&str; 6] = [
+    "ascii",
+    "bit_length",
+    "left",
+    "octet_length",
+    "starts_with",
+    "substr",
 ];
 
-/// An expression with its patterns over one text matched once for each.
+/// An expression with what it asks of one text asked once of each.
 pub(super) fn once_per_text(
     expr: Arc<dyn PhysicalExpr>,
     schema: &Schema,
@@ -83,102 +88,96 @@ pub(super) fn with_texts_matched_once(
                 Ok(once.map(|once| once.data))
             });
             let filters = filters.collect::<Result<Vec<_>>>()?;
-            if !found {
+            let asked = asked(aggregate, |arg| once_per_text(arg, &schema))?;
+            let aggregate = asked.as_ref().unwrap_or(aggregate);
+            if found {
+                Arc::new(changed(aggregate, aggregate.group_expr().clone(), filters)?)
+            } else if let Some(asked) = asked {
+                Arc::new(asked)
+            } else {
                 return Ok(None);
             }
-            Arc::new(changed(aggregate, aggregate.group_expr().clone(), filters)?)
         } else {
             return Ok(None);
         };
     let (before, after) = (plan.properties(), made.properties());
-    let same = before.partitioning == after.partitioning
-        && keys::keeps_orders(&before.eq_properties, &after.eq_properties)?;
+    let divided = match (&before.partitioning, &after.partitioning) {
+        // Never the same to the engine (DataFusion 55).
+        (Partitioning::UnknownPartitioning(before), Partitioning::UnknownPartitioning(after)) => {
+            before == after
+        }
+        (before, after) => before == after,
+    };
+    let same = divided && keys::keeps_orders(&before.eq_properties, &after.eq_properties)?;
     Ok(same.then_some(made))
 }
 
-#[derive(Debug)]
 struct OncePerText {
     expr: Arc<dyn PhysicalExpr>,
-    column: usize,
-    /// The same of a batch of this schema, which has nothing but the column.
-    of_texts: Arc<dyn PhysicalExpr>,
-    schema: SchemaRef,
+    of_text: OfText,
+    /// What is known of the texts that were asked before: of each thread that asks its own.
+    known: Mutex<Vec<Known>>,
 }
 
 impl OncePerText {
     fn of(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Option<Self>> {
-        let mut columns = Vec::new();
-        if !matches_texts(expr, &mut columns) {
+        if !is_known(expr) || !is_costly(expr) {
             return Ok(None);
         }
-        let [first, others @ ..] = columns.as_slice() else {
-            return Ok(None);
-        };
-        let field = schema.field(*first);
-        if others.iter().any(|other| other != first) || *field.data_type() != DataType::Utf8View {
-            return Ok(None);
-        }
-        let of_texts = Arc::clone(expr).transform_down(|expr| {
-            Ok(match expr.downcast_ref::<Column>() {
-                Some(column) => Transformed::yes(Arc::new(Column::new(column.name(), 0)) as _),
-                None => Transformed::no(expr),
-            })
-        })?;
-        Ok(Some(Self {
+        Ok(OfText::of(expr, schema)?.map(|of_text| Self {
             expr: Arc::clone(expr),
-            column: *first,
-            of_texts: of_texts.data,
-            schema: Arc::new(Schema::new(vec![field.clone()])),
+            of_text,
+            known: Mutex::default(),
         }))
     }
+
+    fn known(&self) -> MutexGuard<'_, Vec<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Whether an expression is of nothing but patterns, comparisons and lists of functions of columns, and so NULL for NULL; and the columns.
-fn matches_texts(expr: &Arc<dyn PhysicalExpr>, columns: &mut Vec<usize>) -> bool {
-    if let Some(like) = expr.downcast_ref::<LikeExpr>() {
-        return is_text(like.expr(), columns) && like.pattern().is::<Literal>();
-    }
-    if let Some(not) = expr.downcast_ref::<NotExpr>() {
-        return matches_texts(not.arg(), columns);
-    }
-    if let Some(within) = expr.downcast_ref::<InListExpr>() {
-        let text = within.expr();
-        let listed = within.list().iter().all(|one| one.is::<Literal>());
-        return listed && !text.is::<Column>() && is_text(text, columns);
-    }
-    expr.downcast_ref::<BinaryExpr>().is_some_and(|binary| {
-        let (left, right) = (binary.left(), binary.right());
-        match binary.op() {
-            Operator::And | Operator::Or => {
-                matches_texts(left, columns) && matches_texts(right, columns)
-            }
-            // A text itself is compared as quickly as it is looked up.
-            Operator::Eq | Operator::NotEq => {
-                !left.is::<Column>() && is_text(left, columns) && right.is::<Literal>()
-            }
+/// Whether an expression says nothing but what it says of its row.
+fn is_known(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    let known = expr.is::<Column>()
+        || expr.is::<Literal>()
+        || expr.is::<BinaryExpr>()
+        || expr.is::<CaseExpr>()
+        || expr.is::<CastExpr>()
+        || expr.is::<InListExpr>()
+        || expr.is::<IsNotNullExpr>()
+        || expr.is::<IsNullExpr>()
+        || expr.is::<LikeExpr>()
+        || expr.is::<NotExpr>()
+        || expr.is::<ScalarFunctionExpr>()
+        || expr.is::<TryCastExpr>();
+    known && expr.children().into_iter().all(is_known)
+}
+
+/// Whether an expression takes longer than to see that a text is the one that a row before had.
+fn is_costly(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    let costly = if let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>() {
+        !QUICK.contains(&call.fun().name())
+    } else if let Some(binary) = expr.downcast_ref::<BinaryExpr>() {
+        matches!(
+            binary.op(),
             Operator::RegexMatch
-            | Operator::RegexIMatch
-            | Operator::RegexNotMatch
-            | Operator::RegexNotIMatch => is_text(left, columns) && right.is::<Literal>(),
-            _ => false,
-        }
-    })
+                | Operator::RegexIMatch
+                | Operator::RegexNotMatch
+                | Operator::RegexNotIMatch
+        )
+    } else {
+        let kind = expr.downcast_ref::<CastExpr>().map(CastExpr::cast_type);
+        let or_none = expr.downcast_ref::<TryCastExpr>();
+        let kind = kind.or(or_none.map(TryCastExpr::cast_type));
+        kind.is_some_and(|kind| !kind.is_string()) || expr.is::<CaseExpr>() || expr.is::<LikeExpr>()
+    };
+    costly || expr.children().into_iter().any(is_costly)
 }
 
-/// Whether an expression is a text, as a column has it or as functions make another of it that are NULL for NULL and never fail.
-fn is_text(expr: &Arc<dyn PhysicalExpr>, columns: &mut Vec<usize>) -> bool {
-    if let Some(column) = expr.downcast_ref::<Column>() {
-        columns.push(column.index());
-        return true;
+impl fmt::Debug for OncePerText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OncePerText").field(&self.expr).finish()
     }
-    let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>() else {
-        return false;
-    };
-    let [text, others @ ..] = call.args() else {
-        return false;
-    };
-    let known = OF_TEXTS.contains(&call.fun().name());
-    known && others.iter().all(|other| other.is::<Literal>()) && is_text(text, columns)
 }
 
 impl PartialEq for OncePerText {
@@ -211,15 +210,17 @@ impl PhysicalExpr for OncePerText {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        // The engine asks of a batch without columns whether an expression needs one.
-        let texts = batch.columns().get(self.column);
-        let Some((texts, rows)) = texts.map(different_texts).transpose()?.flatten() else {
-            return self.expr.evaluate(batch);
+        let mut known = match self.known().pop() {
+            Some(known) => known,
+            None => Known::new()?,
         };
-        let texts = RecordBatch::try_new(Arc::clone(&self.schema), vec![texts])?;
-        let answers = self.of_texts.evaluate(&texts)?;
-        let answers = answers.into_array(texts.num_rows())?;
-        Ok(ColumnarValue::Array(take(&answers, &rows, None)?))
+        let answers = self.of_text.remembered(batch, &mut known)?;
+        // After an error it would have texts without an answer.
+        self.known().push(known);
+        match answers {
+            Some(answers) => Ok(ColumnarValue::Array(answers)),
+            None => self.expr.evaluate(batch),
+        }
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
@@ -246,7 +247,10 @@ impl PhysicalExpr for OncePerText {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, UInt32Array};
+    use std::collections::HashSet;
+
+    use arrow::array::{ArrayRef, AsArray, StringViewArray, UInt32Array};
+    use arrow::compute::take;
     use arrow::datatypes::Field;
     use datafusion::physical_expr::expressions::{col, lit};
 
@@ -293,20 +297,67 @@ mod tests {
             );
             let once = once_per_text(Arc::clone(&either), &schema).unwrap();
             assert!(once.transformed && once.data.is::<OncePerText>());
-            let rows = batch.num_rows();
-            let expected = either.evaluate(&batch).unwrap().into_array(rows).unwrap();
-            let found = once
-                .data
-                .evaluate(&batch)
-                .unwrap()
-                .into_array(rows)
-                .unwrap();
-            assert_eq!(found.as_boolean(), expected.as_boolean());
-            let reads = different_texts(batch.column(0)).unwrap();
-            let read = reads.map(|(texts, _)| texts.len());
-            let few = rows >= 256 && different < 4096;
-            assert_eq!(read, few.then_some(different as usize));
+            assert_same(&once.data, &either, &batch);
         }
+    }
+
+    #[test]
+    fn answers_are_remembered_from_batch_to_batch() {
+        let batches: Vec<_> = (0..30).map(|seed| texts(8192, 4000 + seed * 50)).collect();
+        let schema = batches[0].schema();
+        let number =
+            |text| -> Arc<dyn PhysicalExpr> { Arc::new(TryCastExpr::new(text, DataType::Float64)) };
+        let first_word = ScalarFunctionExpr::try_new(
+            datafusion::functions::string::split_part(),
+            vec![col("sig", &schema).unwrap(), lit(" "), lit(1_i64)],
+            &schema,
+            Arc::default(),
+        );
+        let first_word: Arc<dyn PhysicalExpr> = Arc::new(first_word.unwrap());
+        let cases = CaseExpr::try_new(
+            None,
+            vec![
+                (
+                    Arc::new(IsNullExpr::new(col("sig", &schema).unwrap())) as _,
+                    lit(-1.0),
+                ),
+                (
+                    Arc::new(BinaryExpr::new(
+                        number(Arc::clone(&first_word)),
+                        Operator::Gt,
+                        lit(2000.0),
+                    )) as _,
+                    lit(2000.0),
+                ),
+            ],
+            Some(number(Arc::clone(&first_word))),
+        );
+        let cases: Arc<dyn PhysicalExpr> = Arc::new(cases.unwrap());
+        let columns = batches.iter().map(|batch| batch.column(0).as_string_view());
+        // No text is one of them.
+        let different: HashSet<Option<&str>> = columns.flatten().collect();
+        for expr in [first_word, cases] {
+            let once = once_per_text(Arc::clone(&expr), &schema).unwrap().data;
+            for batch in &batches {
+                assert_same(&once, &expr, batch);
+            }
+            let once = once.downcast_ref::<OncePerText>().unwrap();
+            let known = once.known();
+            let found: Vec<_> = known.iter().map(Known::len).collect();
+            assert_eq!(found, [different.len()]);
+        }
+    }
+
+    fn assert_same(
+        once: &Arc<dyn PhysicalExpr>,
+        each: &Arc<dyn PhysicalExpr>,
+        batch: &RecordBatch,
+    ) {
+        let of_rows = |expr: &Arc<dyn PhysicalExpr>| {
+            let answers = expr.evaluate(batch).unwrap();
+            answers.into_array(batch.num_rows()).unwrap()
+        };
+        assert_eq!(&of_rows(once), &of_rows(each));
     }
 
     #[test]
