@@ -20,9 +20,9 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
     self, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
-    FunctionArguments, Ident, JoinConstraint, JoinOperator, LimitClause, Query, SetExpr,
-    SetOperator, SetQuantifier, TableFactor, TableWithJoins, TypedString, UnaryOperator, Value,
-    Visit, VisitMut, Visitor, visit_expressions_mut,
+    FunctionArguments, Ident, JoinConstraint, JoinOperator, LimitClause, ObjectNamePart, Query,
+    SetExpr, SetOperator, SetQuantifier, TableFactor, TableWithJoins, TypedString, UnaryOperator,
+    Value, Visit, VisitMut, Visitor, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
@@ -368,6 +368,14 @@ impl Visitor for Wrong {
                 "COLLATE is not supported; texts are in the order of their characters in Unicode, and `lower(x)` takes capital \
                  letters for small ones",
             ),
+            Expr::Function(call)
+                if let [.., ObjectNamePart::Identifier(name)] = call.name.0.as_slice()
+                    && name.value.to_ascii_lowercase().starts_with("columna_") =>
+            {
+                ControlFlow::Break(
+                    "functions whose names begin with `columna_` are the engine's own: it calls them, and no query does",
+                )
+            }
             _ => ControlFlow::Continue(()),
         }
     }

@@ -1,5 +1,6 @@
 //! Who a session is for: from options to a principal under a policy.
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ pub(crate) fn access(args: &AccessArgs, store: Option<&str>) -> Result<Option<Ac
             .hint("`columna privacy policy show` prints what a role sees")),
         };
     };
+    say_only_where();
     let state = state.map_err(|error| engine(&error))?;
     let file = match &own {
         Some(own) => {
@@ -116,6 +118,21 @@ fn only_its_own(args: &AccessArgs, own: &Path) -> Result<(), CliError> {
         .hint("leave `--state` and COLUMNA_PRIVACY out"));
     }
     Ok(())
+}
+
+/// The words of what breaks down may have a value of a row in them: of a session of a role they say where it was.
+fn say_only_where() {
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic
+            .location()
+            .map(|at| (Path::new(at.file()).file_name(), at.line()));
+        let at = at.map(|(file, line)| format!(" ({}:{line})", file.unwrap_or_default().display()));
+        let at = at.unwrap_or_default();
+        let _ = writeln!(
+            io::stderr(),
+            "a part of Columna broke down{at}: please report the statement"
+        );
+    }));
 }
 
 /// Whether a session shows less than everything.
