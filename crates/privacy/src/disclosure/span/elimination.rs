@@ -9,8 +9,30 @@ use super::rows::{Entry, Field, Row, parts};
 /// More work than this is not done: the number is withheld.
 const MOST_WORK: usize = 20_000_000_000;
 
+/// So many numbers are taken in at a time.
+const TOGETHER: usize = 4;
+
 /// A larger prime than this is not looked for: what is left modulo it is left of a few persons' numbers by chance, too.
 const LARGEST_PRIME: u64 = 1_000;
+
+/// Takes the pivots of others, of which none has another one's, out of a row. How much work that was.
+fn subtract<'a, E: Entry + 'a>(
+    field: Field,
+    width: usize,
+    row: &mut [E],
+    others: impl IntoIterator<Item = (&'a usize, &'a Vec<E>)>,
+) -> usize {
+    let others = others
+        .into_iter()
+        .map(|(pivot, other)| (row[*pivot].value(), &other[..width]));
+    let others: Vec<_> = others.filter(|(factor, _)| *factor != 0).collect();
+    E::subtract(field, &mut row[..width], &others);
+    others.len() * width
+}
+
+fn pivots<E>(rows: &[(usize, Vec<E>)]) -> impl Iterator<Item = (&usize, &Vec<E>)> {
+    rows.iter().map(|(pivot, row)| (pivot, row))
+}
 
 /// Numbers that were taken in, reduced, by pivot.
 #[derive(Debug)]
@@ -19,6 +41,8 @@ pub(super) struct Elimination<E> {
     /// Which of the columns' vectors are over the field.
     vectors: usize,
     basis: BTreeMap<usize, Vec<E>>,
+    /// What is behind so many columns is zero of all: the factors of numbers that were not asked about.
+    width: usize,
     work: usize,
     /// Of small atoms the last is a pivot, and not the first.
     backwards: bool,
@@ -56,6 +80,7 @@ impl<E: Entry> Elimination<E> {
             field,
             vectors,
             basis: BTreeMap::new(),
+            width: 0,
             work: 0,
             backwards: false,
         }
@@ -71,61 +96,89 @@ impl<E: Entry> Elimination<E> {
 
     /// Takes in what is left of each.
     pub(super) fn take_all(&mut self, columns: &Columns, numbers: &[usize], k: u64) {
-        for at in numbers {
-            self.take(columns, *at, k);
+        for numbers in numbers.chunks(TOGETHER) {
+            let Some(rests) = self.reduced(columns, numbers) else {
+                return;
+            };
+            let mut new: Vec<(usize, Vec<E>)> = Vec::with_capacity(rests.len());
+            for mut rest in rests {
+                self.work += subtract(self.field, self.width, &mut rest, pivots(&new));
+                let Some(pivot) = self.pivot(columns, &rest, k) else {
+                    continue;
+                };
+                self.normalise(&mut rest, pivot);
+                for (_, row) in &mut new {
+                    subtract(self.field, self.width, row, [(&pivot, &rest)]);
+                }
+                new.push((pivot, rest));
+            }
+            for row in self.basis.values_mut() {
+                self.work += subtract(self.field, self.width, row, pivots(&new));
+            }
+            self.basis.extend(new);
         }
     }
 
     /// Takes in what the others leave of a number.
     pub(super) fn take(&mut self, columns: &Columns, at: usize, k: u64) -> Rest<E> {
-        let Some(rest) = self.reduced(columns, at) else {
+        let rest = self.reduced(columns, &[at]).and_then(|mut all| all.pop());
+        let Some(rest) = rest else {
             return Rest::Much;
         };
-        let pivot =
-            columns
-                .first(&rest)
-                .map(|first| match self.backwards && columns.sizes[first] < k {
-                    true => columns.last(&rest).unwrap_or(first),
-                    false => first,
-                });
-        match pivot {
+        match self.pivot(columns, &rest, k) {
             Some(pivot) => Rest::News(self.add(pivot, rest)),
             None => Rest::Nobody(rest),
         }
     }
 
-    /// What the others leave of a number.
-    fn reduced(&mut self, columns: &Columns, at: usize) -> Option<Vec<E>> {
-        let mut rest = vec![E::default(); columns.sizes.len()];
-        for (column, value) in &columns.vectors[self.vectors][at] {
-            rest[*column] = E::of(*value);
+    fn pivot(&self, columns: &Columns, rest: &[E], k: u64) -> Option<usize> {
+        let first = columns.first(rest)?;
+        Some(match self.backwards && columns.sizes[first] < k {
+            true => columns.last(rest).unwrap_or(first),
+            false => first,
+        })
+    }
+
+    /// What the others leave of each number.
+    fn reduced(&mut self, columns: &Columns, numbers: &[usize]) -> Option<Vec<Vec<E>>> {
+        let mut rests = Vec::with_capacity(numbers.len());
+        for at in numbers {
+            let mut rest = vec![E::default(); columns.sizes.len()];
+            for (column, value) in &columns.vectors[self.vectors][*at] {
+                rest[*column] = E::of(*value);
+            }
+            rests.push(rest);
+            self.width = self.width.max(columns.people + at + 1);
         }
-        for (pivot, row) in &self.basis {
-            let value = rest[*pivot].value();
-            if value != 0 {
-                self.work += row.len();
-                E::subtract(self.field, &mut rest, value, row);
+        // No row has another one's pivot, so that they can be taken out in any order. Some rows at a time stay near for all numbers.
+        let rows: Vec<_> = self.basis.iter().collect();
+        for rows in rows.chunks(TOGETHER) {
+            for rest in &mut rests {
+                self.work += subtract(self.field, self.width, rest, rows.iter().copied());
             }
         }
-        (self.work <= MOST_WORK).then_some(rest)
+        (self.work <= MOST_WORK).then_some(rests)
     }
 
     /// Adds what is left of a number, and takes its first column out of the other rows.
     fn add(&mut self, pivot: usize, mut new: Vec<E>) -> Added {
-        let field = self.field;
-        let inverse = field.inverse(u64::from(new[pivot].value()));
-        field.scale(&mut new, inverse);
+        self.normalise(&mut new, pivot);
         let mut taken_out = Vec::new();
         for (of, row) in &mut self.basis {
             let value = row[pivot].value();
             if value != 0 {
-                self.work += row.len();
-                E::subtract(field, row, value, &new);
+                self.work += subtract(self.field, self.width, row, [(&pivot, &new)]);
                 taken_out.push((*of, value));
             }
         }
         self.basis.insert(pivot, new);
         Added { pivot, taken_out }
+    }
+
+    /// Makes the entry of its pivot one.
+    fn normalise(&self, row: &mut [E], pivot: usize) {
+        let inverse = self.field.inverse(u64::from(row[pivot].value()));
+        self.field.scale(row, inverse);
     }
 
     /// Takes a number out again.
@@ -136,7 +189,7 @@ impl<E: Entry> Elimination<E> {
         };
         for (of, value) in &added.taken_out {
             if let Some(row) = self.basis.get_mut(of) {
-                E::subtract(field, row, field.negative(*value), &new);
+                E::subtract(field, row, &[(field.negative(*value), new.as_slice())]);
             }
         }
     }
@@ -207,7 +260,8 @@ impl Elimination<u32> {
                 }
                 for ratio in alike.ratios(at, other, &columns.sizes) {
                     let mut both = self.basis[&own].clone();
-                    u32::subtract(field, &mut both, field.small(ratio), &self.basis[&pivot]);
+                    let other = (field.small(ratio), self.basis[&pivot].as_slice());
+                    u32::subtract(field, &mut both, &[other]);
                     // Without it they said so before.
                     if both[own_factor] != 0 && columns.left(&both, field) < k {
                         return Told::By(both);
@@ -283,4 +337,58 @@ fn primes(mut number: u64) -> Vec<u64> {
     }
     all.extend(Some(number).filter(|rest| (2..=LARGEST_PRIME).contains(rest)));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use roaring::RoaringTreemap;
+
+    use super::super::columns::Unit;
+    use super::*;
+    use crate::disclosure::sketch::mixed;
+
+    /// With and without other pivots, over each kind of field.
+    #[test]
+    fn numbers_that_are_taken_in_together_leave_what_they_leave_one_by_one() {
+        let bit = |person: u64, bit: u64| mixed(person) >> bit & 1 == 1;
+        let sets: Vec<RoaringTreemap> = (0..30_u64)
+            .map(|set| {
+                let in_one =
+                    |person: u64| bit(person, set % 20) && (set < 20 || bit(person, set - 15));
+                (0..900)
+                    .filter(|person| in_one(person / 3 % 200))
+                    .map(|person| person | 1 << 32)
+                    .collect()
+            })
+            .collect();
+        let numbers: Vec<_> = sets.iter().map(|print| (print, Unit::Person)).collect();
+        let fields = [Field::LARGE, Field::of(2), Field::of(31)];
+        let columns = Columns::of(&numbers, 6, &fields);
+        let all: Vec<usize> = (3..30).chain([1]).collect();
+        fn same<E: Entry + PartialEq>(
+            start: impl Fn() -> Elimination<E>,
+            columns: &Columns,
+            all: &[usize],
+        ) {
+            let (mut together, mut each) = (start(), start());
+            together.take_all(columns, all, 6);
+            for at in all {
+                each.take(columns, *at, 6);
+            }
+            assert!(together.basis.len() > 15);
+            assert_eq!(together.basis, each.basis);
+        }
+        same(|| Elimination::<u32>::over(fields[0], 0), &columns, &all);
+        same(
+            || Elimination::<u32>::over(fields[0], 0).backwards(),
+            &columns,
+            &all,
+        );
+        same(|| Elimination::<u16>::over(fields[1], 1), &columns, &all);
+        same(
+            || Elimination::<u16>::over(fields[2], 2).backwards(),
+            &columns,
+            &all,
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! Rows of the elimination, and the fields that they are over.
 
+use pulp::Arch;
+
 /// The prime of the large field: a Mersenne prime, so that no fraction is rounded.
 const LARGE: u32 = (1 << 31) - 1;
 pub(super) const P: u64 = LARGE as u64;
@@ -73,8 +75,25 @@ pub(super) trait Entry: Copy + Default + std::fmt::Debug {
 
     fn value(self) -> u32;
 
-    /// A row less a multiple of another.
-    fn subtract(field: Field, row: &mut [Self], factor: u32, other: &[Self]);
+    /// A row less multiples of others, as long ones.
+    fn subtract(field: Field, row: &mut [Self], others: &[(u32, &[Self])]) {
+        let mut fours = others.chunks_exact(4);
+        for four in &mut fours {
+            if let [a, b, c, d] = *four {
+                Self::add(
+                    row,
+                    field,
+                    [a, b, c, d].map(|(factor, other)| (field.negative(factor), other)),
+                );
+            }
+        }
+        for (factor, other) in fours.remainder() {
+            Self::add(row, field, [(field.negative(*factor), *other)]);
+        }
+    }
+
+    /// A row and at most four multiples of others, as long ones: with the widest registers that the machine has.
+    fn add<const N: usize>(row: &mut [Self], field: Field, others: [(u32, &[Self]); N]);
 }
 
 /// Of the large field.
@@ -87,18 +106,28 @@ impl Entry for u32 {
         self
     }
 
-    fn subtract(field: Field, row: &mut [Self], factor: u32, other: &[Self]) {
-        let factor = u64::from(field.negative(factor));
-        for (own, other) in row.iter_mut().zip(other) {
-            *own = large(u64::from(*own) + factor * u64::from(*other));
-        }
+    fn add<const N: usize>(row: &mut [Self], _: Field, others: [(u32, &[Self]); N]) {
+        let others = others.map(|(factor, other)| (u64::from(factor), &other[..row.len()]));
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (at, own) in row.iter_mut().enumerate() {
+                    let products = others
+                        .iter()
+                        .map(|(factor, other)| factor * u64::from(other[at]));
+                    // Four products of what is below P, and one such number, are below 2^64.
+                    let sum = u64::from(*own) + products.sum::<u64>();
+                    *own = large((sum & P) + (sum >> 31));
+                }
+            },
+        );
     }
 }
 
 /// Of the others.
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "numbers of a prime below 32, and sums of one and a product of two"
+    reason = "numbers of a prime below 32, and sums of one and four products of two"
 )]
 impl Entry for u16 {
     fn of(value: u32) -> Self {
@@ -109,16 +138,25 @@ impl Entry for u16 {
         self.into()
     }
 
-    fn subtract(field: Field, row: &mut [Self], factor: u32, other: &[Self]) {
-        let (prime, factor) = (field.0 as Self, field.negative(factor) as Self);
-        // The quotient of a number below 2^10 by a multiplication: the inverse is too large by less than 32 / 2^16 of one, and that
-        // times them is less than one part of the prime.
-        let inverse = (1 << 16) / field.0 + 1;
-        for (own, other) in row.iter_mut().zip(other) {
-            let sum = own.wrapping_add(factor.wrapping_mul(*other));
-            let quotient = ((u32::from(sum) * inverse) >> 16) as Self;
-            *own = sum.wrapping_sub(quotient.wrapping_mul(prime));
-        }
+    fn add<const N: usize>(row: &mut [Self], field: Field, others: [(u32, &[Self]); N]) {
+        let others = others.map(|(factor, other)| (factor as Self, &other[..row.len()]));
+        let prime = field.0 as Self;
+        // The quotient of a number below 2^12 by a multiplication: the inverse is too large by less than one part of 2^20, and that
+        // times the number is less than one part of the prime.
+        let inverse = (1 << 20) / field.0 + 1;
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (at, own) in row.iter_mut().enumerate() {
+                    let products = others
+                        .iter()
+                        .map(|(factor, other)| factor.wrapping_mul(other[at]));
+                    let sum = products.fold(*own, Self::wrapping_add);
+                    let quotient = ((u32::from(sum) * inverse) >> 20) as Self;
+                    *own = sum.wrapping_sub(quotient.wrapping_mul(prime));
+                }
+            },
+        );
     }
 }
 
@@ -171,7 +209,7 @@ mod tests {
                 for other in 0..u16::from(prime) {
                     let mut row: Vec<u16> = (0..u16::from(prime)).collect();
                     let others = vec![other; row.len()];
-                    u16::subtract(field, &mut row, factor, &others);
+                    u16::subtract(field, &mut row, &[(factor, others.as_slice())]);
                     for (own, left) in (0..i64::from(prime)).zip(row) {
                         let whole = own - i64::from(factor) * i64::from(other);
                         assert_eq!(i64::from(left), whole.rem_euclid(prime.into()));
