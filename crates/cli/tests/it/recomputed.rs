@@ -289,6 +289,50 @@ fn who_makes_a_model_enough_does_not_show() {
     assert_eq!(model("few", with), None);
 }
 
+/// Two outcomes, covariates of one column, and crude beside adjusted: each model is shown where the words of the queries say that
+/// the persons are the same, and otherwise the later one is not.
+#[test]
+fn one_cohort_has_several_models() {
+    let desk = Desk::new();
+    let (woman, half) = ("p.gender_concept_id = 8532", "p.month_of_birth <= 6");
+    let odd = "p.month_of_birth IN (1, 3, 5, 7, 9, 11)";
+    let known = "p.gender_concept_id IS NOT NULL AND p.year_of_birth IS NOT NULL AND p.month_of_birth IS NOT NULL
+                 AND o.starts IS NOT NULL AND o.ends IS NOT NULL";
+    let model = |principal: &str, what: &str, known: &str| {
+        let sql = format!(
+            "SELECT list_extract({what}, -1)['std_err'] AS s FROM person p
+             JOIN (SELECT person_id, min(observation_period_start_date) AS starts, max(observation_period_end_date) AS ends
+                   FROM observation_period GROUP BY person_id) o ON o.person_id = p.person_id WHERE {known}"
+        );
+        desk.numbers("exact", principal, &sql)[0]
+    };
+    let days = "person_time(o.starts, o.ends)";
+    let models = [
+        format!("logistic_regression({woman}, named_struct('half', {half}))"),
+        format!("logistic_regression({woman}, named_struct('odd', {odd}))"),
+        format!("logistic_regression({woman}, named_struct('half', {half}, 'odd', {odd}))"),
+        format!("logistic_regression(p.year_of_birth > 1970, named_struct('half', {half}))"),
+        format!("cox_ph({days}, {woman}, named_struct('half', {half}))"),
+        format!("cox_ph({days}, p.year_of_birth > 1970, named_struct('half', {half}))"),
+    ];
+    for [first, second] in [[0, 1], [0, 2], [2, 0], [0, 3], [3, 0], [4, 5], [5, 4]] {
+        let principal = format!("{first}, {second}");
+        for what in [&models[first], &models[second]] {
+            assert!(
+                model(&principal, what, known).is_some(),
+                "{principal}: {what}"
+            );
+        }
+    }
+    assert!(model("without", &models[3], "true").is_some());
+    let crude = format!("logistic_regression({woman}, named_struct('year', p.year_of_birth))");
+    assert!(model("alone", &crude, "true").is_some());
+    let adjusted = format!(
+        "logistic_regression({woman}, named_struct('year', p.year_of_birth, 'half', {half}))"
+    );
+    assert_eq!(model("alone", &adjusted, "true"), None);
+}
+
 /// Where one person has a value that no statistic takes, or one row more, there is the answer of before: that there is none
 /// would tell of it in a single question.
 #[test]

@@ -6,6 +6,7 @@ use rusqlite::params;
 use super::Error;
 use super::follows::{follow_with, followed};
 use super::known::{Known, KnownSet, Near, Set};
+use super::models::is_same;
 use super::persons::{footprint, people};
 use super::releases::{BOTH, PERSONS_ALONE, ROWS_ALONE, Table, Work, decoded, is_rounded};
 use super::rest::Common;
@@ -347,12 +348,15 @@ impl Work<'_> {
             if !overlap(&measure, &table.measure) {
                 continue;
             }
-            let same_columns = measure == table.measure;
+            let atom: String = row.get(2)?;
+            // Models of the same stored columns may be of other numbers: each of their columns is held against the others.
+            let of_model = table.measure.starts_with(super::MODEL_OF);
+            let same_columns =
+                measure == table.measure && (!of_model || is_same(&atom, &table.atom));
             let print = decoded(&row.get::<_, Vec<u8>>(4)?)?;
             // Values that a role sees otherwise differ by what is done to them.
-            let same = same_columns
-                && row.get::<_, String>(2)? == table.atom
-                && row.get::<_, String>(5)? == table.treated;
+            let same =
+                same_columns && atom == table.atom && row.get::<_, String>(5)? == table.treated;
             let of = |at: usize| match same {
                 true => Sketch::from_bytes(&row.get::<_, Vec<u8>>(at)?),
                 false => Ok(None),
@@ -367,7 +371,7 @@ impl Work<'_> {
                 has_rows: [ROWS_ALONE, BOTH].contains(&shown),
                 exact: !is_rounded(&row.get::<_, String>(11)?),
                 // Kept where it is not what they contribute. Of what a model says nothing follows.
-                held: match table.measure.starts_with(super::MODEL_OF) {
+                held: match of_model {
                     true => None,
                     false => of(10)?.or_else(|| sketch.clone()),
                 },

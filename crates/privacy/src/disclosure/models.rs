@@ -41,6 +41,15 @@ pub(crate) fn named(model: &str, columns: &[Column]) -> String {
     name
 }
 
+/// Whether two names are of one model: without its columns, of any that has the same words.
+pub(super) fn is_same(one: &str, other: &str) -> bool {
+    match (one.split_once(NAMES), other.split_once(NAMES)) {
+        (Some((one, _)), None) => one == other,
+        (None, Some((other, _))) => one == other,
+        _ => one == other,
+    }
+}
+
 /// What persons contribute to all columns.
 pub(crate) fn sketch(columns: &[Column], of: impl Fn(&Column) -> &Vec<Contribution>) -> Sketch {
     let mut sketch = Sketch::default();

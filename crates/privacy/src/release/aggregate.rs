@@ -182,6 +182,15 @@ impl Release for Answer {
                     .to_owned(),
             );
         }
+        let of_model = |number: &Number| matches!(number.function, Function::Model(_));
+        if self.spec.numbers.iter().any(of_model) {
+            control.notes.add(
+                "several regressions of the same persons are shown where the words of their queries say that they are the same, \
+                 and the later ones are empty otherwise: write one FROM and WHERE for all, with `x IS NOT NULL` for each column \
+                 of any of them, and a time as `person_time(a, b)` or `greatest(days_between(a, b), 0)`"
+                    .to_owned(),
+            );
+        }
         if let Some(tell) = &control.on_release {
             tell(withheld);
         }

@@ -387,13 +387,16 @@ fn is_time(call: &ScalarFunction) -> bool {
     call.func.name() == "days_between" && call.args.iter().all(day)
 }
 
-/// Up to so many days: no condition but that one can hide in it.
+/// Up to so many days, or from the first one on: no condition but that one can hide in it.
 fn is_cap(call: &ScalarFunction) -> bool {
     let caps = call.args.iter().filter_map(literal);
     let caps: Vec<f64> = caps.collect();
-    call.func.name() == "least"
-        && call.args.len() == 2
-        && matches!(caps.as_slice(), [days] if *days >= 1.0)
+    let cuts = match call.func.name() {
+        "least" => matches!(caps.as_slice(), [days] if *days >= 1.0),
+        "greatest" => caps == [0.0],
+        _ => false,
+    };
+    cuts && call.args.len() == 2
 }
 
 /// A number of rows that is cut, which says who has any: 0 where there are none, or at most so many. Nothing if it is none.

@@ -96,7 +96,7 @@ fn may_be_missing(expr: &Expr, schema: &DFSchema, known: &HashSet<Column>) -> bo
         Expr::ScalarFunction(ScalarFunction { func, args }) => match func.name() {
             "coalesce" => args.iter().all(of),
             "least" | "greatest" => args.iter().any(of),
-            "days_between" | "date_part" | "datepart" => args.iter().any(of),
+            "days_between" | "date_part" | "datepart" | "person_time" => args.iter().any(of),
             _ => true,
         },
         _ => true,

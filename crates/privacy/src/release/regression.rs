@@ -160,7 +160,7 @@ fn model_table(desk: &Desk<'_>, model: &Model, words: String, cell: Cell) -> Tab
     Table {
         parts: Vec::new(),
         measure: format!("{MODEL_OF}{}", model.columns),
-        atom: String::new(),
+        atom: model.text.clone(),
         words,
         grouped: String::new(),
         treated: desk.control.lens.of_columns(model.columns.split(", ")),

@@ -153,8 +153,14 @@ impl Builder<'_> {
         if !kind.is_numeric() {
             return Ok((total.clone().is_not_null(), String::new()));
         }
-        // Whole numbers and decimals are finite.
-        if low == f64::MIN && high == f64::MAX && !kind.is_floating() {
+        let stored = uncast(total);
+        let of = stored.get_type(self.schema)?;
+        // Whole numbers and decimals are finite, and conditions one or the other.
+        let is_whole = of.is_integer() || of.is_decimal();
+        let is_any = !which && high == f64::MAX && (is_whole || !kind.is_floating());
+        let reaches = low == f64::MIN || low == 0.0 && is_never_negative(stored);
+        let always = of == DataType::Boolean || is_any && reaches;
+        if always {
             return Ok((total.clone().is_not_null(), String::new()));
         }
         let number = cast(total.clone(), DataType::Float64);
@@ -222,5 +228,22 @@ impl Builder<'_> {
         let of_time = Measure::atom(format!("time {time}"), of.columns);
         let times = self.collected(known, Some((of_time, time)), words);
         Ok((Function::Curve(declared, events), times))
+    }
+}
+
+/// Whether a number is zero or more by the words of the query: `greatest(days_between(a, b), 0)`.
+fn is_never_negative(expr: &Expr) -> bool {
+    match uncast(expr) {
+        Expr::Literal(value, _) => {
+            let number = value.cast_to(&DataType::Float64);
+            matches!(number, Ok(ScalarValue::Float64(Some(number))) if number >= 0.0)
+        }
+        Expr::ScalarFunction(call) => match call.name() {
+            "person_time" => true,
+            "greatest" => call.args.iter().any(is_never_negative),
+            "least" | "coalesce" => call.args.iter().all(is_never_negative),
+            _ => false,
+        },
+        _ => false,
     }
 }
