@@ -6,8 +6,19 @@ use arrow::datatypes::DataType;
 use columna_model::TableKind;
 
 use super::problem::Findings;
-use super::view::{ColumnView, Table, View, identifier_class, kind_of};
+use super::view::{ColumnView, Table, View, identifier_class, kind_of, named_record};
 use super::{Ages, ColumnRule, DateUnit, Role, RoleKind};
+
+/// Columns of OMOP's that name a record of the table that another column says.
+const OF_SEVERAL: [(&str, &str); 7] = [
+    ("cost", "cost_event_id"),
+    ("episode_event", "event_id"),
+    ("fact_relationship", "fact_id_1"),
+    ("fact_relationship", "fact_id_2"),
+    ("measurement", "measurement_event_id"),
+    ("note", "note_event_id"),
+    ("observation", "observation_event_id"),
+];
 
 /// Warns of what a role sees beside shifted dates, pseudonyms and capped ages.
 pub(super) fn warn(
@@ -55,9 +66,20 @@ pub(super) fn warn(
         say(
             &format!("both {domain}"),
             format!(
-                "{} as stored and {} as pseudonyms: what the tables have in common joins the numbers with their pseudonyms",
+                "{} as stored and {} as pseudonyms: by these no row of the one finds one of the other, and what else the tables have in \
+                 common joins the numbers with their pseudonyms",
                 listed(&raw),
                 listed(&pseudonyms)
+            ),
+        );
+    }
+    let several = shown.of_several_tables();
+    if !several.is_empty() {
+        say(
+            "several tables",
+            format!(
+                "{} as pseudonyms: which table's records these name, another column of the row says, so that they find none of them",
+                listed(&several)
             ),
         );
     }
@@ -103,12 +125,11 @@ impl<'a> Shown<'a> {
 
     /// Days and times of persons that are shown as stored, and those that are cut, in tables that can be joined.
     fn days(&self) -> (Vec<String>, Vec<String>) {
-        let is_key = |table: &Table, column: &ColumnView| {
-            matches!(
-                identifier_class(table, &column.name),
-                Some("person_key" | "key")
-            )
-        };
+        let is_key =
+            |table: &Table, column: &ColumnView| match identifier_class(table, &column.name) {
+                Some(class) => matches!(class, "person_key" | "key"),
+                None => named_record(&column.name).is_some(),
+            };
         let (mut raw, mut cut) = (Vec::new(), Vec::new());
         for (table, column) in self.columns() {
             let field = table.schema.field_with_name(&column.name);
@@ -136,6 +157,17 @@ impl<'a> Shown<'a> {
             }
         }
         (raw, cut)
+    }
+
+    /// Pseudonyms of numbers that are those of one table's records in one row and of another's in the next.
+    fn of_several_tables(&self) -> Vec<String> {
+        let several = self.columns().filter(|(table, column)| {
+            column.rule == ColumnRule::Pseudonym
+                && OF_SEVERAL.contains(&(table.name.as_str(), column.name.as_str()))
+        });
+        several
+            .map(|(table, column)| format!("`{}.{}`", table.name, column.name))
+            .collect()
     }
 
     /// Numbers and names that are shown as stored in one place and as pseudonyms in another, by what they refer to.
@@ -173,14 +205,31 @@ pub(super) fn listed(names: &[String]) -> String {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use arrow::datatypes::{DataType, Field, Schema};
+
     use crate::Policy;
     use crate::policy::Table;
 
     fn said(rules: &str) -> String {
-        let tables: Vec<Table> = ["person", "visit_occurrence", "measurement", "concept"]
-            .into_iter()
-            .map(|name| Table::of_model(columna_model::table(name).unwrap()))
-            .collect();
+        let mut tables: Vec<Table> = [
+            "person",
+            "visit_occurrence",
+            "measurement",
+            "cost",
+            "concept",
+        ]
+        .into_iter()
+        .map(|name| Table::of_model(columna_model::table(name).unwrap()))
+        .collect();
+        let own = Schema::new(vec![
+            Field::new("visit_occurrence_id", DataType::Int64, false),
+            Field::new("moved_on", DataType::Date32, false),
+        ]);
+        tables.push(Table {
+            name: "bed_log".to_owned(),
+            schema: own.into(),
+            person_key: None,
+        });
         let text = format!(
             "version = 1\n[projects.p]\n[roles.r]\nkind = \"analyst\"\npurposes = [\"x\"]\nprojects = [\"p\"]\n\
              [ages]\non = 2026-12-31\n{rules}"
@@ -230,6 +279,15 @@ mod tests {
             assert!(found.contains(says), "{says}: {found}");
             assert!(found.contains("3:8: warning: the role `r` sees"), "{found}");
         }
+        // A hospital's own table that names visits.
+        let own = format!(
+            "{sound}[[rules]]\ntables = [\"bed_log\"]\ncolumns = {{ visit_occurrence_id = \"pseudonym\", moved_on = \"raw\" }}\n"
+        );
+        assert!(said(&own).contains("moved: `bed_log.moved_on`"));
+        let cost = format!(
+            "{sound}[[rules]]\ntables = [\"cost\"]\ncolumns = {{ cost_event_id = \"pseudonym\", total_charge = \"raw\" }}\n"
+        );
+        assert!(said(&cost).contains("`cost.cost_event_id` as pseudonyms: which table's"));
         // Another table, and another column of the same one.
         let mixed = sound.replace(", \"measurement\"", "");
         let of = |treatment: &str| {

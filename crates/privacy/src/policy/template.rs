@@ -106,6 +106,8 @@ disclosure = { profile = "opensafely" }
 "#;
 
 const SAFE_HARBOR_RULES: &str = r#"
+# The class `quasi` has `location_id`, `care_site_id` and `provider_id`, numbers of addresses, departments and doctors: finer than
+# three digits of a postal code for whoever knows what they stand for. Such a role should have them "absent".
 [[rules]]
 name = "clinical data without identifiers"
 roles = ["researcher"]
