@@ -495,8 +495,9 @@ fn wide(expr: &Expr, bounds: &HashMap<Column, (f64, f64)>) -> Option<(f64, f64)>
                 Operator::Plus => (a + c, b + d),
                 Operator::Minus => (a - d, b - c),
                 Operator::Multiply => corners(|x, y| x * y),
-                // Only what cannot come near zero may be divided by.
                 Operator::Divide if c > 0.0 || d < 0.0 => corners(|x, y| x / y),
+                // Near zero anything may come of it.
+                Operator::Divide | Operator::Modulo => ANY,
                 _ => return None,
             }
         }

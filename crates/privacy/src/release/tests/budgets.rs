@@ -188,6 +188,11 @@ async fn a_question_can_give_its_own_bounds() {
             9.0,
         ),
         (
+            "SELECT avg(least(greatest(cost / (age - 40), 0), 10)) FROM emr",
+            0.0,
+            10.0,
+        ),
+        (
             "SELECT avg(CASE WHEN cost > 100 THEN 1 ELSE 0 END) FROM emr",
             0.0,
             1.0,
