@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
-use columna_privacy::Gate;
 use datafusion::prelude::SessionContext;
 
 use crate::error::{Error, Result, said};
@@ -52,6 +51,8 @@ struct Checker<'a> {
     ctx: &'a SessionContext,
     tree: Node,
     problems: Vec<Problem>,
+    /// Queries are planned.
+    queries: bool,
     /// Concepts with the place that asks for them.
     concepts: BTreeMap<i64, (Spot, String)>,
 }
@@ -98,8 +99,7 @@ impl Checker<'_> {
             return self.table(path, table).await;
         };
         let schema = provider.schema();
-        let gate = self.ctx.state_ref().read().config().get_extension::<Gate>();
-        let restricted = gate.filter(|gate| gate.restricts());
+        let restricted = gate(self.ctx).filter(|gate| gate.restricts());
         for column in columns {
             if schema.index_of(column).is_ok() {
                 continue;
@@ -150,6 +150,9 @@ impl Checker<'_> {
 
     /// Plans a query; the answer is its schema.
     async fn query(&mut self, path: &str, at: Spot, query: &str) -> Option<Schema> {
+        if !self.queries {
+            return None;
+        }
         match columna_query::script::plan(
             self.ctx,
             query,
@@ -225,6 +228,23 @@ fn date(kind: &DataType) -> bool {
 ///
 /// [`Error::Specification`] with everything that does not fit; whatever the engine says when it can't be asked.
 pub async fn check(study: &Study, ctx: &SessionContext) -> Result<()> {
+    checked(study, ctx, true).await
+}
+
+/// Checks that a session of a role has what the steps read of the model's tables. Others have what the store has, and whatever of
+/// a study can be done with that is done.
+///
+/// # Errors
+///
+/// [`Error::Specification`] with everything that it does not have.
+pub(crate) async fn check_role(study: &Study, ctx: &SessionContext) -> Result<()> {
+    match gate(ctx).is_some_and(|gate| gate.restricts()) {
+        true => checked(study, ctx, false).await,
+        false => Ok(()),
+    }
+}
+
+async fn checked(study: &Study, ctx: &SessionContext, queries: bool) -> Result<()> {
     let tree = yaml::parse(&study.text).map_err(|problem| Error::Specification {
         path: study.path.clone(),
         text: study.text.clone(),
@@ -234,6 +254,7 @@ pub async fn check(study: &Study, ctx: &SessionContext) -> Result<()> {
         ctx,
         tree,
         problems: Vec::new(),
+        queries,
         concepts: BTreeMap::new(),
     };
     let spec = &study.spec;
@@ -328,7 +349,9 @@ pub async fn check(study: &Study, ctx: &SessionContext) -> Result<()> {
             CovariateSource::Cohort(_) => {}
         }
     }
-    study_tables(study, ctx)?;
+    if queries {
+        study_tables(study, ctx)?;
+    }
     for analysis in &spec.analyses {
         match &analysis.kind {
             Kind::Sql { query } => {
@@ -356,7 +379,9 @@ pub async fn check(study: &Study, ctx: &SessionContext) -> Result<()> {
             _ => {}
         }
     }
-    concepts(&mut checker).await?;
+    if queries {
+        concepts(&mut checker).await?;
+    }
     let mut problems = checker.problems;
     problems.sort_by_key(|problem| problem.at);
     problems.dedup();

@@ -447,6 +447,13 @@ fn validation_under_a_role_says_what_it_does_not_see() {
     assert_ne!(ran.code, 0);
     let says = "needs `observation_period.observation_period_end_date`, which the role `researcher` does not see";
     assert!(ran.err.contains(says), "{}", ran.err);
+    // A run says so before it begins.
+    let out = text(&folder.path().join("out"));
+    let mut run = asked.clone();
+    run[1] = "run";
+    run.extend(["--out", &out]);
+    let run = columna(&run);
+    assert!(run.code != 0 && run.err.contains(says), "{}", run.err);
     let line = SPEC
         .lines()
         .position(|line| line.starts_with("design"))

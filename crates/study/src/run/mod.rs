@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 pub use record::{Output, RunRecord, Status, StepRecord, StepStatus, StoreRecord};
 
+use crate::check::check_role;
 use crate::error::{Error, Result, said};
 use crate::frame::write_bytes;
 use crate::spec::Study;
@@ -126,7 +127,7 @@ pub fn note_interruption(out: &Path) -> Result<()> {
 /// # Errors
 ///
 /// [`Error::Step`] of the first step that failed, after all others that do not need it were finished;
-/// [`Error::Folder`] when another run is at work there.
+/// [`Error::Folder`] when another run is at work there; [`Error::Specification`] where a step reads what a role does not see.
 pub async fn run(
     study: &Study,
     ctx: SessionContext,
@@ -135,6 +136,7 @@ pub async fn run(
     notify: &(dyn Fn(Event) + Send + Sync),
 ) -> Result<RunRecord> {
     let started = Instant::now();
+    check_role(study, &ctx).await?;
     let _lock = prepare(&options.out)?;
     write_bytes(
         &options.out.join("specification.yaml"),
