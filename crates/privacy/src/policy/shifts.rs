@@ -9,15 +9,12 @@ use super::problem::Findings;
 use super::view::{ColumnView, Table, View, identifier_class, kind_of, named_record};
 use super::{Ages, ColumnRule, DateUnit, Role, RoleKind};
 
-/// Columns of OMOP's that name a record of the table that another column says.
-const OF_SEVERAL: [(&str, &str); 7] = [
+/// Columns of OMOP's that name a record of the table that another column says, and are what their table is about.
+const OF_SEVERAL: [(&str, &str); 4] = [
     ("cost", "cost_event_id"),
     ("episode_event", "event_id"),
     ("fact_relationship", "fact_id_1"),
     ("fact_relationship", "fact_id_2"),
-    ("measurement", "measurement_event_id"),
-    ("note", "note_event_id"),
-    ("observation", "observation_event_id"),
 ];
 
 /// Warns of what a role sees beside shifted dates, pseudonyms and capped ages.
