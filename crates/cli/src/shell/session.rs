@@ -133,8 +133,11 @@ impl Session {
             mode,
             &self.parameters,
             &mut printer,
-        )?;
-        self.say_time(&ran);
+        );
+        if let Ok(ran) = &ran {
+            self.say_time(ran);
+        }
+        // What was spent is spent, also by a statement that failed afterwards.
         for note in self
             .engine
             .gate()
@@ -143,7 +146,7 @@ impl Session {
         {
             self.say(&note);
         }
-        Ok(())
+        ran.map(|_| ())
     }
 
     /// Row count and time, on standard error.

@@ -231,6 +231,9 @@ fn a_budget_is_spent_shown_granted_and_frozen() {
     assert_eq!(again.ok().lines().nth(1), answer.lines().nth(1));
     let (one, questions, answered) = desk.spent();
     assert!(one > 0.0 && (questions, answered) == (1, 1));
+    // What fails on an answer is paid, and says so.
+    let failed = "SELECT CAST('no number ' || n AS INT) FROM (SELECT count(*) AS n FROM person WHERE year_of_birth > 0)";
+    desk.ask("noisy", failed).fails(1, "spent: rho");
     // Declared keys are all there.
     let groups = desk.rows(
         "noisy",
