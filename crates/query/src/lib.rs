@@ -24,6 +24,7 @@ pub mod functions;
 mod is_true;
 mod joins;
 mod kept_names;
+mod key_columns;
 mod known_columns;
 mod lateral_values;
 mod laterals;
@@ -64,6 +65,7 @@ mod unread;
 mod untold_limit;
 mod vocabulary;
 mod widest;
+mod window_keys;
 
 pub use error::{Error, Result};
 pub use functions::{FunctionDoc, FunctionKind, functions};

@@ -50,6 +50,7 @@ use crate::struct_keys::StructKeys;
 use crate::unneeded_sorts::UnneededSorts;
 use crate::vocabulary::Vocabulary;
 use crate::widest::Widest;
+use crate::window_keys::WindowKeys;
 
 /// The rules that use what depends on what.
 const USERS: [&str; 4] = [
@@ -110,6 +111,7 @@ pub(crate) fn optimizer_rules(vocabulary: &Vocabulary) -> Vec<Rule> {
         "optimize_projections",
         Arc::new(DistinctByPerson),
     );
+    before(&mut rules, "optimize_projections", Arc::new(WindowKeys));
     before(&mut rules, "optimize_projections", Arc::new(NullSafeKeys));
     before(&mut rules, "optimize_projections", Arc::new(StructKeys));
     before(&mut rules, "optimize_projections", Arc::new(Percentiles));
