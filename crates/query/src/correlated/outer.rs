@@ -519,17 +519,36 @@ pub(super) fn names_outer(plan: &LogicalPlan) -> Result<bool> {
 
 /// Whether a plan may have other rows a second time.
 fn changes(plan: &LogicalPlan) -> Result<bool> {
-    let mut found = false;
+    let (mut found, mut limits, mut counted) = (false, 0, 0);
     plan.apply_with_subqueries(|node| {
         for expr in node.expressions() {
             found |= expr.is_volatile();
         }
-        found |= matches!(node, LogicalPlan::Limit(_) | LogicalPlan::Extension(_));
+        match node {
+            LogicalPlan::Extension(_) => found = true,
+            LogicalPlan::Limit(_) => limits += 1,
+            LogicalPlan::Aggregate(aggregate) if counts_limited(aggregate) => counted += 1,
+            _ => {}
+        }
         Ok(if found {
             TreeNodeRecursion::Stop
         } else {
             TreeNodeRecursion::Continue
         })
     })?;
-    Ok(found)
+    Ok(found || limits > counted)
+}
+
+/// Whether no more is asked of a LIMIT than how many rows it leaves, as where an IN may be NULL: that is the same of any rows.
+fn counts_limited(aggregate: &Aggregate) -> bool {
+    let count = |expr: &Expr| match expr {
+        Expr::AggregateFunction(call) => {
+            let args = &call.params.args;
+            call.func.name() == "count" && matches!(args.as_slice(), [Expr::Literal(..)])
+        }
+        _ => false,
+    };
+    matches!(aggregate.input.as_ref(), LogicalPlan::Limit(_))
+        && aggregate.group_expr.is_empty()
+        && aggregate.aggr_expr.iter().all(count)
 }
