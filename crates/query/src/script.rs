@@ -448,7 +448,6 @@ fn joins(tables: &TableWithJoins) -> ControlFlow<&'static str> {
 /// Fills in parameters and the gaps between optional arguments.
 fn prepare(statement: &mut Statement, parameters: &Parameters, tables: &Tables) -> Result<()> {
     let mut missing = None;
-    let mut names = SubqueryNames::default();
     let mut prepare = |expr: &mut Expr| {
         if let Err(error) = dialect::translate(expr) {
             return ControlFlow::Break(error);
@@ -464,10 +463,7 @@ fn prepare(statement: &mut Statement, parameters: &Parameters, tables: &Tables) 
                     }
                 }
             }
-            Expr::Function(function) => {
-                names.distinguish(function);
-                fill_gaps(function);
-            }
+            Expr::Function(function) => fill_gaps(function),
             _ => {}
         }
         ControlFlow::Continue(())
@@ -517,6 +513,7 @@ fn named<T: VisitMut>(
     of.visit(&mut Joins { tables })?;
     of.visit(&mut Operators)?;
     visit_expressions_mut(of, prepare)?;
+    of.visit(&mut SubqueryNames::default())?;
     of.visit(&mut NamesApart)
 }
 

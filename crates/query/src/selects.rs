@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::dialect::filled;
+use crate::subquery_names::wrap;
 
 /// Writes SELECTs so that they can be planned.
 #[derive(Debug)]
@@ -104,20 +105,28 @@ impl VisitorMut for NamesGiven {
                     Expr::CompoundIdentifier(names) => names.last().map(folded),
                     _ => None,
                 };
-                let name = match column {
+                *item = match column {
                     Some(column) if columns.insert(column.clone()) => continue,
-                    Some(column) => format!("{column}_1"),
-                    None => name_of(expr).replace('"', ""),
-                };
-                *item = SelectItem::ExprWithAlias {
-                    alias: Ident::with_quote('"', name),
-                    expr: expr.clone(),
+                    Some(column) => SelectItem::ExprWithAlias {
+                        alias: Ident::with_quote('"', format!("{column}_1")),
+                        expr: expr.clone(),
+                    },
+                    None => named_by_text(expr.clone(), expr),
                 };
             }
             name_apart(select);
             Ok(())
         });
         given.map_or_else(ControlFlow::Break, ControlFlow::Continue)
+    }
+}
+
+/// A column under the name that another expression's column has.
+pub(crate) fn named_by_text(expr: Expr, named: &Expr) -> SelectItem {
+    let name = name_of(named).replace('"', "");
+    SelectItem::ExprWithAlias {
+        expr,
+        alias: Ident::with_quote('"', name),
     }
 }
 
@@ -206,13 +215,17 @@ fn grouping_sets(select: &mut Select) -> Result<()> {
         Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets) => Some(sets),
         _ => None,
     });
-    for expr in sets.flatten().flatten() {
-        let Expr::Value(value) = &*expr else { continue };
+    let mut keys: Vec<&mut Expr> = sets.flatten().flatten().collect();
+    keys_apart(&mut select.projection, &keys);
+    for expr in &mut keys {
+        let Expr::Value(value) = &**expr else {
+            continue;
+        };
         let Value::Number(place, _) = &value.value else {
             continue;
         };
         let at = place.parse::<usize>().ok().and_then(|at| at.checked_sub(1));
-        *expr = match at.and_then(|at| select.projection.get(at)) {
+        **expr = match at.and_then(|at| select.projection.get(at)) {
             Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => {
                 expr.clone()
             }
@@ -220,6 +233,41 @@ fn grouping_sets(select: &mut Select) -> Result<()> {
         };
     }
     Ok(())
+}
+
+/// `SELECT year(day) AS a, year(day) AS b … GROUP BY ROLLUP (a, b)`: two keys, of which a set may have one without the other. The
+/// engine takes keys of one expression for one.
+fn keys_apart(columns: &mut [SelectItem], keys: &[&mut Expr]) {
+    let mut known: Vec<Expr> = Vec::new();
+    for (at, item) in columns.iter_mut().enumerate() {
+        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = &*item
+        else {
+            continue;
+        };
+        if !keys.iter().any(|key| is_of(key, at, item)) {
+            continue;
+        }
+        let plain = expr.clone();
+        let mut own = plain.clone();
+        wrap(&mut own, known.iter().filter(|key| **key == plain).count());
+        match item {
+            SelectItem::ExprWithAlias { expr, .. } => *expr = own,
+            _ if own != plain => *item = named_by_text(own, &plain),
+            _ => {}
+        }
+        known.push(plain);
+    }
+}
+
+/// Whether a key of GROUP BY is the name or the place of a column.
+pub(crate) fn is_of(key: &Expr, at: usize, column: &SelectItem) -> bool {
+    match (key, column) {
+        (Expr::Identifier(name), SelectItem::ExprWithAlias { alias, .. }) => {
+            folded(name) == folded(alias)
+        }
+        (Expr::Value(place), _) => place.to_string() == (at + 1).to_string(),
+        _ => false,
+    }
 }
 
 /// Refuses `1_000`, which the parser takes for a 1 with the name `_000`.
