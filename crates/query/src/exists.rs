@@ -21,6 +21,7 @@ use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use crate::kept_names;
+use crate::key_columns::windows_over;
 
 /// Joins the subqueries of columns.
 #[derive(Debug)]
@@ -73,26 +74,25 @@ fn below(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<
     if found.is_empty() {
         return Ok(Transformed::no(plan));
     }
-    let mut changed = changed.data;
-    let input = match &mut changed {
-        LogicalPlan::Aggregate(aggregate) => &mut aggregate.input,
-        LogicalPlan::Window(window) => &mut window.input,
-        _ => return Ok(Transformed::no(plan)),
+    let beside = |rows: &Arc<LogicalPlan>| -> Result<Arc<LogicalPlan>> {
+        let columns = rows.schema().columns().into_iter().map(Expr::from);
+        let found = found.into_iter();
+        let found =
+            found.map(|(subquery, column)| subquery.alias(column.schema_name().to_string()));
+        let rows = Projection::try_new(columns.chain(found).collect(), Arc::clone(rows))?;
+        Ok(Arc::new(LogicalPlan::Projection(rows)))
     };
-    let mut columns: Vec<Expr> = input
-        .schema()
-        .columns()
-        .into_iter()
-        .map(Expr::from)
-        .collect();
-    for (subquery, column) in found {
-        columns.push(subquery.alias(column.schema_name().to_string()));
-    }
-    *input = Arc::new(LogicalPlan::Projection(Projection::try_new(
-        columns,
-        Arc::clone(input),
-    )?));
-    Ok(Transformed::yes(changed.recompute_schema()?))
+    Ok(Transformed::yes(match changed.data {
+        LogicalPlan::Aggregate(mut aggregate) => {
+            aggregate.input = beside(&aggregate.input)?;
+            LogicalPlan::Aggregate(aggregate).recompute_schema()?
+        }
+        LogicalPlan::Window(windows) => {
+            let rows = beside(&windows.input)?;
+            windows_over(&windows, windows.window_expr.clone(), rows)?
+        }
+        _ => return Ok(Transformed::no(plan)),
+    }))
 }
 
 /// Joins the EXISTS and IN of a projection.
