@@ -9,13 +9,14 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, GroupByExpr, GroupByWithModifier, Ident, LimitClause, ObjectName,
     OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, TableFactor,
-    TableWithJoins, Value, VisitorMut, WildcardAdditionalOptions, visit_expressions,
+    TableWithJoins, Value, VisitMut, VisitorMut, WildcardAdditionalOptions, visit_expressions,
     visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::dialect::filled;
+use crate::joins::OutsideSubqueries;
 use crate::subquery_names::wrap;
 
 /// Writes SELECTs so that they can be planned.
@@ -66,7 +67,26 @@ fn written(select: &mut Select) -> Result<()> {
     grouping_sets(select)?;
     again_beside_all(select);
     name_apart(select);
+    for early in [&mut select.selection, &mut select.having] {
+        without_windows(early)?;
+    }
     select.selection.as_mut().map_or(Ok(()), condition)
+}
+
+/// Refuses windows in WHERE and HAVING.
+fn without_windows(condition: &mut Option<Expr>) -> Result<()> {
+    let mut found = false;
+    let mut windows = OutsideSubqueries::new(|expr| {
+        found |= matches!(expr, Expr::Function(function) if function.over.is_some());
+    });
+    // The visitor never breaks off.
+    let _ = condition.visit(&mut windows);
+    match found {
+        true => plan_err!(
+            "a window function comes after WHERE and HAVING: write the condition after QUALIFY"
+        ),
+        false => Ok(()),
+    }
 }
 
 /// Names columns apart that are one expression in this engine's words: `month(day)` and `date_part('month', day)`.
@@ -516,6 +536,13 @@ fn condition(expr: &mut Expr) -> Result<()> {
 }
 
 fn exists(values: &[Expr], subquery: &mut Query) -> Result<Expr> {
+    if let Some(columns) = columns(&subquery.body).filter(|columns| *columns != values.len()) {
+        let several = if columns == 1 { "" } else { "s" };
+        return plan_err!(
+            "{} values are compared with {columns} column{several}: `(a, b) IN (SELECT x, y …)` has as many of both",
+            values.len()
+        );
+    }
     let columns: Vec<String> = (1..=values.len())
         .map(|at| format!("__among_{at}"))
         .collect();

@@ -511,6 +511,11 @@ fn call(function: &mut Function) -> Result<Option<Expr>> {
                 _ => Ok(None),
             };
         }
+        ("date_diff" | "datediff", [_, _]) => {
+            return plan_err!(
+                "`{name}` counts parts of time between two, and needs to know which: write `{name}('day', a, b)`"
+            );
+        }
         ("date_part" | "datepart", [part, time])
             if let Some(form) = unit(part).as_deref().and_then(parts::long) =>
         {

@@ -14,7 +14,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, exec_err};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -249,6 +249,13 @@ fn is_of_days(expr: &Expr) -> bool {
     }
 }
 
+fn is_moment(kind: &DataType) -> bool {
+    matches!(
+        kind,
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)
+    )
+}
+
 /// The moment that a day begins.
 fn midnight(day: Expr) -> Expr {
     cast(day, DataType::Timestamp(TimeUnit::Microsecond, None))
@@ -266,6 +273,14 @@ impl ExprPlanner for MultipliedIntervals {
             BinaryOperator::Multiply => Operator::Multiply,
             _ => return Ok(PlannerResult::Original(expr)),
         };
+        if operator == Operator::Plus
+            && is_moment(&expr.left.get_type(schema)?)
+            && is_moment(&expr.right.get_type(schema)?)
+        {
+            return plan_err!(
+                "two dates cannot be added: `b - a` and `days_between(a, b)` are the days from one to the other"
+            );
+        }
         if operator != Operator::Multiply {
             let day =
                 |expr: &Expr| Ok::<_, DataFusionError>(expr.get_type(schema)? == DataType::Date32);
