@@ -17,7 +17,6 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::dialect::filled;
 use crate::joins::OutsideSubqueries;
-use crate::subquery_names::wrap;
 
 /// Writes SELECTs so that they can be planned.
 #[derive(Debug)]
@@ -235,17 +234,13 @@ fn grouping_sets(select: &mut Select) -> Result<()> {
         Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets) => Some(sets),
         _ => None,
     });
-    let mut keys: Vec<&mut Expr> = sets.flatten().flatten().collect();
-    keys_apart(&mut select.projection, &keys);
-    for expr in &mut keys {
-        let Expr::Value(value) = &**expr else {
-            continue;
-        };
+    for expr in sets.flatten().flatten() {
+        let Expr::Value(value) = &*expr else { continue };
         let Value::Number(place, _) = &value.value else {
             continue;
         };
         let at = place.parse::<usize>().ok().and_then(|at| at.checked_sub(1));
-        **expr = match at.and_then(|at| select.projection.get(at)) {
+        *expr = match at.and_then(|at| select.projection.get(at)) {
             Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => {
                 expr.clone()
             }
@@ -253,30 +248,6 @@ fn grouping_sets(select: &mut Select) -> Result<()> {
         };
     }
     Ok(())
-}
-
-/// `SELECT year(day) AS a, year(day) AS b … GROUP BY ROLLUP (a, b)`: two keys, of which a set may have one without the other. The
-/// engine takes keys of one expression for one.
-fn keys_apart(columns: &mut [SelectItem], keys: &[&mut Expr]) {
-    let mut known: Vec<Expr> = Vec::new();
-    for (at, item) in columns.iter_mut().enumerate() {
-        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = &*item
-        else {
-            continue;
-        };
-        if !keys.iter().any(|key| is_of(key, at, item)) {
-            continue;
-        }
-        let plain = expr.clone();
-        let mut own = plain.clone();
-        wrap(&mut own, known.iter().filter(|key| **key == plain).count());
-        match item {
-            SelectItem::ExprWithAlias { expr, .. } => *expr = own,
-            _ if own != plain => *item = named_by_text(own, &plain),
-            _ => {}
-        }
-        known.push(plain);
-    }
 }
 
 /// Whether a key of GROUP BY is the name or the place of a column.

@@ -112,7 +112,7 @@ fn affirmed(expr: &mut Expr) -> &mut Expr {
 }
 
 /// Gives an expression another name, and leaves it what it is.
-pub(crate) fn wrap(expr: &mut Expr, times: usize) {
+fn wrap(expr: &mut Expr, times: usize) {
     for _ in 0..times {
         let result = std::mem::replace(expr, Expr::value(Value::Null));
         *expr = Expr::Case {
