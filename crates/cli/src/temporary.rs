@@ -1,6 +1,6 @@
 //! Files and folders with rows of persons that do not outlive the process.
 
-use std::fs::{self, File, Metadata, TryLockError};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
@@ -137,8 +137,8 @@ fn remove_leftovers(parent: &Path, ours: &Path) {
             continue;
         }
         // One without a lock is being made at this moment, or not ours.
-        if let Ok(lock) = File::open(path.join(LOCK))
-            && !matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
+        if let Ok(lock) = File::options().write(true).open(path.join(LOCK))
+            && lock.try_lock().is_ok()
         {
             let _ = remove_folder(&path);
         }

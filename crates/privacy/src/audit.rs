@@ -276,7 +276,7 @@ impl AuditLog {
             };
             let entry: Entry = serde_json::from_slice(line)
                 .map_err(|_| self.damaged("its last line cannot be read"))?;
-            if entry.before != head.hash {
+            if entry.before != head.hash || entry.number != head.number + 1 {
                 return Err(self.damaged("its last lines do not follow from those before"));
             }
             whole += line.len() as u64 + 1;
@@ -316,7 +316,11 @@ impl AuditLog {
         // Before the lines: others may add some meanwhile.
         let head = self.kept_head();
         let log = match File::open(&self.path) {
-            Ok(log) => Some(log),
+            Ok(log) => {
+                // Nobody is in the middle of a line.
+                log.lock_shared().map_err(unread)?;
+                Some(log)
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(unread(error)),
         };

@@ -5,8 +5,12 @@ use std::ops::ControlFlow;
 use datafusion::common::{Result, plan_err};
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, DataType, Expr, Query, Select, SetExpr, Visit, Visitor,
+    self, ArrayElemTypeDef, DataType, Expr, Query, Select, SetExpr, TableFactor, TypedString,
+    Visit, Visitor,
 };
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 /// Expressions within each other, such as a chain of `+` or `OR`.
 const EXPRESSIONS: usize = 4_000;
@@ -20,13 +24,20 @@ const QUERIES: usize = 1_000;
 pub(crate) fn check(statement: &Statement) -> Result<()> {
     let mut depth = Depth::default();
     let found = match statement {
-        Statement::Statement(statement) => statement.visit(&mut depth),
+        Statement::Statement(statement) => match columns(statement) {
+            ControlFlow::Continue(()) => statement.visit(&mut depth),
+            too_deep => too_deep,
+        },
         Statement::CopyTo(copy) => match &copy.source {
             CopyToSource::Query(query) => query.visit(&mut depth),
             CopyToSource::Relation(_) => return Ok(()),
         },
         Statement::Explain(explain) => return check(&explain.statement),
-        Statement::CreateExternalTable(_) | Statement::Reset(_) => return Ok(()),
+        Statement::CreateExternalTable(table) => table
+            .columns
+            .iter()
+            .try_for_each(|column| types(&column.data_type)),
+        Statement::Reset(_) => return Ok(()),
     };
     match found {
         ControlFlow::Break(TooDeep { what, most, hint }) => plan_err!(
@@ -60,7 +71,9 @@ impl Visitor for Depth {
             });
         }
         match expr {
-            Expr::Cast { data_type, .. } => types(data_type),
+            Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => {
+                types(data_type)
+            }
             _ => ControlFlow::Continue(()),
         }
     }
@@ -72,8 +85,11 @@ impl Visitor for Depth {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<TooDeep> {
         let mut chain = 0;
-        let mut body = query.body.as_ref();
-        while let SetExpr::SetOperation { left, .. } = body {
+        let mut parts = vec![query.body.as_ref()];
+        while let Some(part) = parts.pop() {
+            let SetExpr::SetOperation { left, right, .. } = part else {
+                continue;
+            };
             chain += 1;
             if chain > QUERIES {
                 return ControlFlow::Break(TooDeep {
@@ -82,21 +98,63 @@ impl Visitor for Depth {
                     hint: "write a VALUES list in place of a long chain of UNION",
                 });
             }
-            body = left;
+            parts.extend([left.as_ref(), right.as_ref()]);
         }
         ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<TooDeep> {
         let joins = select.from.iter().map(|tables| 1 + tables.joins.len());
-        if joins.sum::<usize>() > QUERIES {
-            return ControlFlow::Break(TooDeep {
-                what: "joins",
-                most: QUERIES,
-                hint: "join fewer tables at once",
-            });
+        joined(joins.sum())
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<TooDeep> {
+        match table {
+            TableFactor::NestedJoin {
+                table_with_joins, ..
+            } => joined(1 + table_with_joins.joins.len()),
+            _ => ControlFlow::Continue(()),
         }
-        ControlFlow::Continue(())
+    }
+}
+
+fn joined(tables: usize) -> ControlFlow<TooDeep> {
+    match tables > QUERIES {
+        true => ControlFlow::Break(TooDeep {
+            what: "joins",
+            most: QUERIES,
+            hint: "join fewer tables at once",
+        }),
+        false => ControlFlow::Continue(()),
+    }
+}
+
+fn columns(statement: &ast::Statement) -> ControlFlow<TooDeep> {
+    match statement {
+        ast::Statement::CreateTable(table) => {
+            let mut columns = table.columns.iter();
+            columns.try_for_each(|column| types(&column.data_type))
+        }
+        _ => ControlFlow::Continue(()),
+    }
+}
+
+/// Refuses more EXPLAIN before each other than the parser follows.
+///
+/// # Errors
+/// When there are more than that.
+pub(crate) fn explained(text: &str) -> Result<()> {
+    if text.len() < QUERIES * "EXPLAIN ".len() {
+        return Ok(());
+    }
+    let tokens = Tokenizer::new(&GenericDialect {}, text).tokenize();
+    let explains = tokens
+        .iter()
+        .flatten()
+        .filter(|token| matches!(token, Token::Word(word) if word.keyword == Keyword::EXPLAIN));
+    match explains.count() > QUERIES {
+        true => plan_err!("the statement has more than {QUERIES} EXPLAIN; one is enough"),
+        false => Ok(()),
     }
 }
 
@@ -120,4 +178,49 @@ fn types(data_type: &DataType) -> ControlFlow<TooDeep> {
         within = of;
     }
     ControlFlow::Continue(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    /// Each form at a depth that is read, and at one that is refused.
+    #[test]
+    fn each_form_is_counted() {
+        let forms: [fn(usize) -> String; 7] = [
+            |times| format!("SELECT 1 {}", "UNION SELECT 1 ".repeat(times)),
+            |times| {
+                format!(
+                    "SELECT 1 UNION SELECT 1 {}",
+                    "INTERSECT SELECT 1 ".repeat(times)
+                )
+            },
+            |times| format!("SELECT 1 FROM a {}", "CROSS JOIN a ".repeat(times)),
+            |times| format!("SELECT 1 FROM (a {})", "CROSS JOIN a ".repeat(times)),
+            |times| format!("SELECT CAST('1' AS INT{})", "[]".repeat(times)),
+            |times| format!("SELECT INT{} '1'", "[]".repeat(times)),
+            |times| format!("CREATE TABLE t (a INT{})", "[]".repeat(times)),
+        ];
+        let state = SessionContext::new().state();
+        let dialect = state.config_options().sql_parser.dialect;
+        for form in forms {
+            for (times, is_read) in [(20, true), (QUERIES + 50, false)] {
+                let statement = state.sql_to_statement(&form(times), &dialect).unwrap();
+                assert_eq!(check(&statement).is_ok(), is_read, "{}", &form(2));
+                // To drop it takes as deep a stack as to follow it.
+                std::mem::forget(statement);
+            }
+        }
+    }
+
+    #[test]
+    fn many_explains_are_refused_unread() {
+        assert!(explained(&format!("{}SELECT 1", "EXPLAIN ".repeat(20))).is_ok());
+        assert!(explained(&format!("{}SELECT 1", "explain/**/ ".repeat(QUERIES + 1))).is_err());
+        assert!(explained(&format!("SELECT '{}'", "EXPLAIN ".repeat(QUERIES + 1))).is_ok());
+    }
 }

@@ -162,9 +162,12 @@ pub async fn plan(
     let dialect = state.config_options().sql_parser.dialect;
     let mut without_values = String::new();
     let planned = async {
-        let mut statement = state.sql_to_statement(&unread::readable(text)?, &dialect)?;
+        let too_deep = || "a statement of too many parts within each other".to_owned();
+        let text = &unread::readable(text)?;
+        depth::explained(text).inspect_err(|_| without_values = too_deep())?;
+        let mut statement = state.sql_to_statement(text, &dialect)?;
         if let Err(error) = depth::check(&statement) {
-            without_values = "a statement of too many parts within each other".to_owned();
+            without_values = too_deep();
             // To drop it takes as deep a stack as to follow it.
             std::mem::forget(statement);
             return Err(error);

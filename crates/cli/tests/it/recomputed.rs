@@ -333,6 +333,43 @@ fn one_cohort_has_several_models() {
     assert_eq!(model("alone", &adjusted, "true"), None);
 }
 
+/// An outcome that reads like another one, and is another for few: whether its model is shown, and which, would tell of those few.
+#[test]
+fn outcomes_that_read_alike_are_told_apart() {
+    let desk = Desk::new();
+    let (few, woman) = ("p.year_of_birth = 1950", "p.gender_concept_id = 8532");
+    let known = "p.gender_concept_id IS NOT NULL AND p.year_of_birth IS NOT NULL AND p.month_of_birth IS NOT NULL";
+    let model = |principal: &str, outcome: &str, name: &str| {
+        let sql = format!(
+            "SELECT list_extract(logistic_regression({outcome}, named_struct('{name}', p.month_of_birth)), -1)['std_err'] AS s
+             FROM person p WHERE {known}"
+        );
+        desk.numbers("exact", principal, &sql)[0]
+    };
+    let pairs = [
+        // The engine writes both without the parentheses.
+        (
+            format!("({few} OR {woman}) IS FALSE"),
+            format!("{few} OR ({woman} IS FALSE)"),
+            "b",
+        ),
+        (
+            woman.to_owned(),
+            format!("{woman} OR {few}"),
+            "\u{1f}event\u{1f}b",
+        ),
+    ];
+    for (at, (first, second, name)) in pairs.iter().enumerate() {
+        let principal = format!("alike {at}");
+        assert!(model(&principal, first, "a").is_some(), "{first}");
+        assert_eq!(model(&principal, second, name), None, "{second}");
+        assert!(
+            model(&format!("{second} alone"), second, name).is_some(),
+            "{second}"
+        );
+    }
+}
+
 /// Where one person has a value that no statistic takes, or one row more, there is the answer of before: that there is none
 /// would tell of it in a single question.
 #[test]

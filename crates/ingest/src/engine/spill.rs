@@ -1,6 +1,6 @@
 //! Sorted runs on disk, in a private folder that does not outlive the ingest.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Take, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -114,7 +114,10 @@ fn make_in(parent: &Path) -> std::io::Result<Made> {
             Ok(()) => {
                 let lock = File::create(path.join(LOCK))?;
                 lock.lock()?;
-                return Ok(Made { path, _lock: lock });
+                // Another process may have found it before it was locked.
+                if path.join(LOCK).exists() {
+                    return Ok(Made { path, _lock: lock });
+                }
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
@@ -132,8 +135,8 @@ fn remove_leftovers(parent: &Path) {
             continue;
         }
         let path = entry.path();
-        let is_left = match File::open(path.join(LOCK)) {
-            Ok(lock) => !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)),
+        let is_left = match File::options().write(true).open(path.join(LOCK)) {
+            Ok(lock) => lock.try_lock().is_ok(),
             // Being made at this moment, or not ours.
             Err(_) => false,
         };

@@ -115,7 +115,11 @@ impl Releases {
 
 /// Whether a column says something of enough persons that others do not say; it counts as that.
 fn hold(column: &mut Column, known: &[Known], k: u64) -> bool {
-    let is_known = |known: &Known| known.by_words && known.name == column.name;
+    let own = Sketch::of(&column.own, column.shifted);
+    let is_known = |known: &Known| {
+        let same = known.between > 0 || own.persons_between(&known.sketch) == 0;
+        known.by_words && known.name == column.name && same
+    };
     if known.is_empty() || known.iter().any(is_known) {
         return true;
     }

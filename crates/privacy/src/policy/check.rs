@@ -206,14 +206,15 @@ impl Policy {
                     format!("`{}` ({class})", field.name())
                 })
                 .collect();
-            if columns.is_empty() || !said.insert(format!("unspoken {}", table.name)) {
+            let columns = columns.join(", ");
+            if columns.is_empty() || !said.insert(format!("unspoken {} {columns}", table.name)) {
                 continue;
             }
             let key = (
                 first.span.start,
                 first.span.end,
                 table.name.as_str(),
-                columns.join(", "),
+                columns,
             );
             unspoken.entry(key).or_default().push(role.name.as_str());
         }
@@ -295,7 +296,7 @@ fn warn_of_filter(
         .iter()
         .filter(|table| table.person_key.is_some() && view.tables.contains_key(&table.name));
     let (hiding, open): (Vec<&Table>, Vec<&Table>) = of_persons.partition(filtered);
-    if hiding.is_empty() || open.is_empty() || !said.insert("filter".to_owned()) {
+    if hiding.is_empty() || open.is_empty() {
         return;
     }
     let names = |tables: &[&Table]| -> Vec<String> {
@@ -306,15 +307,15 @@ fn warn_of_filter(
         [_] => ("filter of", "hides rows of that table only"),
         _ => ("filters of", "hide rows of those tables only"),
     };
-    findings.warning(
-        &role.span,
-        format!(
-            "the {filters} {} {of}: the role `{}` sees other rows of the same persons in {}",
-            names(&hiding).join(", "),
-            role.name,
-            names(&open).join(", ")
-        ),
+    let message = format!(
+        "the {filters} {} {of}: the role `{}` sees other rows of the same persons in {}",
+        names(&hiding).join(", "),
+        role.name,
+        names(&open).join(", ")
     );
+    if said.insert(message.clone()) {
+        findings.warning(&role.span, message);
+    }
 }
 
 /// Where a role shows more than the profile that it names.
@@ -390,18 +391,18 @@ fn warn_of_birthdays(
         })
         .map(|name| format!("`{name}`"))
         .collect();
-    if role.kind != RoleKind::Aggregate || seen.is_empty() || !said.insert("birthdays".to_owned()) {
+    if role.kind != RoleKind::Aggregate || seen.is_empty() {
         return;
     }
-    findings.warning(
-        &role.span,
-        format!(
-            "the role `{}` sees {} as stored, and can name persons by their birthdays in conditions: write `day_of_birth = \"absent\", \
-             birth_datetime = {{ generalize_date = \"month\" }}`",
-            role.name,
-            seen.join(" and ")
-        ),
+    let message = format!(
+        "the role `{}` sees {} as stored, and can name persons by their birthdays in conditions: write `day_of_birth = \"absent\", \
+         birth_datetime = {{ generalize_date = \"month\" }}`",
+        role.name,
+        seen.join(" and ")
     );
+    if said.insert(message.clone()) {
+        findings.warning(&role.span, message);
+    }
 }
 
 /// Days that most persons share: shifted, they tell by how much a person's days were shifted.

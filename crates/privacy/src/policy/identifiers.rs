@@ -52,7 +52,7 @@ pub(super) fn warn(
         ),
         _ => return,
     };
-    if said.insert("direct".to_owned()) {
+    if said.insert(message.clone()) {
         findings.warning(&role.span, message);
     }
 }

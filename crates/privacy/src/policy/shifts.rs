@@ -27,8 +27,9 @@ pub(super) fn warn(
     findings: &mut Findings<'_>,
 ) {
     let shown = Shown { view, tables };
-    let mut say = |about: &str, message: String| {
-        if said.insert(about.to_owned()) {
+    // What another purpose or project shows is said of it, too.
+    let mut say = |message: String| {
+        if said.insert(message.clone()) {
             findings.warning(
                 &role.span,
                 format!("the role `{}` sees {message}", role.name),
@@ -41,44 +42,32 @@ pub(super) fn warn(
     {
         let (raw, cut) = shown.days();
         if !raw.is_empty() {
-            say(
-                "raw days",
-                format!(
-                    "dates shifted, and these as they are stored, which give away by how many days all dates of a person were moved: {}",
-                    listed(&raw)
-                ),
-            );
+            say(format!(
+                "dates shifted, and these as they are stored, which give away by how many days all dates of a person were moved: {}",
+                listed(&raw)
+            ));
         }
         if !cut.is_empty() {
-            say(
-                "cut days",
-                format!(
-                    "dates shifted, and these cut to months, quarters, years or decades, which narrow down by how many days a person's dates were moved: {}",
-                    listed(&cut)
-                ),
-            );
+            say(format!(
+                "dates shifted, and these cut to months, quarters, years or decades, which narrow down by how many days a person's dates were moved: {}",
+                listed(&cut)
+            ));
         }
     }
-    for (domain, [raw, pseudonyms]) in shown.both_ways() {
-        say(
-            &format!("both {domain}"),
-            format!(
-                "{} as stored and {} as pseudonyms: by these no row of the one finds one of the other, and what else the tables have in \
+    for [raw, pseudonyms] in shown.both_ways().into_values() {
+        say(format!(
+            "{} as stored and {} as pseudonyms: by these no row of the one finds one of the other, and what else the tables have in \
                  common joins the numbers with their pseudonyms",
-                listed(&raw),
-                listed(&pseudonyms)
-            ),
-        );
+            listed(&raw),
+            listed(&pseudonyms)
+        ));
     }
     let several = shown.of_several_tables();
     if !several.is_empty() {
-        say(
-            "several tables",
-            format!(
-                "{} as pseudonyms: which table's records these name, another column of the row says, so that they find none of them",
-                listed(&several)
-            ),
-        );
+        say(format!(
+            "{} as pseudonyms: which table's records these name, another column of the row says, so that they find none of them",
+            listed(&several)
+        ));
     }
     if role.kind == RoleKind::Analyst
         && ages.is_some()
@@ -87,7 +76,7 @@ pub(super) fn warn(
         let message = format!(
             "`person.year_of_birth` {how}, which shows ages above `[ages]`; `year_of_birth = \"birth_year\"` does not"
         );
-        say(&format!("birth {how}"), message);
+        say(message);
     }
 }
 
@@ -160,7 +149,9 @@ impl<'a> Shown<'a> {
     fn of_several_tables(&self) -> Vec<String> {
         let several = self.columns().filter(|(table, column)| {
             column.rule == ColumnRule::Pseudonym
-                && OF_SEVERAL.contains(&(table.name.as_str(), column.name.as_str()))
+                && OF_SEVERAL.iter().any(|(of, name)| {
+                    of.eq_ignore_ascii_case(&table.name) && name.eq_ignore_ascii_case(&column.name)
+                })
         });
         several
             .map(|(table, column)| format!("`{}.{}`", table.name, column.name))
@@ -228,7 +219,7 @@ mod tests {
             person_key: None,
         });
         let text = format!(
-            "version = 1\n[projects.p]\n[roles.r]\nkind = \"analyst\"\npurposes = [\"x\"]\nprojects = [\"p\"]\n\
+            "version = 1\n[projects.p]\n[roles.r]\nkind = \"analyst\"\npurposes = [\"x\", \"y\"]\nprojects = [\"p\"]\n\
              [ages]\non = 2026-12-31\n{rules}"
         );
         let problems = Policy::parse("p.toml", &text).unwrap().check(&tables);
@@ -285,6 +276,27 @@ mod tests {
             "{sound}[[rules]]\ntables = [\"cost\"]\ncolumns = {{ cost_event_id = \"pseudonym\", total_charge = \"raw\" }}\n"
         );
         assert!(said(&cost).contains("`cost.cost_event_id` as pseudonyms: which table's"));
+        // Each purpose shows other days.
+        let of = |purpose: &str, table: &str, day: &str| {
+            format!(
+                "[[rules]]\ntables = [\"{table}\"]\npurposes = [\"{purpose}\"]\ncolumns = {{ {day} = \"raw\" }}\n"
+            )
+        };
+        let two = format!(
+            "[[rules]]\ntables = [\"visit_occurrence\", \"measurement\", \"person\"]\n\
+             columns = {{ person_id = \"pseudonym\", birth_datetime = \"shift_date\" }}\n{}{}",
+            of("x", "visit_occurrence", "visit_start_date"),
+            of("y", "measurement", "measurement_date")
+        );
+        let two = said(&two);
+        assert!(
+            two.contains("moved: `visit_occurrence.visit_start_date`"),
+            "{two}"
+        );
+        assert!(
+            two.contains("moved: `measurement.measurement_date`"),
+            "{two}"
+        );
         // Another table, and another column of the same one.
         let mixed = sound.replace(", \"measurement\"", "");
         let of = |treatment: &str| {

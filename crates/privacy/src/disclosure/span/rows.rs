@@ -75,25 +75,48 @@ pub(super) trait Entry: Copy + Default + std::fmt::Debug {
 
     fn value(self) -> u32;
 
+    /// A number and at most four products.
+    fn plus<const N: usize>(self, field: Field, products: [(u32, Self); N]) -> Self;
+
     /// A row less multiples of others, as long ones.
     fn subtract(field: Field, row: &mut [Self], others: &[(u32, &[Self])]) {
         let mut fours = others.chunks_exact(4);
         for four in &mut fours {
             if let [a, b, c, d] = *four {
-                Self::add(
-                    row,
-                    field,
-                    [a, b, c, d].map(|(factor, other)| (field.negative(factor), other)),
-                );
+                subtract_four(field, row, [a, b, c, d]);
             }
         }
-        for (factor, other) in fours.remainder() {
-            Self::add(row, field, [(field.negative(*factor), *other)]);
+        for other in fours.remainder() {
+            subtract_one(field, row, *other);
         }
     }
+}
 
-    /// A row and at most four multiples of others, as long ones: with the widest registers that the machine has.
-    fn add<const N: usize>(row: &mut [Self], field: Field, others: [(u32, &[Self]); N]);
+fn subtract_one<E: Entry>(field: Field, row: &mut [E], (factor, other): (u32, &[E])) {
+    let factor = field.negative(factor);
+    Arch::new().dispatch(
+        #[inline(always)]
+        move || {
+            for (own, other) in row.iter_mut().zip(other) {
+                *own = own.plus(field, [(factor, *other)]);
+            }
+        },
+    );
+}
+
+/// A row less multiples of four others, with the widest registers that the machine has. What a closure borrows would be read anew for
+/// each entry.
+fn subtract_four<E: Entry>(field: Field, row: &mut [E], others: [(u32, &[E]); 4]) {
+    let [(i, a), (j, b), (k, c), (l, d)] =
+        others.map(|(factor, other)| (field.negative(factor), other));
+    Arch::new().dispatch(
+        #[inline(always)]
+        move || {
+            for ((((own, a), b), c), d) in row.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                *own = own.plus(field, [(i, *a), (j, *b), (k, *c), (l, *d)]);
+            }
+        },
+    );
 }
 
 /// Of the large field.
@@ -106,21 +129,14 @@ impl Entry for u32 {
         self
     }
 
-    fn add<const N: usize>(row: &mut [Self], _: Field, others: [(u32, &[Self]); N]) {
-        let others = others.map(|(factor, other)| (u64::from(factor), &other[..row.len()]));
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for (at, own) in row.iter_mut().enumerate() {
-                    let products = others
-                        .iter()
-                        .map(|(factor, other)| factor * u64::from(other[at]));
-                    // Four products of what is below P, and one such number, are below 2^64.
-                    let sum = u64::from(*own) + products.sum::<u64>();
-                    *own = large((sum & P) + (sum >> 31));
-                }
-            },
-        );
+    #[inline(always)]
+    fn plus<const N: usize>(self, _: Field, products: [(u32, Self); N]) -> Self {
+        // Four products of what is below P, and one such number, are below 2^64.
+        let mut sum = u64::from(self);
+        for (factor, other) in products {
+            sum += u64::from(factor) * u64::from(other);
+        }
+        large((sum & P) + (sum >> 31))
     }
 }
 
@@ -138,25 +154,17 @@ impl Entry for u16 {
         self.into()
     }
 
-    fn add<const N: usize>(row: &mut [Self], field: Field, others: [(u32, &[Self]); N]) {
-        let others = others.map(|(factor, other)| (factor as Self, &other[..row.len()]));
-        let prime = field.0 as Self;
+    #[inline(always)]
+    fn plus<const N: usize>(self, field: Field, products: [(u32, Self); N]) -> Self {
+        let mut sum = self;
+        for (factor, other) in products {
+            sum = sum.wrapping_add((factor as Self).wrapping_mul(other));
+        }
         // The quotient of a number below 2^12 by a multiplication: the inverse is too large by less than one part of 2^20, and that
         // times the number is less than one part of the prime.
         let inverse = (1 << 20) / field.0 + 1;
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for (at, own) in row.iter_mut().enumerate() {
-                    let products = others
-                        .iter()
-                        .map(|(factor, other)| factor.wrapping_mul(other[at]));
-                    let sum = products.fold(*own, Self::wrapping_add);
-                    let quotient = ((u32::from(sum) * inverse) >> 20) as Self;
-                    *own = sum.wrapping_sub(quotient.wrapping_mul(prime));
-                }
-            },
-        );
+        let quotient = ((u32::from(sum) * inverse) >> 20) as Self;
+        sum.wrapping_sub(quotient.wrapping_mul(field.0 as Self))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::release::measure::{Measure, measure};
 use crate::release::model;
 use crate::release::refused::refuse;
 use crate::release::shape::{plain, without_tables};
-use crate::release::words::exact;
+use crate::release::words::{exact, hashed};
 
 impl Builder<'_> {
     /// A statistic that says how its result can be disclosed.
@@ -69,7 +69,7 @@ impl Builder<'_> {
             match of.filter(|_| number) {
                 Some(of) => {
                     columns.extend(of.columns.iter().cloned());
-                    let atom = of.alone(format!("covariate {total}"), BTreeSet::new());
+                    let atom = of.alone(format!("covariate {}", exact(&total)?), BTreeSet::new());
                     values.push((atom, total));
                 }
                 None => {
@@ -82,7 +82,8 @@ impl Builder<'_> {
                     }
                     columns.extend(self.stored(term));
                     let value = cast(scope.total(condition)?, DataType::Int64);
-                    let atom = Measure::atom(format!("covariate {value}"), BTreeSet::new());
+                    let atom =
+                        Measure::atom(format!("covariate {}", exact(&value)?), BTreeSet::new());
                     values.push((atom, value));
                 }
             }
@@ -96,7 +97,7 @@ impl Builder<'_> {
             columns.extend(of.columns.iter().cloned());
             let total = self.total_number(&args[0])?;
             usable.push(self.usable(&total, 0.0, f64::MAX, false)?);
-            let atom = Measure::atom(format!("time {total}"), of.columns);
+            let atom = Measure::atom(format!("time {}", exact(&total)?), of.columns);
             timed = Some((atom, total));
         }
         for (_, value) in &values {
@@ -111,7 +112,9 @@ impl Builder<'_> {
         let options = args[first + 2..].iter();
         let options = options.map(|option| self.option(name, option));
         let options = options.collect::<Result<Vec<_>>>()?;
-        let of_event = Measure::atom(format!("event {event_total}"), BTreeSet::new());
+        // No other expression reads like it: columns of one name are one column.
+        let of_event = format!("event {}", exact(&event_total)?);
+        let of_event = Measure::atom(of_event, BTreeSet::new());
         let mut collect = |measure| self.collected(known.clone(), Some(measure), words.clone());
         let event = collect((of_event, event_total));
         let covariates = values.into_iter().map(&mut collect).collect();
@@ -120,7 +123,7 @@ impl Builder<'_> {
             function: Arc::clone(&call.func),
             types,
             options,
-            text: without_tables(expr),
+            text: hashed(&[without_tables(expr)]),
             columns: columns.into_iter().collect::<Vec<_>>().join(", "),
             time,
             event,
@@ -233,7 +236,7 @@ impl Builder<'_> {
 
 /// Whether a number is zero or more by the words of the query: `greatest(days_between(a, b), 0)`.
 fn is_never_negative(expr: &Expr) -> bool {
-    match uncast(expr) {
+    match plain(expr) {
         Expr::Literal(value, _) => {
             let number = value.cast_to(&DataType::Float64);
             matches!(number, Ok(ScalarValue::Float64(Some(number))) if number >= 0.0)
