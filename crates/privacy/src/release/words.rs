@@ -57,7 +57,16 @@ pub(super) fn described(plan: &LogicalPlan) -> Result<String> {
 pub(super) fn exact(expr: &Expr) -> Result<String> {
     let mut parts = Vec::new();
     expr.apply(|part| {
+        // The engine writes `(a OR b) IS FALSE` and `a OR (b IS FALSE)` alike: what has how many parts tells them apart.
+        let mut within = 0_usize;
+        part.apply_children(|_| {
+            within += 1;
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        parts.push(format!("{} {within}", part.variant_name()));
         match part {
+            Expr::BinaryExpr(binary) => parts.push(binary.op.to_string()),
+            Expr::ScalarFunction(call) => parts.push(call.name().to_owned()),
             Expr::Cast(cast) => parts.push(format!("{:?}", cast.field.data_type())),
             Expr::TryCast(cast) => parts.push(format!("{:?}", cast.field.data_type())),
             Expr::AggregateFunction(function) => {
@@ -191,6 +200,7 @@ fn digest(table: &MemTable) -> Result<String> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use datafusion::logical_expr::not;
     use datafusion::prelude::{SessionContext, col};
 
     use super::*;
@@ -242,6 +252,23 @@ mod tests {
 
     #[test]
     fn filters_do_not_read_like_others() {
+        let or = |a: Expr, b: Expr| a.or(b);
+        let [a, b, c] = ["a", "b", "c"].map(col);
+        let pairs = [
+            (
+                or(a.clone(), b.clone()).is_false(),
+                or(a.clone(), b.clone().is_false()),
+            ),
+            (
+                or(a.clone(), b.clone()).is_null(),
+                or(a.clone(), b.clone().is_null()),
+            ),
+            (not(a.clone()).and(b.clone()), not(a.clone().and(b.clone()))),
+            (a.clone().eq(b.clone()).eq(c.clone()), a.eq(b.eq(c))),
+        ];
+        for (one, other) in pairs {
+            assert_ne!(exact(&one).unwrap(), exact(&other).unwrap(), "{one}");
+        }
         let either = col("x").eq(lit("A")).or(col("x").eq(lit("B")));
         let forged = col("x").eq(lit(r#"A") OR x = Utf8("B"#));
         assert_ne!(exact(&either).unwrap(), exact(&forged).unwrap());
