@@ -1,4 +1,4 @@
-//! Tells subqueries by name, in functions and among the keys of GROUP BY.
+//! Tells subqueries apart by name, in functions and among the keys of GROUP BY.
 //!
 //! The engine (DataFusion 55) names `sum(CASE WHEN EXISTS (…) THEN 1 END)` without what is in the parentheses, and refuses
 //! two columns of one name, aliases or not. Every further one is wrapped once more in `CASE WHEN true THEN … END`, which

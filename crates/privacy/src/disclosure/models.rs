@@ -43,11 +43,8 @@ pub(crate) fn named(model: &str, columns: &[Column]) -> String {
 
 /// Whether two names are of one model: without its columns, of any that has the same words.
 pub(super) fn is_same(one: &str, other: &str) -> bool {
-    match (one.split_once(NAMES), other.split_once(NAMES)) {
-        (Some((one, _)), None) => one == other,
-        (None, Some((other, _))) => one == other,
-        _ => one == other,
-    }
+    let both_have_columns = one.contains(NAMES) && other.contains(NAMES);
+    one == other || !both_have_columns && one.split(NAMES).next() == other.split(NAMES).next()
 }
 
 /// What persons contribute to all columns.
@@ -115,7 +112,8 @@ impl Releases {
 
 /// Whether a column says something of enough persons that others do not say; it counts as that.
 fn hold(column: &mut Column, known: &[Known], k: u64) -> bool {
-    let own = Sketch::of(&column.own, column.shifted);
+    let of = |contributions: &[Contribution]| Sketch::of(contributions, column.shifted);
+    let own = of(&column.own);
     let is_known = |known: &Known| {
         let same = known.between > 0 || own.persons_between(&known.sketch) == 0;
         known.by_words && known.name == column.name && same
@@ -129,9 +127,8 @@ fn hold(column: &mut Column, known: &[Known], k: u64) -> bool {
         between: known.between,
     });
     let earlier: Vec<Earlier<'_>> = earlier.collect();
-    let of = |contributions: &[Contribution]| Sketch::of(contributions, column.shifted);
     let new = New {
-        sketch: &of(&column.own),
+        sketch: &own,
         held: &of(&column.counted),
         counted: &column.counted,
     };

@@ -18,15 +18,8 @@ impl Policy {
         let Some(first) = self.unfit(principal, tables)?.into_iter().next() else {
             return Ok(());
         };
-        Err(Error::refused(
-            "policy",
-            format!(
-                "the policy does not fit the store: {}:{}:{}: {}, so that the rule would hide nothing there",
-                self.file, first.line, first.column, first.message
-            ),
-            "ask the policy's author, who corrects the name or takes it out; `columna privacy policy check` shows all of them"
-                .to_owned(),
-        ))
+        let hint = "ask the policy's author, who corrects the name or takes it out; `columna privacy policy check` shows all of them";
+        Err(self.refused("store", &first, hint.to_owned()))
     }
 
     /// The same of the tables of a delivery that is pseudonymised. A table that is neither among them nor in the model may come in
@@ -48,16 +41,17 @@ impl Policy {
         let Some(wrong) = wrong else {
             return Ok(());
         };
-        Err(Error::refused(
-            "policy",
-            format!(
-                "the policy does not fit the delivery: {}:{}:{}: {}, so that the rule would hide nothing there",
-                self.file, wrong.line, wrong.column, wrong.message
-            ),
-            wrong
-                .hint
-                .unwrap_or_else(|| "correct the name or take it out".to_owned()),
-        ))
+        let hint = wrong.hint.clone();
+        let hint = hint.unwrap_or_else(|| "correct the name or take it out".to_owned());
+        Err(self.refused("delivery", &wrong, hint))
+    }
+
+    fn refused(&self, what: &str, wrong: &Problem, hint: String) -> Error {
+        let message = format!(
+            "the policy does not fit the {what}: {}:{}:{}: {}, so that the rule would hide nothing there",
+            self.file, wrong.line, wrong.column, wrong.message
+        );
+        Error::refused("policy", message, hint)
     }
 
     /// The names by which a role's rules are to hide something, and which are none of these tables'.

@@ -57,7 +57,7 @@ pub(super) fn warn(
     for [raw, pseudonyms] in shown.both_ways().into_values() {
         say(format!(
             "{} as stored and {} as pseudonyms: by these no row of the one finds one of the other, and what else the tables have in \
-                 common joins the numbers with their pseudonyms",
+             common joins the numbers with their pseudonyms",
             listed(&raw),
             listed(&pseudonyms)
         ));

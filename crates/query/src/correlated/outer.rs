@@ -543,8 +543,10 @@ fn changes(plan: &LogicalPlan) -> Result<bool> {
 fn counts_limited(aggregate: &Aggregate) -> bool {
     let count = |expr: &Expr| match expr {
         Expr::AggregateFunction(call) => {
-            let args = &call.params.args;
-            call.func.name() == "count" && matches!(args.as_slice(), [Expr::Literal(..)])
+            let params = &call.params;
+            let of_all =
+                params.filter.is_none() && matches!(params.args.as_slice(), [Expr::Literal(..)]);
+            call.func.name() == "count" && of_all
         }
         _ => false,
     };
