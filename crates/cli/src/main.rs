@@ -44,6 +44,12 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command, settings: &Settings) -> Result<(), CliError> {
+    if matches!(
+        command,
+        Command::Demo(_) | Command::Info(_) | Command::Cohort(_) | Command::Bench(_)
+    ) {
+        temporary::end_cleanly_when_interrupted();
+    }
     match command {
         Command::Demo(args) => commands::demo::run(&args, settings),
         Command::Synth(args) => commands::synth::run(&args, settings),

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
-use tokio::sync::watch::{Sender, channel};
+use tokio::sync::watch::{Receiver, Sender, channel};
 
 static INTERRUPTS: LazyLock<Sender<u64>> = LazyLock::new(|| listen(&[Asks::Interrupt]));
 static ENDS: LazyLock<Sender<u64>> = LazyLock::new(|| listen(&[Asks::Terminate, Asks::Hangup]));
@@ -44,13 +44,21 @@ pub(crate) fn is_ending() -> bool {
 /// Once the system asks for the end, calls `end` where the process is still there after a moment: at a prompt, or with a
 /// reader that takes nothing.
 pub(crate) fn end_when_asked(end: impl FnOnce() + Send + 'static) {
-    let mut ends = ENDS.subscribe();
+    end_when(ENDS.subscribe(), GRACE, end);
+}
+
+/// At Ctrl-C, calls `end`: for what hears none by itself.
+pub(crate) fn end_when_interrupted(end: impl FnOnce() + Send + 'static) {
+    end_when(INTERRUPTS.subscribe(), Duration::ZERO, end);
+}
+
+fn end_when(mut asked: Receiver<u64>, grace: Duration, end: impl FnOnce() + Send + 'static) {
     let wait = move || {
         let Ok(runtime) = Builder::new_current_thread().build() else {
             return;
         };
-        if runtime.block_on(ends.wait_for(|asked| *asked > 0)).is_ok() {
-            std::thread::sleep(GRACE);
+        if runtime.block_on(asked.wait_for(|times| *times > 0)).is_ok() {
+            std::thread::sleep(grace);
             end();
         }
     };

@@ -97,12 +97,18 @@ fn held() -> MutexGuard<'static, Held> {
 /// From the first thing to remove on, a request to end is no sudden death.
 fn end_cleanly() {
     static READY: Once = Once::new();
-    READY.call_once(|| {
-        signals::end_when_asked(|| {
-            remove();
-            std::process::exit(STOPPED);
-        });
-    });
+    READY.call_once(|| signals::end_when_asked(end));
+}
+
+/// Nor is Ctrl-C, in a command that would not hear it.
+pub(crate) fn end_cleanly_when_interrupted() {
+    signals::end_when_interrupted(end);
+}
+
+fn end() {
+    columna_query::remove_spilled();
+    remove();
+    std::process::exit(STOPPED);
 }
 
 fn make(parent: &Path) -> io::Result<Folder> {

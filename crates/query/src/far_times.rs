@@ -141,7 +141,7 @@ fn moment_among_days(union: &Union, at: usize) -> Option<DataType> {
 }
 
 /// Functions that are one of their arguments.
-const ONE_OF: [&str; 5] = ["coalesce", "greatest", "least", "nullif", "nvl"];
+pub(crate) const ONE_OF: [&str; 5] = ["coalesce", "greatest", "least", "nullif", "nvl"];
 
 /// A day that is looked for among moments, or the other way around, in the moments' units.
 fn among(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {

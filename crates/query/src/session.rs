@@ -116,6 +116,7 @@ pub async fn session(options: SessionOptions) -> Result<SessionContext> {
     let mut analyzer = Analyzer::new().rules;
     analyzer.insert(0, Arc::new(FunctionRewrites(rewrites)));
     analyzer.insert(0, Arc::new(crate::far_times::FarUnions));
+    analyzer.insert(0, Arc::new(scalar::DaysAndNumbers));
     // Before the engine's, which are asked in their order.
     let planners: Vec<Arc<dyn ExprPlanner>> = vec![
         Arc::new(scalar::MultipliedIntervals),

@@ -348,6 +348,10 @@ fn plan(message: &str, tables: &[String]) -> (Report, Option<String>) {
         if let Some(words) = words {
             return (Report::new(words), name);
         }
+        if let Some(call) = between(&message.0, "name and argument types '", "'") {
+            let report = Report::new(format!("the arguments of `{call}` have no type in common"));
+            return (report.hint("cast them to one: `x::VARCHAR`"), name);
+        }
     }
     if let Some(name) = between(&message.0, "Invalid function '", "'") {
         if OVER_WINDOWS.contains(&name) {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{columna, folder, source, store, text};
 
 /// First stroke within an observation period.
-fn stroke() -> Value {
+pub(crate) fn stroke() -> Value {
     json!({
         "ConceptSets": [{"id": 0, "name": "stroke", "expression": {"items": [
             {"concept": {"CONCEPT_ID": 443454}, "includeDescendants": true},

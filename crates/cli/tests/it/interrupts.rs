@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::desk::{Desk, POLICY};
-use crate::support::{command, folder, hears_hangups, ran, text};
+use crate::support::{command, folder, hears_hangups, ran, store, text};
 
 #[test]
 fn ctrl_c_ends_a_long_query_soon_and_leaves_no_file() {
@@ -70,6 +70,31 @@ fn ctrl_c_ends_a_join_that_fills_every_thread_and_leaves_no_file() {
         let left = std::fs::read_dir(folder.path()).expect("readable").count();
         assert_eq!(left, 0, "{join}");
     }
+}
+
+/// It lists persons, and hears nothing while it works.
+#[test]
+fn ctrl_c_ends_a_cohort_and_leaves_no_file() {
+    let folder = folder();
+    let out = folder.path().join("out");
+    let definition = crate::cohorts::stroke().to_string();
+    let definitions = (1..=2000).map(|number| {
+        let file = folder.path().join(format!("{number}-stroke.json"));
+        std::fs::write(&file, &definition).expect("written");
+        file
+    });
+    let mut child = command()
+        .args(["cohort", "run", "--store", &store()])
+        .args(definitions)
+        .args(["--out", &text(&out), "--threads", "1"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    wait_for(|| out.join("cohort.parquet.partial").exists());
+    interrupt(&child);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(count(&out), 0);
 }
 
 /// Rows of persons stay neither in the file that was begun nor in temporary folders.

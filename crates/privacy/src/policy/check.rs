@@ -6,7 +6,7 @@ use columna_model::Day;
 
 use super::fits::unknown_names;
 use super::problem::{Findings, Problem};
-use super::view::{Table, View, identifier_class};
+use super::view::{Table, View, identifier_class, is_same_name};
 use super::{ColumnRule, KeyValue, Policy, Role, RoleKind, Rule, listed};
 use super::{identifiers, shifts};
 use crate::disclosure::profile;
@@ -236,11 +236,11 @@ impl Policy {
             );
         }
         for ((table, column), values) in &dp.keys {
-            let of = |known: &&Table| known.name.eq_ignore_ascii_case(table);
+            let of = |known: &&Table| is_same_name(&known.name, table);
             let fields = tables.iter().find(of).map(|table| table.schema.fields());
             let field = fields.and_then(|fields| {
                 let mut fields = fields.iter();
-                fields.find(|field| field.name().eq_ignore_ascii_case(column))
+                fields.find(|field| is_same_name(field.name(), column))
             });
             let text = |value: &KeyValue| matches!(value, KeyValue::Text(_));
             if let Some(field) = field
@@ -257,12 +257,10 @@ impl Policy {
             }
         }
         for (table, column) in dp.bounds.keys().chain(dp.keys.keys()) {
-            let found = tables
-                .iter()
-                .find(|known| known.name.eq_ignore_ascii_case(table));
+            let found = tables.iter().find(|known| is_same_name(&known.name, table));
             let has = found.is_some_and(|table| {
                 let mut fields = table.schema.fields().iter();
-                fields.any(|field| field.name().eq_ignore_ascii_case(column))
+                fields.any(|field| is_same_name(field.name(), column))
             });
             if !has {
                 findings.error(
@@ -437,6 +435,10 @@ fn warn_of_ends(
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::{DataType, Field, Schema};
+
     use super::*;
     use crate::policy::Severity;
 
@@ -491,6 +493,19 @@ columns = { condition_start_date = "shift_date" }
         );
         has("12:10: error: the filter does not fit `person`");
         has("contradict each other: `condition_occurrence.condition_start_date`");
+    }
+
+    #[test]
+    fn names_are_the_same_whatever_their_case() {
+        let policy = "version = 1\n[roles.r]\nkind = \"analyst\"\npurposes = [\"research\"]\n\
+                      [[rules]]\ntables = [\"ÄRZTE\"]\ncolumns = { \"Größe\" = \"absent\" }\n";
+        let policy = Policy::parse("p.toml", policy).unwrap();
+        let mut tables = tables();
+        let columns = vec![Field::new("GRÖßE", DataType::Int64, true)];
+        tables[0].name = "Ärzte".to_owned();
+        tables[0].schema = Arc::new(Schema::new(columns));
+        let fits = policy.fits(&Principal::new("kim", "r", "research"), &tables);
+        assert!(fits.is_ok(), "{fits:?}");
     }
 
     /// What was to be hidden by a wrong name would be open.

@@ -1,7 +1,7 @@
 //! Are the names of a policy those of a store, or of a delivery? A rule that is to hide something by a wrong name hides nothing.
 
 use super::problem::{Findings, Problem, nearest};
-use super::view::Table;
+use super::view::{Table, is_same_name};
 use super::{ColumnRule, Policy, RoleKind, Rule, TablePattern, listed};
 use crate::{Error, Principal};
 
@@ -84,7 +84,7 @@ pub(super) fn unknown_names(
         let TablePattern::Name(name) = pattern else {
             continue;
         };
-        if !names().any(|known| known.eq_ignore_ascii_case(&name.value)) {
+        if !names().any(|known| is_same_name(known, &name.value)) {
             let hint = nearest(&name.value, names()).map_or_else(
                 || format!("its tables are {}", listed(&names().collect::<Vec<_>>())),
                 |near| format!("{DID_YOU_MEAN} `{near}`?"),
@@ -110,7 +110,7 @@ pub(super) fn unknown_names(
                     .map(|field| field.name().as_str())
             })
         };
-        if !spoken_of.is_empty() && !columns().any(|known| known.eq_ignore_ascii_case(column)) {
+        if !spoken_of.is_empty() && !columns().any(|known| is_same_name(known, column)) {
             let hint = nearest(column, columns()).map_or_else(
                 || "compare with `columna info` or `\\d TABLE`".to_owned(),
                 |near| format!("did you mean `{near}`?"),

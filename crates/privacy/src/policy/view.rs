@@ -108,6 +108,11 @@ pub(crate) fn named_record(column: &str) -> Option<&'static str> {
     of.map(|table| table.name)
 }
 
+/// Names are the same whatever their case.
+pub(super) fn is_same_name(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
 pub(super) fn kind_of(table: &str) -> Option<TableKind> {
     let def: Option<&TableDef> = columna_model::table_of_any_version(table);
     def.map(|def| def.kind)
@@ -118,7 +123,7 @@ impl TablePattern {
         match self {
             Self::All => true,
             Self::Kind(kind) => kind_of(table) == Some(*kind),
-            Self::Name(name) => name.value.eq_ignore_ascii_case(table),
+            Self::Name(name) => is_same_name(&name.value, table),
         }
     }
 }
