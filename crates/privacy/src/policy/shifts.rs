@@ -119,11 +119,12 @@ impl<'a> Shown<'a> {
         let (mut raw, mut cut) = (Vec::new(), Vec::new());
         for (table, column) in self.columns() {
             let field = table.schema.field_with_name(&column.name);
-            let is_day = field.is_ok_and(|field| {
-                matches!(
-                    field.data_type(),
-                    DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)
-                )
+            let is_day = field.is_ok_and(|field| match field.data_type() {
+                DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => true,
+                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                    names_a_day(&column.name)
+                }
+                _ => false,
             });
             let joins = kind_of(&table.name) != Some(TableKind::Vocabulary)
                 && self
@@ -175,6 +176,14 @@ impl<'a> Shown<'a> {
     }
 }
 
+/// A text of this name is likely to be a day.
+fn names_a_day(column: &str) -> bool {
+    let column = column.to_lowercase();
+    column
+        .split('_')
+        .any(|word| ["date", "datetime", "day", "dob", "timestamp"].contains(&word))
+}
+
 /// The first few, and how many there are.
 pub(super) fn listed(names: &[String]) -> String {
     const FEW: usize = 6;
@@ -212,6 +221,7 @@ mod tests {
         let own = Schema::new(vec![
             Field::new("visit_occurrence_id", DataType::Int64, false),
             Field::new("moved_on", DataType::Date32, false),
+            Field::new("left_date", DataType::Utf8, false),
         ]);
         tables.push(Table {
             name: "bed_log".to_owned(),
@@ -269,9 +279,9 @@ mod tests {
         }
         // A hospital's own table that names visits.
         let own = format!(
-            "{sound}[[rules]]\ntables = [\"bed_log\"]\ncolumns = {{ visit_occurrence_id = \"pseudonym\", moved_on = \"raw\" }}\n"
+            "{sound}[[rules]]\ntables = [\"bed_log\"]\ncolumns = {{ visit_occurrence_id = \"pseudonym\", moved_on = \"raw\", left_date = \"raw\" }}\n"
         );
-        assert!(said(&own).contains("moved: `bed_log.moved_on`"));
+        assert!(said(&own).contains("moved: `bed_log.moved_on`, `bed_log.left_date`"));
         let cost = format!(
             "{sound}[[rules]]\ntables = [\"cost\"]\ncolumns = {{ cost_event_id = \"pseudonym\", total_charge = \"raw\" }}\n"
         );
