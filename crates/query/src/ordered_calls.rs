@@ -59,7 +59,9 @@ fn written(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     };
     // Different values without an order may come in their own.
     let order = match (what, params.args.as_slice()) {
-        (What::List, [value]) if params.distinct && params.order_by.is_empty() => {
+        (What::List, [value]) | (What::Text, [value, _])
+            if params.distinct && params.order_by.is_empty() =>
+        {
             vec![value.clone().sort(true, false)]
         }
         _ => params.order_by.clone(),

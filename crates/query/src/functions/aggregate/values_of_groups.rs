@@ -35,14 +35,49 @@ pub(super) enum Asked {
 pub(super) struct Groups {
     asked: Asked,
     kind: DataType,
-    /// What values are numbered by: of one column.
-    known: Box<dyn GroupValues>,
-    /// The numbers of the values looked up last.
-    numbers: Vec<usize>,
+    known: Numbering,
     /// How many rows have a value: by the group in the upper half, and the value's number in the lower.
     rows: HashMap<u64, i64, BuildHasherDefault<Fold>>,
     /// How many values each group has.
     lengths: Vec<i64>,
+}
+
+/// A number for each value that there was.
+pub(super) struct Numbering {
+    /// Of one column.
+    known: Box<dyn GroupValues>,
+    /// The numbers of the values looked up last.
+    numbers: Vec<usize>,
+}
+
+impl Numbering {
+    pub(super) fn of(kind: &DataType) -> Result<Self> {
+        let value = Field::new("value", kind.clone(), true);
+        let schema = Arc::new(Schema::new(vec![value]));
+        Ok(Self {
+            known: new_group_values(schema, &GroupOrdering::None)?,
+            numbers: Vec::new(),
+        })
+    }
+
+    /// The number of each row's value.
+    pub(super) fn numbers(&mut self, values: &ArrayRef) -> Result<impl Fn(usize) -> usize> {
+        let (looked_up, places) = match different_texts(values)? {
+            Some((texts, places)) => (texts, Some(places)),
+            None => (Arc::clone(values), None),
+        };
+        self.known.intern(&[looked_up], &mut self.numbers)?;
+        let places = places.map(|places| places.as_primitive::<UInt32Type>().clone());
+        let numbers = &self.numbers;
+        Ok(move |row| {
+            let place = places.as_ref();
+            numbers[place.map_or(row, |places| places.value(row) as usize)]
+        })
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.known.size() + self.numbers.capacity() * size_of::<usize>()
+    }
 }
 
 /// The values of groups one after another, and how many rows have each.
@@ -60,9 +95,8 @@ impl Groups {
     fn of(kind: DataType, asked: Asked) -> Result<Self> {
         Ok(Self {
             asked,
-            known: numbering(&kind)?,
+            known: Numbering::of(&kind)?,
             kind,
-            numbers: Vec::new(),
             rows: HashMap::default(),
             lengths: Vec::new(),
         })
@@ -75,21 +109,14 @@ impl Groups {
         rows: impl Iterator<Item = (usize, usize)>,
         each: impl Fn(usize) -> i64,
     ) -> Result<()> {
-        let different = different_texts(values)?;
-        let (looked_up, places) = match &different {
-            Some((texts, places)) => (texts, Some(places.as_primitive::<UInt32Type>())),
-            None => (values, None),
-        };
-        let columns = [Arc::clone(looked_up)];
-        self.known.intern(&columns, &mut self.numbers)?;
+        let number = self.known.numbers(values)?;
         let nulls = values.logical_nulls();
         let mut last = None;
         for (row, group) in rows {
             if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
                 continue;
             }
-            let place = places.map_or(row, |places| places.value(row) as usize);
-            let pair = pair(group, self.numbers[place])?;
+            let pair = pair(group, number(row))?;
             if self.asked == Asked::HowMany {
                 if last != Some(pair) && self.rows.insert(pair, 1).is_none() {
                     self.lengths[group] += 1;
@@ -107,9 +134,10 @@ impl Groups {
     /// What groups have that are given away; the others' values are numbered anew.
     fn take(&mut self, emit_to: EmitTo) -> Result<Taken> {
         let lengths = emit_to.take_needed(&mut self.lengths);
-        let values = match self.known.is_empty() {
+        let known = &mut self.known.known;
+        let values = match known.is_empty() {
             true => new_empty_array(&self.kind),
-            false => match self.known.emit(EmitTo::All)?.pop() {
+            false => match known.emit(EmitTo::All)?.pop() {
                 Some(values) => values,
                 None => return internal_err!("the values are missing"),
             },
@@ -135,10 +163,10 @@ impl Groups {
             }
         }
         if !kept.is_empty() {
-            let rest = [take(&values, &UInt32Array::from(rest), None)?];
-            self.known.intern(&rest, &mut self.numbers)?;
-            for ((group, times), number) in kept.into_iter().zip(&self.numbers) {
-                self.rows.insert(pair(group, *number)?, times);
+            let rest = take(&values, &UInt32Array::from(rest), None)?;
+            let number = self.known.numbers(&rest)?;
+            for (row, (group, times)) in kept.into_iter().enumerate() {
+                self.rows.insert(pair(group, number(row))?, times);
             }
         }
         Ok(Taken {
@@ -180,12 +208,8 @@ impl Taken {
     }
 }
 
-fn numbering(kind: &DataType) -> Result<Box<dyn GroupValues>> {
-    let value = Field::new("value", kind.clone(), true);
-    new_group_values(Arc::new(Schema::new(vec![value])), &GroupOrdering::None)
-}
-
-fn pair(group: usize, number: usize) -> Result<u64> {
+/// A group and a value's number.
+pub(super) fn pair(group: usize, number: usize) -> Result<u64> {
     let half = |number| u32::try_from(number).map_err(|error| exec_datafusion_err!("{error}"));
     Ok(u64::from(half(group)?) << 32 | u64::from(half(number)?))
 }
@@ -290,7 +314,6 @@ impl GroupsAccumulator for Groups {
         self.known.size()
             + self.rows.capacity() * (size_of::<(u64, i64)>() + 2)
             + self.lengths.capacity() * size_of::<i64>()
-            + self.numbers.capacity() * size_of::<usize>()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The values of each group, as a list or a text.
 
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,12 +16,16 @@ use datafusion::common::{Result, exec_err, internal_err};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 
 use super::{How, counted, value_and_keys};
+use crate::functions::aggregate::percentile::Fold;
+use crate::functions::aggregate::values_of_groups::{Numbering, pair};
 use crate::plan::order_within;
 
 /// Rows that may come before equal values are looked for.
 const LOOK: usize = 256 * 1024;
 
-#[derive(Debug)]
+/// With so many rows for each group, most are likely to have a value that is kept already.
+const MANY: usize = 8;
+
 pub(super) struct Collect {
     how: How,
     /// What parts the values of a text; none for a list.
@@ -34,6 +40,46 @@ pub(super) struct Collect {
     bytes: usize,
     /// Rows from which on equal values are looked for.
     look_at: usize,
+    /// Values that are kept, of groups with many rows, where each counts once.
+    seen: Option<Seen>,
+}
+
+struct Seen {
+    numbering: Numbering,
+    /// Groups and their values' numbers.
+    pairs: HashSet<u64, BuildHasherDefault<Fold>>,
+}
+
+impl Seen {
+    fn of(kind: &DataType) -> Result<Self> {
+        Ok(Self {
+            numbering: Numbering::of(kind)?,
+            pairs: HashSet::default(),
+        })
+    }
+
+    /// Of these rows those with a value that their group has not had.
+    fn new_rows(
+        &mut self,
+        values: &ArrayRef,
+        groups: &[usize],
+        rows: impl Iterator<Item = u32>,
+    ) -> Result<Vec<u32>> {
+        let number = self.numbering.numbers(values)?;
+        let mut new = Vec::new();
+        for row in rows {
+            let at = row as usize;
+            if self.pairs.insert(pair(groups[at], number(at))?) {
+                new.push(row);
+            }
+        }
+        Ok(new)
+    }
+
+    fn size(&self) -> usize {
+        // A place has a control byte beside it, and one in eight is empty.
+        self.numbering.size() + self.pairs.capacity() * (size_of::<u64>() + 2)
+    }
 }
 
 /// Rows in order of their groups, and in each group in their order.
@@ -62,6 +108,7 @@ impl Collect {
             total: 0,
             bytes: 0,
             look_at: LOOK,
+            seen: None,
         }
     }
 
@@ -91,11 +138,23 @@ impl Collect {
         // There are no more groups than rows.
         let number = |group: &usize| u32::try_from(*group).unwrap_or(u32::MAX);
         let counts = counted(&columns[0], filter, self.pass_nulls());
+        let repeats =
+            self.how.distinct && self.types[0].is_string() && groups.len() / MANY >= self.total;
         match counts {
-            None => self.keep(columns, groups.iter().map(number)),
-            Some(counts) => {
+            None if !repeats => self.keep(columns, groups.iter().map(number)),
+            counts => {
                 let rows = (0u32..).take(groups.len());
-                let rows: Vec<u32> = rows.filter(|row| counts(*row as usize)).collect();
+                let rows = rows.filter(|row| counts.as_ref().is_none_or(|it| it(*row as usize)));
+                let rows = match repeats {
+                    true => {
+                        let seen = match &mut self.seen {
+                            Some(seen) => seen,
+                            none => none.insert(Seen::of(&self.types[0])?),
+                        };
+                        seen.new_rows(&columns[0], groups, rows)?
+                    }
+                    false => rows.collect(),
+                };
                 let rows = UInt32Array::from(rows);
                 let columns = take_arrays(&columns, &rows, None)?;
                 let groups = rows
@@ -160,6 +219,8 @@ impl Collect {
 
     /// The rows of the first groups, or of all.
     fn emit(&mut self, emit_to: EmitTo) -> Result<Sorted> {
+        // Groups get other numbers.
+        self.seen = None;
         let mut sorted = self.sorted()?;
         let EmitTo::First(first) = emit_to else {
             self.total = 0;
@@ -339,6 +400,7 @@ impl GroupsAccumulator for Collect {
     }
 
     fn size(&self) -> usize {
-        size_of::<Self>() + self.bytes + self.groups.capacity() * size_of::<u32>()
+        let seen = self.seen.as_ref().map_or(0, Seen::size);
+        size_of::<Self>() + self.bytes + self.groups.capacity() * size_of::<u32>() + seen
     }
 }
