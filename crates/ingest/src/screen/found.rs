@@ -181,7 +181,14 @@ fn numbers_in_two_columns() {
             assert_eq!(found, [IdentifierKind::ResidentRegistration], "{column}");
         }
     }
+    // As one, of which few check: of children, and of foreigners.
+    let whole = drawn(|draw| format!("2103{}3{}8130", draw(10, 28), draw(10, 99)));
+    for column in ["주민등록번호", "rrn", "외국인등록번호"] {
+        let found = kinds(column, &whole);
+        assert_eq!(found, [IdentifierKind::ResidentRegistration], "{column}");
+    }
     for column in ["memo", "errno", "lot_number", "session1"] {
+        assert_eq!(kinds(column, &whole), [], "{column}");
         assert_eq!(kinds(column, &front), [], "{column}");
         assert_eq!(kinds(column, &back), [], "{column}");
     }

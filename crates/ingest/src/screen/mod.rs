@@ -417,8 +417,10 @@ impl Column {
         } else {
             SHARE_OF_BARE_NUMBERS
         };
-        // Of thirteen digits by chance, one in ten checks.
-        if is_share(count(BARE_REGISTRATION), texts, least)
+        if is_share(count(PART_OF_REGISTRATION), texts, SHARE_OF_BARE_NUMBERS) {
+            registrations += count(PART_OF_REGISTRATION);
+        } else if is_share(count(BARE_REGISTRATION), texts, least)
+            // Of thirteen digits by chance, one in ten checks.
             && is_share(
                 count(CHECKS),
                 count(BARE_REGISTRATION),
@@ -427,17 +429,15 @@ impl Column {
         {
             registrations += count(BARE_REGISTRATION);
         }
+        if is_share(count(PARTIAL_REGISTRATION), texts, SHARE_OF_BARE_NUMBERS) {
+            registrations += count(PARTIAL_REGISTRATION);
+        }
         let mut telephones = count(TELEPHONE);
         if is_share(count(AMERICAN + 1), count(AMERICAN), SHARE_OF_FITTING) {
             telephones += count(AMERICAN + 1);
         }
         if is_share(count(BARE_TELEPHONE), texts, SHARE_OF_BARE_NUMBERS) {
             telephones += count(BARE_TELEPHONE);
-        }
-        for parts in [PARTIAL_REGISTRATION, PART_OF_REGISTRATION] {
-            if is_share(count(parts), texts, SHARE_OF_BARE_NUMBERS) {
-                registrations += count(parts);
-            }
         }
         let least = match self.names {
             Names::Likely => SHARE_OF_LIKELY_NAMES,

@@ -300,7 +300,7 @@ pub(super) fn is_column_of(name: &str) -> bool {
         })
 }
 
-/// Whether a text is one of the two parts of a number, in a column that says so.
+/// Whether a text is one of the two parts of a number, or one that need not check, in a column that says so.
 pub(super) fn is_part(text: &str) -> bool {
     let digits = text.trim().as_bytes();
     if !digits.iter().all(u8::is_ascii_digit) {
@@ -310,13 +310,18 @@ pub(super) fn is_part(text: &str) -> bool {
         6 => is_birth(&number(digits, &[])),
         // As in thirteen bare digits.
         SERIAL => (b'1'..=b'8').contains(&digits[0]),
+        13 => bare_registration(&number(digits, &[])).is_some(),
         _ => false,
     }
 }
 
-/// The same for a number, of which births of 2001 to 2009 have lost the zero in front.
+/// The same for a number, of which births from 2000 to 2009 have lost the zeros in front.
 pub(super) fn is_part_number(value: i64) -> bool {
-    (10_000..10_000_000).contains(&value) && is_part(&format!("{value:06}"))
+    match value {
+        10_000..10_000_000 => is_part(&format!("{value:06}")),
+        1_010_000_000..10_000_000_000_000 => is_part(&format!("{value:013}")),
+        _ => false,
+    }
 }
 
 fn year(digits: &[u32; 13]) -> u32 {

@@ -349,10 +349,13 @@ impl Work<'_> {
                 continue;
             }
             let atom: String = row.get(2)?;
-            // Models of the same stored columns may be of other numbers: each of their columns is held against the others.
             let of_model = table.measure.starts_with(super::MODEL_OF);
-            let same_columns =
-                measure == table.measure && (!of_model || is_same(&atom, &table.atom));
+            // Models of the same stored columns may be of other numbers: each of their columns is held against the others. Of a
+            // part, the columns that vary in it are all that is said, whatever else the model has.
+            let same_columns = match table.is_part() {
+                true => atom == table.atom,
+                false => measure == table.measure && (!of_model || is_same(&atom, &table.atom)),
+            };
             let print = decoded(&row.get::<_, Vec<u8>>(4)?)?;
             // Values that a role sees otherwise differ by what is done to them.
             let same =

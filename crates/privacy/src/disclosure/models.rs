@@ -323,7 +323,7 @@ mod tests {
             let rows = words;
             let words = Words { rows, group };
             let mut tables = [Table {
-                parts: tables_of("logit", &measure, words, parts, columns),
+                parts: tables_of(&measure, words, parts, columns),
                 measure,
                 atom: named("logit", columns),
                 words: rows.to_owned(),
@@ -520,6 +520,51 @@ mod tests {
                     assert!(desk.ask_of("b", other.clone(), None).is_none(), "{with}");
                 }
             }
+        }
+    }
+
+    /// Others with a constant and a slope of their own, as one group and as two, of which one has somebody more: what is said of the
+    /// rest is the same model but for that one.
+    #[test]
+    fn others_who_are_taken_out_in_another_way_do_not_hide_that_models_agree() {
+        fn of(at: u32, is_in: bool) -> [f64; 2] {
+            if is_in { [1.0, day(at)] } else { [0.0; 2] }
+        }
+        let one: &[(&str, Values)] = &[
+            ("man", man),
+            ("day", day),
+            ("pad", |at| of(at, at >= 100)[0]),
+            ("pad day", |at| of(at, at >= 100)[1]),
+        ];
+        let first: [(&str, Values); 4] = [
+            ("day", day),
+            ("man", man),
+            ("a", |at| of(at, (100..140).contains(&at))[0]),
+            ("a day", |at| of(at, (100..140).contains(&at))[1]),
+        ];
+        let second: [[(&str, Values); 2]; 2] = [
+            [
+                ("b", |at| of(at, at >= 140)[0]),
+                ("b day", |at| of(at, at >= 140)[1]),
+            ],
+            [
+                ("b", |at| of(at, at >= 140 || at == 80)[0]),
+                ("b day", |at| of(at, at >= 140 || at == 80)[1]),
+            ],
+        ];
+        for second in second {
+            let mut two = [first.as_slice(), &second].concat();
+            two.swap(0, 1);
+            for [early, late] in [[one, &two], [&two, one]] {
+                let desk = Desk::new();
+                assert!(desk.ask("a", 180, early).is_some());
+                assert!(desk.ask("a", 180, late).is_none());
+            }
+            // With another covariate it is another model.
+            let desk = Desk::new();
+            assert!(desk.ask("a", 180, one).is_some());
+            let adjusted = [two.as_slice(), &[("other", other_day)]].concat();
+            assert!(desk.ask("a", 180, &adjusted).is_some());
         }
     }
 

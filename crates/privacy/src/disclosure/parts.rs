@@ -246,16 +246,17 @@ pub(super) fn of_part(columns: &[Column], stays: &[bool]) -> Vec<Column> {
     of.filter(varies).collect()
 }
 
-/// What is kept of a model's parts: tables of one group each, whose numbers are those of the model.
+/// What is kept of a model's parts: tables of one group each, whose numbers are those of the model. Any model that has the same
+/// columns there says the same of a part: how it takes out the others is not among its words.
 pub(crate) fn tables_of(
-    model: &str,
     measure: &str,
     words: Words<'_>,
     parts: &[Vec<bool>],
     columns: &[Column],
 ) -> Vec<Table> {
     let table = |stays: &Vec<bool>| {
-        let theirs = of_part(columns, stays);
+        let mut theirs = of_part(columns, stays);
+        theirs.sort_by(|one, other| one.name.cmp(&other.name));
         let mut persons = Persons::default();
         for entry in theirs.first().iter().flat_map(|column| &column.own) {
             persons.push_rows(entry.person, entry.rows);
@@ -271,7 +272,7 @@ pub(crate) fn tables_of(
         };
         Table {
             measure: measure.to_owned(),
-            atom: named(model, &theirs),
+            atom: named("", &theirs),
             words: words.rows.to_owned(),
             ..Table::of(vec![cell])
         }

@@ -484,7 +484,7 @@ fn try_model(
         ..model_cell(model, place.clone(), &bytes, &numbers)
     };
     let mut tables = [Table {
-        parts: tables_of(&model.text, &measure, words, &parts, &columns),
+        parts: tables_of(&measure, words, &parts, &columns),
         atom: named(&model.text, &columns),
         seen: Some(seen),
         ..model_table(desk, model, rows.clone(), cell)
