@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
@@ -28,6 +29,13 @@ pub(super) fn beside_persons(plan: LogicalPlan) -> Result<LogicalPlan> {
     let schema = match &plan {
         LogicalPlan::Sort(sort) if sort.fetch.is_none() => {
             return beside_persons(sort.input.as_ref().clone());
+        }
+        LogicalPlan::TableScan(scan) if scan.table_name.schema() == Some(INFORMATION_SCHEMA) => {
+            return refuse(
+                "shape",
+                "the session's tables and settings, which may be others each time, are no table that persons' rows are looked up in",
+                "ask for them in a statement of their own",
+            );
         }
         LogicalPlan::TableScan(_)
         | LogicalPlan::SubqueryAlias(_)

@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::datasource::MemTable;
 use datafusion::logical_expr::TableScan;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::Refusal;
 use crate::disclosure::profile;
@@ -24,6 +24,9 @@ struct Tables;
 
 impl Sources for Tables {
     fn role(&self, scan: &TableScan) -> Option<TableRole> {
+        if scan.table_name.schema() == Some("information_schema") {
+            return Some(TableRole::Public(None));
+        }
         match scan.table_name.table() {
             "emr" | "visit" | "lab" | "visit_occurrence" | "stay" => {
                 Some(TableRole::Persons("pid".into()))
@@ -224,7 +227,7 @@ impl std::fmt::Debug for Desk {
 
 /// A session over the tables, before any protection.
 pub(super) fn tables(emr: RecordBatch) -> SessionContext {
-    let ctx = SessionContext::new();
+    let ctx = SessionContext::new_with_config(SessionConfig::new().with_information_schema(true));
     let add = |name: &str, batch: RecordBatch| {
         let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap();
         ctx.register_table(name, Arc::new(table)).unwrap();

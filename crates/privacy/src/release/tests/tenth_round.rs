@@ -24,6 +24,11 @@ async fn nothing_fails_changes_or_is_released_beside_persons() {
             "SELECT concept_id FROM concept ORDER BY concept_name LIMIT 2",
             "shape",
         ),
+        // What the session was started with is in no words of a query.
+        (
+            "SELECT CASE value WHEN '2' THEN 1 ELSE 9 END AS concept_id FROM information_schema.df_settings",
+            "shape",
+        ),
         (
             "SELECT concept_id FROM concept WHERE EXISTS (SELECT 1 FROM (SELECT count(*) AS n FROM emr) r WHERE r.n > 5)",
             "subquery",
