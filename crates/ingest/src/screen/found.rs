@@ -145,7 +145,7 @@ fn a_few_numbers_that_do_not_check_are_worth_a_look() {
             column.look_at(value, true, &mut seen);
         }
         column.add(999, seen);
-        column.doubt().map(|finding| finding.to_string())
+        column.doubts().first().map(ToString::to_string)
     };
     let told = doubt("900101-1234567", 3, &[]);
     let expected = "own.memo: 3 rows may hold resident registration numbers: look at them, and leave the column out with \
@@ -162,6 +162,11 @@ fn a_few_numbers_that_do_not_check_are_worth_a_look() {
         None
     );
     assert_eq!(doubt("정상", 3, &[]), None);
+    let told = doubt("보호자(모) 01012345678", 1, &[]);
+    assert!(
+        told.is_some_and(|told| told.contains("1 row may hold telephone numbers")
+            || told.contains("1 rows may hold telephone"))
+    );
 }
 
 #[test]

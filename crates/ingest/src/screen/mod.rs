@@ -226,7 +226,7 @@ impl Screen {
         };
         let doubtful = columns()
             .filter(|column| !named(&options.allow_identifiers, &column.table, &column.name))
-            .filter_map(Column::doubt);
+            .flat_map(Column::doubts);
         Ok(allowed.into_iter().map(finding).chain(doubtful).collect())
     }
 }
@@ -390,20 +390,26 @@ impl Column {
     }
 
     /// What is too little to refuse the delivery for, and worth a look.
-    fn doubt(&self) -> Option<Finding> {
+    fn doubts(&self) -> Vec<Finding> {
         let shapes = (0..registration::SHAPES).map(|shape| self.written(shape).1);
-        let count: u64 = shapes.sum();
-        let surely = |found: &IdentifierColumn| found.kind == IdentifierKind::ResidentRegistration;
-        (count > 0 && !self.found().iter().any(surely)).then(|| Finding {
+        let found = self.found();
+        let doubts = [
+            (IdentifierKind::ResidentRegistration, shapes.sum()),
+            (IdentifierKind::Telephone, self.count(BARE_TELEPHONE)),
+        ];
+        let doubts = doubts
+            .into_iter()
+            .filter(|(kind, count)| *count > 0 && !found.iter().any(|found| found.kind == *kind));
+        let finding = |(kind, count)| Finding {
             table: self.table.clone(),
             column: Some(self.name.clone()),
             kind: FindingKind::Identifier,
             count,
             detail: format!(
-                "rows may hold {}: look at them, and leave the column out with `--drop-column` if they do",
-                IdentifierKind::ResidentRegistration
+                "rows may hold {kind}: look at them, and leave the column out with `--drop-column` if they do"
             ),
-        })
+        };
+        doubts.map(finding).collect()
     }
 
     fn found(&self) -> Vec<IdentifierColumn> {

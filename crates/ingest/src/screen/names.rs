@@ -12,6 +12,11 @@ const DOUBLE: [&str; 7] = ["남궁", "황보", "제갈", "선우", "독고", "�
 const WORDS: [&str; 3] = ["maiden", "surname", "forename"];
 /// The same in Korean, which stand within other words.
 const KOREAN: [&str; 5] = ["성명", "이름", "환자명", "보호자명", "성함"];
+/// Persons in Korean, before `명`, the word for a name.
+const KOREAN_PERSONS: &str = "\
+    환자 보호자 산모 신생아 아기 자녀 배우자 가족 모친 부친 수진자 수검자 피검자 대상자 참여자 피험자 가입자 피보험자 신청자 고객 회원 \
+    대리인 의사 간호사 약사 교수 전공의 전문의 주치의 담당의 담당자 진료의 처방의 판독의 집도의 마취의 검사자 작성자 기록자 등록자 \
+    입력자 확인자 수정자 의뢰자 직원 사용자";
 /// Who a name may be of, or which part of a person's name it is, before `name` and `NM`, the word of Korean registers.
 const PERSONS: &str = "\
     pt pat patient person people individual subject participant member subscriber insured beneficiary applicant client \
@@ -27,9 +32,12 @@ const SCRIPTS: [&str; 4] = ["hng", "han", "kor", "eng"];
 /// Names of columns that are a part of a name by themselves.
 const PARTS: [&str; 6] = ["first", "last", "given", "family", "middle", "maiden name"];
 /// Words for whom a column is about: a name, or how they are related to the patient.
-const RELATED: [&str; 7] = [
+const RELATED: [&str; 10] = [
     "guardian",
     "kin",
+    "nok",
+    "수검자",
+    "대리인",
     "수진자",
     "고객명",
     "피보험자",
@@ -87,11 +95,12 @@ const KOREAN_THINGS: [&str; 9] = [
 ];
 
 /// Names of columns that are about somebody, and hold anything of them: a name, a number, a note.
-const LIKELY: [&str; 9] = [
+const LIKELY: [&str; 10] = [
     "pt",
     "nm",
     "patient",
     "contact",
+    "emergency_contact",
     "doctor",
     "physician",
     "환자",
@@ -290,8 +299,15 @@ pub(super) fn of_column(column: &str) -> Names {
     let together: String = lower.chars().filter(|c| !c.is_whitespace()).collect();
     let has_any = |words: &[&str]| words.iter().any(|word| together.contains(word));
     let thing = words.iter().any(|word| is_in(THINGS, word));
+    let of_korean = |word: &&str| {
+        let who = word.strip_suffix('명');
+        let mut persons = KOREAN_PERSONS.split_whitespace();
+        who.is_some_and(|who| persons.any(|person| who.ends_with(person)))
+    };
     if let Some(names) = of_words(&words) {
         names
+    } else if words.iter().any(of_korean) {
+        Names::Parts
     } else if thing || (has_any(&KOREAN_THINGS) && !has_any(&["환자", "보호자"])) {
         Names::No
     } else if words.iter().any(|word| WORDS.contains(word))
@@ -620,6 +636,12 @@ mod tests {
             "name",
             "FIRST_NAME",
             "환자명",
+            "산모명",
+            "신생아명",
+            "수검자명",
+            "모친명",
+            "담당 간호사명",
+            "검사자명",
             "guardian name",
             "보호자명2",
             "PT_NM",
