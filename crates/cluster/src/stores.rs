@@ -164,14 +164,15 @@ impl GuardSource for Stores {
             return Err(refused(OTHER_POLICY));
         }
         let principal = spec.principal();
-        let keys = match (&self.keys, policy.project(&principal)) {
-            (Some(source), Some(project)) => {
+        let source = self.keys.as_ref();
+        let keys = match source.filter(|_| policy.project(&principal).is_some()) {
+            Some(source) => {
                 let keys = source
                     .load()
-                    .and_then(|keys| ProjectKeys::new(project, &keys));
-                Some(Arc::new(keys.map_err(|_| refused(NO_KEYS))?))
+                    .and_then(|keys| ProjectKeys::of(&policy, &principal, &keys));
+                keys.map_err(|_| refused(NO_KEYS))?.map(Arc::new)
             }
-            _ => None,
+            None => None,
         };
         let snapshot = self.snapshot(store, spec.snapshot)?;
         let table = self.table(&spec.store, spec.snapshot, &spec.table)?;

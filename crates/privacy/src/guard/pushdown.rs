@@ -7,7 +7,7 @@ use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 
 /// Whether a predicate is leak-proof: an unmasked column compared with a literal of its own type, `IN` a list of
-/// them, `IS NULL`, and `AND`, `OR`, `NOT` of those. `unmasked` tells whether a column of this name is shown as stored.
+/// them, `IS NULL`, true or false, and `AND`, `OR`, `NOT` of those. `unmasked` tells whether a column of this name is shown as stored.
 pub(crate) fn is_leak_proof(expr: &Expr, schema: &Schema, unmasked: &dyn Fn(&str) -> bool) -> bool {
     let column = |expr: &Expr| -> Option<DataType> {
         match expr {
@@ -41,6 +41,8 @@ pub(crate) fn is_leak_proof(expr: &Expr, schema: &Schema, unmasked: &dyn Fn(&str
             column(expr).is_some_and(|t| list.iter().all(|e| literal(e).as_ref() == Some(&t)))
         }
         Expr::Column(_) => column(expr) == Some(DataType::Boolean),
+        // What is left of a condition that the plan tells is always met, or never.
+        Expr::Literal(value, _) => value.data_type() == DataType::Boolean,
         _ => false,
     }
 }
@@ -87,6 +89,7 @@ mod tests {
         assert!(passes(col("age").in_list(vec![lit(3i64), lit(4i64)], true)));
         assert!(passes(col("age").is_null().or(col("name").eq(lit("x")))));
         assert!(passes(col("age").between(lit(1i64), lit(2i64))));
+        assert!(passes(lit(true)));
         assert!(!passes(col("masked").eq(lit(3i64))));
         assert!(!passes(
             col("age").eq(lit(3i64)).and(col("masked").is_null())

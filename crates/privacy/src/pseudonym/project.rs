@@ -3,8 +3,8 @@
 use super::cipher::Cipher;
 use super::hmac::Keyed;
 use super::keys::Keys;
-use crate::Result;
-use crate::policy::Project;
+use crate::policy::{Policy, Project, RoleKind};
+use crate::{Principal, Result};
 
 /// What a project's key is used for. Uses have keys of their own: no answer of one tells of another.
 #[derive(Debug, Clone)]
@@ -28,6 +28,21 @@ impl ProjectKeys {
             project.date_shift_days,
             project.keep_weekday,
         )
+    }
+
+    /// The keys of a principal's project. A role that sees numbers about groups may do without.
+    ///
+    /// # Errors
+    /// When the source has no such key, and rows are seen.
+    pub fn of(policy: &Policy, principal: &Principal, keys: &Keys) -> Result<Option<Self>> {
+        let Some(project) = policy.project(principal) else {
+            return Ok(None);
+        };
+        let sees_rows = policy.role(principal)?.kind == RoleKind::Analyst;
+        if !sees_rows && keys.newest(&project.key).is_none() {
+            return Ok(None);
+        }
+        Self::new(project, keys).map(Some)
     }
 
     /// The keys of a project from its key's bytes.

@@ -73,13 +73,14 @@ pub(crate) fn access(args: &AccessArgs, store: Option<&str>) -> Result<Option<Ac
         project: args.project.clone(),
     };
     policy.role(&principal).map_err(|error| refused(&error))?;
-    let keys = match (crate::commands::keys::source(), policy.project(&principal)) {
-        (Some(source), Some(project)) => {
+    let source = crate::commands::keys::source();
+    let keys = match source.filter(|_| policy.project(&principal).is_some()) {
+        Some(source) => {
             let keys = source.load().map_err(|error| engine(&error))?;
-            let keys = ProjectKeys::new(project, &keys).map_err(|error| engine(&error))?;
-            Some(Arc::new(keys))
+            let keys = ProjectKeys::of(&policy, &principal, &keys);
+            keys.map_err(|error| engine(&error))?.map(Arc::new)
         }
-        _ => None,
+        None => None,
     };
     Ok(Some(Access {
         policy: Arc::new(policy),
