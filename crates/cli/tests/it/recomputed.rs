@@ -223,7 +223,8 @@ fn regressions_stand_on_k_persons_in_each_cell() {
     let desk = Desk::new();
     let woman = "CASE WHEN p.gender_concept_id = 8532 THEN 1 ELSE 0 END";
     let from = "person p JOIN (SELECT person_id, max(observation_period_end_date) AS ends
-        FROM observation_period GROUP BY person_id) o ON o.person_id = p.person_id";
+        FROM observation_period GROUP BY person_id) o ON o.person_id = p.person_id
+        WHERE p.birth_datetime IS NOT NULL AND p.year_of_birth IS NOT NULL AND p.gender_concept_id IS NOT NULL AND o.ends IS NOT NULL";
     let days = "days_between(p.birth_datetime, o.ends)";
     let count = |condition: &str| {
         let sql = format!(
@@ -254,7 +255,8 @@ fn regressions_stand_on_k_persons_in_each_cell() {
     // Nor where persons are parted by a number, but for one of them.
     for other in ["false", few] {
         let sql = format!(
-            "SELECT list_extract(logistic_regression(({other}) <> (p.year_of_birth > 1970), named_struct('born', p.year_of_birth)), -1)['std_err'] AS s FROM person p"
+            "SELECT list_extract(logistic_regression(({other}) <> (p.year_of_birth > 1970), named_struct('born', p.year_of_birth)), -1)['std_err'] AS s
+             FROM person p WHERE p.year_of_birth IS NOT NULL"
         );
         assert_eq!(desk.number("exact", &sql), None, "{other}");
     }
@@ -277,7 +279,8 @@ fn who_makes_a_model_enough_does_not_show() {
     let model = |principal: &str, until: &str| {
         let sql = format!(
             "SELECT list_extract(logistic_regression({woman}, named_struct('x', {x})), -1)['std_err'] AS s
-             FROM person p WHERE p.birth_datetime {until} {day}"
+             FROM person p WHERE p.birth_datetime {until} {day}
+             AND p.month_of_birth IS NOT NULL AND p.gender_concept_id IS NOT NULL"
         );
         desk.numbers("exact", principal, &sql)[0]
     };
@@ -298,13 +301,15 @@ fn one_cohort_has_several_models() {
     let odd = "p.month_of_birth IN (1, 3, 5, 7, 9, 11)";
     let known = "p.gender_concept_id IS NOT NULL AND p.year_of_birth IS NOT NULL AND p.month_of_birth IS NOT NULL
                  AND o.starts IS NOT NULL AND o.ends IS NOT NULL";
-    let model = |principal: &str, what: &str, known: &str| {
-        let sql = format!(
+    let sql = |what: &str, known: &str| {
+        format!(
             "SELECT list_extract({what}, -1)['std_err'] AS s FROM person p
              JOIN (SELECT person_id, min(observation_period_start_date) AS starts, max(observation_period_end_date) AS ends
                    FROM observation_period GROUP BY person_id) o ON o.person_id = p.person_id WHERE {known}"
-        );
-        desk.numbers("exact", principal, &sql)[0]
+        )
+    };
+    let model = |principal: &str, what: &str, known: &str| {
+        desk.numbers("exact", principal, &sql(what, known))[0]
     };
     let days = "person_time(o.starts, o.ends)";
     let models = [
@@ -315,7 +320,17 @@ fn one_cohort_has_several_models() {
         format!("cox_ph({days}, {woman}, named_struct('half', {half}))"),
         format!("cox_ph({days}, p.year_of_birth > 1970, named_struct('half', {half}))"),
     ];
-    for [first, second] in [[0, 1], [0, 2], [2, 0], [0, 3], [3, 0], [4, 5], [5, 4]] {
+    for [first, second] in [
+        [0, 1],
+        [0, 2],
+        [2, 0],
+        [0, 3],
+        [3, 0],
+        [4, 5],
+        [5, 4],
+        [0, 4],
+        [4, 0],
+    ] {
         let principal = format!("{first}, {second}");
         for what in [&models[first], &models[second]] {
             assert!(
@@ -324,13 +339,17 @@ fn one_cohort_has_several_models() {
             );
         }
     }
-    assert!(model("without", &models[3], "true").is_some());
     let crude = format!("logistic_regression({woman}, named_struct('year', p.year_of_birth))");
-    assert!(model("alone", &crude, "true").is_some());
+    let refused = desk.ask("exact", "alone", &sql(&crude, "p.year_of_birth > 1900"));
+    let add = "add p.gender_concept_id IS NOT NULL to WHERE";
+    assert!(refused.fails(1, "[measure]").err.contains(add));
+    let known = "p.gender_concept_id IS NOT NULL AND p.year_of_birth > 1900";
+    assert!(model("alone", &crude, known).is_some());
     let adjusted = format!(
         "logistic_regression({woman}, named_struct('year', p.year_of_birth, 'half', {half}))"
     );
-    assert_eq!(model("alone", &adjusted, "true"), None);
+    let more = format!("{known} AND p.month_of_birth IS NOT NULL");
+    assert_eq!(model("alone", &adjusted, &more), None);
 }
 
 /// An outcome that reads like another one, and is another for few: whether its model is shown, and which, would tell of those few.
@@ -394,6 +413,8 @@ fn one_person_empties_no_statistic() {
     let ill = "p.gender_concept_id = 8532";
     let models = "named_struct('born', p.year_of_birth)";
     let event = |other: &str| format!("CASE WHEN {is} THEN {other} WHEN {ill} THEN 1 ELSE 0 END");
+    let known = "p.birth_datetime IS NOT NULL AND p.year_of_birth IS NOT NULL AND p.gender_concept_id IS NOT NULL
+        AND v.measurement_date IS NOT NULL";
     let rows = "v.measurement_id = m.f";
     let more = format!("{rows} OR ({is})");
     let mut asked = Vec::new();
@@ -420,7 +441,7 @@ fn one_person_empties_no_statistic() {
         asked.push((what, more.as_str()));
     }
     for (what, rows) in asked {
-        let sql = format!("SELECT {what} AS s FROM {first} WHERE {rows}");
+        let sql = format!("SELECT {what} AS s FROM {first} WHERE ({rows}) AND {known}");
         for role in ["exact", "rounded"] {
             let out = desk.ask(role, &format!("{role} {sql}"), &sql).ok();
             let answer = out.lines().nth(1).unwrap_or_default().trim_matches('"');

@@ -55,7 +55,8 @@ fn an_analyst_of_groups_can_work() {
         "counter",
         "SELECT t.term AS term, t.coefficient AS coefficient, t.odds_ratio AS odds_ratio FROM (
            SELECT unnest(logistic_regression(CASE WHEN gender_concept_id = 8532 THEN 1 ELSE 0 END,
-                                             named_struct('year', year_of_birth))) AS t FROM person)",
+                                             named_struct('year', year_of_birth))) AS t
+           FROM person WHERE year_of_birth IS NOT NULL)",
     );
     assert!(
         model.iter().any(|row| row.starts_with("year,")),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::{Case, ScalarFunction};
 use datafusion::logical_expr::utils::split_conjunction;
@@ -10,19 +11,31 @@ use datafusion::logical_expr::{
     BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast,
 };
 
+use super::expression::uncast;
 use super::words::exact;
 
-/// Columns that a condition right below says are known: `x IS NOT NULL`.
+/// Columns that a condition right below says are known: `x IS NOT NULL`, or one that no NULL meets, as `x > 5`.
 pub(super) fn known(plan: &LogicalPlan) -> HashSet<Column> {
+    use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
     let mut known = HashSet::new();
     let mut plan = plan;
     while let LogicalPlan::Filter(filter) = plan {
         for condition in split_conjunction(&filter.predicate) {
-            if let Expr::IsNotNull(inner) = condition
-                && let Expr::Column(column) = inner.as_ref()
-            {
-                known.insert(column.clone());
-            }
+            let parts: Vec<&Expr> = match condition {
+                Expr::IsNotNull(inner) => vec![inner],
+                Expr::Between(between) => vec![&between.expr],
+                Expr::InList(list) => vec![&list.expr],
+                Expr::BinaryExpr(BinaryExpr {
+                    left,
+                    op: Eq | NotEq | Lt | LtEq | Gt | GtEq,
+                    right,
+                }) => vec![left, right],
+                _ => Vec::new(),
+            };
+            known.extend(parts.into_iter().filter_map(|part| match uncast(part) {
+                Expr::Column(column) => Some(column.clone()),
+                _ => None,
+            }));
         }
         plan = &filter.input;
     }
@@ -44,6 +57,44 @@ pub(super) fn missing<'a>(
     texts.sort_unstable();
     texts.dedup();
     Ok(texts.join("; "))
+}
+
+/// The columns that must be known for nothing of these expressions to be missing, in their order; none where that is not enough.
+pub(super) fn to_be_known(
+    exprs: &[&Expr],
+    schema: &DFSchema,
+    known: &HashSet<Column>,
+) -> Result<Vec<Column>> {
+    let mut columns: Vec<Column> = Vec::new();
+    for expr in exprs {
+        expr.apply(|part| {
+            if let Expr::Column(column) = part
+                && may_be_missing(part, schema, known)
+                && !columns.contains(column)
+            {
+                columns.push(column.clone());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    let suffices = |columns: &[Column]| {
+        let known = known.iter().chain(columns).cloned().collect();
+        !exprs
+            .iter()
+            .any(|expr| may_be_missing(expr, schema, &known))
+    };
+    if !suffices(&columns) {
+        return Ok(Vec::new());
+    }
+    // Of `coalesce(x, y)` the last one.
+    for column in columns.clone() {
+        let others = columns.iter().filter(|other| **other != column);
+        let others: Vec<Column> = others.cloned().collect();
+        if suffices(&others) {
+            columns = others;
+        }
+    }
+    Ok(columns)
 }
 
 fn may_be_missing(expr: &Expr, schema: &DFSchema, known: &HashSet<Column>) -> bool {
@@ -138,6 +189,10 @@ mod tests {
             assert_ne!(missing([&expr], &schema, &none).unwrap(), "", "{expr}");
             assert_eq!(missing([&expr], &schema, &known).unwrap(), "", "{expr}");
         }
+        let to_be_known = |expr: Expr| to_be_known(&[&expr], &schema, &none).unwrap();
+        assert_eq!(to_be_known(x() + y()), [Column::from_name("y")]);
+        assert!(to_be_known(x() + lit(1)).is_empty());
+        assert!(to_be_known(y() / y()).is_empty());
         for expr in [x() / x(), cast(x(), DataType::Int8)] {
             assert_ne!(missing([&expr], &schema, &known).unwrap(), "", "{expr}");
         }

@@ -235,6 +235,21 @@ struct Alike {
     also: Vec<usize>,
 }
 
+impl Alike {
+    fn all(&self) -> impl Iterator<Item = &usize> {
+        self.rows.iter().chain(&self.also)
+    }
+}
+
+/// Persons of one outcome and the same covariates, whenever it was.
+#[derive(Default)]
+struct Whenever {
+    /// Groups of those who have the same time, too.
+    groups: Vec<usize>,
+    /// Those of no group.
+    alone: Vec<usize>,
+}
+
 /// So many persons of rare values are compared with each other: of more, each is among many.
 const RARE: usize = 4_096;
 
@@ -336,10 +351,61 @@ fn deviation(column: &[f64]) -> f64 {
     (squares / persons).sqrt().max(f64::MIN_POSITIVE)
 }
 
+/// Groups that differ by their times alone, where there are times.
+fn whenever(event: usize, columns: &[Vec<f64>], groups: &[Alike], few: &[usize]) -> Vec<Whenever> {
+    if event == 0 {
+        return Vec::new();
+    }
+    let values = |row: usize| -> Vec<u64> {
+        let own = columns[event..].iter().map(|column| column[row]);
+        own.map(f64::to_bits).collect()
+    };
+    let mut all: BTreeMap<Vec<u64>, Whenever> = BTreeMap::new();
+    for (at, group) in groups.iter().enumerate() {
+        let own = group.rows.first().map(|first| values(*first));
+        all.entry(own.unwrap_or_default())
+            .or_default()
+            .groups
+            .push(at);
+    }
+    for row in few {
+        if let Some(own) = all.get_mut(&values(*row)) {
+            own.alone.push(*row);
+        }
+    }
+    let several = all.into_values().filter(|own| own.groups.len() > 1);
+    several.collect()
+}
+
+/// Makes some of the numbers add up to so many, each in proportion to what it was.
+fn share(all: usize, of: &[usize], numbers: &mut [usize]) {
+    let sum: usize = of.iter().map(|at| numbers[*at]).sum();
+    if sum == 0 || sum == all {
+        return;
+    }
+    let mut rests: Vec<(usize, usize)> = of
+        .iter()
+        .map(|at| {
+            let part = numbers[*at] * all;
+            numbers[*at] = part / sum;
+            (part % sum, *at)
+        })
+        .collect();
+    let missing = all - of.iter().map(|at| numbers[*at]).sum::<usize>();
+    rests.sort_unstable_by_key(|(rest, at)| (std::cmp::Reverse(*rest), *at));
+    for (_, at) in rests.into_iter().take(missing) {
+        numbers[at] += 1;
+    }
+}
+
 /// Which persons a model is of, some of them perhaps twice or not at all: as many of those who have the same values as their number
 /// says, as it is shown. Who knows the number of each such group computes the model, and would see by it whether there is one person
 /// more; and who knows it rounded would see by the model what it was. Nothing where a number that is not rounded follows from others
 /// in no simple way.
+///
+/// A group of one time has few persons, and is nearly one of an earlier model of another covariate, whose number it is given. So the
+/// numbers of persons with each outcome and covariates, whenever it was, are asked for, too: hazards are of these, and groups share
+/// them in proportion to their own.
 fn as_counted(
     control: &Controlled,
     persons: &[i64],
@@ -354,31 +420,53 @@ fn as_counted(
     if large.len() > COUNTED {
         return Ok(None);
     }
-    let cell = |(at, group): (usize, &Alike)| {
-        let members = group.rows.iter().chain(&group.also);
-        let members: Vec<i64> = members.map(|row| persons[*row]).collect();
-        group_cell(&members, &format!("alike:{at}"), &control.profile)
+    let cell = |name: String, rows: &mut dyn Iterator<Item = &usize>| {
+        let members: Vec<i64> = rows.map(|row| persons[*row]).collect();
+        group_cell(&members, &name, &control.profile)
     };
-    let cells = large.iter().enumerate().map(cell).collect();
-    let outcomes = control.release(&mut [Table {
+    let groups = large.iter().enumerate();
+    let groups = groups.map(|(at, group)| cell(format!("alike:{at}"), &mut group.all()));
+    let whenever = whenever(event, columns, &large, &few);
+    let of_all = whenever.iter().enumerate().map(|(at, class)| {
+        let groups = class.groups.iter().flat_map(|at| large[*at].all());
+        cell(format!("whenever:{at}"), &mut groups.chain(&class.alone))
+    });
+    let table = |cells| Table {
         computed_with: true,
         ..Table::of(cells)
-    }])?;
+    };
+    let mut tables = vec![table(groups.collect())];
+    if !whenever.is_empty() {
+        tables.push(table(of_all.collect()));
+    }
+    let outcomes = control.release(&mut tables)?;
     let rounds = control.profile.round_to.is_some_and(|step| step > 1);
-    let mut all = few;
-    for (group, outcome) in large.into_iter().zip(&outcomes[0]) {
-        // A number that is rounded anyway may be withheld for others beside it that differ by few.
-        let own = (group.rows.len() + group.also.len()) as u64;
-        let own = rounds.then(|| control.profile.rounded(own) as f64);
-        let Some(number) = number_of(outcome, PERSONS).or(own) else {
-            return Ok(None);
-        };
+    // A number that is rounded anyway may be withheld for others beside it that differ by few.
+    let number = |outcome: &Outcome, own: usize| {
+        let own = rounds.then(|| control.profile.rounded(own as u64) as f64);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a count of persons, from 0"
         )]
-        let number = number.max(0.0) as usize;
+        let whole = |number: f64| number.max(0.0) as usize;
+        number_of(outcome, PERSONS).or(own).map(whole)
+    };
+    let of_groups = large.iter().zip(&outcomes[0]);
+    let numbers = of_groups.map(|(group, outcome)| number(outcome, group.all().count()));
+    let Some(mut numbers) = numbers.collect::<Option<Vec<usize>>>() else {
+        return Ok(None);
+    };
+    for (class, outcome) in whenever.iter().zip(outcomes.iter().skip(1).flatten()) {
+        let groups = class.groups.iter().map(|at| large[*at].all().count());
+        let Some(all) = number(outcome, groups.sum::<usize>() + class.alone.len()) else {
+            return Ok(None);
+        };
+        let in_groups = all.saturating_sub(class.alone.len());
+        share(in_groups, &class.groups, &mut numbers);
+    }
+    let mut all = few;
+    for (group, number) in large.iter().zip(numbers) {
         all.extend(group.rows.iter().cycle().take(number));
     }
     all.sort_unstable();
@@ -506,6 +594,38 @@ mod tests {
     use crate::disclosure::profile;
     use crate::disclosure::releases::{Reader, Releases};
     use crate::release::{Lens, Notes};
+
+    #[test]
+    fn groups_share_a_number_in_proportion() {
+        let of = |all: usize| {
+            let mut numbers = [3, 9, 4, 0];
+            share(all, &[0, 2, 3], &mut numbers);
+            numbers
+        };
+        assert_eq!(of(7), [3, 9, 4, 0]);
+        assert_eq!(of(10), [4, 9, 6, 0]);
+        assert_eq!(of(1), [0, 9, 1, 0]);
+        assert_eq!(of(0), [0, 9, 0, 0]);
+    }
+
+    /// Persons of one outcome and covariate at several times, and one of another covariate.
+    #[test]
+    fn groups_of_several_times_are_one_whenever_it_was() {
+        let columns = [
+            vec![1.0, 2.0, 3.0, 1.0, 4.0],
+            vec![1.0; 5],
+            vec![0.0, 0.0, 1.0, 0.0, 0.0],
+        ];
+        let group = |rows: &[usize]| Alike {
+            rows: rows.to_vec(),
+            also: Vec::new(),
+        };
+        let groups = [group(&[0, 3]), group(&[1]), group(&[2])];
+        let found = whenever(1, &columns, &groups, &[4]);
+        assert_eq!(found.len(), 1);
+        assert_eq!((&found[0].groups, &found[0].alone), (&vec![0, 1], &vec![4]));
+        assert!(whenever(0, &columns, &groups, &[4]).is_empty());
+    }
 
     /// Who knows how many persons there are of each outcome and covariate computes the model, and would see one person more.
     #[test]

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{Expr, ExprSchemable, cast, lit};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, TryCast, cast, lit};
 
 use super::{Builder, Function, Model, and, not_released, uncast};
 use crate::release::curve::{Declared, MOST_CAUSES, Releasable};
 use crate::release::measure::{Measure, measure};
+use crate::release::missing::to_be_known;
 use crate::release::model;
 use crate::release::refused::refuse;
 use crate::release::shape::{plain, without_tables};
@@ -105,6 +106,8 @@ impl Builder<'_> {
         }
         let of = terms.iter().map(|(_, term)| term);
         let of = of.chain([event]).chain(args.first().filter(|_| time));
+        let of: Vec<&Expr> = of.collect();
+        self.nothing_missing(name, &of)?;
         let (known, words) = self.of_usable(filter, usable, of)?;
         let types = args[..first + 2].iter();
         let types = types.map(|arg| arg.get_type(self.schema));
@@ -113,7 +116,7 @@ impl Builder<'_> {
         let options = options.map(|option| self.option(name, option));
         let options = options.collect::<Result<Vec<_>>>()?;
         // No other expression reads like it: columns of one name are one column.
-        let of_event = format!("event {}", exact(&event_total)?);
+        let of_event = format!("event {}", exact(as_asked(&event_total, self.schema))?);
         let of_event = Measure::atom(of_event, BTreeSet::new());
         let mut collect = |measure| self.collected(known.clone(), Some(measure), words.clone());
         let event = collect((of_event, event_total));
@@ -131,6 +134,29 @@ impl Builder<'_> {
             both,
         };
         Ok((Function::Model(Box::new(model)), event))
+    }
+
+    /// Refuses a regression of what may be missing where the query can say that it is not: whoever lacks one is none of its rows, so
+    /// that no later one of other columns would be of the same persons by its words, and none would be shown.
+    fn nothing_missing(&self, name: &str, of: &[&Expr]) -> Result<()> {
+        let columns = to_be_known(of, self.schema, &self.known)?;
+        if columns.is_empty() {
+            return Ok(());
+        }
+        let conditions: Vec<String> = columns
+            .iter()
+            .map(|column| format!("{} IS NOT NULL", column.quoted_flat_name()))
+            .collect();
+        refuse(
+            "measure",
+            format!(
+                "columns of `{name}` may be missing, and no other regression of the same persons would be shown after it"
+            ),
+            &format!(
+                "add {} to WHERE, and the same of the columns of regressions to come: all have one FROM and WHERE",
+                conditions.join(" AND ")
+            ),
+        )
     }
 
     /// The stored columns of an expression, by table and name; what is computed is `?`, and could be any.
@@ -166,13 +192,14 @@ impl Builder<'_> {
         if always {
             return Ok((total.clone().is_not_null(), String::new()));
         }
-        let number = cast(total.clone(), DataType::Float64);
+        let number = cast(as_asked(total, self.schema).clone(), DataType::Float64);
         let usable = if which {
             number.clone().eq(lit(low)).or(number.eq(lit(high)))
         } else {
             number.between(lit(low), lit(high))
         };
-        Ok((usable, exact(total)?))
+        let words = exact(&usable)?;
+        Ok((usable, words))
     }
 
     /// Rows that a condition chose, of which those remain that can be used, and which these are in words.
@@ -231,6 +258,20 @@ impl Builder<'_> {
         let of_time = Measure::atom(format!("time {time}"), of.columns);
         let times = self.collected(known, Some((of_time, time)), words);
         Ok((Function::Curve(declared, events), times))
+    }
+}
+
+/// A number without casts that change no value: models take outcomes as numbers of several kinds.
+fn as_asked<'e>(expr: &'e Expr, schema: &DFSchema) -> &'e Expr {
+    use DataType::{Boolean, Float64, Int8, Int16, Int32, Int64};
+    match plain(expr) {
+        Expr::Cast(Cast { expr: of, field }) | Expr::TryCast(TryCast { expr: of, field })
+            if matches!(field.data_type(), Int64 | Float64)
+                && matches!(of.get_type(schema), Ok(Boolean | Int8 | Int16 | Int32)) =>
+        {
+            as_asked(of, schema)
+        }
+        other => other,
     }
 }
 
