@@ -163,10 +163,7 @@ fn a_few_numbers_that_do_not_check_are_worth_a_look() {
     );
     assert_eq!(doubt("정상", 3, &[]), None);
     let told = doubt("보호자(모) 01012345678", 1, &[]);
-    assert!(
-        told.is_some_and(|told| told.contains("1 row may hold telephone numbers")
-            || told.contains("1 rows may hold telephone"))
-    );
+    assert!(told.is_some_and(|told| told.contains("1 rows may hold telephone numbers")));
 }
 
 #[test]

@@ -152,7 +152,7 @@ impl Builder<'_> {
             format!(
                 "columns of `{name}` may be missing, and no other regression of the same persons would be shown after it"
             ),
-            &format!(
+            format!(
                 "add {} to WHERE, and the same of the columns of regressions to come: all have one FROM and WHERE",
                 conditions.join(" AND ")
             ),
