@@ -14,7 +14,7 @@ use super::aggregate::nullable;
 use super::lens::Lens;
 use super::node::ReleaseNode;
 use super::noise::{Group, Noise, bound_groups, noisy};
-use super::question::{Asked, Number, Question, question};
+use super::question::{Asked, Most, Number, Question, question};
 use super::sample::Samples;
 use super::shape::{Releaser, Rows};
 use super::{Notes, Release};
@@ -90,7 +90,11 @@ impl Releaser for Arc<Private> {
         input: LogicalPlan,
         rows: &Rows,
     ) -> Result<LogicalPlan> {
-        let (mut question, plan) = question(aggregate, input, rows, self.rules.max_rows)?;
+        let most = Most {
+            groups: self.rules.max_groups,
+            rows: self.rules.max_rows,
+        };
+        let (mut question, plan) = question(aggregate, input, rows, most)?;
         // Another role of the same principal, or a later policy, may show this question other rows.
         let lens = self.lens.of_plan(&plan)?;
         question.fingerprint.push_str(&format!("|{lens}"));
@@ -118,7 +122,6 @@ struct Answer {
     schema: SchemaRef,
     noises: Vec<Noise>,
     keys: Keys,
-    max_groups: usize,
     price: Cost,
     charge: Mutex<Option<ChargeId>>,
 }
@@ -131,11 +134,7 @@ impl Answer {
             .iter()
             .map(|origin| rules.keys.get(origin.as_ref()?))
             .collect();
-        let max_groups = if question.keys == 0 {
-            1
-        } else {
-            rules.max_groups.max(1)
-        };
+        let (max_groups, max_rows) = (question.most.groups, question.most.rows);
         let by_threshold = question.keys > 0 && declared.is_none();
         let price = rules.price(by_threshold);
         let parts = question.numbers.len() + usize::from(by_threshold);
@@ -148,7 +147,7 @@ impl Answer {
             )
         };
         let noise = |number: &Number| {
-            Noise::of(number, rho, max_groups as f64, rules.max_rows as f64).map_err(failed)
+            Noise::of(number, rho, max_groups as f64, max_rows as f64).map_err(failed)
         };
         let noises = question
             .numbers
@@ -185,7 +184,6 @@ impl Answer {
             schema,
             noises,
             keys,
-            max_groups,
             price,
             charge: Mutex::new(None),
         })
@@ -204,12 +202,15 @@ impl Answer {
         let mut numbers = self.question.numbers.iter();
         let rows = match numbers.all(|number| matches!(number.asked, Asked::Persons)) {
             true => "once in each".to_owned(),
-            false => format!("with at most {} rows", rules.max_rows),
+            false => match self.question.most.rows {
+                1 => "with one row".to_owned(),
+                rows => format!("with at most {rows} rows"),
+            },
         };
         notes.add(format!(
             "noise (standard deviations): {}; each person counts in at most {} groups, {rows}",
             noises.join(", "),
-            self.max_groups,
+            self.question.most.groups,
         ));
         if let Keys::Threshold { at_least, .. } = &self.keys {
             notes.add(format!(
@@ -348,8 +349,8 @@ impl Answer {
         }
         let mut random = Random::default();
         let failed = |error: crate::dp::Error| DataFusionError::External(Box::new(error));
-        bound_groups(&mut groups, self.max_groups, &mut random).map_err(failed)?;
-        let max_rows = self.private.rules.max_rows;
+        bound_groups(&mut groups, self.question.most.groups, &mut random).map_err(failed)?;
+        let max_rows = self.question.most.rows;
         let mut columns: Vec<Vec<ScalarValue>> = vec![Vec::new(); self.schema.fields().len()];
         for (key, bases) in rows.into_iter().zip(&groups) {
             if let Keys::Threshold { noise, at_least } = &self.keys {

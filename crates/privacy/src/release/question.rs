@@ -42,6 +42,13 @@ pub(super) struct Number {
     pub(super) name: String,
 }
 
+/// How much of a person counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Most {
+    pub(super) groups: usize,
+    pub(super) rows: usize,
+}
+
 /// A question.
 #[derive(Debug)]
 pub(super) struct Question {
@@ -51,6 +58,8 @@ pub(super) struct Question {
     pub(super) origins: Vec<Option<(String, String)>>,
     pub(super) bases: usize,
     pub(super) numbers: Vec<Number>,
+    /// In how many groups a person counts, and with how many rows in each.
+    pub(super) most: Most,
     /// The same for the same question, whatever its columns are called.
     pub(super) fingerprint: String,
 }
@@ -60,8 +69,17 @@ pub(super) fn question(
     aggregate: &Aggregate,
     input: LogicalPlan,
     rows: &Rows,
-    max_rows: usize,
+    most: Most,
 ) -> Result<(Question, LogicalPlan)> {
+    // Of one row a person is in one group.
+    let one_each = rows.keys.contains(&rows.person);
+    let most = Most {
+        groups: match one_each || aggregate.group_expr.is_empty() {
+            true => 1,
+            false => most.groups.max(1),
+        },
+        rows: if one_each { 1 } else { most.rows },
+    };
     let schema = Arc::clone(input.schema());
     let scope = rows.scope(&schema);
     if aggregate
@@ -128,7 +146,7 @@ pub(super) fn question(
                 |measure| Expr::TryCast(TryCast::new(Box::new(measure), DataType::Float64)),
             );
             Expr::AggregateFunction(AggregateFunction::new_udf(
-                samples(max_rows),
+                samples(most.rows),
                 vec![person.clone(), value],
                 false,
                 filter.clone().map(Box::new),
@@ -157,6 +175,7 @@ pub(super) fn question(
         origins,
         bases: bases.len(),
         numbers,
+        most,
         fingerprint: text,
     };
     Ok((question, plan))

@@ -561,6 +561,41 @@ async fn the_noise_of_an_answer_is_what_it_states() {
     );
 }
 
+/// A person has one row in `emr`, and is in one group of it, by its key; in `visit` there may be any number.
+#[tokio::test]
+async fn rows_of_a_table_with_one_for_each_person_have_the_noise_of_persons() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rules = strict();
+    rules.epsilon = 100.0;
+    let desk = desk(rules, folder.path());
+    let mut stated = Vec::new();
+    for sql in [
+        "SELECT count(DISTINCT pid) FROM emr",
+        "SELECT count(*) FROM emr",
+        "SELECT count(*) FROM emr JOIN (SELECT pid, count(*) AS n FROM visit GROUP BY pid) v ON v.pid = emr.pid",
+        "SELECT count(*) FROM emr JOIN visit v ON v.pid = emr.pid",
+        "SELECT count(*) FROM visit",
+    ] {
+        desk.ask(sql).await;
+        let notes = desk.notes.take().join("\n");
+        let text = notes.split(" ± ").nth(1).unwrap();
+        let text = text.split(';').next().unwrap();
+        stated.push(text.parse::<f64>().unwrap());
+    }
+    assert_eq!(stated[1..3], [stated[0]; 2]);
+    assert!(
+        stated[3..].iter().all(|noise| *noise > 1.9 * stated[0]),
+        "{stated:?}"
+    );
+    desk.ask("SELECT age / 20, count(*) FROM emr GROUP BY 1")
+        .await;
+    let notes = desk.notes.take().join("\n");
+    assert!(
+        notes.contains("in at most 1 groups, with one row"),
+        "{notes}"
+    );
+}
+
 /// ε from outside: the answers on neighbouring data, with one person in the group or not. The likelihood of answers
 /// above a cut may not differ by more than e^ε with a margin of five standard errors (false alarm below 1e-6 per cut),
 /// for the ε that one query is stated to cost.
