@@ -9,7 +9,7 @@ use rusqlite::{Transaction, params};
 
 use super::beside::{Earlier, New, beside};
 use super::known::may_be_near;
-use super::parts::{PART, Words, of_part, part_of};
+use super::parts::{BY_TIME, PART, Part, Words, of_part, part_of};
 use super::persons::{Contribution, footprint, persons_between};
 use super::releases::{Reader, Releases, Work, decoded, placed};
 use super::sketch::Sketch;
@@ -61,9 +61,18 @@ struct Known {
     name: String,
     /// Its rows are these by the words of both queries.
     by_words: bool,
+    /// It is of a part that the outcome and the time tell.
+    by_time: bool,
     sketch: Sketch,
     held: Sketch,
     between: u64,
+}
+
+impl Known {
+    /// It is this column by the words of both queries.
+    fn says(&self, column: &Column) -> bool {
+        self.by_words && self.name == column.name
+    }
 }
 
 impl Releases {
@@ -73,7 +82,7 @@ impl Releases {
         &self,
         (reader, k): (&Reader, u64),
         words: Words<'_>,
-        (persons, parts): (&[Contribution], &[Vec<bool>]),
+        (persons, parts): (&[Contribution], &[Part]),
         columns: &mut [Column],
     ) -> Result<Option<i64>, Error> {
         let mut connection = self.locked();
@@ -83,8 +92,8 @@ impl Releases {
         let of_all = of(persons, words)?;
         let group = &part_of(words.group);
         let in_part = Words { group, ..words };
-        let of_parts = parts.iter().map(|stays| {
-            let theirs = of_part(columns, stays);
+        let of_parts = parts.iter().map(|part| {
+            let theirs = of_part(columns, &part.stays);
             of(theirs.first().map_or(&[], |column| &column.own), in_part)
         });
         let of_parts = of_parts.collect::<Result<Vec<_>, Error>>()?;
@@ -93,8 +102,15 @@ impl Releases {
         if !columns.iter_mut().all(|column| hold(column, &of_all, k)) {
             return Ok(None);
         }
-        for (stays, known) in parts.iter().zip(&of_parts) {
-            for mut theirs in of_part(columns, stays) {
+        for (Part { stays, by_time }, known) in parts.iter().zip(&of_parts) {
+            // Nothing in it is new, and only of these parts do words say that they are the same persons.
+            let by_words = *by_time && known.iter().all(|known| known.by_time);
+            let is_said = |theirs: &Column| known.iter().any(|known| known.says(theirs));
+            let all = of_part(columns, stays);
+            if !by_words && !all.is_empty() && all.iter().all(is_said) {
+                return Ok(None);
+            }
+            for mut theirs in all {
                 if !hold(&mut theirs, known, k) {
                     return Ok(None);
                 }
@@ -116,7 +132,7 @@ fn hold(column: &mut Column, known: &[Known], k: u64) -> bool {
     let own = of(&column.own);
     let is_known = |known: &Known| {
         let same = known.between > 0 || own.persons_between(&known.sketch) == 0;
-        known.by_words && known.name == column.name && same
+        known.says(column) && same
     };
     if known.is_empty() || known.iter().any(is_known) {
         return true;
@@ -180,6 +196,7 @@ fn known(
         let held = of(4)?.unwrap_or_else(|| sketch.clone());
         let atom: String = row.get(1)?;
         // Of older records their names are not known, and they are none of these.
+        let by_time = in_part && atom.split(NAMES).next() == Some(BY_TIME);
         let names = atom.split(NAMES).skip(1).map(ToOwned::to_owned);
         let names = names.chain(std::iter::repeat(String::new()));
         // Which part it is follows from columns that are known.
@@ -194,6 +211,7 @@ fn known(
         known.extend(columns.map(|((sketch, held), name)| Known {
             name,
             by_words,
+            by_time,
             sketch,
             held,
             between,
@@ -300,7 +318,7 @@ mod tests {
         fn beside(
             &self,
             words: &str,
-            whose: (&[Contribution], &[Vec<bool>]),
+            whose: (&[Contribution], &[Part]),
             columns: &mut [Column],
         ) -> Option<i64> {
             let group = &Dims::new();
@@ -312,7 +330,7 @@ mod tests {
             seen.unwrap()
         }
 
-        fn show(&self, seen: i64, words: &str, columns: &[Column], parts: &[Vec<bool>]) -> bool {
+        fn show(&self, seen: i64, words: &str, columns: &[Column], parts: &[Part]) -> bool {
             let mut persons = Persons::default();
             for entry in &columns[0].own {
                 persons.push(entry.person, entry.sum);
@@ -560,6 +578,12 @@ mod tests {
                 assert!(desk.ask("a", 180, early).is_some());
                 assert!(desk.ask("a", 180, late).is_none());
             }
+            // Nor does a column that says something of one of the rest.
+            let few: (&str, Values) = ("few", |at| of(at, at >= 120 || at == 50)[1]);
+            let more = [one, &[few]].concat();
+            let desk = Desk::new();
+            assert!(desk.ask("a", 180, &more).is_some());
+            assert!(desk.ask("a", 180, &two).is_none());
             // With another covariate it is another model.
             let desk = Desk::new();
             assert!(desk.ask("a", 180, one).is_some());

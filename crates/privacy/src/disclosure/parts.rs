@@ -77,14 +77,22 @@ fn choices(covariates: usize) -> Vec<Vec<usize>> {
     choices
 }
 
-/// Parts of a model's persons, who say of its covariates, or of one of them, what all of them do: for each person, whether it is one
-/// of them. Whoever else there is, fewer than `k`, changes nothing about which persons are left out.
+/// Some of a model's persons, of whom it speaks.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// For each person, whether it is one of them.
+    pub(crate) stays: Vec<bool>,
+    /// The outcome and the time alone tell who they are.
+    pub(super) by_time: bool,
+}
+
+/// Parts of a model's persons, who say of its covariates, or of one of them, what all of them do. Whoever else there is, fewer than `k`, changes nothing about which persons are left out.
 pub(crate) fn parts(
     k: u64,
     event: &Column,
     covariates: &[Column],
     time: Option<&Column>,
-) -> Vec<Vec<bool>> {
+) -> Vec<Part> {
     let columns: Vec<Vec<f64>> = covariates.iter().map(at_one_scale).collect();
     let persons = event.own.len();
     let few = usize::try_from(k).unwrap_or(persons);
@@ -104,7 +112,7 @@ pub(crate) fn parts(
             let found = components(&some, order, few);
             let own = those_of(persons, found.iter().filter(|of| of.rank == 1));
             for out in without_others(persons, &found, &own) {
-                parts.add(out);
+                parts.add(out, false);
             }
             if whole && !found.is_empty() {
                 alone = own;
@@ -116,34 +124,44 @@ pub(crate) fn parts(
             let counted = column.counted.iter();
             counted.map(|entry| entry.sum).collect()
         };
+        let by_time = !alone.contains(&true);
         for before in censored_first(few, &values(event), &values(time)) {
             let pairs = before.iter().zip(&alone);
-            parts.add(pairs.map(|(one, other)| *one || *other).collect());
+            let out = pairs.map(|(one, other)| *one || *other).collect();
+            parts.add(out, by_time);
         }
     }
     parts.left_out.truncate(PARTS);
     let stays = |these: Vec<bool>| these.into_iter().map(|out| !out).collect();
-    parts.left_out.into_iter().map(stays).collect()
+    let part = |(out, by_time)| Part {
+        stays: stays(out),
+        by_time,
+    };
+    parts.left_out.into_iter().map(part).collect()
 }
 
 /// Whom parts leave out.
 struct Parts {
     few: usize,
-    left_out: Vec<Vec<bool>>,
+    /// And whether the outcome and the time alone tell them.
+    left_out: Vec<(Vec<bool>, bool)>,
 }
 
 impl Parts {
     /// Adds one that leaves out some and leaves some, and is not nearly one that is there.
-    fn add(&mut self, these: Vec<bool>) {
+    fn add(&mut self, these: Vec<bool>, by_time: bool) {
         let (few, persons) = (self.few, these.len());
         let out = these.iter().filter(|out| **out).count();
         let between = |other: &Vec<bool>| {
             let pairs = other.iter().zip(&these);
             pairs.filter(|(a, b)| a != b).count()
         };
-        let is_new = || self.left_out.iter().all(|other| between(other) >= few);
+        let is_new = || {
+            let mut others = self.left_out.iter();
+            others.all(|(other, _)| between(other) >= few)
+        };
         if out >= few && persons - out >= few && is_new() {
-            self.left_out.push(these);
+            self.left_out.push((these, by_time));
         }
     }
 }
@@ -199,6 +217,9 @@ fn censored_first(few: usize, events: &[f64], times: &[f64]) -> Vec<Vec<bool>> {
     first.iter().map(before).collect()
 }
 
+/// What a part is called that the outcome and the time tell.
+pub(super) const BY_TIME: &str = "by time";
+
 /// Where the words of a query place a model that speaks of some of its persons only.
 pub(super) const PART: &str = "part";
 
@@ -247,15 +268,15 @@ pub(super) fn of_part(columns: &[Column], stays: &[bool]) -> Vec<Column> {
 }
 
 /// What is kept of a model's parts: tables of one group each, whose numbers are those of the model. Any model that has the same
-/// columns there says the same of a part: how it takes out the others is not among its words.
+/// columns there says the same of a part: how it takes out the others is not among its words, but for whether times alone do.
 pub(crate) fn tables_of(
     measure: &str,
     words: Words<'_>,
-    parts: &[Vec<bool>],
+    parts: &[Part],
     columns: &[Column],
 ) -> Vec<Table> {
-    let table = |stays: &Vec<bool>| {
-        let mut theirs = of_part(columns, stays);
+    let table = |part: &Part| {
+        let mut theirs = of_part(columns, &part.stays);
         theirs.sort_by(|one, other| one.name.cmp(&other.name));
         let mut persons = Persons::default();
         for entry in theirs.first().iter().flat_map(|column| &column.own) {
@@ -272,7 +293,7 @@ pub(crate) fn tables_of(
         };
         Table {
             measure: measure.to_owned(),
-            atom: named("", &theirs),
+            atom: named(if part.by_time { BY_TIME } else { "" }, &theirs),
             words: words.rows.to_owned(),
             ..Table::of(vec![cell])
         }
@@ -338,7 +359,7 @@ mod tests {
         let found = parts(10, &event, covariates, time);
         let left = found
             .iter()
-            .map(|of| of.iter().filter(|in_it| **in_it).count());
+            .map(|of| of.stays.iter().filter(|in_it| **in_it).count());
         left.collect()
     }
 
@@ -436,7 +457,8 @@ mod tests {
             let found = parts(10, &event, &[column(day)], Some(&time));
             let left = found
                 .iter()
-                .map(|of| of.iter().filter(|in_it| **in_it).count());
+                .map(|of| of.stays.iter().filter(|in_it| **in_it).count());
+            assert!(found.iter().all(|of| of.by_time));
             assert_eq!(left.collect::<Vec<_>>()[0], 100 + usize::from(early));
         }
     }

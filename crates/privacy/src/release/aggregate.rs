@@ -18,7 +18,7 @@ use super::spec::{Function, Number, Spec, spec};
 use super::{Notes, Release};
 use crate::disclosure::Profile;
 use crate::disclosure::models::Column;
-use crate::disclosure::parts::Words;
+use crate::disclosure::parts::{Part, Words};
 use crate::disclosure::persons::Contribution;
 use crate::disclosure::releases::{Outcome, Reader, Releases, Table};
 
@@ -57,7 +57,7 @@ impl Controlled {
     pub(super) fn beside_models(
         &self,
         words: Words<'_>,
-        persons: (&[Contribution], &[Vec<bool>]),
+        persons: (&[Contribution], &[Part]),
         columns: &mut [Column],
     ) -> Result<Option<i64>> {
         let whose = (&self.reader, u64::from(self.profile.k));
