@@ -50,7 +50,7 @@ impl<'a> Decisions<'a> {
 }
 
 impl Decisions<'_> {
-    /// What was decided about two groups of whom fewer than k tell these apart, as somebody in the other one does, the nearest; `own`
+    /// What was decided about two groups of whom fewer than k tell these apart, as somebody in the other one does, the first; `own`
     /// where there are none. Persons are in order.
     pub(crate) fn once(
         &mut self,
@@ -68,7 +68,7 @@ impl Decisions<'_> {
         print: RoaringTreemap,
         own: i64,
     ) -> Result<i64, Error> {
-        if let Some(decision) = self.nearest(about, &print)? {
+        if let Some(decision) = self.near(about, &print)? {
             return Ok(decision);
         }
         self.new.push((about.to_owned(), print, own));
@@ -77,10 +77,10 @@ impl Decisions<'_> {
 
     /// The same, where something was decided.
     pub(crate) fn before(&self, about: &str, groups: [&[i64]; 2]) -> Result<Option<i64>, Error> {
-        self.nearest(about, &print_of(groups))
+        self.near(about, &print_of(groups))
     }
 
-    fn nearest(&self, about: &str, print: &RoaringTreemap) -> Result<Option<i64>, Error> {
+    fn near(&self, about: &str, print: &RoaringTreemap) -> Result<Option<i64>, Error> {
         let size = i64::try_from(print.len()).unwrap_or(i64::MAX);
         let few = i64::try_from(self.k).unwrap_or(i64::MAX);
         let (from, to) = self.reader.of_store();
@@ -91,15 +91,14 @@ impl Decisions<'_> {
         )?;
         let (least, most) = (size.saturating_sub(few), size.saturating_add(few));
         let mut rows = statement.query(params![from, to, principal, about, least, most])?;
-        let mut nearest: Option<(u64, i64)> = None;
+        // The first: which of several is nearer, one person could decide.
         while let Some(row) = rows.next()? {
             let other = decoded(&row.get::<_, Vec<u8>>(0)?)?;
-            let between = persons_between(print, &other);
-            if between < nearest.map_or(self.k, |(nearest, _)| nearest) {
-                nearest = Some((between, row.get(1)?));
+            if persons_between(print, &other) < self.k {
+                return Ok(Some(row.get(1)?));
             }
         }
-        Ok(nearest.map(|(_, decision)| decision))
+        Ok(None)
     }
 
     pub(super) fn keep(&self) -> Result<(), Error> {
@@ -159,9 +158,9 @@ mod tests {
         assert_eq!(decide("ana", "a", 0..60, 3), 3);
         assert_eq!(decide("ana", "b", 0..50, 4), 4);
         assert_eq!(decide("ben", "a", 0..50, 5), 5);
-        // Those who are nearest.
-        assert_eq!(decide("ana", "a", 0..56, 6), 3);
-        assert_eq!(decide("ana", "a", 0..54, 6), 1);
+        // Of several the first, however near another one is.
+        assert_eq!(decide("ana", "a", 0..59, 6), 1);
+        assert_eq!(decide("ana", "a", 0..61, 6), 3);
     }
 
     /// What was decided about persons in other groups is nothing that was decided about these.

@@ -168,7 +168,7 @@ impl Work<'_> {
                 words: &table.words,
                 place: &place,
             };
-            let mut found = self.nearest(table, set, sizes[at], &known);
+            let mut found = self.first_near(table, set, sizes[at], &known);
             if let Match::New(..) | Match::TooNear | Match::Telling(_) = &found {
                 spans.get_or_insert_with(|| self.spans(known.first(so_many), &prints, table));
             }
@@ -409,14 +409,15 @@ impl Work<'_> {
         .min(most)
     }
 
-    fn nearest(&self, table: &Table, set: Set<'_>, persons: usize, known: &Known) -> Match {
+    fn first_near(&self, table: &Table, set: Set<'_>, persons: usize, known: &Known) -> Match {
         let (within_noise, part) = (self.within_noise(table, persons), table.is_part());
         let near = known.near(set);
         // The earlier number again says nothing, whoever else is known: first of all, so that nothing can be told from that.
         let own = near.iter().filter(|near| {
             near.same_columns && !near.padded && (near.shown || near.persons <= within_noise)
         });
-        match own.min_by_key(|near| near.persons) {
+        // Of several the first that was asked for: which of two is nearer, one person could decide.
+        match own.min_by_key(|near| (near.persons > within_noise, near.id < 0, near.id.abs())) {
             // What was withheld stays so.
             Some(near) if !near.shown => return Match::TooNear,
             Some(near) if near.persons == 0 => return Match::Same(near.id),

@@ -13,8 +13,8 @@ use crate::release::measure::{Measure, measure};
 use crate::release::missing::to_be_known;
 use crate::release::model;
 use crate::release::refused::refuse;
-use crate::release::shape::{plain, without_tables};
-use crate::release::words::{exact, hashed};
+use crate::release::shape::plain;
+use crate::release::words::exact;
 
 impl Builder<'_> {
     /// A statistic that says how its result can be disclosed.
@@ -126,7 +126,7 @@ impl Builder<'_> {
             function: Arc::clone(&call.func),
             types,
             options,
-            text: hashed(&[without_tables(expr)]),
+            text: exact(plain(expr))?,
             columns: columns.into_iter().collect::<Vec<_>>().join(", "),
             time,
             event,
