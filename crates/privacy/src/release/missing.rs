@@ -109,6 +109,11 @@ fn may_be_missing(expr: &Expr, schema: &DFSchema, known: &HashSet<Column>) -> bo
         Expr::Literal(value, _) => value.is_null(),
         Expr::Alias(alias) => of(&alias.expr),
         Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
+            // `DATE '2024-12-31'`.
+            if let Expr::Literal(value, _) = expr.as_ref() {
+                let value = value.cast_to(field.data_type());
+                return value.map_or(true, |value| value.is_null());
+            }
             // A number that its type has no room for is missing.
             let wide = *field.data_type() == DataType::Float64;
             let same = expr
@@ -179,11 +184,18 @@ mod tests {
         let (x, y) = (|| col("x"), || col("y"));
         for expr in [
             x(),
+            cast(lit("2024-12-31"), DataType::Date32),
             cast(x(), DataType::Float64) * lit(0.5),
             y().is_not_null(),
             when(y().eq(lit(1)), lit(1)).otherwise(lit(0)).unwrap(),
         ] {
             assert_eq!(missing([&expr], &schema, &none).unwrap(), "", "{expr}");
+        }
+        for expr in [
+            cast(lit("2024-13-31"), DataType::Date32),
+            cast(lit("x"), DataType::Int64),
+        ] {
+            assert_ne!(missing([&expr], &schema, &known).unwrap(), "", "{expr}");
         }
         for expr in [y(), x() + y(), y().gt(lit(3))] {
             assert_ne!(missing([&expr], &schema, &none).unwrap(), "", "{expr}");
