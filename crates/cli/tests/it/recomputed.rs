@@ -353,6 +353,27 @@ fn one_cohort_has_several_models() {
     assert_eq!(model("alone", &adjusted, &more), None);
 }
 
+/// Two covariates that read alike but for the tables that they are from: where the second model is not shown, for its words are of
+/// other rows, it has not the first one's numbers.
+#[test]
+fn a_model_of_another_table_is_not_the_one_before() {
+    let desk = Desk::new();
+    let model = |principal: &str, of: &str, known: &str| {
+        let sql = format!(
+            "SELECT list_extract(logistic_regression(p.gender_concept_id = 8532, named_struct('x', least(coalesce({of}.n, 0), 1))), -1)['coefficient'] AS s
+             FROM person p
+             LEFT JOIN (SELECT person_id, count(*) AS n FROM person WHERE month_of_birth <= 6 GROUP BY person_id) a ON a.person_id = p.person_id
+             LEFT JOIN (SELECT person_id, count(*) AS n FROM person WHERE year_of_birth > 1970 GROUP BY person_id) b ON b.person_id = p.person_id
+             WHERE p.gender_concept_id IS NOT NULL {known}"
+        );
+        desk.numbers("exact", principal, &sql)[0]
+    };
+    let others = "AND p.year_of_birth > 0";
+    assert!(model("one", "a", "").is_some());
+    assert_eq!(model("one", "b", others), None);
+    assert!(model("another", "b", others).is_some());
+}
+
 /// An outcome that reads like another one, and is another for few: whether its model is shown, and which, would tell of those few.
 #[test]
 fn outcomes_that_read_alike_are_told_apart() {

@@ -195,8 +195,8 @@ fn known(
         // Kept where it is not what they contribute.
         let held = of(4)?.unwrap_or_else(|| sketch.clone());
         let atom: String = row.get(1)?;
-        // Of older records their names are not known, and they are none of these.
         let by_time = in_part && atom.split(NAMES).next() == Some(BY_TIME);
+        // Of older records their names are not known, and they are none of these.
         let names = atom.split(NAMES).skip(1).map(ToOwned::to_owned);
         let names = names.chain(std::iter::repeat(String::new()));
         // Which part it is follows from columns that are known.

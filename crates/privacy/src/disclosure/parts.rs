@@ -86,7 +86,8 @@ pub(crate) struct Part {
     pub(super) by_time: bool,
 }
 
-/// Parts of a model's persons, who say of its covariates, or of one of them, what all of them do. Whoever else there is, fewer than `k`, changes nothing about which persons are left out.
+/// Parts of a model's persons, who say of its covariates, or of one of them, what all of them do. Whoever else there is, fewer than
+/// `k`, changes nothing about which persons are left out.
 pub(crate) fn parts(
     k: u64,
     event: &Column,
@@ -99,7 +100,7 @@ pub(crate) fn parts(
     let orders: Vec<Vec<usize>> = (0..ORDERS).map(|order| in_order(order, event)).collect();
     let mut parts = Parts {
         few,
-        left_out: Vec::new(),
+        found: Vec::new(),
     };
     let mut alone = vec![false; persons];
     for some in choices(columns.len()) {
@@ -131,37 +132,27 @@ pub(crate) fn parts(
             parts.add(out, by_time);
         }
     }
-    parts.left_out.truncate(PARTS);
-    let stays = |these: Vec<bool>| these.into_iter().map(|out| !out).collect();
-    let part = |(out, by_time)| Part {
-        stays: stays(out),
-        by_time,
-    };
-    parts.left_out.into_iter().map(part).collect()
+    parts.found.truncate(PARTS);
+    parts.found
 }
 
-/// Whom parts leave out.
 struct Parts {
     few: usize,
-    /// And whether the outcome and the time alone tell them.
-    left_out: Vec<(Vec<bool>, bool)>,
+    found: Vec<Part>,
 }
 
 impl Parts {
     /// Adds one that leaves out some and leaves some, and is not nearly one that is there.
-    fn add(&mut self, these: Vec<bool>, by_time: bool) {
-        let (few, persons) = (self.few, these.len());
-        let out = these.iter().filter(|out| **out).count();
-        let between = |other: &Vec<bool>| {
-            let pairs = other.iter().zip(&these);
+    fn add(&mut self, out: Vec<bool>, by_time: bool) {
+        let stays: Vec<bool> = out.into_iter().map(|out| !out).collect();
+        let left = stays.iter().filter(|stays| **stays).count();
+        let between = |other: &Part| {
+            let pairs = other.stays.iter().zip(&stays);
             pairs.filter(|(a, b)| a != b).count()
         };
-        let is_new = || {
-            let mut others = self.left_out.iter();
-            others.all(|(other, _)| between(other) >= few)
-        };
-        if out >= few && persons - out >= few && is_new() {
-            self.left_out.push((these, by_time));
+        let is_new = || self.found.iter().all(|other| between(other) >= self.few);
+        if left >= self.few && stays.len() - left >= self.few && is_new() {
+            self.found.push(Part { stays, by_time });
         }
     }
 }

@@ -6,6 +6,7 @@
 //! made safe; below them no expression can fail on a value.
 
 mod aggregate;
+mod alike;
 mod apart;
 mod collect;
 mod condition;
