@@ -199,21 +199,41 @@ pub(super) struct New<'a> {
 /// What persons contribute to a measure, where nobody is farther from what earlier ones say of it than k others. Nothing where fewer
 /// than k persons contribute anything that they do not say.
 pub(super) fn beside(new: New<'_>, earlier: &[Earlier<'_>], k: u64) -> Option<Vec<Contribution>> {
+    let first = first_of(new, earlier, k);
+    beside_each(new, &lists(&first, earlier), k)
+}
+
+/// The same of what is known to be new.
+pub(super) fn held_beside(
+    new: New<'_>,
+    earlier: &[Earlier<'_>],
+    k: u64,
+) -> Option<Vec<Contribution>> {
+    let first = first_of(new, earlier, k);
+    held_beside_each(new, &lists(&first, earlier), k)
+}
+
+/// As many as there are persons for, those that say most.
+fn first_of<'a>(new: New<'_>, earlier: &[Earlier<'a>], k: u64) -> Vec<Earlier<'a>> {
     let buckets = Buckets::of(new.counted);
-    let few = |some: &[Earlier<'_>]| k + some.iter().map(|of| of.between).max().unwrap_or(0);
-    // Together as many as there are persons for, those first that say most, and each by itself.
-    let mut together = earlier.to_vec();
-    together.sort_by_cached_key(|of| {
+    let mut first = earlier.to_vec();
+    first.sort_by_cached_key(|of| {
         let said: Vec<&[(f64, f64)]> = of.sketch.measures().collect();
         let left = new.sketch.measures().next();
-        let left = left.map_or(0.0, |own| buckets.left_by(own, &said, few(&[*of])));
+        let left = left.map_or(0.0, |own| {
+            buckets.left_by(own, &said, few_beside(&[*of], k))
+        });
         // In the order of numbers that are not negative.
         left.to_bits()
     });
-    together.truncate(buckets.room() / 2);
-    let together = Some(together.as_slice()).filter(|several| several.len() > 1);
-    let all: Vec<&[Earlier<'_>]> = together.into_iter().chain(earlier.chunks(1)).collect();
-    beside_each(new, &all, k)
+    first.truncate(buckets.room() / 2);
+    first
+}
+
+/// Several together, and each by itself.
+fn lists<'a, 'b>(together: &'b [Earlier<'a>], each: &'b [Earlier<'a>]) -> Vec<&'b [Earlier<'a>]> {
+    let together = Some(together).filter(|several| several.len() > 1);
+    together.into_iter().chain(each.chunks(1)).collect()
 }
 
 /// The same beside each of these lists of earlier ones.
@@ -223,19 +243,29 @@ pub(super) fn beside_each(
     k: u64,
 ) -> Option<Vec<Contribution>> {
     let buckets = Buckets::of(new.counted);
-    let few = |some: &[Earlier<'_>]| k + some.iter().map(|of| of.between).max().unwrap_or(0);
-    let all = || earlier.iter().copied();
-    for some in all() {
+    for some in earlier {
         let said: Vec<&Sketch> = some.iter().map(|of| of.sketch).collect();
+        let few = few_beside(some, k);
         // In small groups persons who share a bucket are not told apart.
-        let wanted = few(some).min(buckets.live.len() as u64);
-        if buckets.news(new.sketch, &said, few(some)) < wanted {
+        let wanted = few.min(buckets.live.len() as u64);
+        if buckets.news(new.sketch, &said, few) < wanted {
             return None;
         }
     }
+    held_beside_each(new, earlier, k)
+}
+
+/// So many persons are few beside earlier measures.
+fn few_beside(earlier: &[Earlier<'_>], k: u64) -> u64 {
+    k + earlier.iter().map(|of| of.between).max().unwrap_or(0)
+}
+
+fn held_beside_each(new: New<'_>, earlier: &[&[Earlier<'_>]], k: u64) -> Option<Vec<Contribution>> {
+    let buckets = Buckets::of(new.counted);
+    let few = |some: &[Earlier<'_>]| few_beside(some, k);
     let whole = new.held.measures().next().map(|of| buckets.sums(of))?;
     let mut left = whole.clone();
-    for some in all() {
+    for some in earlier {
         let said = some.iter().flat_map(|of| of.held.measures());
         let columns: Vec<Vec<f64>> = said.map(|of| buckets.sums(of)).collect();
         let unsaid = buckets.unsaid(&left, &columns, few(some));

@@ -3,6 +3,7 @@
 //! Persons are counted, never rows. A number is shown when enough persons stand behind it, none of whom dominates it,
 //! when nothing shown with it or before gives a withheld number away, and then only as exactly as its profile says.
 
+pub(crate) mod at_risk;
 mod beside;
 pub mod bounds;
 mod components;

@@ -7,9 +7,10 @@
 
 use rusqlite::{Transaction, params};
 
+use super::at_risk::{self, AtRisk};
 use super::beside::{Earlier, New, beside};
 use super::known::may_be_near;
-use super::parts::{BY_TIME, PART, Part, Words, of_part, part_of};
+use super::parts::{BY_TIME, PART, Part, Words, of_part, part_of, that_vary};
 use super::persons::{Contribution, footprint, persons_between};
 use super::releases::{Reader, Releases, Work, decoded, placed};
 use super::sketch::Sketch;
@@ -29,6 +30,8 @@ pub(crate) struct Column {
     pub(crate) own: Vec<Contribution>,
     /// The same as it counts.
     pub(crate) counted: Vec<Contribution>,
+    /// It is the time of a model over time: the last of its columns, of which the event is the first.
+    pub(crate) is_time: bool,
 }
 
 /// What a model is called in the record, with its columns.
@@ -93,20 +96,22 @@ impl Releases {
         let group = &part_of(words.group);
         let in_part = Words { group, ..words };
         let of_parts = parts.iter().map(|part| {
-            let theirs = of_part(columns, &part.stays);
+            let theirs = that_vary(of_part(columns, &part.stays));
             of(theirs.first().map_or(&[], |column| &column.own), in_part)
         });
         let of_parts = of_parts.collect::<Result<Vec<_>, Error>>()?;
         drop(transaction);
         drop(connection);
-        if !columns.iter_mut().all(|column| hold(column, &of_all, k)) {
+        let (of_all, at_risk) = &of_all;
+        let mut all = columns.iter_mut();
+        if !all.all(|column| hold(column, of_all, k)) || !at_risk::hold(columns, at_risk, k) {
             return Ok(None);
         }
-        for (Part { stays, by_time }, known) in parts.iter().zip(&of_parts) {
+        for (Part { stays, by_time }, (known, at_risk)) in parts.iter().zip(&of_parts) {
             // Nothing in it is new, and only of these parts do words say that they are the same persons.
             let by_words = *by_time && known.iter().all(|known| known.by_time);
             let is_said = |theirs: &Column| known.iter().any(|known| known.says(theirs));
-            let all = of_part(columns, stays);
+            let all = that_vary(of_part(columns, stays));
             if !by_words && !all.is_empty() && all.iter().all(is_said) {
                 return Ok(None);
             }
@@ -114,15 +119,28 @@ impl Releases {
                 if !hold(&mut theirs, known, k) {
                     return Ok(None);
                 }
-                let whole = columns.iter_mut().find(|column| column.name == theirs.name);
-                let counted = whole.into_iter().flat_map(|whole| &mut whole.counted);
-                let counted = counted.zip(stays).filter(|(_, stays)| **stays);
-                for ((entry, _), held) in counted.zip(theirs.counted) {
-                    *entry = held;
-                }
+                counts_as(columns, stays, theirs);
             }
+            let mut theirs = of_part(columns, stays);
+            if !at_risk::hold(&mut theirs, at_risk, k) {
+                return Ok(None);
+            }
+            theirs
+                .pop()
+                .into_iter()
+                .for_each(|time| counts_as(columns, stays, time));
         }
         Ok(Some(seen))
+    }
+}
+
+/// Makes a column count of some persons as it does in their part.
+fn counts_as(columns: &mut [Column], stays: &[bool], theirs: Column) {
+    let whole = columns.iter_mut().find(|column| column.name == theirs.name);
+    let counted = whole.into_iter().flat_map(|whole| &mut whole.counted);
+    let counted = counted.zip(stays).filter(|(_, stays)| **stays);
+    for ((entry, _), held) in counted.zip(theirs.counted) {
+        *entry = held;
     }
 }
 
@@ -157,19 +175,19 @@ fn hold(column: &mut Column, known: &[Known], k: u64) -> bool {
     }
 }
 
-/// The columns of earlier models of nearly the same persons.
+/// The columns of earlier models of nearly the same persons, and whom these have at risk.
 fn known(
     transaction: &Transaction<'_>,
     reader: &Reader,
     words: Words<'_>,
     persons: &[Contribution],
     k: u64,
-) -> Result<Vec<Known>, Error> {
+) -> Result<(Vec<Known>, Vec<at_risk::Known>), Error> {
     let print = footprint(persons);
     let place = placed("", words.group);
     let in_part = words.group.contains_key(PART);
     let mut statement = transaction.prepare_cached(
-        "SELECT footprint, atom, words, sketch, held, place, snapshot FROM number_set
+        "SELECT footprint, atom, words, sketch, held, place, snapshot, at_risk FROM number_set
          WHERE snapshot >= ?1 AND snapshot < ?2 AND principal = ?3 AND substr(measure, 1, length(?4)) = ?4
            AND elements BETWEEN ?5 AND ?6 ORDER BY id",
     )?;
@@ -179,6 +197,7 @@ fn known(
     let (from, to) = reader.of_store();
     let mut rows = statement.query(params![from, to, reader.principal, MODEL_OF, least, most])?;
     let mut known = Vec::new();
+    let mut at_risk = Vec::new();
     while let Some(row) = rows.next()? {
         let other = decoded(&row.get::<_, Vec<u8>>(0)?)?;
         if !may_be_near(&print, &other, k) {
@@ -204,6 +223,12 @@ fn known(
             && row.get::<_, String>(2)? == words.rows
             && row.get::<_, String>(5)? == place
             && row.get::<_, String>(6)? == reader.snapshot;
+        let whom = AtRisk::from_bytes(&row.get::<_, Vec<u8>>(7)?)?;
+        at_risk.extend(whom.map(|of| at_risk::Known {
+            by_words,
+            between,
+            of,
+        }));
         let columns = sketch
             .alone()
             .zip(held.alone().collect::<Vec<_>>())
@@ -217,7 +242,7 @@ fn known(
             between,
         }));
     }
-    Ok(known)
+    Ok((known, at_risk))
 }
 
 fn last_model(transaction: &Transaction<'_>, reader: &Reader) -> Result<i64, Error> {
@@ -285,6 +310,7 @@ mod tests {
                     shifted: 0.0,
                     counted: own.clone(),
                     own,
+                    is_time: false,
                 }
             };
             of.iter().map(column).collect()
@@ -296,7 +322,11 @@ mod tests {
         }
 
         /// The same, where the last column is the time.
-        fn ask_timed(&self, words: &str, of: Vec<Column>) -> Option<Vec<Column>> {
+        fn ask_timed(&self, words: &str, mut of: Vec<Column>) -> Option<Vec<Column>> {
+            of.iter_mut()
+                .rev()
+                .take(1)
+                .for_each(|time| time.is_time = true);
             let time = of.last().cloned();
             self.ask_of(words, of, time.as_ref())
         }
@@ -341,7 +371,8 @@ mod tests {
             let rows = words;
             let words = Words { rows, group };
             let mut tables = [Table {
-                parts: tables_of(&measure, words, parts, columns),
+                parts: tables_of(&measure, words, (10, parts), columns),
+                at_risk: AtRisk::of(10, columns),
                 measure,
                 atom: named("logit", columns),
                 words: rows.to_owned(),
@@ -616,6 +647,47 @@ mod tests {
                 assert_eq!(shown, [true, true, false], "{with} {order:?}");
             }
         }
+    }
+
+    /// Times that differ for many after the last event, and perhaps for somebody before it: such a model is not shown. That of other
+    /// events, and of times before them, is.
+    #[test]
+    fn other_times_that_no_model_sees_do_not_hide_that_models_agree() {
+        fn event(at: u32) -> f64 {
+            f64::from(u8::from(at < 100 && at.is_multiple_of(2)))
+        }
+        fn time(at: u32) -> f64 {
+            match at {
+                100.. => 1_000.0 + f64::from(at),
+                _ => f64::from(1 + at * 53 % 101),
+            }
+        }
+        fn other_time(at: u32) -> f64 {
+            match at {
+                100.. => f64::from(400 + at * 37 % 61),
+                _ => time(at),
+            }
+        }
+        fn with_somebody(at: u32) -> f64 {
+            if at == 81 { 100.0 } else { other_time(at) }
+        }
+        let died = |at: u32| f64::from(u8::from(at < 100 && at % 2 == 1));
+        let since = |at: u32| f64::from(1 + at * 29 % 97);
+        let of = |event: Values, name: &str, time: Values| -> Vec<Column> {
+            let columns = [("event", event), ("day", day as Values), (name, time)];
+            Desk::columns(160, &columns)
+        };
+        for second in [other_time as Values, with_somebody] {
+            let desk = Desk::new();
+            assert!(desk.ask_timed("a", of(event, "time", time)).is_some());
+            assert!(desk.ask_timed("a", of(event, "other", second)).is_none());
+        }
+        let desk = Desk::new();
+        assert!(desk.ask_timed("a", of(event, "time", time)).is_some());
+        let mut other = of(died, "time", time);
+        other[0].name = "died".to_owned();
+        assert!(desk.ask_timed("a", other).is_some());
+        assert!(desk.ask_timed("a", of(event, "since", since)).is_some());
     }
 
     /// The same over time, where the others are censored before the first event, or before the first but for somebody's.

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::Error;
+use super::at_risk::AtRisk;
 use super::components::{Component, components};
 use super::cube::Dims;
 use super::matching::{Match, Shown, Source};
@@ -242,7 +243,7 @@ pub(super) fn part_of(group: &Dims) -> Dims {
     Dims::from([(PART.to_owned(), place)])
 }
 
-/// What columns are of some of their persons; those that are the same for all of them say nothing.
+/// What columns are of some of their persons.
 pub(super) fn of_part(columns: &[Column], stays: &[bool]) -> Vec<Column> {
     let some = |all: &[Contribution]| -> Vec<Contribution> {
         let pairs = all.iter().zip(stays).filter(|(_, stays)| **stays);
@@ -253,9 +254,16 @@ pub(super) fn of_part(columns: &[Column], stays: &[bool]) -> Vec<Column> {
         shifted: column.shifted,
         own: some(&column.own),
         counted: some(&column.counted),
+        is_time: column.is_time,
     });
+    of.collect()
+}
+
+/// Those that are not the same for all persons: others say nothing.
+pub(super) fn that_vary(mut columns: Vec<Column>) -> Vec<Column> {
     let varies = |column: &Column| column.own.windows(2).any(|pair| pair[0].sum != pair[1].sum);
-    of.filter(varies).collect()
+    columns.retain(varies);
+    columns
 }
 
 /// What is kept of a model's parts: tables of one group each, whose numbers are those of the model. Any model that has the same
@@ -263,11 +271,13 @@ pub(super) fn of_part(columns: &[Column], stays: &[bool]) -> Vec<Column> {
 pub(crate) fn tables_of(
     measure: &str,
     words: Words<'_>,
-    parts: &[Part],
+    (k, parts): (u64, &[Part]),
     columns: &[Column],
 ) -> Vec<Table> {
     let table = |part: &Part| {
-        let mut theirs = of_part(columns, &part.stays);
+        let theirs = of_part(columns, &part.stays);
+        let at_risk = AtRisk::of(k, &theirs);
+        let mut theirs = that_vary(theirs);
         theirs.sort_by(|one, other| one.name.cmp(&other.name));
         let mut persons = Persons::default();
         for entry in theirs.first().iter().flat_map(|column| &column.own) {
@@ -286,6 +296,7 @@ pub(crate) fn tables_of(
             measure: measure.to_owned(),
             atom: named(if part.by_time { BY_TIME } else { "" }, &theirs),
             words: words.rows.to_owned(),
+            at_risk,
             ..Table::of(vec![cell])
         }
     };
@@ -333,6 +344,7 @@ mod tests {
             shifted: 0.0,
             counted: own.clone(),
             own,
+            is_time: false,
         }
     }
 

@@ -25,6 +25,7 @@ use roaring::{RoaringBitmap, RoaringTreemap};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::Error;
+use super::at_risk::AtRisk;
 use super::cube::Dims;
 use super::margins::add_up;
 use super::matching::{Match, Part, Shown, Source, of_this_result};
@@ -78,6 +79,8 @@ pub struct Table {
     pub seen: Option<i64>,
     /// Of a model: the persons that it speaks of, where it does not of all.
     pub parts: Vec<Table>,
+    /// Of a model over time: whom it has at risk.
+    pub(crate) at_risk: Option<AtRisk>,
     /// A number for each group of each level.
     pub cells: Vec<Cell>,
     /// It was too much to look at all of it, and nothing new is shown.
@@ -98,6 +101,7 @@ impl Table {
             computed_with: false,
             seen: None,
             parts: Vec::new(),
+            at_risk: None,
             cells,
             gave_up: false,
         }
@@ -170,7 +174,8 @@ CREATE TABLE IF NOT EXISTS number_set (
   elements INTEGER NOT NULL, persons INTEGER NOT NULL, footprint BLOB NOT NULL, shown TEXT NOT NULL,
   rules TEXT NOT NULL DEFAULT '', treated TEXT NOT NULL DEFAULT '',
   atom TEXT NOT NULL DEFAULT '', sketch BLOB NOT NULL DEFAULT x'', rest BLOB NOT NULL DEFAULT x'', held BLOB NOT NULL DEFAULT x'',
-  words TEXT NOT NULL DEFAULT '', place TEXT NOT NULL DEFAULT '', counted INTEGER NOT NULL DEFAULT 1
+  words TEXT NOT NULL DEFAULT '', place TEXT NOT NULL DEFAULT '', counted INTEGER NOT NULL DEFAULT 1,
+  at_risk BLOB NOT NULL DEFAULT x''
 );
 CREATE INDEX IF NOT EXISTS number_set_size ON number_set (snapshot, principal, measure, elements);
 CREATE TABLE IF NOT EXISTS cell (
@@ -198,7 +203,7 @@ impl Releases {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let connection = crate::ledger::database(path, TABLES)?;
         // Records of before did not say by which rules a number was shown, nor what persons contribute: they count as
-        // others than today's, as the same contributions, and as all of them, by words of their own.
+        // others than today's, as the same contributions, and as all of them, by words of their own. Whom models had at risk is not known.
         for (column, kind) in [
             ("rules", "TEXT NOT NULL DEFAULT ''"),
             ("treated", "TEXT NOT NULL DEFAULT ''"),
@@ -209,6 +214,7 @@ impl Releases {
             ("words", "TEXT NOT NULL DEFAULT ''"),
             ("place", "TEXT NOT NULL DEFAULT ''"),
             ("counted", "INTEGER NOT NULL DEFAULT 1"),
+            ("at_risk", "BLOB NOT NULL DEFAULT x''"),
         ] {
             let known = connection.prepare(&format!("SELECT {column} FROM number_set LIMIT 0"));
             if known.is_err() {
@@ -455,6 +461,11 @@ impl Work<'_> {
         shown: &Shown,
     ) -> Result<i64, Error> {
         let place = table.place(at);
+        let at_risk = table
+            .at_risk
+            .as_ref()
+            .map(AtRisk::bytes)
+            .unwrap_or_default();
         let cell = &mut table.cells[at];
         let mut bytes = Vec::new();
         print
@@ -463,8 +474,8 @@ impl Work<'_> {
         let size = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.transaction.execute(
             "INSERT INTO number_set (snapshot, principal, measure, elements, persons, footprint, shown, rules, treated, atom, sketch, rest,
-               words, place, counted, held)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+               words, place, counted, held, at_risk)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
             params![
                 self.reader.snapshot,
                 self.reader.principal,
@@ -491,6 +502,7 @@ impl Work<'_> {
                     .filter(|held| cell.sketch.as_ref() != Some(held))
                     .map(Sketch::bytes)
                     .unwrap_or_default(),
+                at_risk,
             ],
         )?;
         Ok(self.transaction.last_insert_rowid())

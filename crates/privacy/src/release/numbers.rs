@@ -202,6 +202,7 @@ fn table(
         computed_with: false,
         seen: None,
         parts: Vec::new(),
+        at_risk: None,
         cells,
     })
 }

@@ -7,6 +7,7 @@ use super::alike::as_counted;
 use super::spec::Model;
 use super::value::Desk;
 use super::{apart, model};
+use crate::disclosure::at_risk::AtRisk;
 use crate::disclosure::cube::Dims;
 use crate::disclosure::models::{Column, named, sketch};
 use crate::disclosure::parts::{Words, parts, tables_of};
@@ -155,17 +156,11 @@ fn model_cell(model: &Model, dims: Dims, persons: &[u8], numbers: &[Option<f64>]
 
 fn model_table(desk: &Desk<'_>, model: &Model, words: String, cell: Cell) -> Table {
     Table {
-        parts: Vec::new(),
         measure: format!("{MODEL_OF}{}", model.columns),
         atom: model.text.clone(),
         words,
-        grouped: String::new(),
         treated: desk.control.lens.of_columns(model.columns.split(", ")),
-        gave_up: false,
-        computed_with: false,
-        asked: true,
-        seen: None,
-        cells: vec![cell],
+        ..Table::of(vec![cell])
     }
 }
 
@@ -214,6 +209,7 @@ fn columns_of(desk: &mut Desk<'_>, model: &Model, row: usize) -> Option<Vec<Colu
             shifted: measure.map_or(0.0, |(of, _)| of.shifted()),
             own: once,
             counted,
+            is_time: model.time == Some(at),
         });
     }
     let persons = columns[0].own.len();
@@ -322,7 +318,8 @@ fn try_model(
         ..model_cell(model, place.clone(), &bytes, &numbers)
     };
     let mut tables = [Table {
-        parts: tables_of(&measure, words, &parts, &columns),
+        parts: tables_of(&measure, words, (k, &parts), &columns),
+        at_risk: AtRisk::of(k, &columns),
         atom: named(&model.text, &columns),
         seen: Some(seen),
         ..model_table(desk, model, rows.clone(), cell)
