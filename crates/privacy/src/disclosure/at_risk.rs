@@ -160,6 +160,14 @@ fn columns_of(columns: &[Column]) -> Option<(&Column, &[Column], &Column)> {
     }
 }
 
+/// At how many events each person of a model over time is at risk, as its times count.
+pub(crate) fn events_of_each(k: u64, columns: &[Column]) -> Option<Vec<f64>> {
+    let (event, covariates, time) = columns_of(columns)?;
+    let events = Events::of(k, &event.own, covariates, &time.counted);
+    let each = events.of_each(&time.counted).into_iter();
+    Some(each.map(|entry| entry.sum).collect())
+}
+
 impl AtRisk {
     /// Of a model of these columns; nothing where it is none over time. Of fewer than `k` persons no event says anything.
     pub(crate) fn of(k: u64, columns: &[Column]) -> Option<Self> {

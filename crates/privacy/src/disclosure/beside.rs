@@ -41,7 +41,7 @@ impl Work<'_> {
     /// Earlier means and deviations, of whatever columns.
     pub(super) fn measured(&self, table: &Table) -> Result<Vec<Measured>, Error> {
         let of_persons = |measure: &str| {
-            let other = [super::CURVE_OF, super::MODEL_OF];
+            let other = [super::CURVE_OF, super::MODEL_OF, super::FEW_OF_MODEL];
             !measure.is_empty() && !other.iter().any(|of| measure.starts_with(of))
         };
         if !of_persons(&table.measure) {

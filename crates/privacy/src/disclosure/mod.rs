@@ -47,6 +47,8 @@ pub(crate) fn is_additive(function: &str, apart: bool) -> bool {
 pub(crate) const MODEL_OF: &str = "model of ";
 /// The same of a curve, before its definition.
 pub(crate) const CURVE_OF: &str = "curve of ";
+/// The measure of those of a regression's persons whose values few have.
+pub(crate) const FEW_OF_MODEL: &str = "few of a model";
 
 /// The functions whose numbers are kept, by the names that the record has for them.
 pub(crate) const ROWS: &str = "rows";

@@ -10,7 +10,7 @@ use rusqlite::{Transaction, params};
 use super::at_risk::{self, AtRisk};
 use super::beside::{Earlier, New, beside};
 use super::known::may_be_near;
-use super::parts::{BY_TIME, PART, Part, Words, of_part, part_of, that_vary};
+use super::parts::{Kind, PART, Part, Words, of_part, part_of, that_vary};
 use super::persons::{Contribution, footprint, persons_between};
 use super::releases::{Reader, Releases, Work, decoded, placed};
 use super::sketch::Sketch;
@@ -91,13 +91,16 @@ impl Releases {
         let mut connection = self.locked();
         let transaction = connection.transaction()?;
         let seen = last_model(&transaction, reader)?;
-        let of = |persons: &[Contribution], words| known(&transaction, reader, words, persons, k);
-        let of_all = of(persons, words)?;
+        let of = |persons: &[Contribution], words, kind: &Kind| {
+            known(&transaction, (reader, k), words, persons, kind)
+        };
+        let of_all = of(persons, words, &Kind::Covariates)?;
         let group = &part_of(words.group);
         let in_part = Words { group, ..words };
         let of_parts = parts.iter().map(|part| {
             let theirs = that_vary(of_part(columns, &part.stays));
-            of(theirs.first().map_or(&[], |column| &column.own), in_part)
+            let persons = theirs.first().map_or(&[][..], |column| &column.own);
+            of(persons, in_part, &part.kind)
         });
         let of_parts = of_parts.collect::<Result<Vec<_>, Error>>()?;
         drop(transaction);
@@ -107,9 +110,9 @@ impl Releases {
         if !all.all(|column| hold(column, of_all, k)) || !at_risk::hold(columns, at_risk, k) {
             return Ok(None);
         }
-        for (Part { stays, by_time }, (known, at_risk)) in parts.iter().zip(&of_parts) {
-            // Nothing in it is new, and only of these parts do words say that they are the same persons.
-            let by_words = *by_time && known.iter().all(|known| known.by_time);
+        for (Part { stays, kind }, (known, at_risk)) in parts.iter().zip(&of_parts) {
+            // Nothing in it is new, and only of parts by time do words say that they are the same persons.
+            let by_words = *kind != Kind::Covariates && known.iter().all(|known| known.by_time);
             let is_said = |theirs: &Column| known.iter().any(|known| known.says(theirs));
             let all = that_vary(of_part(columns, stays));
             if !by_words && !all.is_empty() && all.iter().all(is_said) {
@@ -178,10 +181,10 @@ fn hold(column: &mut Column, known: &[Known], k: u64) -> bool {
 /// The columns of earlier models of nearly the same persons, and whom these have at risk.
 fn known(
     transaction: &Transaction<'_>,
-    reader: &Reader,
+    (reader, k): (&Reader, u64),
     words: Words<'_>,
     persons: &[Contribution],
-    k: u64,
+    kind: &Kind,
 ) -> Result<(Vec<Known>, Vec<at_risk::Known>), Error> {
     let print = footprint(persons);
     let place = placed("", words.group);
@@ -195,7 +198,8 @@ fn known(
     let few = i64::try_from(k).unwrap_or(i64::MAX);
     let (least, most) = (size.saturating_sub(few), size.saturating_add(few));
     let (from, to) = reader.of_store();
-    let mut rows = statement.query(params![from, to, reader.principal, MODEL_OF, least, most])?;
+    let measure = kind.measure(MODEL_OF);
+    let mut rows = statement.query(params![from, to, reader.principal, measure, least, most])?;
     let mut known = Vec::new();
     let mut at_risk = Vec::new();
     while let Some(row) = rows.next()? {
@@ -214,7 +218,11 @@ fn known(
         // Kept where it is not what they contribute.
         let held = of(4)?.unwrap_or_else(|| sketch.clone());
         let atom: String = row.get(1)?;
-        let by_time = in_part && atom.split(NAMES).next() == Some(BY_TIME);
+        let of_what = atom.split(NAMES).next().unwrap_or_default();
+        if !kind.is_nearly(of_what, k) {
+            continue;
+        }
+        let by_time = in_part && of_what == Kind::Time.words();
         // Of older records their names are not known, and they are none of these.
         let names = atom.split(NAMES).skip(1).map(ToOwned::to_owned);
         let names = names.chain(std::iter::repeat(String::new()));
@@ -338,7 +346,8 @@ mod tests {
             time: Option<&Column>,
         ) -> Option<Vec<Column>> {
             let covariates = columns.len() - usize::from(time.is_some());
-            let parts = parts(10, &columns[0], &columns[1..covariates], time);
+            let mut parts = parts(10, &columns[0], &columns[1..covariates], time);
+            parts.extend(few(&columns));
             let theirs = columns[0].own.clone();
             let whose = (&theirs[..], &parts[..]);
             let seen = self.beside(words, whose, &mut columns)?;
@@ -399,6 +408,24 @@ mod tests {
             is_shown
         }
     }
+
+    /// Those of one value of the second column are so many of each outcome; others are few of any.
+    fn few(columns: &[Column]) -> Option<Part> {
+        let [event, of, ..] = columns else {
+            return None;
+        };
+        let rows = || event.own.iter().zip(&of.own).enumerate();
+        let others = rows().filter(|(_, (_, of))| of.sum != ALIKE);
+        let few: Vec<usize> = others.map(|(at, _)| at).collect();
+        let of_outcome = |outcome: f64| {
+            let all = rows().filter(|(_, (event, of))| of.sum == ALIKE && event.sum == outcome);
+            all.count() as u64
+        };
+        let sizes = [of_outcome(0.0), of_outcome(1.0)].map(|size| size / 5 * 5);
+        Part::few(10, event.own.len(), &few, sizes.to_vec())
+    }
+
+    const ALIKE: f64 = 999.0;
 
     fn man(at: u32) -> f64 {
         f64::from(u8::from(at * 7 % 20 < 9))
@@ -688,6 +715,48 @@ mod tests {
         other[0].name = "died".to_owned();
         assert!(desk.ask_timed("a", other).is_some());
         assert!(desk.ask_timed("a", of(event, "since", since)).is_some());
+    }
+
+    /// Of whom a model says only how many they are, it may be others: other ones of as many with the outcome, and as many others.
+    #[test]
+    fn others_of_whom_only_a_number_is_said_do_not_hide_that_models_agree() {
+        fn value(at: u32) -> f64 {
+            if at >= 100 { ALIKE } else { day(at) }
+        }
+        fn of(at: u32, outcome: bool) -> f64 {
+            let own = if at >= 100 { outcome } else { man(at) > 0.0 };
+            f64::from(u8::from(own))
+        }
+        let first: &[(&str, Values)] = &[("man", |at| of(at, at % 2 == 0)), ("day", value)];
+        let other: Values = |at| of(at, at % 2 == 1);
+        let with_somebody: Values = |at| match at {
+            7 => 1.0 - man(at),
+            _ => of(at, at % 2 == 1),
+        };
+        let half = |parity| {
+            move |at: u32| !(PERSONS..100).contains(&at) && (at < 100 || at % 4 / 2 == parity)
+        };
+        for second in [other, with_somebody] {
+            let desk = Desk::new();
+            assert!(desk.ask("a", 180, first).is_some());
+            let second: &[(&str, Values)] = &[("sex", second), ("day", value)];
+            assert!(desk.ask("a", 180, second).is_none());
+            // Of other persons.
+            let desk = Desk::new();
+            let own = of_some(180, half(0), first);
+            assert!(desk.ask_of("a", own, None).is_some());
+            let others = of_some(180, half(1), second);
+            assert!(desk.ask_of("b", others, None).is_none());
+        }
+        // Of twice as many it is another model, and so it is of other days.
+        let desk = Desk::new();
+        let own = of_some(180, half(0), first);
+        assert!(desk.ask_of("a", own, None).is_some());
+        assert!(desk.ask("b", 180, first).is_some());
+        let desk = Desk::new();
+        assert!(desk.ask("a", 180, first).is_some());
+        let days: Values = |at| if at >= 100 { ALIKE } else { other_day(at) };
+        assert!(desk.ask("a", 180, &[first[0], ("days", days)]).is_some());
     }
 
     /// The same over time, where the others are censored before the first event, or before the first but for somebody's.

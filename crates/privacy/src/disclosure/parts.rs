@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 
-use super::Error;
 use super::at_risk::AtRisk;
 use super::components::{Component, components};
 use super::cube::Dims;
@@ -16,6 +15,7 @@ use super::models::{Column, named, sketch};
 use super::persons::{Contribution, Persons, footprint};
 use super::releases::{Cell, Table, Work};
 use super::sketch::mixed;
+use super::{Error, FEW_OF_MODEL};
 
 /// So many parts of a model are looked at.
 const PARTS: usize = 24;
@@ -83,8 +83,68 @@ fn choices(covariates: usize) -> Vec<Vec<usize>> {
 pub(crate) struct Part {
     /// For each person, whether it is one of them.
     pub(crate) stays: Vec<bool>,
-    /// The outcome and the time alone tell who they are.
-    pub(super) by_time: bool,
+    pub(super) kind: Kind,
+}
+
+/// Of which of its persons a model speaks.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Kind {
+    /// The covariates tell.
+    Covariates,
+    /// The outcome and the time alone tell.
+    Time,
+    /// The others are in groups of so many who have the same values, the largest first: of those it says how many they are, and who
+    /// knows that knows what it says of them, whoever they are.
+    Few(Vec<u64>),
+}
+
+impl Kind {
+    /// What a part's measure is called, of a model that is called this.
+    pub(super) fn measure<'a>(&self, model: &'a str) -> &'a str {
+        match self {
+            Self::Few(_) => FEW_OF_MODEL,
+            _ => model,
+        }
+    }
+
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Covariates => String::new(),
+            Self::Time => "by time".to_owned(),
+            Self::Few(sizes) => {
+                let sizes: Vec<String> = sizes.iter().map(u64::to_string).collect();
+                sizes.join(" ")
+            }
+        }
+    }
+
+    /// Whether groups are as large as others, by the words of these: numbers that fewer than `k` persons tell apart may be shown as
+    /// the same.
+    pub(super) fn is_nearly(&self, words: &str, k: u64) -> bool {
+        let Self::Few(sizes) = self else {
+            return true;
+        };
+        let others: Vec<u64> = words
+            .split(' ')
+            .filter_map(|size| size.parse().ok())
+            .collect();
+        let both = 0..sizes.len().max(others.len());
+        let size = |of: &[u64], at: usize| of.get(at).copied().unwrap_or(0);
+        both.into_iter()
+            .all(|at| size(sizes, at).abs_diff(size(&others, at)) < k)
+    }
+}
+
+impl Part {
+    /// Those who are in none of the groups of so many who have the same values; nothing where they, or all others, are fewer than `k`.
+    pub(crate) fn few(k: u64, persons: usize, few: &[usize], mut sizes: Vec<u64>) -> Option<Self> {
+        let mut stays = vec![false; persons];
+        few.iter().for_each(|at| stays[*at] = true);
+        sizes.sort_unstable_by_key(|size| std::cmp::Reverse(*size));
+        let enough = |persons: usize| persons as u64 >= k;
+        let kind = Kind::Few(sizes);
+        (enough(few.len()) && enough(persons - few.len())).then_some(Self { stays, kind })
+    }
 }
 
 /// Parts of a model's persons, who say of its covariates, or of one of them, what all of them do. Whoever else there is, fewer than
@@ -114,7 +174,7 @@ pub(crate) fn parts(
             let found = components(&some, order, few);
             let own = those_of(persons, found.iter().filter(|of| of.rank == 1));
             for out in without_others(persons, &found, &own) {
-                parts.add(out, false);
+                parts.add(out, Kind::Covariates);
             }
             if whole && !found.is_empty() {
                 alone = own;
@@ -126,11 +186,14 @@ pub(crate) fn parts(
             let counted = column.counted.iter();
             counted.map(|entry| entry.sum).collect()
         };
-        let by_time = !alone.contains(&true);
+        let kind = match alone.contains(&true) {
+            true => Kind::Covariates,
+            false => Kind::Time,
+        };
         for before in censored_first(few, &values(event), &values(time)) {
             let pairs = before.iter().zip(&alone);
             let out = pairs.map(|(one, other)| *one || *other).collect();
-            parts.add(out, by_time);
+            parts.add(out, kind.clone());
         }
     }
     parts.found.truncate(PARTS);
@@ -144,7 +207,7 @@ struct Parts {
 
 impl Parts {
     /// Adds one that leaves out some and leaves some, and is not nearly one that is there.
-    fn add(&mut self, out: Vec<bool>, by_time: bool) {
+    fn add(&mut self, out: Vec<bool>, kind: Kind) {
         let stays: Vec<bool> = out.into_iter().map(|out| !out).collect();
         let left = stays.iter().filter(|stays| **stays).count();
         let between = |other: &Part| {
@@ -153,7 +216,7 @@ impl Parts {
         };
         let is_new = || self.found.iter().all(|other| between(other) >= self.few);
         if left >= self.few && stays.len() - left >= self.few && is_new() {
-            self.found.push(Part { stays, by_time });
+            self.found.push(Part { stays, kind });
         }
     }
 }
@@ -208,9 +271,6 @@ fn censored_first(few: usize, events: &[f64], times: &[f64]) -> Vec<Vec<bool>> {
     };
     first.iter().map(before).collect()
 }
-
-/// What a part is called that the outcome and the time tell.
-pub(super) const BY_TIME: &str = "by time";
 
 /// Where the words of a query place a model that speaks of some of its persons only.
 pub(super) const PART: &str = "part";
@@ -293,8 +353,8 @@ pub(crate) fn tables_of(
             values: BTreeMap::new(),
         };
         Table {
-            measure: measure.to_owned(),
-            atom: named(if part.by_time { BY_TIME } else { "" }, &theirs),
+            measure: part.kind.measure(measure).to_owned(),
+            atom: named(&part.kind.words(), &theirs),
             words: words.rows.to_owned(),
             at_risk,
             ..Table::of(vec![cell])
@@ -306,7 +366,8 @@ pub(crate) fn tables_of(
 impl Work<'_> {
     /// Whether what a model says of its parts may be shown, too.
     pub(super) fn parts_are_new(&self, parts: &mut [Table]) -> Result<bool, Error> {
-        for part in parts {
+        let of_columns = |part: &&mut Table| part.measure != FEW_OF_MODEL;
+        for part in parts.iter_mut().filter(of_columns) {
             let found = self.matches(part)?;
             if !found.iter().all(|found| matches!(found, Match::New(..))) {
                 return Ok(false);
@@ -332,6 +393,8 @@ impl Work<'_> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     const PERSONS: u32 = 160;
@@ -447,6 +510,26 @@ mod tests {
         }
     }
 
+    /// Groups are as large as others, in whatever order, where fewer than ten persons tell each from another.
+    #[test]
+    fn groups_are_as_large_as_others() {
+        let few: Vec<usize> = (0..60).collect();
+        let of = |sizes: &[u64]| Part::few(10, 160, &few, sizes.to_vec()).unwrap().kind;
+        let known = of(&[60, 40]);
+        assert_eq!(known.words(), "60 40");
+        for (sizes, is_nearly) in [
+            (&[40, 60][..], true),
+            (&[49, 51], true),
+            (&[60, 40, 9], true),
+            (&[50, 50], false),
+            (&[60, 30, 10], false),
+        ] {
+            assert_eq!(of(sizes).is_nearly(&known.words(), 10), is_nearly);
+        }
+        assert!(Part::few(10, 160, &few[..9], vec![100]).is_none());
+        assert!(Part::few(10, 69, &few, vec![9]).is_none());
+    }
+
     /// Sixty who are censored first, and perhaps an event before.
     #[test]
     fn who_is_censored_before_the_first_events_is_left_out() {
@@ -461,7 +544,7 @@ mod tests {
             let left = found
                 .iter()
                 .map(|of| of.stays.iter().filter(|in_it| **in_it).count());
-            assert!(found.iter().all(|of| of.by_time));
+            assert!(found.iter().all(|of| of.kind == Kind::Time));
             assert_eq!(left.collect::<Vec<_>>()[0], 100 + usize::from(early));
         }
     }

@@ -7,8 +7,11 @@ use datafusion::common::Result;
 use super::aggregate::Controlled;
 use super::numbers::number_of;
 use super::value::group_cell;
-use crate::disclosure::PERSONS;
+use crate::disclosure::at_risk::events_of_each;
+use crate::disclosure::models::Column;
+use crate::disclosure::parts::Part;
 use crate::disclosure::releases::{Outcome, Table};
+use crate::disclosure::{PERSONS, Profile};
 
 /// So many groups of persons who have the same values are counted: of more there is no model.
 const COUNTED: usize = 10_000;
@@ -159,6 +162,28 @@ fn whenever(event: usize, columns: &[Vec<f64>], groups: &[Alike], few: &[usize])
     }
     let several = all.into_values().filter(|own| own.groups.len() > 1);
     several.collect()
+}
+
+/// Those of a model's persons whose values few have, beside groups of others, of whose times it takes at which events they are at risk.
+pub(super) fn few_of(profile: &Profile, columns: &[Column]) -> Option<Part> {
+    let k = u64::from(profile.k);
+    let events = events_of_each(k, columns);
+    let others = &columns[..columns.len() - events.iter().len()];
+    let counted = |column: &Column| column.counted.iter().map(|entry| entry.sum).collect();
+    let values: Vec<Vec<f64>> = others.iter().map(counted).chain(events).collect();
+    let all: Vec<usize> = (0..values[0].len()).collect();
+    // A little of something else makes no other groups.
+    let [.., widest] = NEARNESS;
+    let groups = by_values(&values, &all, widest).into_iter();
+    let (large, few): (Vec<Vec<usize>>, Vec<Vec<usize>>) =
+        groups.partition(|group| group.len() as u64 >= k);
+    let size = |group: &Vec<usize>| profile.rounded(group.len() as u64);
+    Part::few(
+        k,
+        all.len(),
+        &few.concat(),
+        large.iter().map(size).collect(),
+    )
 }
 
 /// Makes some of the numbers add up to so many, each in proportion to what it was.

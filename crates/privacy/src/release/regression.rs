@@ -3,7 +3,7 @@
 use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
 
-use super::alike::as_counted;
+use super::alike::{as_counted, few_of};
 use super::spec::Model;
 use super::value::Desk;
 use super::{apart, model};
@@ -238,7 +238,8 @@ fn try_model(
         rows: &rows,
         group: &place,
     };
-    let parts = parts(k, &columns[0], &columns[1..=terms], columns.get(terms + 1));
+    let mut parts = parts(k, &columns[0], &columns[1..=terms], columns.get(terms + 1));
+    parts.extend(few_of(&desk.control.profile, &columns));
     let persons = desk.tables[model.event].cells[row].persons.contributions();
     let beside = desk
         .control
