@@ -41,7 +41,12 @@ impl Work<'_> {
     /// Earlier means and deviations, of whatever columns.
     pub(super) fn measured(&self, table: &Table) -> Result<Vec<Measured>, Error> {
         let of_persons = |measure: &str| {
-            let other = [super::CURVE_OF, super::MODEL_OF, super::FEW_OF_MODEL];
+            let other = [
+                super::CURVE_OF,
+                super::MODEL_OF,
+                super::FEW_OF_MODEL,
+                super::COUNT_OF_STEPS,
+            ];
             !measure.is_empty() && !other.iter().any(|of| measure.starts_with(of))
         };
         if !of_persons(&table.measure) {

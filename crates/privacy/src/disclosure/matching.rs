@@ -70,7 +70,7 @@ impl Source {
 }
 
 impl Shown {
-    const OWN: Self = Self {
+    pub(super) const OWN: Self = Self {
         persons: Source::Own,
         rows: Source::Own,
     };
@@ -149,6 +149,7 @@ impl Work<'_> {
         let mut spans: Option<Vec<Numbers>> = None;
         let measured = self.measured(table)?;
         let mut sums = Sums::of(table, &prints, &measured, self.profile.k);
+        let mut by_steps = self.by_steps(table)?;
         let mut known = Known::new(u64::from(self.profile.k));
         let so_many = earlier.len();
         for set in earlier {
@@ -169,12 +170,14 @@ impl Work<'_> {
                 place: &place,
             };
             let mut found = self.first_near(table, set, sizes[at], &known);
-            if let Match::New(..) | Match::TooNear | Match::Telling(_) = &found {
-                spans.get_or_insert_with(|| self.spans(known.first(so_many), &prints, table));
+            if let Match::New(..) | Match::TooNear | Match::Telling(_) = &found
+                && spans.is_none()
+            {
+                spans = Some(self.spans(known.first(so_many), &prints, table)?);
             }
             let spans = spans.as_deref_mut().unwrap_or_default();
             if table.measure.is_empty() {
-                let within_noise = self.within_noise(table, sizes[at]);
+                let within_noise = self.within_noise(table.computed_with, sizes[at]);
                 found = self.counts(found, (at, within_noise), print, &known, spans);
             } else if let Match::New(..) | Match::TooNear | Match::Telling(_) = &found {
                 let new = matches!(found, Match::New(..));
@@ -200,7 +203,8 @@ impl Work<'_> {
             let (sketch, common) = (sketch.clone(), common.clone());
             if matches!(found, Match::New(..))
                 && (!self.says_more(&mut table.cells[at], print, &measured)
-                    || sums.tell(at, table, print))
+                    || sums.tell(at, table, print)
+                    || !self.holds_by_steps(&mut table.cells[at], at, &mut by_steps)?)
             {
                 found = Match::TooNear;
             }
@@ -300,27 +304,28 @@ impl Work<'_> {
             rows: own,
         };
         // What is shown of others says nothing of its own. The group's persons are before its rows in the span.
-        let mut numbers = spans.first_mut();
-        let own: Vec<usize> = match &numbers {
-            Some(numbers) => numbers.of(of_this_result(at)).collect(),
-            None => Vec::new(),
-        };
-        let mut own = own.into_iter();
+        let mut asked = 0..;
         let mut admitted = |of: &Source| -> Source {
-            let vector = own.next();
-            let (Source::Own, Some(vector), Some(numbers)) = (of, vector, numbers.as_mut()) else {
+            let place = asked.next().unwrap_or_default();
+            if *of != Source::Own {
                 return of.clone();
-            };
-            // A rounded number says nothing beside others like it.
-            let admitted = match self.profile.is_exact() {
-                true => numbers.span.admit(vector),
-                false => numbers.span.asked(vector),
-            };
-            match admitted {
-                Admitted::New => Source::Own,
-                Admitted::Follows { left, from } => source(numbers.named(&from), left),
-                Admitted::Few => Source::Withheld,
             }
+            for numbers in spans.iter_mut() {
+                let Some(vector) = numbers.of(of_this_result(at)).nth(place) else {
+                    continue;
+                };
+                // A rounded number says nothing beside others like it.
+                let admitted = match self.profile.is_exact() {
+                    true => numbers.span.admit(vector),
+                    false => numbers.span.asked(vector),
+                };
+                match admitted {
+                    Admitted::New => {}
+                    Admitted::Follows { left, from } => return source(numbers.named(&from), left),
+                    Admitted::Few => return Source::Withheld,
+                }
+            }
+            Source::Own
         };
         shown.persons = admitted(&shown.persons);
         shown.rows = match (even(print, u64::from(self.profile.k)), &shown.rows) {
@@ -335,7 +340,7 @@ impl Work<'_> {
         }
     }
 
-    fn earlier_sets(&self, table: &Table) -> Result<Vec<KnownSet>, Error> {
+    pub(super) fn earlier_sets(&self, table: &Table) -> Result<Vec<KnownSet>, Error> {
         let mut statement = self.transaction.prepare_cached(
             "SELECT id, measure, atom, sketch, footprint, treated, rest, words, place, counted, held, rules, snapshot FROM number_set
              WHERE snapshot >= ?1 AND snapshot < ?2 AND principal = ?3 AND (measure = ?4 OR measure <> '' AND ?4 <> '') ORDER BY id",
@@ -393,9 +398,9 @@ impl Work<'_> {
     }
 
     /// So many persons are no difference that shows.
-    fn within_noise(&self, table: &Table, persons: usize) -> u64 {
+    pub(super) fn within_noise(&self, computed_with: bool, persons: usize) -> u64 {
         let most = u64::from(self.profile.k) - 1;
-        if table.computed_with {
+        if computed_with {
             return most;
         }
         [
@@ -410,7 +415,10 @@ impl Work<'_> {
     }
 
     fn first_near(&self, table: &Table, set: Set<'_>, persons: usize, known: &Known) -> Match {
-        let (within_noise, part) = (self.within_noise(table, persons), table.is_part());
+        let (within_noise, part) = (
+            self.within_noise(table.computed_with, persons),
+            table.is_part(),
+        );
         let near = known.near(set);
         // The earlier number again says nothing, whoever else is known: first of all, so that nothing can be told from that.
         let own = near.iter().filter(|near| {

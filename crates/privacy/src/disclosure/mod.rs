@@ -6,6 +6,7 @@
 pub(crate) mod at_risk;
 mod beside;
 pub mod bounds;
+mod by_steps;
 mod components;
 pub mod cube;
 mod decisions;
@@ -47,6 +48,8 @@ pub(crate) fn is_additive(function: &str, apart: bool) -> bool {
 pub(crate) const MODEL_OF: &str = "model of ";
 /// The same of a curve, before its definition.
 pub(crate) const CURVE_OF: &str = "curve of ";
+/// The measure of what a mean says as a number of rows.
+pub(crate) const COUNT_OF_STEPS: &str = "count of steps";
 /// The measure of those of a regression's persons whose values few have.
 pub(crate) const FEW_OF_MODEL: &str = "few of a model";
 

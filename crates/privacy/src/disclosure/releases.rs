@@ -348,6 +348,7 @@ impl Work<'_> {
                 Match::New(print, sources) => {
                     if sources.is_news() {
                         let id = self.keep(table, at, &print, &sources)?;
+                        self.keep_steps(table, at)?;
                         placed.insert(of_this_result(at), id);
                     }
                     outcomes[at] = Outcome::Shown(table.cells[at].values.clone());
@@ -550,6 +551,18 @@ impl Work<'_> {
             // Of the same values, both rules show the mean as exactly as it is known.
             _ => (known.treated == treated).then_some(before),
         }
+    }
+
+    /// How many persons, or rows, were shown of a set.
+    pub(super) fn shown_of(&self, id: i64, unit: Unit) -> Result<Option<f64>, Error> {
+        let name = match unit {
+            Unit::Person => PERSONS,
+            Unit::Rows => ROWS,
+        };
+        if id < 0 {
+            return Ok(None);
+        }
+        Ok(self.known(id)?.values.get(name).copied().flatten())
     }
 
     /// Today's rules, as the record has them.

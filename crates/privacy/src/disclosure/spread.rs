@@ -92,6 +92,13 @@ pub(crate) fn shown(
     Some((mean, Some(deviation).filter(|_| !alone)))
 }
 
+/// The last digit of a mean of what persons contribute, as it is shown.
+pub(crate) fn last_digit(counts: &[Contribution]) -> f64 {
+    let (rows, sum, squares) = sums(counts);
+    let (_, deviation) = moments(rows, sum, squares);
+    10_f64.powi(exponent(deviation / rows.sqrt()))
+}
+
 /// Mean and deviation of so many rows with these sums, as exactly as they are shown.
 pub(crate) fn rounded(rows: f64, sum: f64, squares: f64) -> (f64, f64) {
     let (mean, deviation) = moments(rows, sum, squares);
@@ -222,7 +229,7 @@ fn means(contributions: &[Contribution]) -> Vec<f64> {
 }
 
 /// Rows, what they add up to, and their squares.
-fn sums(contributions: &[Contribution]) -> (f64, f64, f64) {
+pub(crate) fn sums(contributions: &[Contribution]) -> (f64, f64, f64) {
     let rows = contributions.iter().map(|entry| entry.rows as f64).sum();
     let sum = contributions.iter().map(|entry| entry.sum).sum();
     let squares = contributions.iter().map(|entry| entry.squares).sum();

@@ -2,6 +2,7 @@
 
 use roaring::RoaringTreemap;
 
+use super::Error;
 use super::known::{Known, KnownSet, Set};
 use super::matching::{Part, of_this_result};
 use super::releases::{Table, Work};
@@ -76,6 +77,35 @@ struct Number<'a> {
     has_rows: bool,
     /// It was shown before.
     taken: bool,
+    /// It is known but for some rows.
+    rough: bool,
+}
+
+impl<'a> Number<'a> {
+    /// A number of persons, or of rows where not each has as many.
+    fn shown(id: i64, print: &'a RoaringTreemap, k: u64) -> Self {
+        Self {
+            print,
+            id,
+            words: "",
+            counted: even(print, k).is_some(),
+            has_rows: true,
+            taken: true,
+            rough: print.bitmaps().count() > 1,
+        }
+    }
+
+    fn of_set(set: &'a KnownSet) -> Self {
+        Self {
+            print: &set.print,
+            id: set.id,
+            words: &set.words,
+            counted: set.counted,
+            has_rows: set.has_rows,
+            taken: true,
+            rough: false,
+        }
+    }
 }
 
 impl Number<'_> {
@@ -141,7 +171,7 @@ impl Work<'_> {
         earlier: &[KnownSet],
         prints: &[Option<RoaringTreemap>],
         table: &Table,
-    ) -> Vec<Numbers> {
+    ) -> Result<Vec<Numbers>, Error> {
         let rounded = !self.profile.is_exact() && table.measure.is_empty();
         let known = |set: &KnownSet| set.is_shown() && (set.exact || !rounded);
         // A curve says no more than the counts that it is of.
@@ -149,7 +179,7 @@ impl Work<'_> {
             || table.measure.starts_with(super::CURVE_OF)
             || table.is_part()
         {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let none = RoaringTreemap::new();
         // In the same order each time: which combinations are found depends on it.
@@ -162,21 +192,13 @@ impl Work<'_> {
             counted: true,
             has_rows: true,
             taken: false,
+            rough: false,
         });
-        let earlier = earlier.iter().filter(|set| known(set)).map(|set| Number {
-            print: &set.print,
-            id: set.id,
-            words: &set.words,
-            counted: set.counted,
-            has_rows: set.has_rows,
-            taken: true,
-        });
+        let earlier = earlier.iter().filter(|set| known(set)).map(Number::of_set);
         let all: Vec<Number<'_>> = own.chain(earlier).collect();
         if table.measure.is_empty() {
-            let k = u64::from(self.profile.k);
-            // Persons and rows say something together.
-            let counts = all.iter().flat_map(|number| number.counts(k));
-            return vec![self.together(counts, !rounded)];
+            let means = self.means_as_steps()?;
+            return Ok(self.with_means(&all, &means, !rounded));
         }
         let several = all
             .iter()
@@ -191,7 +213,48 @@ impl Work<'_> {
             });
             self.together(numbers, false)
         });
-        spans.collect()
+        Ok(spans.collect())
+    }
+
+    /// What exact counts of before say, ready for what means say as numbers of rows.
+    pub(super) fn beside_counts(
+        &self,
+        own: &[(i64, &RoaringTreemap)],
+        words: &str,
+    ) -> Result<Vec<Numbers>, Error> {
+        let k = u64::from(self.profile.k);
+        let earlier = self.earlier_sets(&Table::of(Vec::new()))?;
+        let own = own.iter().map(|(id, print)| Number {
+            words,
+            taken: false,
+            ..Number::shown(*id, print, k)
+        });
+        let counts = earlier.iter().filter(|set| set.is_shown() && set.exact);
+        let all: Vec<Number<'_>> = own.chain(counts.map(Number::of_set)).collect();
+        Ok(self.with_means(&all, &self.means_as_steps()?, true))
+    }
+
+    /// Persons and rows, which say something together, and what means say as numbers of rows. Those of several steps are known but for
+    /// some steps, and say nothing modulo anything: they are in a span of their own with all others.
+    fn with_means(
+        &self,
+        all: &[Number<'_>],
+        means: &[(i64, RoaringTreemap)],
+        whole: bool,
+    ) -> Vec<Numbers> {
+        let k = u64::from(self.profile.k);
+        let means = || means.iter().map(|(id, print)| Number::shown(*id, print, k));
+        let counts = |number: &Number<'_>| !number.rough;
+        let numbers = all.iter().filter(|number| counts(number));
+        let of_two: Vec<Number<'_>> = means().filter(counts).collect();
+        let exact = numbers.chain(&of_two).flat_map(|number| number.counts(k));
+        let mut spans = vec![self.together(exact, whole)];
+        let of_all: Vec<Number<'_>> = means().collect();
+        if all.iter().chain(&of_all).any(|number| number.rough) {
+            let numbers = all.iter().chain(&of_all);
+            spans.push(self.together(numbers.flat_map(|number| number.counts(k)), false));
+        }
+        spans
     }
 
     /// Numbers in one span, those that were shown taken in; counts that are shown as they are, are whole.

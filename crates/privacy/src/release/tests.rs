@@ -21,5 +21,6 @@ mod seventh_round;
 mod sixth_round;
 mod tenth_round;
 mod third_round;
+mod thirteenth_round;
 mod twelfth_round;
 mod unlisted;

@@ -1,0 +1,273 @@
+//! What an exact mean of a few values says as a number of rows.
+//!
+//! A mean of values that are far apart tells how many persons have which, as exactly as a count does: that of 3 and 28 among sixty
+//! persons has a last digit that is finer than one person. So it is held against counts as a number of rows, of each person as many
+//! as its value is steps above the smallest one, and they against it; where that number follows from what was shown, but for few
+//! persons or for nobody, the mean is of what follows.
+
+use std::collections::BTreeMap;
+
+use roaring::RoaringTreemap;
+
+use super::cube::Dims;
+use super::matching::{Shown, of_this_result};
+use super::persons::{Contribution, Persons, folded, footprint, people};
+use super::releases::{Cell, Table, Work, decoded};
+use super::rest::Common;
+use super::span::Admitted;
+use super::spread::{counted, last_digit, one_row_each, rounded, sums, within_fences};
+use super::together::Numbers;
+use super::{COUNT_OF_STEPS, Error, MEAN, PERSONS, Profile, ROWS};
+
+/// The last digit of a mean, times all rows, tells nothing that is less than so many times as far.
+const FAR: f64 = 4.0;
+
+/// Of more values no mean tells who has which.
+const VALUES: usize = 8;
+
+/// No value is more steps than this above the smallest.
+const MOST: f64 = 65_535.0;
+
+/// What is left of a value where it is so many whole steps.
+const WHOLE: f64 = 1e-6;
+
+/// A mean as a number of rows.
+struct Steps {
+    /// How far a step is.
+    step: f64,
+    print: RoaringTreemap,
+}
+
+impl Steps {
+    /// How many there are.
+    fn number(&self) -> f64 {
+        let marks = self.print.bitmaps();
+        let steps = marks.map(|(steps, persons)| f64::from(steps) * persons.len() as f64);
+        steps.sum()
+    }
+}
+
+/// What means of a result say as numbers of rows, beside all that was shown.
+#[derive(Default)]
+pub(super) struct BySteps {
+    cells: Vec<Option<Steps>>,
+    numbers: Vec<Numbers>,
+    /// What was told of them.
+    follow: BTreeMap<i64, f64>,
+}
+
+impl Cell {
+    fn as_counted(&mut self, profile: &Profile) -> Vec<Contribution> {
+        let by_rows = counted(self.persons.contributions(), profile);
+        one_row_each(&by_rows, &by_rows).into_owned()
+    }
+
+    fn steps(&mut self, profile: &Profile) -> Option<Steps> {
+        let is_mean =
+            |(name, value): (&String, &Option<f64>)| name.starts_with(MEAN) && value.is_some();
+        if !profile.is_exact() || !self.values.iter().any(is_mean) {
+            return None;
+        }
+        steps(&self.as_counted(profile), profile)
+    }
+}
+
+/// Of each person how many steps its rows are above the smallest value that enough have; nothing of those whose values few have, and
+/// where the mean does not tell.
+fn steps(own: &[Contribution], profile: &Profile) -> Option<Steps> {
+    let values = Common::of(own, u64::from(profile.k))?.into_values();
+    let all = || values.iter().map(|(value, _)| *value);
+    let low = all().min_by(f64::total_cmp)?;
+    let range = all().map(|value| value - low).max_by(f64::total_cmp)?;
+    let rows: f64 = own.iter().map(|entry| entry.rows as f64).sum();
+    if values.len() > VALUES || range == 0.0 || last_digit(own) * rows > FAR * range {
+        return None;
+    }
+    // The largest step of which all are whole ones.
+    let step = all().fold(0.0, |step: f64, value| {
+        let (mut step, mut rest) = (step, value - low);
+        while rest > WHOLE * range {
+            (step, rest) = (rest, step % rest);
+        }
+        step
+    });
+    if range / step > MOST {
+        return None;
+    }
+    let mut rows = Vec::new();
+    for (value, persons) in &values {
+        let persons = people(persons);
+        let theirs = own
+            .iter()
+            .filter(|entry| persons.contains(folded(entry.person)));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a number of steps, from 0"
+        )]
+        let steps = ((value - low) / step).round() as u64;
+        rows.extend(theirs.filter(|_| steps > 0).map(|entry| Contribution {
+            rows: entry.rows * steps,
+            ..*entry
+        }));
+    }
+    rows.sort_unstable_by_key(|entry| entry.person);
+    let print = footprint(&rows);
+    Some(Steps { step, print })
+}
+
+impl Work<'_> {
+    /// What means of before say as numbers of rows, with their places in the record.
+    pub(super) fn means_as_steps(&self) -> Result<Vec<(i64, RoaringTreemap)>, Error> {
+        if !self.profile.is_exact() {
+            return Ok(Vec::new());
+        }
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT id, footprint FROM number_set
+             WHERE snapshot >= ?1 AND snapshot < ?2 AND principal = ?3 AND measure = ?4 ORDER BY id",
+        )?;
+        let (from, to) = self.reader.of_store();
+        let mut rows = statement.query((from, to, &self.reader.principal, COUNT_OF_STEPS))?;
+        let mut means = Vec::new();
+        while let Some(row) = rows.next()? {
+            means.push((row.get(0)?, decoded(&row.get::<_, Vec<u8>>(1)?)?));
+        }
+        Ok(means)
+    }
+
+    /// What means of this result say so, beside all that was shown.
+    pub(super) fn by_steps(&self, means: &mut Table) -> Result<BySteps, Error> {
+        let mut by_steps = BySteps::default();
+        if means.is_mean() {
+            let cells = means.cells.iter_mut();
+            by_steps.cells = cells.map(|cell| cell.steps(self.profile)).collect();
+        }
+        let own = by_steps.cells.iter().enumerate();
+        let own = own.filter_map(|(at, steps)| Some((of_this_result(at), &steps.as_ref()?.print)));
+        let own: Vec<(i64, &RoaringTreemap)> = own.collect();
+        if !own.is_empty() {
+            by_steps.numbers = self.beside_counts(&own, &means.words)?;
+        }
+        Ok(by_steps)
+    }
+
+    /// Holds what a mean says as a number of rows against what was shown, and makes it that of what follows; whether it may be shown.
+    pub(super) fn holds_by_steps(
+        &self,
+        cell: &mut Cell,
+        at: usize,
+        by_steps: &mut BySteps,
+    ) -> Result<bool, Error> {
+        let Some(steps) = by_steps.cells.get(at).and_then(Option::as_ref) else {
+            return Ok(true);
+        };
+        let persons = usize::try_from(steps.print.len()).unwrap_or(usize::MAX);
+        let within_noise = self.within_noise(false, persons);
+        let mut follows = None;
+        for numbers in &mut by_steps.numbers {
+            let Some(vector) = numbers.of(of_this_result(at)).next() else {
+                continue;
+            };
+            match numbers.span.admit(vector) {
+                Admitted::New => {}
+                Admitted::Follows { left, from } if left <= within_noise => {
+                    follows = Some(numbers.named(&from));
+                    break;
+                }
+                Admitted::Follows { .. } | Admitted::Few => return Ok(false),
+            }
+        }
+        let Some(from) = follows else {
+            by_steps.follow.insert(of_this_result(at), steps.number());
+            return Ok(true);
+        };
+        let mut number = 0.0;
+        for (id, unit, factor) in from {
+            let own = by_steps.follow.get(&id).copied();
+            let Some(own) = own.map_or_else(|| self.shown_of(id, unit), |own| Ok(Some(own)))?
+            else {
+                return Ok(false);
+            };
+            number += own * factor;
+        }
+        let number = number.round();
+        by_steps.follow.insert(of_this_result(at), number);
+        let more = (number - steps.number()) * steps.step;
+        if more == 0.0 {
+            return Ok(true);
+        }
+        let own = cell.as_counted(self.profile);
+        let (rows, sum, squares) = sums(&within_fences(&own, self.profile));
+        // What the squares are of other persons is not known, and little of them.
+        let square = 2.0 * more * sum / rows;
+        let (mean, _) = rounded(rows, sum + more, squares + square);
+        let means = cell
+            .values
+            .iter_mut()
+            .filter(|(name, _)| name.starts_with(MEAN));
+        means.for_each(|(_, number)| *number = Some(mean));
+        Ok(true)
+    }
+
+    /// Keeps what a mean says as a number of rows.
+    pub(super) fn keep_steps(&self, table: &mut Table, at: usize) -> Result<(), Error> {
+        if !table.is_mean() {
+            return Ok(());
+        }
+        let Some(steps) = table.cells[at].steps(self.profile) else {
+            return Ok(());
+        };
+        let number = Some(steps.number());
+        let cell = Cell {
+            dims: Dims::new(),
+            persons: Persons::default(),
+            sketch: None,
+            held: None,
+            common: None,
+            safe: true,
+            values: BTreeMap::from([(PERSONS.to_owned(), number), (ROWS.to_owned(), number)]),
+        };
+        let mut count = Table {
+            measure: COUNT_OF_STEPS.to_owned(),
+            ..Table::of(vec![cell])
+        };
+        self.keep(&mut count, 0, &steps.print, &Shown::OWN)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::disclosure::profile;
+
+    fn of(persons: u32, value: impl Fn(u32) -> f64) -> Option<(f64, f64)> {
+        let all = (0..persons).map(|at| Contribution::of(at.into(), value(at)));
+        let found = steps(&all.collect::<Vec<_>>(), &profile("sacro").unwrap())?;
+        Some((found.step, found.number()))
+    }
+
+    /// Two values among sixty are a number of persons, whatever few others have, and three are one of steps; ages are none, nor are
+    /// two values among very many.
+    #[test]
+    fn a_mean_of_values_that_are_far_apart_is_a_number_of_rows() {
+        let two = |at: u32| if at.is_multiple_of(3) { 28.5 } else { 12.5 };
+        assert_eq!(of(60, two), Some((16.0, 20.0)));
+        let others = |at: u32| {
+            if at < 9 {
+                13.0 + f64::from(at)
+            } else {
+                two(at)
+            }
+        };
+        assert_eq!(of(60, others), Some((16.0, 17.0)));
+        // 1, 5 and 7 are none, two and three steps above the smallest.
+        let three = |at: u32| [1.0, 5.0, 7.0][at as usize % 3];
+        assert_eq!(of(60, three), Some((2.0, 100.0)));
+        assert_eq!(of(1_000_000, two), None);
+        assert_eq!(of(100, |at| f64::from(at * 37 % 80)), None);
+        assert_eq!(of(60, |_| 5.0), None);
+    }
+}
