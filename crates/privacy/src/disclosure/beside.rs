@@ -105,10 +105,12 @@ impl Work<'_> {
         });
         let near: Vec<Earlier<'_>> = near.filter(|other| other.between < k).collect();
         let own_common = cell.common.as_ref();
-        let padded = measured.iter().filter_map(|other| {
+        let padded = measured.iter().flat_map(|other| {
             let sets = [(print, own_common), (&other.print, other.common.as_ref())];
-            let both = Both::of(sets, k)?;
-            (persons_between(print, &other.print) >= k).then_some((other, both))
+            let far = persons_between(print, &other.print) >= k;
+            let both = Both::of(sets, k).into_iter();
+            both.filter(move |both| both.by_value || far)
+                .map(move |both| (other, both))
         });
         let padded: Vec<(&Measured, Both)> = padded.collect();
         let inner = within(print, measured, k);

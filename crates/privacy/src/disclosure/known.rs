@@ -79,12 +79,15 @@ impl<'a> Set<'a> {
 
     /// How many tell them apart without those of one value who are in one alone; nothing where they are many anyway.
     fn without_one_value(self, other: Self, k: u64) -> Option<u64> {
-        let both = Both::of([(self.print, self.common), (other.print, other.common)], k)?;
-        let [one, two] = &both.left_out;
-        let values = self.sketch.zip(other.sketch).map_or(0, |(own, others)| {
-            one.of_others(own).persons_between(&two.of_others(others))
-        });
-        Some(both.apart.max(values)).filter(|apart| *apart < k)
+        let apart = |both: Both| {
+            let [one, two] = &both.left_out;
+            let values = self.sketch.zip(other.sketch).map_or(0, |(own, others)| {
+                one.of_others(own).persons_between(&two.of_others(others))
+            });
+            both.apart.max(values)
+        };
+        let both = Both::of([(self.print, self.common), (other.print, other.common)], k);
+        both.into_iter().map(apart).filter(|apart| *apart < k).min()
     }
 }
 

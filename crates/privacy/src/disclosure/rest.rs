@@ -2,7 +2,7 @@
 //!
 //! Persons of one value that is known tell nothing of a mean but how many they are: enough of them make another set of any, and
 //! its number is that of the few others. So two numbers' persons are held against each other without those of one value who are
-//! in one of them alone, too.
+//! in one of them alone, too; and without those of several values, where as many have each of them.
 
 use roaring::RoaringTreemap;
 
@@ -19,6 +19,10 @@ const VALUES: usize = 64;
 /// What a record begins with. Earlier ones, of other persons, began with a size.
 const MARK: u64 = u64::MAX;
 
+fn is_same(a: f64, b: f64) -> bool {
+    (a - b).abs() <= SAME * a.abs().max(b.abs())
+}
+
 /// Values that enough persons have, and who has them; those of most persons first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Common {
@@ -32,10 +36,7 @@ impl Common {
         let mean = |entry: &Contribution| entry.sum / entry.rows as f64;
         let mut ordered = contributions.to_vec();
         ordered.sort_by(|a, b| mean(a).total_cmp(&mean(b)));
-        let same = |a: &Contribution, b: &Contribution| {
-            let (a, b) = (mean(a), mean(b));
-            (a - b).abs() <= SAME * a.abs().max(b.abs())
-        };
+        let same = |a: &Contribution, b: &Contribution| is_same(mean(a), mean(b));
         let mut values: Vec<&[Contribution]> = ordered
             .chunk_by(same)
             .filter(|persons| persons.len() as u64 >= k)
@@ -98,56 +99,102 @@ impl Common {
     }
 }
 
-/// Persons of one value who are left out.
+/// Persons of common values who are left out.
 #[derive(Debug, Default)]
 pub(super) struct LeftOut {
     pub(super) persons: RoaringTreemap,
-    value: f64,
+    values: Vec<(f64, RoaringTreemap)>,
 }
 
 impl LeftOut {
     /// Of those who are in a set alone, the most who have one value.
     fn of(alone: &RoaringTreemap, common: Option<&Common>) -> Self {
-        let mut most = Self::default();
+        let mut most = (0.0, RoaringTreemap::new());
         for (value, persons) in common.iter().flat_map(|common| &common.values) {
-            if persons.len() <= most.persons.len() {
+            if persons.len() <= most.1.len() {
                 break;
             }
             let theirs = alone & persons;
-            if theirs.len() > most.persons.len() {
-                most = Self {
-                    persons: theirs,
-                    value: *value,
-                };
+            if theirs.len() > most.1.len() {
+                most = (*value, theirs);
             }
         }
-        most
+        Self {
+            persons: most.1.clone(),
+            values: vec![most],
+        }
+    }
+
+    /// Of some persons all who have a common value.
+    fn of_all(some: &RoaringTreemap, common: &Common) -> Self {
+        let values = common.values.iter();
+        let values: Vec<(f64, RoaringTreemap)> = values
+            .map(|(value, persons)| (*value, some & persons))
+            .filter(|(_, persons)| !persons.is_empty())
+            .collect();
+        let persons = values.iter().map(|(_, persons)| persons);
+        Self {
+            persons: persons.fold(RoaringTreemap::new(), |all, persons| all | persons),
+            values,
+        }
+    }
+
+    /// So many of one, or of the other, have a value that as many of the other have not.
+    fn between(&self, other: &Self) -> u64 {
+        let so_many = |of: &Self, value: f64| {
+            let theirs = of.values.iter().filter(|(own, _)| is_same(*own, value));
+            theirs.map(|(_, persons)| persons.len()).sum::<u64>()
+        };
+        let own = self.values.iter();
+        let own = own.map(|(value, persons)| persons.len().abs_diff(so_many(other, *value)));
+        let others = other.values.iter();
+        let alone = others.filter(|(value, _)| so_many(self, *value) == 0);
+        own.chain(alone.map(|(_, persons)| persons.len())).sum()
     }
 
     /// What the others contribute.
     pub(super) fn of_others(&self, whole: &Sketch) -> Sketch {
-        whole.without(&self.persons, self.value)
+        let mut sketch = whole.clone();
+        for (value, persons) in &self.values {
+            sketch = sketch.without(persons, *value);
+        }
+        sketch
     }
 }
 
-/// Two numbers' persons, without those of one value who are in one of them alone.
+/// Two numbers' persons, without those of common values who are in one of them alone, or have another value in each.
 #[derive(Debug)]
 pub(super) struct Both {
     /// Those of the one who are left out, and those of the other.
     pub(super) left_out: [LeftOut; 2],
-    /// So many persons are in one of them alone, and not left out.
+    /// So many persons are in one of them alone, and not left out, or tell those who are left out apart.
     pub(super) apart: u64,
+    /// Those who are left out are of several values, as many in either.
+    pub(super) by_value: bool,
 }
 
 impl Both {
-    /// Nothing where at least `k` are in one of them alone and not left out.
-    pub(super) fn of(sets: [(&RoaringTreemap, Option<&Common>); 2], k: u64) -> Option<Self> {
+    /// Without those of one value, and of each value as many as in the other, where fewer than `k` others are in one of them alone.
+    pub(super) fn of(sets: [(&RoaringTreemap, Option<&Common>); 2], k: u64) -> Vec<Self> {
         let [(one, _), (other, _)] = sets;
         let both = one.intersection_len(other);
+        if both == 0 {
+            return Vec::new();
+        }
+        let of_one_value = Self::of_one_value(sets, both, k).into_iter();
+        of_one_value.chain(Self::of_as_many(sets, k)).collect()
+    }
+
+    fn of_one_value(
+        sets: [(&RoaringTreemap, Option<&Common>); 2],
+        both: u64,
+        k: u64,
+    ) -> Option<Self> {
+        let [(one, _), (other, _)] = sets;
         let alone_are_few = |(print, common): (&RoaringTreemap, Option<&Common>)| {
             print.len() - both < common.map_or(0, Common::most).saturating_add(k)
         };
-        if both == 0 || !sets.into_iter().all(alone_are_few) {
+        if !sets.into_iter().all(alone_are_few) {
             return None;
         }
         let left_out = [
@@ -158,7 +205,41 @@ impl Both {
             &(one - &left_out[0].persons),
             &(other - &left_out[1].persons),
         );
-        (apart < k).then_some(Self { left_out, apart })
+        (apart < k).then_some(Self {
+            left_out,
+            apart,
+            by_value: false,
+        })
+    }
+
+    /// A mean says of persons of common values how many have each: other ones may be left out of either.
+    fn of_as_many(sets: [(&RoaringTreemap, Option<&Common>); 2], k: u64) -> Option<Self> {
+        let [(one, Some(own)), (other, Some(others))] = sets else {
+            return None;
+        };
+        if one.len().abs_diff(other.len()) >= k {
+            return None;
+        }
+        let mut changed = RoaringTreemap::new();
+        for (value, persons) in &own.values {
+            let unlike = others.values.iter().filter(|(of, _)| !is_same(*of, *value));
+            unlike.for_each(|(_, theirs)| changed |= persons & theirs);
+        }
+        let left_out = [
+            LeftOut::of_all(&((one - other) | &changed), own),
+            LeftOut::of_all(&((other - one) | &changed), others),
+        ];
+        let others = persons_between(
+            &(one - &left_out[0].persons),
+            &(other - &left_out[1].persons),
+        );
+        let apart = others + left_out[0].between(&left_out[1]);
+        let many = left_out.iter().any(|of| of.persons.len() >= k);
+        (many && apart < k).then_some(Self {
+            left_out,
+            apart,
+            by_value: true,
+        })
     }
 }
 
@@ -213,17 +294,52 @@ mod tests {
             [(&print, common.as_ref()), (&less, of_less.as_ref())],
             [(&less, of_less.as_ref()), (&print, common.as_ref())],
         ] {
-            let both = Both::of(sets, 3).unwrap();
+            let both = &Both::of(sets, 3)[0];
             assert_eq!(both.apart, 1);
             let left_out = both.left_out.iter().map(|of| of.persons.len());
             assert_eq!(left_out.sum::<u64>(), 4);
-            assert!(Both::of(sets, 1).is_none());
+            assert!(Both::of(sets, 1).is_empty());
         }
         let sketch = |some: &[Contribution]| Sketch::with_squares(some, 0.0);
-        let both = Both::of([(&print, common.as_ref()), (&less, None)], 3).unwrap();
+        let both = &Both::of([(&print, common.as_ref()), (&less, None)], 3)[0];
         let others = [&values[..8], &values[12..]].concat();
         let left = both.left_out[0].of_others(&sketch(&values));
         assert_eq!(left.persons_between(&sketch(&others)), 0);
         assert_eq!(left.persons_between(&sketch(&values[..8])), 1);
+    }
+
+    /// Other persons of two values, as many of each, and the same persons with two values the other way round.
+    #[test]
+    fn as_many_of_each_value_are_left_out() {
+        let of = |persons: std::ops::Range<i64>, value: fn(i64) -> f64| -> Vec<Contribution> {
+            persons.map(|at| Contribution::of(at, value(at))).collect()
+        };
+        let own = || of(0..30, |at| at as f64 / 7.0);
+        let pads = |first: i64, value: fn(i64) -> f64| of(first..first + 40, value);
+        let two = |at: i64| if at % 2 == 0 { 28.0 } else { 3.0 };
+        let other_way = |at: i64| if at % 2 == 1 { 28.0 } else { 3.0 };
+        let nearly = |at: i64| if at % 2 == 1 || at < 108 { 28.0 } else { 3.0 };
+        let many = |at: i64| if at % 2 == 1 || at < 112 { 28.0 } else { 3.0 };
+        let set = |one: Vec<Contribution>, pads: Vec<Contribution>| {
+            let all = [one, pads].concat();
+            (footprint(&all), Common::of(&all, 5))
+        };
+        let (print, common) = set(own(), pads(100, two));
+        for (other, apart) in [
+            (set(own(), pads(200, two)), Some(0)),
+            (set(own(), pads(100, other_way)), Some(0)),
+            (set(own()[1..].to_vec(), pads(100, other_way)), Some(1)),
+            // Four more have one value, and four less the other.
+            (set(own(), pads(100, nearly)), None),
+            (set(own(), pads(100, many)), None),
+            (set(own(), pads(100, two)), None),
+        ] {
+            let sets = [(&print, common.as_ref()), (&other.0, other.1.as_ref())];
+            let found = Both::of(sets, 5).into_iter().find(|both| both.by_value);
+            assert_eq!(found.map(|both| both.apart), apart);
+            let sets = [(&other.0, other.1.as_ref()), (&print, common.as_ref())];
+            let found = Both::of(sets, 5).into_iter().find(|both| both.by_value);
+            assert_eq!(found.map(|both| both.apart), apart);
+        }
     }
 }
