@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use roaring::RoaringTreemap;
 
 use super::cube::Dims;
-use super::matching::{Shown, of_this_result};
+use super::matching::{Shown, Source, of_this_result};
 use super::persons::{Contribution, Persons, folded, footprint, people};
-use super::releases::{Cell, Table, Work, decoded};
+use super::releases::{BOTH, Cell, Table, Work, decoded};
 use super::rest::Common;
 use super::span::Admitted;
 use super::spread::{counted, last_digit, one_row_each, rounded, sums, within_fences};
@@ -36,6 +36,8 @@ struct Steps {
     /// How far a step is.
     step: f64,
     print: RoaringTreemap,
+    /// Fewer than k persons have other values. What more of them add up to is not known, and hides how many have these.
+    alone: bool,
 }
 
 impl Steps {
@@ -45,6 +47,14 @@ impl Steps {
         let steps = marks.map(|(steps, persons)| f64::from(steps) * persons.len() as f64);
         steps.sum()
     }
+}
+
+/// A mean of before as a number of rows.
+pub(super) struct Known {
+    pub(super) id: i64,
+    pub(super) print: RoaringTreemap,
+    /// As in [`Steps`].
+    pub(super) alone: bool,
 }
 
 /// What means of a result say as numbers of rows, beside all that was shown.
@@ -113,24 +123,30 @@ fn steps(own: &[Contribution], profile: &Profile) -> Option<Steps> {
     }
     rows.sort_unstable_by_key(|entry| entry.person);
     let print = footprint(&rows);
-    Some(Steps { step, print })
+    let theirs: u64 = values.iter().map(|(_, persons)| persons.len()).sum();
+    let alone = own.len() as u64 - theirs < u64::from(profile.k);
+    Some(Steps { step, print, alone })
 }
 
 impl Work<'_> {
     /// What means of before say as numbers of rows, with their places in the record.
-    pub(super) fn means_as_steps(&self) -> Result<Vec<(i64, RoaringTreemap)>, Error> {
+    pub(super) fn means_as_steps(&self) -> Result<Vec<Known>, Error> {
         if !self.profile.is_exact() {
             return Ok(Vec::new());
         }
         let mut statement = self.transaction.prepare_cached(
-            "SELECT id, footprint FROM number_set
+            "SELECT id, footprint, counted FROM number_set
              WHERE snapshot >= ?1 AND snapshot < ?2 AND principal = ?3 AND measure = ?4 ORDER BY id",
         )?;
         let (from, to) = self.reader.of_store();
         let mut rows = statement.query((from, to, &self.reader.principal, COUNT_OF_STEPS))?;
         let mut means = Vec::new();
         while let Some(row) = rows.next()? {
-            means.push((row.get(0)?, decoded(&row.get::<_, Vec<u8>>(1)?)?));
+            means.push(Known {
+                id: row.get(0)?,
+                print: decoded(&row.get::<_, Vec<u8>>(1)?)?,
+                alone: row.get::<_, i64>(2)? == BOTH,
+            });
         }
         Ok(means)
     }
@@ -143,8 +159,15 @@ impl Work<'_> {
             by_steps.cells = cells.map(|cell| cell.steps(self.profile)).collect();
         }
         let own = by_steps.cells.iter().enumerate();
-        let own = own.filter_map(|(at, steps)| Some((of_this_result(at), &steps.as_ref()?.print)));
-        let own: Vec<(i64, &RoaringTreemap)> = own.collect();
+        let own = own.filter_map(|(at, steps)| {
+            let steps = steps.as_ref()?;
+            Some(Known {
+                id: of_this_result(at),
+                print: steps.print.clone(),
+                alone: steps.alone,
+            })
+        });
+        let own: Vec<Known> = own.collect();
         if !own.is_empty() {
             by_steps.numbers = self.beside_counts(&own, &means.words)?;
         }
@@ -174,6 +197,7 @@ impl Work<'_> {
                     follows = Some(numbers.named(&from));
                     break;
                 }
+                Admitted::Follows { .. } | Admitted::Few if numbers.rough => {}
                 Admitted::Follows { .. } | Admitted::Few => return Ok(false),
             }
         }
@@ -231,7 +255,14 @@ impl Work<'_> {
             measure: COUNT_OF_STEPS.to_owned(),
             ..Table::of(vec![cell])
         };
-        self.keep(&mut count, 0, &steps.print, &Shown::OWN)?;
+        let shown = Shown {
+            persons: match steps.alone {
+                true => Source::Own,
+                false => Source::Withheld,
+            },
+            rows: Source::Own,
+        };
+        self.keep(&mut count, 0, &steps.print, &shown)?;
         Ok(())
     }
 }

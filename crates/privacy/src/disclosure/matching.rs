@@ -70,7 +70,7 @@ impl Source {
 }
 
 impl Shown {
-    pub(super) const OWN: Self = Self {
+    const OWN: Self = Self {
         persons: Source::Own,
         rows: Source::Own,
     };
@@ -314,6 +314,7 @@ impl Work<'_> {
                 let Some(vector) = numbers.of(of_this_result(at)).nth(place) else {
                     continue;
                 };
+                let rough = numbers.rough;
                 // A rounded number says nothing beside others like it.
                 let admitted = match self.profile.is_exact() {
                     true => numbers.span.admit(vector),
@@ -321,8 +322,12 @@ impl Work<'_> {
                 };
                 match admitted {
                     Admitted::New => {}
-                    Admitted::Follows { left, from } => return source(numbers.named(&from), left),
-                    Admitted::Few => return Source::Withheld,
+                    Admitted::Follows { left, from } if !rough || left <= within_noise => {
+                        return source(numbers.named(&from), left);
+                    }
+                    // How many they are is not known there.
+                    Admitted::Follows { .. } | Admitted::Few if rough => {}
+                    Admitted::Follows { .. } | Admitted::Few => return Source::Withheld,
                 }
             }
             Source::Own

@@ -3,6 +3,7 @@
 use roaring::RoaringTreemap;
 
 use super::Error;
+use super::by_steps::Known as Mean;
 use super::known::{Known, KnownSet, Set};
 use super::matching::{Part, of_this_result};
 use super::releases::{Table, Work};
@@ -19,6 +20,8 @@ pub(super) enum Free {
 /// Exact numbers that may say something together.
 pub(super) struct Numbers {
     pub(super) span: Span,
+    /// Some of them are known but for some rows.
+    pub(super) rough: bool,
     unit: Unit,
     /// What each of them is in the record, and the words of its rows.
     sets: Vec<(Part, String)>,
@@ -82,16 +85,16 @@ struct Number<'a> {
 }
 
 impl<'a> Number<'a> {
-    /// A number of persons, or of rows where not each has as many.
-    fn shown(id: i64, print: &'a RoaringTreemap, k: u64) -> Self {
+    /// A mean as a number of persons, or of rows where not each has as many.
+    fn of_mean(mean: &'a Mean, k: u64) -> Self {
         Self {
-            print,
-            id,
+            print: &mean.print,
+            id: mean.id,
             words: "",
-            counted: even(print, k).is_some(),
+            counted: even(&mean.print, k).is_some(),
             has_rows: true,
             taken: true,
-            rough: print.bitmaps().count() > 1,
+            rough: !mean.alone || mean.print.bitmaps().count() > 1,
         }
     }
 
@@ -217,33 +220,24 @@ impl Work<'_> {
     }
 
     /// What exact counts of before say, ready for what means say as numbers of rows.
-    pub(super) fn beside_counts(
-        &self,
-        own: &[(i64, &RoaringTreemap)],
-        words: &str,
-    ) -> Result<Vec<Numbers>, Error> {
+    pub(super) fn beside_counts(&self, own: &[Mean], words: &str) -> Result<Vec<Numbers>, Error> {
         let k = u64::from(self.profile.k);
         let earlier = self.earlier_sets(&Table::of(Vec::new()))?;
-        let own = own.iter().map(|(id, print)| Number {
+        let own = own.iter().map(|mean| Number {
             words,
             taken: false,
-            ..Number::shown(*id, print, k)
+            ..Number::of_mean(mean, k)
         });
         let counts = earlier.iter().filter(|set| set.is_shown() && set.exact);
         let all: Vec<Number<'_>> = own.chain(counts.map(Number::of_set)).collect();
         Ok(self.with_means(&all, &self.means_as_steps()?, true))
     }
 
-    /// Persons and rows, which say something together, and what means say as numbers of rows. Those of several steps are known but for
-    /// some steps, and say nothing modulo anything: they are in a span of their own with all others.
-    fn with_means(
-        &self,
-        all: &[Number<'_>],
-        means: &[(i64, RoaringTreemap)],
-        whole: bool,
-    ) -> Vec<Numbers> {
+    /// Persons and rows, which say something together, and what means say as numbers of rows. Those of several steps, or beside other
+    /// values, are known but for some rows, and say nothing modulo anything: they are in a span of their own with all others.
+    fn with_means(&self, all: &[Number<'_>], means: &[Mean], whole: bool) -> Vec<Numbers> {
         let k = u64::from(self.profile.k);
-        let means = || means.iter().map(|(id, print)| Number::shown(*id, print, k));
+        let means = || means.iter().map(|mean| Number::of_mean(mean, k));
         let counts = |number: &Number<'_>| !number.rough;
         let numbers = all.iter().filter(|number| counts(number));
         let of_two: Vec<Number<'_>> = means().filter(counts).collect();
@@ -252,7 +246,10 @@ impl Work<'_> {
         let of_all: Vec<Number<'_>> = means().collect();
         if all.iter().chain(&of_all).any(|number| number.rough) {
             let numbers = all.iter().chain(&of_all);
-            spans.push(self.together(numbers.flat_map(|number| number.counts(k)), false));
+            spans.push(Numbers {
+                rough: true,
+                ..self.together(numbers.flat_map(|number| number.counts(k)), false)
+            });
         }
         spans
     }
@@ -284,6 +281,7 @@ impl Work<'_> {
         });
         Numbers {
             span,
+            rough: false,
             unit,
             sets: sets.collect(),
         }
