@@ -32,7 +32,8 @@ const MOST: f64 = 65_535.0;
 const WHOLE: f64 = 1e-6;
 
 /// A mean as a number of rows.
-struct Steps {
+#[derive(Debug)]
+pub(crate) struct Steps {
     /// How far a step is.
     step: f64,
     print: RoaringTreemap,
@@ -175,13 +176,14 @@ impl Work<'_> {
     }
 
     /// Holds what a mean says as a number of rows against what was shown, and makes it that of what follows; whether it may be shown.
+    /// What is new is left with the table.
     pub(super) fn holds_by_steps(
         &self,
-        cell: &mut Cell,
+        table: &mut Table,
         at: usize,
         by_steps: &mut BySteps,
     ) -> Result<bool, Error> {
-        let Some(steps) = by_steps.cells.get(at).and_then(Option::as_ref) else {
+        let Some(steps) = by_steps.cells.get_mut(at).and_then(Option::take) else {
             return Ok(true);
         };
         let persons = usize::try_from(steps.print.len()).unwrap_or(usize::MAX);
@@ -203,6 +205,7 @@ impl Work<'_> {
         }
         let Some(from) = follows else {
             by_steps.follow.insert(of_this_result(at), steps.number());
+            table.steps.insert(at, steps);
             return Ok(true);
         };
         let mut number = 0.0;
@@ -220,6 +223,7 @@ impl Work<'_> {
         if more == 0.0 {
             return Ok(true);
         }
+        let cell = &mut table.cells[at];
         let own = cell.as_counted(self.profile);
         let (rows, sum, squares) = sums(&within_fences(&own, self.profile));
         // What the squares are of other persons is not known, and little of them.
@@ -235,10 +239,7 @@ impl Work<'_> {
 
     /// Keeps what a mean says as a number of rows.
     pub(super) fn keep_steps(&self, table: &mut Table, at: usize) -> Result<(), Error> {
-        if !table.is_mean() {
-            return Ok(());
-        }
-        let Some(steps) = table.cells[at].steps(self.profile) else {
+        let Some(steps) = table.steps.remove(&at) else {
             return Ok(());
         };
         let number = Some(steps.number());

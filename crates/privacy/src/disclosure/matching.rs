@@ -204,7 +204,7 @@ impl Work<'_> {
             if matches!(found, Match::New(..))
                 && (!self.says_more(&mut table.cells[at], print, &measured)
                     || sums.tell(at, table, print)
-                    || !self.holds_by_steps(&mut table.cells[at], at, &mut by_steps)?)
+                    || !self.holds_by_steps(table, at, &mut by_steps)?)
             {
                 found = Match::TooNear;
             }

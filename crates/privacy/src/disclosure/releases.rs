@@ -26,6 +26,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::Error;
 use super::at_risk::AtRisk;
+use super::by_steps::Steps;
 use super::cube::Dims;
 use super::margins::add_up;
 use super::matching::{Match, Part, Shown, Source, of_this_result};
@@ -81,6 +82,8 @@ pub struct Table {
     pub parts: Vec<Table>,
     /// Of a model over time: whom it has at risk.
     pub(crate) at_risk: Option<AtRisk>,
+    /// What means say as numbers of rows, where that is new, by their groups.
+    pub(crate) steps: BTreeMap<usize, Steps>,
     /// A number for each group of each level.
     pub cells: Vec<Cell>,
     /// It was too much to look at all of it, and nothing new is shown.
@@ -102,6 +105,7 @@ impl Table {
             seen: None,
             parts: Vec::new(),
             at_risk: None,
+            steps: BTreeMap::new(),
             cells,
             gave_up: false,
         }

@@ -197,13 +197,8 @@ fn table(
         words: hashed(&[&spec.rows, &basis.words]),
         grouped: hashed(&[&spec.grouped]),
         treated: control.lens.of_columns(columns.map(String::as_str)),
-        gave_up: false,
         asked: basis.asked,
-        computed_with: false,
-        seen: None,
-        parts: Vec::new(),
-        at_risk: None,
-        cells,
+        ..Table::of(cells)
     })
 }
 

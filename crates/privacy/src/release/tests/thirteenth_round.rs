@@ -34,12 +34,14 @@ async fn means_of_two_values_are_counts() {
                 &format!("los < 1000 AND NOT {TARGET} OR los = 2027"),
             ),
         ];
+        let of_values = [ask("count(*)", "los = 1028"), ask("count(*)", "los = 2027")];
         for order in [
             [0, 1, 2, 3, 4, 5, 6],
             [5, 6, 0, 1, 2, 3, 4],
             [3, 5, 0, 2, 6, 4, 1],
         ] {
             let asked = order.map(|at| questions[at].clone());
+            let asked = [&asked[..], &of_values].concat();
             let told = both(rules, los, &asked).await.map(|seen| {
                 let of = |question: usize| {
                     let place = order.iter().position(|at| *at == question).unwrap();
@@ -50,7 +52,10 @@ async fn means_of_two_values_are_counts() {
                 let first = (of(3)? - 1_012.0) * of(0)? - 4.0 * third;
                 let second = (of(4)? - 2_011.0) * of(1)?;
                 let upper = |sum: f64| (sum / 16.0).round();
-                Some(of(5)? - of(6)? - upper(first) + upper(second))
+                // By the means, and by the counts of values after them.
+                let apart = of(5)? - of(6)?;
+                let by_counts = seen[7][0].zip(seen[8][0]).map(|(a, b)| apart - a + b);
+                Some((apart - upper(first) + upper(second), by_counts))
             });
             assert_eq!(told[0], told[1], "{rules}: {asked:?}");
             assert!(told[0].is_some() || *los == others, "{rules}: {asked:?}");
