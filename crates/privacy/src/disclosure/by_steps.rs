@@ -11,9 +11,8 @@ use roaring::RoaringTreemap;
 
 use super::cube::Dims;
 use super::matching::{Shown, Source, of_this_result};
-use super::persons::{Contribution, Persons, folded, footprint, people};
+use super::persons::{Contribution, Persons, footprint};
 use super::releases::{BOTH, Cell, Table, Work, decoded};
-use super::rest::Common;
 use super::span::Admitted;
 use super::spread::{counted, last_digit, one_row_each, rounded, sums, within_fences};
 use super::together::Numbers;
@@ -25,11 +24,14 @@ const FAR: f64 = 4.0;
 /// Of more values no mean tells who has which.
 const VALUES: usize = 8;
 
-/// No value is more steps than this above the smallest.
-const MOST: f64 = 65_535.0;
+/// No value is more steps than this above the smallest: what follows from numbers by other fractions is not told.
+const MOST: u32 = 12;
 
 /// What is left of a value where it is so many whole steps.
-const WHOLE: f64 = 1e-6;
+const OFF: f64 = 0.04;
+
+/// Values are as good as one where they differ by no more than this part of their deviation.
+const NEAR: f64 = 0.25;
 
 /// A mean as a number of rows.
 #[derive(Debug)]
@@ -86,47 +88,66 @@ impl Cell {
 /// Of each person how many steps its rows are above the smallest value that enough have; nothing of those whose values few have, and
 /// where the mean does not tell.
 fn steps(own: &[Contribution], profile: &Profile) -> Option<Steps> {
-    let values = Common::of(own, u64::from(profile.k))?.into_values();
-    let all = || values.iter().map(|(value, _)| *value);
-    let low = all().min_by(f64::total_cmp)?;
-    let range = all().map(|value| value - low).max_by(f64::total_cmp)?;
+    let values = values(own, profile);
+    let low = values.first()?.0;
+    let range = values.last()?.0 - low;
     let rows: f64 = own.iter().map(|entry| entry.rows as f64).sum();
-    if values.len() > VALUES || range == 0.0 || last_digit(own) * rows > FAR * range {
+    if values.len() > VALUES || range <= 0.0 || last_digit(own) * rows > FAR * range {
         return None;
     }
-    // The largest step of which all are whole ones.
-    let step = all().fold(0.0, |step: f64, value| {
-        let (mut step, mut rest) = (step, value - low);
-        while rest > WHOLE * range {
-            (step, rest) = (rest, step % rest);
-        }
-        step
-    });
-    if range / step > MOST {
-        return None;
-    }
-    let mut rows = Vec::new();
-    for (value, persons) in &values {
-        let persons = people(persons);
-        let theirs = own
+    // As few steps as say how far they are from each other.
+    let part = |value: f64| (value - low) / range;
+    let least = (1..=MOST).find(|steps| {
+        let off = |value: f64| (part(value) * f64::from(*steps)).fract();
+        values
             .iter()
-            .filter(|entry| persons.contains(folded(entry.person)));
+            .all(|(value, _)| !(OFF..1.0 - OFF).contains(&off(*value)))
+    });
+    let most = least.unwrap_or(MOST);
+    let rows = values.iter().flat_map(|(value, persons)| {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a number of steps, from 0"
         )]
-        let steps = ((value - low) / step).round() as u64;
-        rows.extend(theirs.filter(|_| steps > 0).map(|entry| Contribution {
+        let steps = (part(*value) * f64::from(most)).round() as u64;
+        let theirs = persons.iter().filter(move |_| steps > 0);
+        theirs.map(move |entry| Contribution {
             rows: entry.rows * steps,
-            ..*entry
-        }));
-    }
+            ..**entry
+        })
+    });
+    let mut rows: Vec<Contribution> = rows.collect();
     rows.sort_unstable_by_key(|entry| entry.person);
-    let print = footprint(&rows);
-    let theirs: u64 = values.iter().map(|(_, persons)| persons.len()).sum();
-    let alone = own.len() as u64 - theirs < u64::from(profile.k);
-    Some(Steps { step, print, alone })
+    let theirs: usize = values.iter().map(|(_, persons)| persons.len()).sum();
+    Some(Steps {
+        step: range / f64::from(most),
+        print: footprint(&rows),
+        alone: own.len() - theirs < profile.k as usize,
+    })
+}
+
+/// Values that at least k persons have, or nearly have, with these persons.
+fn values<'a>(own: &'a [Contribution], profile: &Profile) -> Vec<(f64, Vec<&'a Contribution>)> {
+    let value = |entry: &&Contribution| entry.sum / entry.rows as f64;
+    let mut ordered: Vec<&Contribution> = own.iter().collect();
+    ordered.sort_by(|a, b| value(a).total_cmp(&value(b)));
+    let (rows, sum, squares) = sums(own);
+    let near = NEAR * (squares / rows - (sum / rows).powi(2)).max(0.0).sqrt();
+    let mut groups: Vec<Vec<&Contribution>> = Vec::new();
+    for entry in ordered {
+        match groups.last_mut() {
+            Some(group) if value(&entry) - value(&group[0]) <= near => group.push(entry),
+            _ => groups.push(vec![entry]),
+        }
+    }
+    groups.retain(|group| group.len() >= profile.k as usize);
+    let mean =
+        |group: &Vec<&Contribution>| group.iter().map(value).sum::<f64>() / group.len() as f64;
+    groups
+        .into_iter()
+        .map(|group| (mean(&group), group))
+        .collect()
 }
 
 impl Work<'_> {
@@ -199,7 +220,7 @@ impl Work<'_> {
                     follows = Some(numbers.named(&from));
                     break;
                 }
-                Admitted::Follows { .. } | Admitted::Few if numbers.rough => {}
+                Admitted::Follows { .. } if numbers.rough => {}
                 Admitted::Follows { .. } | Admitted::Few => return Ok(false),
             }
         }
@@ -294,7 +315,9 @@ mod tests {
                 two(at)
             }
         };
-        assert_eq!(of(60, others), Some((16.0, 17.0)));
+        assert_eq!(of(60, others).map(|(_, number)| number), Some(17.0));
+        let nearly = |at: u32| two(at) + f64::from(at) / 100.0;
+        assert_eq!(of(60, nearly).map(|(_, number)| number), Some(20.0));
         // 1, 5 and 7 are none, two and three steps above the smallest.
         let three = |at: u32| [1.0, 5.0, 7.0][at as usize % 3];
         assert_eq!(of(60, three), Some((2.0, 100.0)));

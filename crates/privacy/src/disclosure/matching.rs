@@ -326,7 +326,7 @@ impl Work<'_> {
                         return source(numbers.named(&from), left);
                     }
                     // How many they are is not known there.
-                    Admitted::Follows { .. } | Admitted::Few if rough => {}
+                    Admitted::Follows { .. } if rough => {}
                     Admitted::Follows { .. } | Admitted::Few => return Source::Withheld,
                 }
             }

@@ -304,7 +304,7 @@ pub(super) fn part_of(group: &Dims) -> Dims {
 }
 
 /// What columns are of some of their persons.
-pub(super) fn of_part(columns: &[Column], stays: &[bool]) -> Vec<Column> {
+pub(crate) fn of_part(columns: &[Column], stays: &[bool]) -> Vec<Column> {
     let some = |all: &[Contribution]| -> Vec<Contribution> {
         let pairs = all.iter().zip(stays).filter(|(_, stays)| **stays);
         pairs.map(|(entry, _)| *entry).collect()

@@ -54,11 +54,6 @@ impl Common {
         (!values.is_empty()).then_some(Self { values })
     }
 
-    /// The values, and who has them.
-    pub(super) fn into_values(self) -> Vec<(f64, RoaringTreemap)> {
-        self.values
-    }
-
     /// How many have the value that most have.
     fn most(&self) -> u64 {
         self.values.first().map_or(0, |(_, persons)| persons.len())

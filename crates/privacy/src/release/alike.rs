@@ -9,7 +9,7 @@ use super::numbers::number_of;
 use super::value::group_cell;
 use crate::disclosure::at_risk::events_of_each;
 use crate::disclosure::models::Column;
-use crate::disclosure::parts::Part;
+use crate::disclosure::parts::{Part, of_part};
 use crate::disclosure::releases::{Outcome, Table};
 use crate::disclosure::{PERSONS, Profile};
 
@@ -164,11 +164,20 @@ fn whenever(event: usize, columns: &[Vec<f64>], groups: &[Alike], few: &[usize])
     several.collect()
 }
 
-/// Those of a model's persons whose values few have, beside groups of others, of whose times it takes at which events they are at risk.
-pub(super) fn few_of(profile: &Profile, columns: &[Column]) -> Option<Part> {
+/// Those of a model's persons, and of each of its parts, whose values few have, beside groups of others.
+pub(super) fn few_of(profile: &Profile, columns: &[Column], parts: &[Part]) -> Vec<Part> {
+    let everybody = vec![true; columns[0].own.len()];
+    let of_each = std::iter::once(&everybody).chain(parts.iter().map(|part| &part.stays));
+    let found = of_each.filter_map(|stays| few_among(profile, columns, stays));
+    found.collect()
+}
+
+/// The same among some of them. Of their times it takes at which events they are at risk.
+fn few_among(profile: &Profile, columns: &[Column], stays: &[bool]) -> Option<Part> {
     let k = u64::from(profile.k);
-    let events = events_of_each(k, columns);
-    let others = &columns[..columns.len() - events.iter().len()];
+    let theirs = of_part(columns, stays);
+    let events = events_of_each(k, &theirs);
+    let others = &theirs[..theirs.len() - events.iter().len()];
     let counted = |column: &Column| column.counted.iter().map(|entry| entry.sum).collect();
     let values: Vec<Vec<f64>> = others.iter().map(counted).chain(events).collect();
     let all: Vec<usize> = (0..values[0].len()).collect();
@@ -178,12 +187,10 @@ pub(super) fn few_of(profile: &Profile, columns: &[Column]) -> Option<Part> {
     let (large, few): (Vec<Vec<usize>>, Vec<Vec<usize>>) =
         groups.partition(|group| group.len() as u64 >= k);
     let size = |group: &Vec<usize>| profile.rounded(group.len() as u64);
-    Part::few(
-        k,
-        all.len(),
-        &few.concat(),
-        large.iter().map(size).collect(),
-    )
+    let places = stays.iter().zip(0..).filter(|(stays, _)| **stays);
+    let places: Vec<usize> = places.map(|(_, at)| at).collect();
+    let few: Vec<usize> = few.concat().into_iter().map(|at| places[at]).collect();
+    Part::few(k, stays.len(), &few, large.iter().map(size).collect())
 }
 
 /// Makes some of the numbers add up to so many, each in proportion to what it was.

@@ -239,7 +239,8 @@ fn try_model(
         group: &place,
     };
     let mut parts = parts(k, &columns[0], &columns[1..=terms], columns.get(terms + 1));
-    parts.extend(few_of(&desk.control.profile, &columns));
+    let few = few_of(&desk.control.profile, &columns, &parts);
+    parts.extend(few);
     let persons = desk.tables[model.event].cells[row].persons.contributions();
     let beside = desk
         .control
