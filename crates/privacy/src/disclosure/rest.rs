@@ -16,6 +16,9 @@ const SAME: f64 = 1e-9;
 /// So many values are kept, those that most persons have.
 const VALUES: usize = 64;
 
+/// Whoever chooses persons of so few values knows what they add up to.
+const FEW_VALUES: usize = 8;
+
 /// What a record begins with. Earlier ones, of other persons, began with a size.
 const MARK: u64 = u64::MAX;
 
@@ -134,7 +137,8 @@ impl LeftOut {
         }
     }
 
-    /// So many of one, or of the other, have a value that as many of the other have not.
+    /// So many of one, or of the other, have a value that as many of the other have not. Where they have few values, it is no more than
+    /// what their number and sum tell them apart by: a mean says no more of them.
     fn between(&self, other: &Self) -> u64 {
         let so_many = |of: &Self, value: f64| {
             let theirs = of.values.iter().filter(|(own, _)| is_same(*own, value));
@@ -144,7 +148,34 @@ impl LeftOut {
         let own = own.map(|(value, persons)| persons.len().abs_diff(so_many(other, *value)));
         let others = other.values.iter();
         let alone = others.filter(|(value, _)| so_many(self, *value) == 0);
-        own.chain(alone.map(|(_, persons)| persons.len())).sum()
+        let by_value = own.chain(alone.map(|(_, persons)| persons.len())).sum();
+        if self.values.len().max(other.values.len()) > FEW_VALUES {
+            return by_value;
+        }
+        let moments = |of: &Self| -> [f64; 3] {
+            let each = of.values.iter().map(|(value, persons)| {
+                let persons = persons.len() as f64;
+                [persons, persons * value, persons * value * value]
+            });
+            each.fold([0.0; 3], |sum, each| [0, 1, 2].map(|at| sum[at] + each[at]))
+        };
+        let (own, others) = (moments(self), moments(other));
+        let [persons, sum, squares] = [0, 1, 2].map(|at| own[at] + others[at]);
+        let mean = sum / persons;
+        let deviation = (squares / persons - mean * mean).max(0.0).sqrt();
+        let more = own[0] - others[0];
+        let apart = more.abs() + ((own[1] - others[1] - more * mean) / deviation).abs();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a number of persons"
+        )]
+        let apart = if apart.is_nan() {
+            by_value
+        } else {
+            apart.ceil() as u64
+        };
+        by_value.min(apart)
     }
 
     /// What the others contribute.
@@ -315,6 +346,8 @@ mod tests {
         let other_way = |at: i64| if at % 2 == 1 { 28.0 } else { 3.0 };
         let nearly = |at: i64| if at % 2 == 1 || at < 108 { 28.0 } else { 3.0 };
         let many = |at: i64| if at % 2 == 1 || at < 112 { 28.0 } else { 3.0 };
+        let equal = |at: i64| if at % 2 == 0 { 10.0 } else { 21.0 };
+        let unlike = |at: i64| if at % 2 == 0 { 10.0 } else { 24.0 };
         let set = |one: Vec<Contribution>, pads: Vec<Contribution>| {
             let all = [one, pads].concat();
             (footprint(&all), Common::of(&all, 5))
@@ -324,8 +357,11 @@ mod tests {
             (set(own(), pads(200, two)), Some(0)),
             (set(own(), pads(100, other_way)), Some(0)),
             (set(own()[1..].to_vec(), pads(100, other_way)), Some(1)),
-            // Four more have one value, and four less the other.
+            // Four more have one value, and four less the other: they tell the sums apart by eight deviations.
             (set(own(), pads(100, nearly)), None),
+            // Other values that add up to the same.
+            (set(own(), pads(200, equal)), Some(0)),
+            (set(own(), pads(200, unlike)), None),
             (set(own(), pads(100, many)), None),
             (set(own(), pads(100, two)), None),
         ] {
