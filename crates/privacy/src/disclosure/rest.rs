@@ -16,9 +16,6 @@ const SAME: f64 = 1e-9;
 /// So many values are kept, those that most persons have.
 const VALUES: usize = 64;
 
-/// Whoever chooses persons of so few values knows what they add up to.
-const FEW_VALUES: usize = 8;
-
 /// What a record begins with. Earlier ones, of other persons, began with a size.
 const MARK: u64 = u64::MAX;
 
@@ -137,8 +134,8 @@ impl LeftOut {
         }
     }
 
-    /// So many of one, or of the other, have a value that as many of the other have not. Where they have few values, it is no more than
-    /// what their number and sum tell them apart by: a mean says no more of them.
+    /// So many of one, or of the other, have a value that as many of the other have not, and no more than their number and sum tell them
+    /// apart by: a mean says no more of them.
     fn between(&self, other: &Self) -> u64 {
         let so_many = |of: &Self, value: f64| {
             let theirs = of.values.iter().filter(|(own, _)| is_same(*own, value));
@@ -149,9 +146,6 @@ impl LeftOut {
         let others = other.values.iter();
         let alone = others.filter(|(value, _)| so_many(self, *value) == 0);
         let by_value = own.chain(alone.map(|(_, persons)| persons.len())).sum();
-        if self.values.len().max(other.values.len()) > FEW_VALUES {
-            return by_value;
-        }
         let moments = |of: &Self| -> [f64; 3] {
             let each = of.values.iter().map(|(value, persons)| {
                 let persons = persons.len() as f64;
