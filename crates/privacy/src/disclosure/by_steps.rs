@@ -61,7 +61,6 @@ pub(super) struct Known {
 }
 
 /// What means of a result say as numbers of rows, beside all that was shown.
-#[derive(Default)]
 pub(super) struct BySteps {
     cells: Vec<Option<Steps>>,
     numbers: Vec<Numbers>,
@@ -174,14 +173,10 @@ impl Work<'_> {
     }
 
     /// What means of this result say so, beside all that was shown.
-    pub(super) fn by_steps(&self, means: &mut Table) -> Result<BySteps, Error> {
-        let mut by_steps = BySteps::default();
-        if means.is_mean() {
-            let cells = means.cells.iter_mut();
-            by_steps.cells = cells.map(|cell| cell.steps(self.profile)).collect();
-        }
-        let own = by_steps.cells.iter().enumerate();
-        let own = own.filter_map(|(at, steps)| {
+    fn by_steps(&self, means: &mut Table) -> Result<BySteps, Error> {
+        let cells = means.cells.iter_mut();
+        let cells: Vec<Option<Steps>> = cells.map(|cell| cell.steps(self.profile)).collect();
+        let own = cells.iter().enumerate().filter_map(|(at, steps)| {
             let steps = steps.as_ref()?;
             Some(Known {
                 id: of_this_result(at),
@@ -190,10 +185,15 @@ impl Work<'_> {
             })
         });
         let own: Vec<Known> = own.collect();
-        if !own.is_empty() {
-            by_steps.numbers = self.beside_counts(&own, &means.words)?;
-        }
-        Ok(by_steps)
+        let numbers = match own.is_empty() {
+            true => Vec::new(),
+            false => self.beside_counts(&own, &means.words)?,
+        };
+        Ok(BySteps {
+            cells,
+            numbers,
+            follow: BTreeMap::new(),
+        })
     }
 
     /// Holds what a mean says as a number of rows against what was shown, and makes it that of what follows; whether it may be shown.
@@ -202,8 +202,16 @@ impl Work<'_> {
         &self,
         table: &mut Table,
         at: usize,
-        by_steps: &mut BySteps,
+        by_steps: &mut Option<BySteps>,
     ) -> Result<bool, Error> {
+        if !table.is_mean() {
+            return Ok(true);
+        }
+        // Made when it is asked for, as the spans of counts are.
+        let by_steps = match by_steps {
+            Some(made) => made,
+            None => by_steps.insert(self.by_steps(table)?),
+        };
         let Some(steps) = by_steps.cells.get_mut(at).and_then(Option::take) else {
             return Ok(true);
         };

@@ -149,7 +149,7 @@ impl Work<'_> {
         let mut spans: Option<Vec<Numbers>> = None;
         let measured = self.measured(table)?;
         let mut sums = Sums::of(table, &prints, &measured, self.profile.k);
-        let mut by_steps = self.by_steps(table)?;
+        let mut by_steps = None;
         let mut known = Known::new(u64::from(self.profile.k));
         let so_many = earlier.len();
         for set in earlier {
