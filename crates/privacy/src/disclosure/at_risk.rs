@@ -12,6 +12,7 @@ use super::beside::{Earlier, New, held_beside};
 use super::models::Column;
 use super::persons::{Contribution, folded};
 use super::sketch::{BUCKETS, Sketch, mixed};
+use super::spread::deviation;
 
 /// So many persons of a model are kept, in no order of theirs.
 const KEPT: usize = 1 << 16;
@@ -124,7 +125,7 @@ impl Spread {
     fn of(covariate: &Column, few: usize) -> Self {
         Self {
             few,
-            same: SAME * deviation(&covariate.counted),
+            same: SAME * deviation(covariate.counted.iter().map(|entry| entry.sum)).0,
             low: Vec::new(),
             high: Vec::new(),
         }
@@ -143,13 +144,6 @@ impl Spread {
         let ends = self.low.iter().zip(self.high.iter().rev());
         self.low.len() == self.few && ends.clone().all(|(low, high)| high - low > self.same)
     }
-}
-
-fn deviation(column: &[Contribution]) -> f64 {
-    let persons = column.len().max(1) as f64;
-    let mean = column.iter().map(|entry| entry.sum).sum::<f64>() / persons;
-    let squares: f64 = column.iter().map(|entry| (entry.sum - mean).powi(2)).sum();
-    (squares / persons).sqrt()
 }
 
 /// The event, the covariates and the time of a model over time.

@@ -77,8 +77,8 @@ impl<'a> Set<'a> {
         rows.max(values.map_or(0, |(this, other)| this.persons_between(other)))
     }
 
-    /// How many tell them apart without those of one value who are in one alone; nothing where they are many anyway.
-    fn without_one_value(self, other: Self, k: u64) -> Option<u64> {
+    /// How many tell them apart without those of common values who are in one alone; nothing where they are many anyway.
+    fn without_common(self, other: Self, k: u64) -> Option<u64> {
         let apart = |both: Both| {
             let [one, two] = &both.left_out;
             let values = self.sketch.zip(other.sketch).map_or(0, |(own, others)| {
@@ -95,7 +95,7 @@ impl<'a> Set<'a> {
 pub(super) struct Near {
     pub(super) id: i64,
     pub(super) persons: u64,
-    /// Only without those of one value who are in one alone.
+    /// Only without those of common values who are in one alone.
     pub(super) padded: bool,
     pub(super) same_columns: bool,
     /// These are the same persons by the words of both queries.
@@ -223,9 +223,9 @@ impl Known {
             .map(|at| of(at, between(at), false))
             .filter(|near| near.persons < k)
             .collect();
-        // Who has one value may only make up for others who are few, or nobody: whether or not, nothing new is shown.
+        // Who has common values may only make up for others who are few, or nobody: whether or not, nothing new is shown.
         let padded = |at: usize| {
-            let apart = self.sets[at].persons().without_one_value(set, k)?;
+            let apart = self.sets[at].persons().without_common(set, k)?;
             (between(at) >= k).then(|| of(at, apart, true))
         };
         match set.common {

@@ -112,7 +112,7 @@ impl Releases {
         }
         for (Part { stays, kind }, (known, at_risk)) in parts.iter().zip(&of_parts) {
             // Nothing in it is new, and only of parts by time do words say that they are the same persons.
-            let by_words = *kind != Kind::Covariates && known.iter().all(|known| known.by_time);
+            let by_words = *kind == Kind::Time && known.iter().all(|known| known.by_time);
             let is_said = |theirs: &Column| known.iter().any(|known| known.says(theirs));
             let all = that_vary(of_part(columns, stays));
             if !by_words && !all.is_empty() && all.iter().all(is_said) {
@@ -128,10 +128,9 @@ impl Releases {
             if !at_risk::hold(&mut theirs, at_risk, k) {
                 return Ok(None);
             }
-            theirs
-                .pop()
-                .into_iter()
-                .for_each(|time| counts_as(columns, stays, time));
+            if let Some(time) = theirs.pop().filter(|column| column.is_time) {
+                counts_as(columns, stays, time);
+            }
         }
         Ok(Some(seen))
     }

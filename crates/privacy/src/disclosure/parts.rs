@@ -15,6 +15,7 @@ use super::models::{Column, named, sketch};
 use super::persons::{Contribution, Persons, footprint};
 use super::releases::{Cell, Table, Work};
 use super::sketch::mixed;
+use super::spread::deviation;
 use super::{Error, FEW_OF_MODEL};
 
 /// So many parts of a model are looked at.
@@ -49,12 +50,10 @@ impl Columns<'_> {
 
 /// Values less their mean, by their deviation.
 fn at_one_scale(column: &Column) -> Vec<f64> {
-    let values = || column.counted.iter().map(|entry| entry.sum);
-    let persons = column.counted.len().max(1) as f64;
-    let mean = values().sum::<f64>() / persons;
-    let squares: f64 = values().map(|value| (value - mean).powi(2)).sum();
-    let deviation = (squares / persons).sqrt().max(f64::MIN_POSITIVE);
-    values().map(|value| (value - mean) / deviation).collect()
+    let values = column.counted.iter().map(|entry| entry.sum);
+    let (deviation, mean) = deviation(values.clone());
+    let deviation = deviation.max(f64::MIN_POSITIVE);
+    values.map(|value| (value - mean) / deviation).collect()
 }
 
 /// Which covariates are looked at together: all of them first.

@@ -189,12 +189,13 @@ pub(super) struct Both {
     pub(super) left_out: [LeftOut; 2],
     /// So many persons are in one of them alone, and not left out, or tell those who are left out apart.
     pub(super) apart: u64,
-    /// Those who are left out are of several values, as many in either.
+    /// Those who are left out are of several values: as many of each in either, or nearly as many with nearly one sum.
     pub(super) by_value: bool,
 }
 
 impl Both {
-    /// Without those of one value, and of each value as many as in the other, where fewer than `k` others are in one of them alone.
+    /// Without those of one value, and without those of several who say the same of a mean in either, where fewer than `k` others are in
+    /// one of them alone.
     pub(super) fn of(sets: [(&RoaringTreemap, Option<&Common>); 2], k: u64) -> Vec<Self> {
         let [(one, _), (other, _)] = sets;
         let both = one.intersection_len(other);
@@ -232,7 +233,7 @@ impl Both {
         })
     }
 
-    /// A mean says of persons of common values how many have each: other ones may be left out of either.
+    /// A mean says of persons of common values how many they are and what they add up to: other ones may be left out of either.
     fn of_as_many(sets: [(&RoaringTreemap, Option<&Common>); 2], k: u64) -> Option<Self> {
         let [(one, Some(own)), (other, Some(others))] = sets else {
             return None;

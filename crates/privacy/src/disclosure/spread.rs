@@ -92,6 +92,14 @@ pub(crate) fn shown(
     Some((mean, Some(deviation).filter(|_| !alone)))
 }
 
+/// How far values are from their mean, and the mean.
+pub(crate) fn deviation(values: impl ExactSizeIterator<Item = f64> + Clone) -> (f64, f64) {
+    let size = values.len().max(1) as f64;
+    let mean = values.clone().sum::<f64>() / size;
+    let squares: f64 = values.map(|value| (value - mean).powi(2)).sum();
+    ((squares / size).sqrt(), mean)
+}
+
 /// The last digit of a mean of what persons contribute, as it is shown.
 pub(crate) fn last_digit(counts: &[Contribution]) -> f64 {
     let (rows, sum, squares) = sums(counts);

@@ -11,6 +11,7 @@ use crate::disclosure::at_risk::events_of_each;
 use crate::disclosure::models::Column;
 use crate::disclosure::parts::{Part, of_part};
 use crate::disclosure::releases::{Outcome, Table};
+use crate::disclosure::spread::deviation;
 use crate::disclosure::{PERSONS, Profile};
 
 /// So many groups of persons who have the same values are counted: of more there is no model.
@@ -45,9 +46,13 @@ const RARE: usize = 4_096;
 /// value changes next to nothing about a model.
 const NEARNESS: [(f64, f64); 3] = [(1e-9, 1e-9), (0.02, 0.05), (0.2, 0.25)];
 
+fn scale_of(column: &[f64]) -> f64 {
+    deviation(column.iter().copied()).0.max(f64::MIN_POSITIVE)
+}
+
 /// For each of these persons which value of a column it has.
 fn values_of(column: &[f64], rows: &[usize], (gap, width): (f64, f64)) -> Vec<usize> {
-    let unit = deviation(column);
+    let unit = scale_of(column);
     let own = |at: usize| column[rows[at]];
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by(|a, b| own(*a).total_cmp(&own(*b)));
@@ -104,7 +109,7 @@ fn alike(k: usize, event: usize, columns: &[Vec<f64>]) -> (Vec<Alike>, Vec<usize
     if few.len() > RARE || groups.is_empty() || groups.len() > COUNTED {
         return (groups, few);
     }
-    let scales: Vec<f64> = columns.iter().map(|column| deviation(column)).collect();
+    let scales: Vec<f64> = columns.iter().map(|column| scale_of(column)).collect();
     let apart = |a: usize, b: usize| -> f64 {
         let each = columns.iter().zip(&scales);
         let each = each.map(|(column, scale)| ((column[a] - column[b]) / scale).powi(2));
@@ -129,13 +134,6 @@ fn alike(k: usize, event: usize, columns: &[Vec<f64>]) -> (Vec<Alike>, Vec<usize
         }
     }
     (groups, left)
-}
-
-fn deviation(column: &[f64]) -> f64 {
-    let persons = column.len().max(1) as f64;
-    let mean = column.iter().sum::<f64>() / persons;
-    let squares: f64 = column.iter().map(|x| (x - mean).powi(2)).sum();
-    (squares / persons).sqrt().max(f64::MIN_POSITIVE)
 }
 
 /// Groups that differ by their times alone, where there are times.

@@ -246,6 +246,18 @@ fn of_some(persons: u32, some: impl Fn(u32) -> bool, of: &[(&str, Values)]) -> V
     columns
 }
 
+/// Of two models, in either order, the second is not shown.
+fn hides_nothing(
+    models: [&Vec<Column>; 2],
+    ask: impl Fn(&Desk, &str, Vec<Column>) -> Option<Vec<Column>>,
+) {
+    for [one, other] in [models, [models[1], models[0]]] {
+        let desk = Desk::new();
+        assert!(ask(&desk, "a", one.clone()).is_some());
+        assert!(ask(&desk, "b", other.clone()).is_none());
+    }
+}
+
 /// Sixty persons of one day, who have an indicator of their own.
 fn padded_day(at: u32) -> f64 {
     if at >= 100 { 16.0 } else { day(at) }
@@ -268,11 +280,9 @@ fn others_whom_an_indicator_takes_out_do_not_hide_that_models_agree() {
             |at| at < PERSONS || with && at == 80 || at >= 100,
             padded,
         );
-        for [one, other] in [[&first, &second], [&second, &first]] {
-            let desk = Desk::new();
-            assert!(desk.ask_of("a", one.clone(), None).is_some(), "{with}");
-            assert!(desk.ask_of("b", other.clone(), None).is_none(), "{with}");
-        }
+        hides_nothing([&first, &second], |desk, words, of| {
+            desk.ask_of(words, of, None)
+        });
     }
     // Siblings: both models of the same rows, and one of others with an indicator.
     let desk = Desk::new();
@@ -313,11 +323,9 @@ fn others_who_have_a_line_of_their_own_do_not_hide_that_models_agree() {
                 |at| at < PERSONS || with && at == 80 || at >= 100,
                 padded,
             );
-            for [one, other] in [[&first, &second], [&second, &first]] {
-                let desk = Desk::new();
-                assert!(desk.ask_of("a", one.clone(), None).is_some(), "{with}");
-                assert!(desk.ask_of("b", other.clone(), None).is_none(), "{with}");
-            }
+            hides_nothing([&first, &second], |desk, words, of| {
+                desk.ask_of(words, of, None)
+            });
         }
     }
 }
@@ -497,11 +505,7 @@ fn others_who_are_censored_first_do_not_hide_that_models_agree() {
             |at| at < PERSONS || with && at == 80 || at >= 100,
             columns,
         );
-        for [one, other] in [[&first, &second], [&second, &first]] {
-            let desk = Desk::new();
-            assert!(desk.ask_timed("a", one.clone()).is_some(), "{with}");
-            assert!(desk.ask_timed("b", other.clone()).is_none(), "{with}");
-        }
+        hides_nothing([&first, &second], Desk::ask_timed);
     }
     // Siblings: an adjusted model of the same rows.
     let desk = Desk::new();
